@@ -239,6 +239,12 @@ class WeakPassword(CannotDo):
     hint = "Use 8 to 128 bytes."
 
 
+class HomeInUse(CannotDo):
+    code = 1150
+    summary = "Another veilmart process is using this home folder."
+    hint = "Stop it first, or choose another folder with --home."
+
+
 # ---- 21xx: a peer broke the protocol --------------------------------------------------------
 
 

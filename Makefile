@@ -1,0 +1,46 @@
+# Two commands do everything: `make demo` and `make test`. Each sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PRODUCTS ?=
+RUN_STAMP := $(VENV)/.run-stamp
+DEV_STAMP := $(VENV)/.dev-stamp
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-long lint bench vectors clean
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): $(BIN)/python requirements/run.txt pyproject.toml
+	$(PIP) --require-hashes -r requirements/run.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP) requirements/dev.txt
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(RUN_STAMP)
+	$(BIN)/veilmart demo $(if $(PRODUCTS),--products "$(PRODUCTS)")
+
+test: $(DEV_STAMP)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not long"
+
+test-long: $(DEV_STAMP)
+	$(BIN)/pytest -m long
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DEV_STAMP)
+	$(BIN)/python -m bench
+
+vectors: $(DEV_STAMP)
+	$(BIN)/python tests/crypto/make_vectors.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,132 @@
+"""Diffie-Hellman: X25519 (RFC 7748) and finite-field ffdhe3072 (RFC 7919).
+
+ffdhe3072's prime p is a safe prime, p = 2q + 1, and its generator 2 has order q. A peer's value
+is accepted only if 2 <= y <= p - 2 (RFC 7919 section 5.1) and if it lies in the subgroup of
+order q, which one Jacobi symbol tells. The second check is not demanded there; it costs a few
+per cent of the exponentiation and keeps a long-lived private exponent's lowest bit from a peer
+that sends a value of order 2q.
+"""
+
+from functools import cache
+from typing import Protocol
+
+import gmpy2
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
+from veilmart.crypto.key_pair import KeyPair, RandomSource
+from veilmart.errors import BadPublicValue, Misuse
+
+FFDHE3072_BYTES = 384
+FFDHE3072_EXPONENT_BYTES = 48
+
+_FFDHE3072_PRIME_HEX = """
+FFFFFFFF FFFFFFFF ADF85458 A2BB4A9A AFDC5620 273D3CF1 D8B9C583 CE2D3695 A9E13641 146433FB
+CC939DCE 249B3EF9 7D2FE363 630C75D8 F681B202 AEC4617A D3DF1ED5 D5FD6561 2433F51F 5F066ED0
+85636555 3DED1AF3 B557135E 7F57C935 984F0C70 E0E68B77 E2A689DA F3EFE872 1DF158A1 36ADE735
+30ACCA4F 483A797A BC0AB182 B324FB61 D108A94B B2C8E3FB B96ADAB7 60D7F468 1D4F42A3 DE394DF4
+AE56EDE7 6372BB19 0B07A7C8 EE0A6D70 9E02FCE1 CDF7E2EC C03404CD 28342F61 9172FE9C E98583FF
+8E4F1232 EEF28183 C3FE3B1B 4C6FAD73 3BB5FCBC 2EC22005 C58EF183 7D1683B2 C6F34A26 C1B2EFFA
+886B4238 611FCFDC DE355B3B 6519035B BC34F4DE F99C0238 61B46FC9 D6E6C907 7AD91D26 91F7F7EE
+598CB0FA C186D91C AEFE1309 85139270 B4130C93 BC437944 F4FD4452 E2D74DD3 64F2E21E 71F54BFF
+5CAE82AB 9C9DF69E E86D2BC5 22363A0D ABC52197 9B0DEADA 1DBF9A42 D5C4484E 0ABCD06B FA53DDEF
+3C1B20EE 3FD59D7C 25E41D2B 66C62E37 FFFFFFFF FFFFFFFF
+"""
+
+
+class DiffieHellman(Protocol):
+    """A key agreement over byte strings of fixed length."""
+
+    @property
+    def name(self) -> str:
+        """As it stands in a Noise protocol name."""
+        ...
+
+    @property
+    def public_bytes(self) -> int:
+        """Length of a public value and of a shared secret."""
+        ...
+
+    def generate(self, random: RandomSource) -> KeyPair:
+        """A fresh key pair."""
+        ...
+
+    def shared(self, private: bytes, peer_public: bytes) -> bytes:
+        """`public_bytes` bytes. Raises BadPublicValue for a value the protocol does not allow."""
+        ...
+
+
+class X25519:
+    """RFC 7748 section 5; 32-byte values."""
+
+    name = "25519"
+    public_bytes = 32
+
+    def generate(self, random: RandomSource) -> KeyPair:
+        """Private half: 32 random bytes."""
+        return self.key_pair(random(32))
+
+    def key_pair(self, private: bytes) -> KeyPair:
+        """The pair of a 32-byte private half."""
+        return KeyPair(private, _x25519_private(private).public_key().public_bytes_raw())
+
+    def shared(self, private: bytes, peer_public: bytes) -> bytes:
+        """32 bytes. Raises BadPublicValue when they would all be zero (RFC 7748 section 6.1)."""
+        key = _x25519_private(private)
+        if len(peer_public) != self.public_bytes:
+            raise BadPublicValue("An X25519 value has 32 bytes.")
+        try:
+            return key.exchange(X25519PublicKey.from_public_bytes(peer_public))
+        except ValueError:
+            raise BadPublicValue("An X25519 value has low order.") from None
+
+
+class FFDHE3072:
+    """RFC 7919 appendix A.2; values are 384 bytes, big-endian.
+
+    A private exponent is 48 random bytes with the highest bit set: 384 bits, well above the 275
+    that RFC 7919 asks for, never zero and always of one length, so that the constant-time
+    exponentiation takes the same time for each.
+    """
+
+    name = "FFDHE3072"
+    public_bytes = FFDHE3072_BYTES
+
+    def generate(self, random: RandomSource) -> KeyPair:
+        """Private half: 48 bytes, big-endian."""
+        drawn = random(FFDHE3072_EXPONENT_BYTES)
+        return self.key_pair(bytes((drawn[0] | 0x80,)) + drawn[1:])
+
+    def key_pair(self, private: bytes) -> KeyPair:
+        """The pair of a 48-byte private exponent, highest bit set; anything else is Misuse."""
+        return KeyPair(private, _power(2, private))
+
+    def shared(self, private: bytes, peer_public: bytes) -> bytes:
+        """384 bytes. Raises BadPublicValue outside 2..p-2 and outside the subgroup of order q."""
+        if len(peer_public) != self.public_bytes:
+            raise BadPublicValue("An FFDHE3072 value has 384 bytes.")
+        value = int.from_bytes(peer_public, "big")
+        prime = ffdhe3072_prime()
+        if not 2 <= value <= prime - 2:
+            raise BadPublicValue("An FFDHE3072 value is out of range.")
+        if gmpy2.jacobi(value, prime) != 1:
+            raise BadPublicValue("An FFDHE3072 value lies outside the subgroup.")
+        return _power(value, private)
+
+
+@cache
+def ffdhe3072_prime() -> int:
+    """p of RFC 7919 appendix A.2, 3072 bits."""
+    return int.from_bytes(bytes.fromhex(_FFDHE3072_PRIME_HEX), "big")
+
+
+def _power(value: int, private: bytes) -> bytes:
+    if len(private) != FFDHE3072_EXPONENT_BYTES or private[0] < 0x80:
+        raise Misuse("An FFDHE3072 exponent has 48 bytes, the highest bit set.")
+    power = gmpy2.powmod_sec(value, int.from_bytes(private, "big"), ffdhe3072_prime())
+    return int(power).to_bytes(FFDHE3072_BYTES, "big")
+
+
+def _x25519_private(private: bytes) -> X25519PrivateKey:
+    if len(private) != X25519.public_bytes:
+        raise Misuse("An X25519 private key has 32 bytes.")
+    return X25519PrivateKey.from_private_bytes(private)

@@ -1,0 +1,102 @@
+"""The catalogue: one signed blob, padded, the same for everyone (docs/protocol/08-goods.md, 3).
+
+blob = signature (64, by the merchant's offer key) ‖ LE32 length ‖ body ‖ zeros, to Padmé's size
+rounded up to 1 KiB. It is fetched whole, page by page, and searched at the customer's.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
+
+from veilmart.crypto import signing
+from veilmart.crypto.padding import cells, pad_message, padme, unpad_message
+from veilmart.errors import MalformedMessage
+from veilmart.limits import (
+    CATALOGUE_MAX_BYTES,
+    CATALOGUE_PAGE_BYTES,
+    CELL_BYTES,
+    DESCRIPTION_MAX_BYTES,
+    NAME_MAX_BYTES,
+    PRODUCTS_MAX,
+    TITLE_MAX_BYTES,
+)
+from veilmart.protocol import labels
+from veilmart.protocol.encoding import (
+    Bytes16,
+    Bytes32,
+    Message,
+    Natural,
+    decode,
+    encode,
+    labelled_hash,
+)
+
+SIGNATURE_BYTES = 64
+LENGTH_BYTES = 4
+
+
+class Product(Message):
+    """id: 16 random bytes, stable over versions. root: of the padded bytes. size: true bytes."""
+
+    id: Bytes16
+    shelf: Natural
+    version: Natural
+    file_name: Annotated[str, Meta(max_length=NAME_MAX_BYTES)]
+    title: Annotated[str, Meta(max_length=TITLE_MAX_BYTES)]
+    description: Annotated[str, Meta(max_length=DESCRIPTION_MAX_BYTES)]
+    size: Natural
+    root: Bytes32
+    available: bool
+
+
+class Catalogue(Message):
+    """previous: catalogue hash of serial - 1, or 32 zeros."""
+
+    merchant: Bytes32
+    serial: Natural
+    previous: Bytes32
+    made_at: Natural
+    products: Annotated[list[Product], Meta(max_length=PRODUCTS_MAX)]
+
+
+@dataclass(frozen=True)
+class SignedCatalogue:
+    """A catalogue that was verified, with its blob and hash."""
+
+    blob: bytes
+    catalogue: Catalogue
+    hash: bytes
+
+
+def catalogue_hash(blob: bytes) -> bytes:
+    return labelled_hash(labels.CATALOGUE_HASH, blob)
+
+
+def sign_catalogue(seed: bytes, catalogue: Catalogue) -> bytes:
+    """The padded blob."""
+    body = encode(catalogue)
+    needed = cells(padme(SIGNATURE_BYTES + LENGTH_BYTES + len(body)))
+    padded = pad_message(body, needed)[: needed * CELL_BYTES - SIGNATURE_BYTES]
+    return signing.sign(seed, labels.CATALOGUE, padded) + padded
+
+
+def open_catalogue(blob: bytes, public: bytes, merchant: bytes) -> SignedCatalogue:
+    """Verify and parse. Raises SignatureInvalid, MalformedMessage, PaddingInvalid."""
+    if len(blob) % CELL_BYTES or not SIGNATURE_BYTES < len(blob) <= CATALOGUE_MAX_BYTES:
+        raise MalformedMessage("The catalogue has an impossible length.")
+    padded = blob[SIGNATURE_BYTES:]
+    signing.verify(public, labels.CATALOGUE, padded, blob[:SIGNATURE_BYTES])
+    catalogue = decode(Catalogue, unpad_message(padded), CATALOGUE_MAX_BYTES)
+    if catalogue.merchant != merchant:
+        raise MalformedMessage("The catalogue is another merchant's.")
+    return SignedCatalogue(blob, catalogue, catalogue_hash(blob))
+
+
+def page_count(blob_bytes: int) -> int:
+    return -(-blob_bytes // CATALOGUE_PAGE_BYTES)
+
+
+def page(blob: bytes, index: int) -> bytes:
+    """Page `index` from 0, empty past the end."""
+    return blob[index * CATALOGUE_PAGE_BYTES : (index + 1) * CATALOGUE_PAGE_BYTES]

@@ -1,0 +1,249 @@
+"""Customer → broker requests and their answers (docs/protocol/05-customer-broker.md).
+
+Each request knows its own number of 1 KiB cells and that of its answer (`cells`,
+`answer_cells`); requests whose answers vary say so.
+"""
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from veilmart.limits import (
+    DESCRIPTOR_MAX_BYTES,
+    HANDSHAKE_MAX_BYTES,
+    MERCHANTS_PER_ANSWER_MAX,
+    PASSWORD_MAX_BYTES,
+    REQUEST_MAX_BYTES,
+    USERNAME_MAX_BYTES,
+)
+from veilmart.protocol.encoding import Bytes16, Bytes32, Bytes64, Message, Natural
+
+Username = Annotated[str, Meta(min_length=1, max_length=USERNAME_MAX_BYTES)]
+Password = Annotated[str, Meta(max_length=PASSWORD_MAX_BYTES)]
+Device = Annotated[bytes, Meta(max_length=32)]
+
+
+class BrokerRequest(Message, tag_field="kind"):
+    """Something a customer asks of the broker inside their session."""
+
+    cells: ClassVar[int] = 1
+    answer_cells: ClassVar[int] = 1
+
+
+# ---- sessions and accounts -------------------------------------------------------------------
+
+
+class Start(BrokerRequest, tag="start"):
+    """An anonymous session's first request."""
+
+
+class Register(BrokerRequest, tag="register"):
+    username: Username
+    password: Password
+
+
+class Login(BrokerRequest, tag="login"):
+    """`device`: the 32-byte device key of an earlier login on this machine, or empty."""
+
+    username: Username
+    password: Password
+    device: Device
+
+
+class Resume(BrokerRequest, tag="resume"):
+    """Log in with a device key instead of a password."""
+
+    username: Username
+    device: Bytes32
+
+
+class Welcome(Message, tag="welcome", tag_field="kind"):
+    """device: 32 bytes, new or as sent; empty in an anonymous session. balance: minor units."""
+
+    request_number: Bytes16
+    username: str
+    device: Device
+    balance: Natural
+
+
+class ChangePassword(BrokerRequest, tag="passwd"):
+    """All device keys of the account end; the answer holds a new one."""
+
+    old: Password
+    new: Password
+
+
+class GetAccount(BrokerRequest, tag="account"):
+    pass
+
+
+class Account(Message, tag="account", tag_field="kind"):
+    username: str
+    balance: Natural
+
+
+# ---- merchants -------------------------------------------------------------------------------
+
+
+class GetMerchants(BrokerRequest, tag="merchants"):
+    """after: the last fingerprint of the page before, or empty for the first page."""
+
+    answer_cells: ClassVar[int] = 4
+    after: Device
+
+
+class MerchantEntry(Message):
+    fingerprint: Bytes32
+    name: Annotated[str, Meta(max_length=64)]
+
+
+class Merchants(Message, tag="merchants", tag_field="kind"):
+    entries: Annotated[list[MerchantEntry], Meta(max_length=MERCHANTS_PER_ANSWER_MAX)]
+    more: bool
+
+
+class GetMerchant(BrokerRequest, tag="merchant"):
+    """serial: which descriptor, or 0 for the newest."""
+
+    answer_cells: ClassVar[int] = 16
+    fingerprint: Bytes32
+    serial: Natural
+
+
+class MerchantDescriptor(Message, tag="merchant", tag_field="kind"):
+    signed: Annotated[bytes, Meta(max_length=DESCRIPTOR_MAX_BYTES)]
+
+
+# ---- the tunnel to the merchant ---------------------------------------------------------------
+
+
+class Open(BrokerRequest, tag="open"):
+    """Message 1 of the customer-merchant handshake. descriptor: hash of the merchant's."""
+
+    cells: ClassVar[int] = 3
+    answer_cells: ClassVar[int] = 3
+    merchant: Bytes32
+    request_number: Bytes16
+    suite: Natural
+    descriptor: Bytes32
+    message: Annotated[bytes, Meta(max_length=HANDSHAKE_MAX_BYTES)]
+
+
+class Opened(Message, tag="opened", tag_field="kind"):
+    """Message 2, and the request number for the customer's next tunnel."""
+
+    message: Annotated[bytes, Meta(max_length=HANDSHAKE_MAX_BYTES)]
+    next_request_number: Bytes16
+
+
+class Relay(BrokerRequest, tag="relay"):
+    """A sealed record for the merchant; the answer is as long as the merchant's record."""
+
+    cells: ClassVar[int] = 2
+    answer_cells: ClassVar[int] = 2
+    request_number: Bytes16
+    record: Annotated[bytes, Meta(max_length=REQUEST_MAX_BYTES)]
+
+
+class Payable(Message):
+    """What the broker read in the merchant's invoice: "Pay to deliver". Amount: minor units."""
+
+    order: Bytes32
+    amount: Natural
+    pay_by: Natural
+
+
+class Relayed(Message, tag="relayed", tag_field="kind"):
+    record: bytes
+    payable: Payable | None
+
+
+# ---- paying -----------------------------------------------------------------------------------
+
+
+class Pay(BrokerRequest, tag="pay"):
+    """From the logged-in account. operation: see `operation_id`."""
+
+    answer_cells: ClassVar[int] = 2
+    operation: Bytes16
+    order: Bytes32
+    amount: Natural
+
+
+class Paid(Message, tag="paid", tag_field="kind"):
+    """receipt: signed `PaymentReceipt`. balance: minor units, right after this payment."""
+
+    receipt: Annotated[bytes, Meta(max_length=1024)]
+    balance: Natural
+
+
+# ---- the order key speaks ------------------------------------------------------------------------
+
+
+class GetSegment(BrokerRequest, tag="segment"):
+    """The answer's record is followed by `length` bytes: the signed segment."""
+
+    order: Bytes32
+    index: Natural
+    signature: Bytes64
+
+
+class SegmentFollows(Message, tag="segment", tag_field="kind"):
+    length: Natural
+
+
+class Release(BrokerRequest, tag="release"):
+    answer_cells: ClassVar[int] = 2
+    operation: Bytes16
+    order: Bytes32
+    signature: Bytes64
+
+
+class Released(Message, tag="released", tag_field="kind"):
+    """The merchant's signed invoice, with the sealed key W in it."""
+
+    invoice: Annotated[bytes, Meta(max_length=1024)]
+
+
+class Acknowledge(BrokerRequest, tag="acknowledge"):
+    operation: Bytes16
+    order: Bytes32
+    signature: Bytes64
+
+
+class Cancel(BrokerRequest, tag="cancel"):
+    operation: Bytes16
+    order: Bytes32
+    signature: Bytes64
+
+
+class GetStatus(BrokerRequest, tag="status"):
+    order: Bytes32
+    signature: Bytes64
+
+
+class OrderStatus(Message, tag="status", tag_field="kind"):
+    """state: a state of the broker's invoice table. due: Unix seconds when it changes by itself."""
+
+    state: Annotated[str, Meta(max_length=16)]
+    due: Natural
+
+
+CustomerRequest = (
+    Start
+    | Register
+    | Login
+    | Resume
+    | ChangePassword
+    | GetAccount
+    | GetMerchants
+    | GetMerchant
+    | Open
+    | Relay
+    | Pay
+    | GetSegment
+    | Release
+    | Acknowledge
+    | Cancel
+    | GetStatus
+)

@@ -1,0 +1,55 @@
+"""Names and sentences from strangers: what may become a file, what may reach a terminal."""
+
+import re
+import unicodedata
+
+from veilmart.errors import BadName
+from veilmart.limits import NAME_MAX_BYTES
+
+# Characters that turn the direction of writing: "exe.fdp" must not look like "pdf.exe".
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_UNSEEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_RESERVED = frozenset(
+    ["con", "prn", "aux", "nul", "conin$", "conout$"]
+    + [f"{device}{number}" for device in ("com", "lpt") for number in "123456789¹²³"]
+)
+# ECMA-48: a whole CSI or string sequence, then any other two-character escape.
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f]).*?(?:\x07|\x1b\\|\x9c|$)"
+    r"|\x1b[ -/]*[0-~]",
+    re.DOTALL,
+)
+
+
+def check_file_name(name: str) -> str:
+    """`name` itself when it is safe to create in any folder on any system, else `BadName`.
+
+    1 to 200 bytes of UTF-8; no slash, backslash, NUL, control or direction character; no leading
+    dot, no space at an end, no trailing dot, no name that Windows reserves for a device.
+    """
+    if not name:
+        raise BadName("It is empty.")
+    if any(unseen(character) for character in name):
+        raise BadName("It has characters that cannot be seen.")
+    if len(name.encode()) > NAME_MAX_BYTES:
+        raise BadName(f"It is longer than {NAME_MAX_BYTES} bytes.")
+    if "/" in name or "\\" in name:
+        raise BadName("It has a slash.")
+    if name.startswith(".") or name.endswith(".") or name != name.strip():
+        raise BadName("It begins or ends with a dot or a space.")
+    if name.split(".", 1)[0].rstrip().lower() in _RESERVED:
+        raise BadName("Windows reserves it for a device.")
+    return name
+
+
+def visible(text: str) -> str:
+    """`text` on one line without anything that could steer a terminal or turn its direction."""
+    plain = _ESCAPES.sub("", text)
+    plain = plain.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
+    return "".join(character for character in plain if not unseen(character))
+
+
+def unseen(character: str) -> bool:
+    """Whether it is a control, surrogate, line separator or direction character."""
+    return character in _BIDI or unicodedata.category(character) in _UNSEEN_CATEGORIES

@@ -1,0 +1,61 @@
+"""What a server answers over HTTP: bytes, or one typed error."""
+
+import traceback
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from veilmart.errors import ServerFault, VeilmartError
+
+OCTETS = "application/octet-stream"
+DETAIL_MAX_CHARACTERS = 300
+
+_log = structlog.get_logger("veilmart.transport")
+
+
+class WireError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of every answer that is not 200: MessagePack {"code": int, "detail": str}."""
+
+    code: int
+    detail: str
+
+
+def binary_answer(content: bytes, attachment: bytes | None = None) -> Response:
+    """Status 200 with `content`, followed by `attachment` (its length is the reader's to know)."""
+    return Response(content if attachment is None else content + attachment, media_type=OCTETS)
+
+
+def error_answer(error: VeilmartError) -> Response:
+    """The error's own HTTP status, its code and detail as MessagePack."""
+    body = WireError(error.code, error.detail[:DETAIL_MAX_CHARACTERS])
+    return Response(msgspec.msgpack.encode(body), error.http_status, media_type=OCTETS)
+
+
+def fault_answer(fault: Exception) -> Response:
+    """`ServerFault` without detail. The log gets the class and place of the fault only.
+
+    The text of an unexpected exception may quote a message, so it is never written down.
+    """
+    frames = traceback.extract_tb(fault.__traceback__)
+    place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "unknown"
+    _log.error("server fault", kind=type(fault).__name__, place=place)
+    return error_answer(ServerFault())
+
+
+def answer_errors(
+    endpoint: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that answers every exception: typed ones as they are, others as a fault."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except VeilmartError as error:
+            return error_answer(error)
+        except Exception as fault:
+            return fault_answer(fault)
+
+    return guarded

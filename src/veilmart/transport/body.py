@@ -1,0 +1,40 @@
+"""A request's body, never more of it than was agreed."""
+
+from starlette.requests import Request
+
+from veilmart.errors import MalformedMessage, MessageTooLarge
+
+_DIGITS_MAX = 15
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body of at most `max_bytes` bytes.
+
+    Raises `MessageTooLarge` (413) by its Content-Length before reading anything, or as soon as
+    more has come, without reading on; `MalformedMessage` when the sender hangs up half-way.
+    """
+    announced = _content_length(request)
+    if announced > max_bytes:
+        raise MessageTooLarge(f"{announced} bytes, {max_bytes} at most.")
+    blocks: list[bytes] = []
+    total = 0
+    while True:
+        event = await request.receive()
+        if event["type"] != "http.request":
+            raise MalformedMessage("The connection ended before the message did.")
+        block: bytes = event.get("body", b"")
+        total += len(block)
+        if total > max_bytes:
+            raise MessageTooLarge(f"More than {max_bytes} bytes.")
+        if not event.get("more_body", False):
+            return block if not blocks else b"".join([*blocks, block])
+        blocks.append(block)
+
+
+def _content_length(request: Request) -> int:
+    for name, value in request.scope["headers"]:
+        if name == b"content-length":
+            if not value.isdigit() or len(value) > _DIGITS_MAX:
+                raise MalformedMessage("The Content-Length is not a number of bytes.")
+            return int(value)
+    return 0

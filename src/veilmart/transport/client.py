@@ -1,0 +1,160 @@
+"""The HTTP client: bytes there, bytes back, bounded in size and time."""
+
+import asyncio
+from io import BytesIO
+from types import TracebackType
+
+import aiohttp
+import msgspec
+
+from veilmart.errors import (
+    MessageTooLarge,
+    NetworkFailure,
+    ServerBusy,
+    TooSlow,
+    UnexpectedAnswer,
+    VeilmartError,
+    from_wire,
+)
+from veilmart.limits import ANSWER_SECONDS, CONNECT_SECONDS, KEEP_ALIVE_SECONDS
+from veilmart.transport.answers import DETAIL_MAX_CHARACTERS, OCTETS, WireError
+
+_OK = 200
+_ERROR_MAX_BYTES = 4096
+_BY_STATUS: dict[int, type[VeilmartError]] = {408: TooSlow, 413: MessageTooLarge, 503: ServerBusy}
+_COPY_FREE_BYTES = 1024 * 1024
+# Ours ends first, so that a request never meets a connection the server is just closing.
+_IDLE_SECONDS = KEEP_ALIVE_SECONDS - 15
+_NEVER_SENT = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
+
+class HttpClient:
+    """Connections to one server, kept alive and used again.
+
+    No cookies, redirects, proxies from the environment, or headers that tell clients apart.
+    exchanges: answers received so far, errors that the server named included.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        failure: type[NetworkFailure],
+        *,
+        connections: int = 64,
+        connect_seconds: float = CONNECT_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+        proxy: str | None = None,
+    ) -> None:
+        """`address`: "host:port". `failure`: what it means that the server is not reached."""
+        self.exchanges = 0
+        self._base = f"http://{address}"
+        self._address = address
+        self._failure = failure
+        self._connections = connections
+        self._timeout = aiohttp.ClientTimeout(
+            total=connect_seconds + answer_seconds,
+            sock_connect=connect_seconds,
+            sock_read=answer_seconds,
+        )
+        self._proxy = proxy
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "HttpClient":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def post(self, url_path: str, body: bytes, *, max_bytes: int) -> bytes:
+        """POST `body` to "/v1/..."; the answer's body of at most `max_bytes` bytes.
+
+        Raises the error that the server named, `MessageTooLarge`, `UnexpectedAnswer`, or the
+        failure given to the constructor. Never tries again by itself: the request may have had
+        its effect.
+        """
+        return await self._exchange("POST", url_path, body, max_bytes)
+
+    async def get(self, url_path: str, *, max_bytes: int) -> bytes:
+        """GET; otherwise like `post`."""
+        return await self._exchange("GET", url_path, None, max_bytes)
+
+    async def _exchange(self, method: str, path: str, body: bytes | None, max_bytes: int) -> bytes:
+        large = body is not None and len(body) > _COPY_FREE_BYTES
+        try:
+            async with self._open_session().request(
+                method,
+                self._base + path,
+                data=BytesIO(body) if large and body is not None else body,
+                headers=None if body is None else {"Content-Type": OCTETS},
+                allow_redirects=False,
+                proxy=self._proxy,
+            ) as response:
+                if response.status == _OK:
+                    content = await _read(response, max_bytes)
+                    self.exchanges += 1
+                    return content
+                content = await _read(response, _ERROR_MAX_BYTES)
+                self.exchanges += 1
+        except aiohttp.ClientResponseError as fault:
+            raise UnexpectedAnswer("It was not HTTP.") from fault
+        except TimeoutError as fault:
+            raise self._failure(f"{self._address} did not answer in time.") from fault
+        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as fault:
+            raise self._failure(f"{self._address}: {_reason(fault)}.") from fault
+        raise _named_error(response.status, content)
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._connections, keepalive_timeout=_IDLE_SECONDS
+                ),
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=_NEVER_SENT,
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+
+async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """The body; past `max_bytes` the connection is cut instead of read on."""
+    if (response.content_length or 0) > max_bytes:
+        response.close()
+        raise MessageTooLarge(f"The answer has {response.content_length} bytes.")
+    blocks: list[bytes] = []
+    total = 0
+    while block := await response.content.readany():
+        total += len(block)
+        if total > max_bytes:
+            response.close()
+            raise MessageTooLarge(f"The answer has more than {max_bytes} bytes.")
+        blocks.append(block)
+    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+
+def _named_error(status: int, content: bytes) -> VeilmartError:
+    try:
+        named = msgspec.msgpack.decode(content, type=WireError)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        kind = _BY_STATUS.get(status)
+        return UnexpectedAnswer(f"HTTP status {status}.") if kind is None else kind()
+    detail = "".join(character for character in named.detail if character.isprintable())
+    return from_wire(named.code, detail[:DETAIL_MAX_CHARACTERS])
+
+
+def _reason(fault: Exception) -> str:
+    origin = getattr(fault, "os_error", fault)
+    return getattr(origin, "strerror", None) or type(fault).__name__

@@ -1,0 +1,113 @@
+"""uvicorn's HTTP/1.1 protocol with a deadline on everything a peer is waited for.
+
+What is bounded, and by what:
+- from the connection, or the first byte of a further request, to the end of its header:
+  `header_seconds` and HTTP_HEADER_MAX_BYTES, by whatever small steps it comes;
+- from there to the end of the body: `request_seconds`;
+- an answer that the peer does not take: `request_seconds`;
+- the rest of a body that is refused already: LINGER_SECONDS, so that the refusal is read;
+- requests sent ahead on one connection: PIPELINE_MAX;
+- an idle connection: KEEP_ALIVE_SECONDS (uvicorn's own timer).
+Deadlines are numbers; the server looks at all of them from time to time, which costs a request
+nothing but two assignments.
+"""
+
+import asyncio
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from veilmart.errors import MalformedMessage
+from veilmart.limits import (
+    CONNECTIONS_MAX,
+    HEADER_SECONDS,
+    HTTP_HEADER_MAX_BYTES,
+    LINGER_SECONDS,
+    PIPELINE_MAX,
+    REQUEST_SECONDS,
+)
+
+_CONNECTIONS_SPARE = 256  # above the limit these are told so; beyond, they are cut
+
+
+class DeadlineProtocol(HttpToolsProtocol):
+    """One connection. Subclasses may set other seconds, for tests."""
+
+    header_seconds: ClassVar[float] = HEADER_SECONDS
+    request_seconds: ClassVar[float] = REQUEST_SECONDS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._read_deadline: float | None = None
+        self._write_deadline: float | None = None
+        self._in_header = True
+        self._in_body = False
+        self._header_bytes = 0
+
+    def overdue(self, now: float) -> bool:
+        """Whether the peer has had its time. `now`: the event loop's clock."""
+        if self.transport.is_closing() and self._write_deadline is None:
+            self._write_deadline = now + self.request_seconds
+        return (self._read_deadline is not None and now > self._read_deadline) or (
+            self._write_deadline is not None and now > self._write_deadline
+        )
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._read_deadline = self.loop.time() + self.header_seconds
+        if len(self.connections) > CONNECTIONS_MAX + _CONNECTIONS_SPARE:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._read_deadline is None and not self._in_body:
+            # Line ends before a request count as well: they must not keep an idle one open.
+            self._read_deadline = self.loop.time() + self.header_seconds
+        super().data_received(data)
+        if self._in_header and self.parser is not None:
+            self._header_bytes += len(data)
+            if self._header_bytes > HTTP_HEADER_MAX_BYTES and not self.transport.is_closing():
+                self.send_400_response("The header is too long.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_header = True
+        self._header_bytes = 0
+        if self._read_deadline is None:
+            self._read_deadline = self.loop.time() + self.header_seconds
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_header:
+            raise MalformedMessage("Trailers are not accepted.")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_header = False
+        self._in_body = True
+        if self.parser.should_upgrade() or len(self.pipeline) >= PIPELINE_MAX:
+            raise MalformedMessage  # answered with 400 by the parser's caller
+        self._read_deadline = self.loop.time() + self.request_seconds
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        self._in_header = True
+        self._header_bytes = 0
+        self._read_deadline = None
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_body and not self.pipeline and self._read_deadline is not None:
+            self._read_deadline = min(self._read_deadline, self.loop.time() + LINGER_SECONDS)
+
+    def pause_writing(self) -> None:
+        self._write_deadline = self.loop.time() + self.request_seconds
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._write_deadline = None
+        super().resume_writing()

@@ -1,0 +1,60 @@
+"""Drives a rule: performs each effect it yields and gives it the answer.
+
+What a performer raises is raised inside the rule, at its `yield`. What the rule raises propagates.
+However it ends, the rule is closed, so its `finally` blocks have run.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from veilmart.errors import Misuse
+from veilmart.protocol.effects import Effect, Rule
+
+T = TypeVar("T")
+
+
+async def perform(
+    rule: Rule[T], performers: Mapping[type[Effect], Callable[[Any], Awaitable[Any]]]
+) -> T:
+    """Run `rule` to its end under an event loop. Raises `Misuse` in it for an unknown effect."""
+    try:
+        effect = next(rule)
+        while True:
+            try:
+                answer = await _performer(performers, effect)(effect)
+            except Exception as fault:
+                effect = rule.throw(fault)
+            else:
+                effect = rule.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        rule.close()
+
+
+def perform_now(rule: Rule[T], performers: Mapping[type[Effect], Callable[[Any], Any]]) -> T:
+    """The synchronous twin of `perform`, for simulators and commands."""
+    try:
+        effect = next(rule)
+        while True:
+            try:
+                answer = _performer(performers, effect)(effect)
+            except Exception as fault:
+                effect = rule.throw(fault)
+            else:
+                effect = rule.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        rule.close()
+
+
+def _performer(
+    performers: Mapping[type[Effect], Callable[[Any], Any]], effect: Effect
+) -> Callable[[Any], Any]:
+    found = performers.get(type(effect))
+    if found is None:
+        raise Misuse(f"Nobody performs {type(effect).__name__}.")
+    return found

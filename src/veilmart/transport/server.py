@@ -1,0 +1,135 @@
+"""The HTTP server: uvicorn inside the caller's event loop, without its habits.
+
+No signal handlers, log lines, or headers that name the software; stopped by an event.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from veilmart.errors import PortInUse
+from veilmart.limits import (
+    CONNECTIONS_MAX,
+    GRACEFUL_STOP_SECONDS,
+    HEADER_SECONDS,
+    KEEP_ALIVE_SECONDS,
+    REQUEST_SECONDS,
+)
+from veilmart.transport.http_protocol import DeadlineProtocol
+
+_BACKLOG = 1024
+
+
+async def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    on_started: Callable[[int], None],
+    stop: asyncio.Event,
+    header_seconds: float = HEADER_SECONDS,
+    request_seconds: float = REQUEST_SECONDS,
+    stop_seconds: int = GRACEFUL_STOP_SECONDS,
+) -> None:
+    """Serve `app` until `stop` is set, then finish what is under way and return.
+
+    `on_started(port)` is called once connections are accepted, with the actual port (`port` 0:
+    the system chooses). Signals are the caller's. Raises `PortInUse` when it cannot listen.
+    """
+    listener = await _listen(host, port)
+    seconds = {"header_seconds": header_seconds, "request_seconds": request_seconds}
+    config = uvicorn.Config(
+        app,
+        http=type("TimedProtocol", (DeadlineProtocol,), seconds),
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=stop_seconds,
+    )
+    started = listener.getsockname()[1]
+    server = _Server(config, stop, lambda: on_started(started), min(1.0, header_seconds / 4))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        listener.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        stop: asyncio.Event,
+        on_started: Callable[[], None],
+        look_every_seconds: float,
+    ) -> None:
+        super().__init__(config)
+        self._stop = stop
+        self._on_started = on_started
+        self._look_every_seconds = look_every_seconds
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+    async def main_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        look = loop.call_later(self._look_every_seconds, self._look)
+        self._looking = look
+        await self._stop.wait()
+
+    def _look(self) -> None:
+        """Cut whoever is overdue, now and again until every connection is gone."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, DeadlineProtocol) and connection.overdue(now):
+                connection.cut()
+        self._looking = loop.call_later(self._look_every_seconds, self._look)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().shutdown(sockets)
+        finally:
+            self._looking.cancel()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, DeadlineProtocol):
+                    connection.cut()
+
+
+async def _listen(host: str, port: int) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    try:
+        places: list[Any] = await loop.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _name, address = places[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+            listener.setblocking(False)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as fault:
+        raise PortInUse(f"{host}:{port}: {fault.strerror or 'no such address'}.") from fault
+    return listener
