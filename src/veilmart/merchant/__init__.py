@@ -1,1 +1,1 @@
-
+"""The merchant: shelves, products, tunnels with customers, orders, parcels."""

@@ -6,7 +6,17 @@ They fall into three sizes, so that they make three shelves: up to 16 KiB, up to
 
 from pathlib import Path
 
-from veilmart.demo.goods import calendar, charts, mathematics, picture, reference, sky, sound, sun
+from veilmart.demo.goods import (
+    calendar,
+    charts,
+    mathematics,
+    picture,
+    reference,
+    signs,
+    sky,
+    sound,
+    sun,
+)
 from veilmart.demo.goods.good import Good, Recipe
 from veilmart.errors import CannotWrite
 
@@ -14,9 +24,10 @@ __all__ = ["Good", "make_goods", "recipes"]
 
 
 def recipes() -> tuple[Recipe, ...]:
-    """All goods with the functions that make them, smallest files first within a family."""
+    """All goods with the functions that make them."""
     return (
         *reference.RECIPES,
+        *signs.RECIPES,
         *charts.RECIPES,
         *sky.RECIPES,
         *calendar.RECIPES,

@@ -65,7 +65,7 @@ def _resistors() -> Iterator[str]:
         yield f'<rect x="20" y="{y}" width="30" height="20" fill="{shade}" stroke="#555"/>'
         digit_shown = "" if digit is None else str(digit)
         tolerance_shown = "" if tolerance is None else f"± {tolerance} %"
-        cells = (name, digit_shown, f"× 10<tspan dy='-5' font-size='9'>{power}</tspan>")
+        cells = (name, digit_shown, f"&#215; 10<tspan dy='-5' font-size='9'>{power}</tspan>")
         for (x, _), cell in zip(heads, (*cells, tolerance_shown), strict=True):
             if cell:
                 yield f'<text x="{x}" y="{y + 15}">{cell}</text>'

@@ -64,6 +64,15 @@ class City(TypedDict):
     longitude: float
 
 
+class Letter(TypedDict):
+    """A to Z with its spelling word, Morse code and the numbers of its Braille dots."""
+
+    letter: str
+    spelling: str
+    morse: str
+    braille_dots: str
+
+
 def _rows(name: str) -> object:
     text = (files(__package__) / "data" / f"{name}.json").read_text(encoding="utf-8")
     return json.loads(text)["rows"]
@@ -87,6 +96,11 @@ def stars() -> list[Star]:
 def cities() -> list[City]:
     """Large cities of all continents, in alphabetical order."""
     return cast("list[City]", _rows("cities"))
+
+
+def letters() -> list[Letter]:
+    """The 26 letters in order."""
+    return cast("list[Letter]", _rows("letters"))
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

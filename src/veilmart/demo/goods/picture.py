@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from veilmart.demo.goods.good import Good, Recipe
 
-WIDTH, HEIGHT = 1360, 1020
+WIDTH, HEIGHT = 1920, 1440
 _LEFT, _RIGHT = -2.25, 0.95
 _ROUNDS = 160
 _ESCAPE = 64.0

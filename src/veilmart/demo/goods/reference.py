@@ -1,4 +1,4 @@
-"""Small tables to keep at hand: the elements, the constants of physics, spelling and Morse."""
+"""Small tables to keep at hand: the chemical elements and the constants of physics."""
 
 from decimal import Decimal, localcontext
 
@@ -127,73 +127,6 @@ def physical_constants() -> bytes:
     return as_text(lines)
 
 
-_SPELLING = (
-    "Alfa Bravo Charlie Delta Echo Foxtrot Golf Hotel India Juliett Kilo Lima Mike November Oscar "
-    "Papa Quebec Romeo Sierra Tango Uniform Victor Whiskey X-ray Yankee Zulu"
-).split()
-_MORSE_LETTERS = (
-    ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- "
-    "-..- -.-- --.."
-).split()
-_MORSE_SIGNS = {
-    **{".": ".-.-.-", ",": "--..--", ":": "---...", "?": "..--..", "'": ".----.", "-": "-....-"},
-    **{"/": "-..-.", "(": "-.--.", ")": "-.--.-", '"': ".-..-.", "=": "-...-", "+": ".-.-."},
-    "@": ".--.-.",
-}
-_BRAILLE_DOTS = (
-    "1 12 14 145 15 124 1245 125 24 245 13 123 134 1345 135 1234 12345 1235 234 2345 136 1236 2456 "
-    "1346 13456 1356"
-).split()
-_GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma "
-    "tau upsilon phi chi psi omega"
-).split()
-
-
-def morse(sign: str) -> str:
-    """Dots and dashes of one letter A-Z, digit or sign of ITU-R M.1677-1."""
-    if sign.isdigit():
-        figure = int(sign)
-        return "." * figure + "-" * (5 - figure) if figure <= 5 else morse_high(figure)
-    if sign.isalpha():
-        return _MORSE_LETTERS[ord(sign) - ord("A")]
-    return _MORSE_SIGNS[sign]
-
-
-def morse_high(figure: int) -> str:
-    """Six to nine: dashes first."""
-    return "-" * (figure - 5) + "." * (10 - figure)
-
-
-def braille(letter: str) -> str:
-    """The Unicode pattern of one letter A-Z: dot n sets bit n - 1 above U+2800."""
-    dots = _BRAILLE_DOTS[ord(letter) - ord("A")]
-    return chr(0x2800 + sum(1 << (int(dot) - 1) for dot in dots))
-
-
-def signs() -> bytes:
-    """Plain text: letters with spelling word, Morse, Braille and codes; figures; signs; Greek."""
-    head = f"{'':4}{'spelling':12}{'Morse':9}{'Braille':9}{'ASCII':7}{'hex':6}binary"
-    lines = ["SPELLING, MORSE, BRAILLE AND ASCII", "", head]
-    for index, word in enumerate(_SPELLING):
-        letter = chr(ord("A") + index)
-        code = ord(letter)
-        start = f"{letter:4}{word:12}{morse(letter):9}{braille(letter):9}"
-        lines.append(f"{start}{code:<7}{code:<6X}{code:08b}")
-    lines += ["", head]
-    for sign in "0123456789" + "".join(_MORSE_SIGNS):
-        code = ord(sign)
-        lines.append(f"{sign:16}{morse(sign):18}{code:<7}{code:<6X}{code:08b}")
-    lines += ["", "Greek", ""]
-    for index, name in enumerate(_GREEK):
-        # U+03C2 is the final sigma and has no capital of its own
-        small = 0x3B1 + index + (1 if index >= 17 else 0)
-        lines.append(
-            f"{chr(small - 0x20)} {chr(small)}  {name:12}U+{small - 0x20:04X} U+{small:04X}"
-        )
-    return as_text(lines)
-
-
 RECIPES = (
     Recipe(
         Good(
@@ -212,14 +145,5 @@ RECIPES = (
             "their uncertainties, on one page of plain text.",
         ),
         physical_constants,
-    ),
-    Recipe(
-        Good(
-            "spelling-morse-braille.txt",
-            "Spelling alphabet, Morse, Braille and ASCII",
-            "Every letter with its radio spelling word, Morse code, Braille pattern and ASCII "
-            "code; figures, signs and the Greek alphabet too.",
-        ),
-        signs,
     ),
 )

@@ -1,0 +1,81 @@
+"""The wallet's tables: whom it trusts, as whom it is logged in, and what it bought.
+
+Everything here is on the customer's own machine. Sealed segments are files beside the database
+(parcels.py); everything else of a purchase is one row of `orders`.
+"""
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+metadata = MetaData()
+
+brokers = Table(
+    "brokers",
+    metadata,
+    Column("fingerprint", LargeBinary(32), primary_key=True),
+    Column("url", String(300), nullable=False),
+    Column("descriptor", LargeBinary, nullable=False),
+    Column("joined_at", Integer, nullable=False),
+)
+
+merchants = Table(
+    "merchants",
+    metadata,
+    Column("broker", LargeBinary(32), ForeignKey("brokers.fingerprint"), primary_key=True),
+    Column("fingerprint", LargeBinary(32), primary_key=True),
+    Column("descriptor", LargeBinary),
+    Column("joined_at", Integer, nullable=False),
+)
+
+catalogues = Table(
+    "catalogues",
+    metadata,
+    Column("merchant", LargeBinary(32), primary_key=True),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("signing_key", LargeBinary(32), nullable=False),
+    Column("blob", LargeBinary, nullable=False),
+)
+
+logins = Table(
+    "logins",
+    metadata,
+    Column("broker", LargeBinary(32), ForeignKey("brokers.fingerprint"), primary_key=True),
+    Column("username", String(64), nullable=False),
+    Column("device", LargeBinary(32), nullable=False),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order", LargeBinary(32), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("broker", LargeBinary(32), nullable=False),
+    Column("merchant", LargeBinary(32), nullable=False),
+    Column("broker_descriptor", LargeBinary, nullable=False),
+    Column("merchant_descriptor", LargeBinary, nullable=False),
+    Column("offer", LargeBinary, nullable=False),
+    Column("escrow_key", LargeBinary(32), nullable=False),
+    Column("order_seed", LargeBinary(32), nullable=False),
+    Column("product", LargeBinary(16), nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("file_name", String(200), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("pieces", LargeBinary, nullable=False),
+    Column("out_folder", String, nullable=False),
+    Column("made_at", Integer, nullable=False),
+    Column("changed_at", Integer, nullable=False),
+    Column("receipt", LargeBinary),
+    Column("invoice", LargeBinary),
+    Column("content_key", LargeBinary(32)),
+    Column("file_path", String),
+    Index("orders_by_state", "state"),
+    Index("orders_by_product", "merchant", "product"),
+)

@@ -1,0 +1,1 @@
+"""The merchant's database revisions, oldest first."""

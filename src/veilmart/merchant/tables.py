@@ -1,0 +1,135 @@
+"""The merchant's tables. Nothing in them is about a customer, not even a request number.
+
+Times are Unix seconds, amounts minor units, sizes bytes. Hashes, ids and keys are as on the wire.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata: Final = MetaData()
+
+SHOP_ROW: Final = 1
+SIGNING: Final = 0
+"""The `suite` of a key set's signing seed; tunnel keys have their suite's id."""
+
+shop = Table(
+    "shop",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("decimals", Integer, nullable=False),
+    # Grows with every change that the running server has to notice.
+    Column("revision", Integer, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+brokers = Table(
+    "brokers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False, unique=True),
+    Column("url", Text, nullable=False),
+    Column("descriptor", LargeBinary, nullable=False),
+    Column("balance", Integer, nullable=False),
+    Column("reported", Integer, nullable=False),
+)
+"""descriptor: the newest signed one seen. reported: sequence of the last report entry."""
+
+shelves = Table(
+    "shelves",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("price", Integer, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("pay_within", Integer, nullable=False),
+    Column("deliver_within", Integer, nullable=False),
+    Column("settle_within", Integer, nullable=False),
+    CheckConstraint("price > 0 AND size > 0", name="positive"),
+)
+
+products = Table(
+    "products",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("shelf", Integer, ForeignKey("shelves.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("pieces", LargeBinary, nullable=False),
+    Column("available", Boolean, nullable=False),
+    Column("removed", Boolean, nullable=False),
+    Column("added_at", Integer, nullable=False),
+    UniqueConstraint("shelf", "file_name"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("key_set", Integer, primary_key=True),
+    Column("suite", Integer, primary_key=True),
+    Column("private", LargeBinary, nullable=False),
+    Column("public", LargeBinary, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+)
+"""A key set serves every descriptor made while it lasts; rows are deleted once expired."""
+
+descriptors = Table(
+    "descriptors",
+    metadata,
+    Column("serial", Integer, primary_key=True),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("signed", LargeBinary, nullable=False),
+    Column("key_set", Integer, nullable=False),
+    Column("not_after", Integer, nullable=False),
+)
+
+catalogues = Table(
+    "catalogues",
+    metadata,
+    Column("serial", Integer, primary_key=True),
+    Column("hash", LargeBinary, nullable=False),
+    Column("products_hash", LargeBinary, nullable=False),
+    Column("key_set", Integer, nullable=False),
+    Column("blob", LargeBinary, nullable=False),
+)
+"""The published catalogues; earlier ones keep their hash, their blob is emptied."""
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order", LargeBinary, primary_key=True),
+    Column("broker", Integer, ForeignKey("brokers.id"), nullable=False),
+    Column("product", LargeBinary, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("shelf", Integer, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("suite", Integer, nullable=False),
+    Column("content_key", LargeBinary, nullable=False),
+    Column("key_set", Integer, nullable=False),
+    Column("price", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("offered_at", Integer, nullable=False),
+    Column("pay_by", Integer, nullable=False),
+    Column("paid_at", Integer, nullable=True),
+    Column("ended_at", Integer, nullable=True),
+    Index("orders_waiting", "pay_by", sqlite_where=Column("state") == "offered"),
+)
+"""order: hash of the signed offer. size: of the shelf's padded products."""
