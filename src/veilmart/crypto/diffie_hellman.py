@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from veilmart.crypto.key_pair import KeyPair, RandomSource
 from veilmart.errors import BadPublicValue, Misuse
 
+__all__ = ["FFDHE3072", "X25519", "DiffieHellman", "KeyPair", "ffdhe3072_prime"]
+
 FFDHE3072_BYTES = 384
 FFDHE3072_EXPONENT_BYTES = 48
 

@@ -16,10 +16,10 @@ _lengths = Struct("<QH")
 
 
 def cells(size_bytes: int) -> int:
-    """`size_bytes` rounded up to a multiple of 1 KiB, in bytes."""
+    """The number of 1 KiB cells that hold `size_bytes` bytes."""
     if size_bytes < 0:
         raise Misuse("A length cannot be negative.")
-    return -(-size_bytes // CELL_BYTES) * CELL_BYTES
+    return -(-size_bytes // CELL_BYTES)
 
 
 def padme(size_bytes: int) -> int:
@@ -46,8 +46,8 @@ def shelf_bytes(largest_bytes: int) -> int:
     if largest_bytes < 1:
         raise Misuse("A packed product is never empty.")
     if largest_bytes <= SMALL_SHELF_MAX_BYTES:
-        return cells(largest_bytes)
-    return cells(padme(largest_bytes))
+        return cells(largest_bytes) * CELL_BYTES
+    return cells(padme(largest_bytes)) * CELL_BYTES
 
 
 def is_zeros(filler: bytes | memoryview) -> bool:
@@ -55,15 +55,19 @@ def is_zeros(filler: bytes | memoryview) -> bool:
     return bytes(filler).count(0) == len(filler)
 
 
-def pad_message(body: bytes, size_bytes: int) -> bytes:
-    """LE32|body| ‖ body ‖ zeros, `size_bytes` bytes. Misuse if it does not fit."""
+def pad_message(body: bytes, cell_count: int) -> bytes:
+    """LE32|body| ‖ body ‖ zeros, `cell_count` times 1 KiB. Misuse if it does not fit."""
+    size_bytes = cell_count * CELL_BYTES
     if _LENGTH_BYTES + len(body) > size_bytes:
-        raise Misuse(f"A message of {len(body)} bytes does not fit into {size_bytes}.")
+        raise Misuse(f"A message of {len(body)} bytes does not fit into {cell_count} cells.")
     return (_le32.pack(len(body)) + body).ljust(size_bytes, b"\0")
 
 
 def unpad_message(padded: bytes) -> bytes:
-    """The body. Raises PaddingInvalid on a wrong length or a filler that is not all zero."""
+    """The body. Raises PaddingInvalid on a wrong length or a filler that is not all zero.
+
+    The number of cells is the caller's to check: a catalogue's last one is cut by its signature.
+    """
     if len(padded) < _LENGTH_BYTES:
         raise PaddingInvalid("A message is too short to hold its length.")
     end = _LENGTH_BYTES + _le32.unpack_from(padded)[0]

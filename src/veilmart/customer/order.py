@@ -14,9 +14,9 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from veilmart.crypto import signing
 from veilmart.crypto.suite import Suite, suite_by_id
 from veilmart.customer.tables import orders
-from veilmart.errors import StoreDamaged
+from veilmart.errors import PeerFault, StoreDamaged
 from veilmart.protocol import labels, offer as offers
-from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
+from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.offer import Offer
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.purchase import WALLET, WalletEvent, WalletState, step
@@ -62,7 +62,7 @@ class Terms:
 
     offer: Offer
     suite: Suite
-    merchant: SignedDescriptor
+    signing_key: bytes
     count: int
 
 
@@ -72,9 +72,9 @@ def terms_of(order: Order) -> Terms:
         merchant = read_descriptor(order.merchant_descriptor)
         key = merchant.descriptor.signing_key
         offer = offers.open_object(Offer, key, labels.OFFER, order.offer)
-    except Exception as fault:
+    except PeerFault as fault:
         raise StoreDamaged(f"Order {order.order.hex()[:8]}.") from fault
-    return Terms(offer, suite_by_id(offer.suite), merchant, piece_count(offer.size))
+    return Terms(offer, suite_by_id(offer.suite), key, piece_count(offer.size))
 
 
 def order_key(order: Order) -> bytes:

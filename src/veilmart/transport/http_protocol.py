@@ -40,7 +40,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._read_deadline: float | None = None
         self._write_deadline: float | None = None
-        self._in_header = True
+        self._in_header = False
         self._in_body = False
         self._header_bytes = 0
 
@@ -66,8 +66,9 @@ class DeadlineProtocol(HttpToolsProtocol):
         if self._read_deadline is None and not self._in_body:
             # Line ends before a request count as well: they must not keep an idle one open.
             self._read_deadline = self.loop.time() + self.header_seconds
+        begun_before = self._in_header
         super().data_received(data)
-        if self._in_header and self.parser is not None:
+        if begun_before and self._in_header:
             self._header_bytes += len(data)
             if self._header_bytes > HTTP_HEADER_MAX_BYTES and not self.transport.is_closing():
                 self.send_400_response("The header is too long.")
@@ -94,8 +95,6 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_body = False
-        self._in_header = True
-        self._header_bytes = 0
         self._read_deadline = None
         super().on_message_complete()
 

@@ -65,6 +65,7 @@ async def serve(
     try:
         await server.serve(sockets=[listener])
     finally:
+        server.cut_all()
         listener.close()
 
 
@@ -80,9 +81,10 @@ class _Server(uvicorn.Server):
         self._stop = stop
         self._on_started = on_started
         self._look_every_seconds = look_every_seconds
+        self._looking: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -90,9 +92,7 @@ class _Server(uvicorn.Server):
         self._on_started()
 
     async def main_loop(self) -> None:
-        loop = asyncio.get_running_loop()
-        look = loop.call_later(self._look_every_seconds, self._look)
-        self._looking = look
+        self._look()
         await self._stop.wait()
 
     def _look(self) -> None:
@@ -104,14 +104,13 @@ class _Server(uvicorn.Server):
                 connection.cut()
         self._looking = loop.call_later(self._look_every_seconds, self._look)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            await super().shutdown(sockets)
-        finally:
+    def cut_all(self) -> None:
+        """End whatever is still connected."""
+        if self._looking is not None:
             self._looking.cancel()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, DeadlineProtocol):
-                    connection.cut()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, DeadlineProtocol):
+                connection.cut()
 
 
 async def _listen(host: str, port: int) -> socket.socket:

@@ -1,0 +1,88 @@
+"""The books: one way to move money, `book` (docs/protocol/09-purchase.md, section 6).
+
+The pure rules are in protocol/accounting.py; the database enforces once more that nothing but
+cash goes below zero and that transactions and postings are never changed.
+"""
+
+from typing import Literal
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from veilmart.broker import tables
+from veilmart.errors import LedgerViolated
+from veilmart.protocol.accounting import AccountKind, Posting, check_transaction
+
+TransactionKind = Literal["hold", "settle", "refund", "credit", "payout"]
+
+_new_account = insert(tables.accounts).returning(tables.accounts.c.id)
+_new_transaction = insert(tables.transactions).returning(tables.transactions.c.id)
+_new_posting = insert(tables.postings)
+_move = (
+    update(tables.accounts)
+    .where(tables.accounts.c.id == bindparam("of"))
+    .values(balance=tables.accounts.c.balance + bindparam("change"))
+)
+_balance = select(tables.accounts.c.balance).where(tables.accounts.c.id == bindparam("of"))
+_payer = (
+    select(tables.postings.c.account)
+    .where(tables.postings.c.entry == bindparam("entry_of"))
+    .where(tables.postings.c.amount < 0)
+)
+_sum_by_kind = (
+    select(tables.accounts.c.kind, func.sum(tables.accounts.c.balance))
+    .group_by(tables.accounts.c.kind)
+    .order_by(tables.accounts.c.kind)
+)
+
+
+def open_account(conn: Connection, kind: AccountKind) -> int:
+    """A new account with balance 0; returns its number."""
+    return int(conn.execute(_new_account, {"kind": kind.value}).scalar_one())
+
+
+def balance_of(conn: Connection, account: int) -> int:
+    """Stored balance in minor units. Raises LedgerViolated for an account that is not there."""
+    balance = conn.execute(_balance, {"of": account}).scalar_one_or_none()
+    if balance is None:
+        raise LedgerViolated(f"There is no account {account}.")
+    return int(balance)
+
+
+def payer_of(conn: Connection, hold: int) -> int:
+    """The account that a hold transaction took its money from."""
+    return int(conn.execute(_payer, {"entry_of": hold}).scalar_one())
+
+
+def totals(conn: Connection) -> dict[str, int]:
+    """Sum of the balances of each kind of account."""
+    return {str(kind): int(total) for kind, total in conn.execute(_sum_by_kind)}
+
+
+def book(
+    conn: Connection,
+    kind: TransactionKind,
+    reference: bytes,
+    at: int,
+    moves: tuple[Posting, ...],
+) -> int:
+    """Append one transaction and its postings, move the balances; returns its number.
+
+    Raises LedgerViolated, with nothing booked, when the postings do not sum to zero, an account
+    is missing or would go below zero, or the order's money was held or given away already.
+    """
+    check_transaction(moves)
+    try:
+        entry = int(
+            conn.execute(
+                _new_transaction, {"kind": kind, "reference": reference, "at": at}
+            ).scalar_one()
+        )
+        conn.execute(
+            _new_posting,
+            [{"entry": entry, "account": move.account, "amount": move.amount} for move in moves],
+        )
+        conn.execute(_move, [{"of": move.account, "change": move.amount} for move in moves])
+    except IntegrityError as fault:
+        raise LedgerViolated(f"A transaction of the kind {kind} was refused.") from fault
+    return entry

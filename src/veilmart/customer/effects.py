@@ -1,0 +1,115 @@
+"""What the customer's rules ask of the world; app.py performs it, a simulator may instead."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from veilmart.customer.events import Event
+from veilmart.customer.order import Order
+from veilmart.protocol.customer_messages import BrokerRequest, GetSegment
+from veilmart.protocol.effects import Effect, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class TakeRequestNumber(Effect):
+    """A request number (16 bytes) of the current session, for one tunnel."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskBroker(Effect):
+    """Put a request to the broker; the answer is of `kind`.
+
+    bound: the request belongs to the session it names, so it is not repeated in a new one.
+    """
+
+    request: BrokerRequest
+    kind: type[Any]
+    bound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AskSegment(Effect):
+    """Fetch a signed segment of `length` bytes; the answer is its bytes, unverified."""
+
+    request: GetSegment
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class NextRequestNumber(Effect):
+    """Hand back the number (16 bytes) that came with the answer to Open."""
+
+    number: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm(Effect):
+    """Ask the person whether to pay; the answer is a bool."""
+
+    quote: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Tell(Effect):
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Together(Effect):
+    """Run `rule(index)` for every index, at most `at_once` at a time."""
+
+    rule: Callable[[int], Rule[None]]
+    indices: tuple[int, ...]
+    at_once: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBalance(Effect):
+    """The balance in minor units that the broker named last; asked for when there is none."""
+
+    at_least: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerPapers(Effect):
+    """The broker's `SignedDescriptor`; with `fresh`, fetched and checked anew."""
+
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSegment(Effect):
+    """Write a verified sealed segment into the wallet."""
+
+    order: bytes
+    index: int
+    segment: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDurable(Effect):
+    """Sync the stored segments of an order to the disk."""
+
+    order: bytes
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MissingSegments(Effect):
+    """Which segments are not stored, or are damaged: a tuple of indices."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver(Effect):
+    """Open every segment into the finished file; the answer is a `Delivered`."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class DropParcel(Effect):
+    """Remove the stored segments: the file is ready, or never will be."""
+
+    order: bytes

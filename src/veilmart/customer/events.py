@@ -1,0 +1,124 @@
+"""What a purchase tells while it runs: frozen events for whoever draws them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened; nothing secret is in it."""
+
+
+@dataclass(frozen=True)
+class StepReached(Event):
+    """step: one of `protocol.purchase.PURCHASE_STEPS`, before it is begun."""
+
+    step: str
+
+
+@dataclass(frozen=True)
+class BrokerAuthenticated(Event):
+    """The broker answered the challenge under its certified key; nothing secret was sent before."""
+
+    fingerprint: bytes
+    group: str
+    session_fingerprint: str
+
+
+@dataclass(frozen=True)
+class LoggedIn(Event):
+    """balance: minor units."""
+
+    username: str
+    balance: int
+
+
+@dataclass(frozen=True)
+class TunnelOpened(Event):
+    """A tunnel to the merchant. session_fingerprint: 16 hexadecimal digits, the same there."""
+
+    merchant: bytes
+    group: str
+    session_fingerprint: str
+
+
+@dataclass(frozen=True)
+class Selected(Event):
+    """A verified offer. order: its hash."""
+
+    order: bytes
+    price: int
+
+
+@dataclass(frozen=True)
+class Dropped(Event):
+    """The person said no; nothing was stored and nothing moved."""
+
+
+@dataclass(frozen=True)
+class PaymentHeld(Event):
+    """balance: minor units right after the payment, or None when an old one was found held."""
+
+    amount: int
+    balance: int | None
+
+
+@dataclass(frozen=True)
+class SegmentRefetched(Event):
+    """A segment did not verify and is asked for again."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class ParcelBegun(Event):
+    """stored of count segments are on the disk already; total: bytes of all segments."""
+
+    stored: int
+    count: int
+    total: int
+
+
+@dataclass(frozen=True)
+class SegmentStored(Event):
+    """One more segment is in the wallet; length: its bytes."""
+
+    index: int
+    length: int
+
+
+@dataclass(frozen=True)
+class KeyReleased(Event):
+    """The content key came and is what the offer promised."""
+
+
+@dataclass(frozen=True)
+class IntegrityChecked(Event):
+    """Every piece is what the piece list promised, and the padding is zero."""
+
+
+@dataclass(frozen=True)
+class FileSaved(Event):
+    path: Path
+
+
+@dataclass(frozen=True)
+class PurchaseDone(Event):
+    """Acknowledged: the merchant has its money."""
+
+    order: bytes
+
+
+@dataclass(frozen=True)
+class CatalogueFetched(Event):
+    """pages: how many came; 0 when the stored one is the newest."""
+
+    pages: int
+
+
+Observer = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The observer of somebody who does not look."""

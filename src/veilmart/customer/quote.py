@@ -1,0 +1,60 @@
+"""What is bought from whom, and what the merchant offered for it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from veilmart.crypto.suite import Suite
+from veilmart.protocol.catalogue import Product
+from veilmart.protocol.descriptor import Shelf, SignedDescriptor
+from veilmart.protocol.handshake import SessionKeys
+from veilmart.protocol.offer import Offer
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the person chose. out: the folder that the file shall go to."""
+
+    broker: SignedDescriptor
+    merchant: SignedDescriptor
+    product: Product
+    shelf: Shelf
+    suite: Suite
+    out: Path
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """An open tunnel to a merchant; its session id is the request number."""
+
+    merchant: SignedDescriptor
+    keys: SessionKeys = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A verified offer that waits for the person's yes. Amounts: minor units.
+
+    order: hash of the signed offer. pieces: the verified piece list, 32 bytes each.
+    """
+
+    choice: Choice
+    order: bytes
+    signed_offer: bytes = field(repr=False)
+    offer: Offer = field(repr=False)
+    pieces: bytes = field(repr=False)
+    escrow_key: bytes = field(repr=False)
+    order_seed: bytes = field(repr=False)
+    balance: int
+
+    @property
+    def price(self) -> int:
+        return self.offer.price
+
+    @property
+    def balance_after(self) -> int:
+        return self.balance - self.offer.price
+
+
+def group_name(suite: Suite) -> str:
+    """The key agreement as people write it."""
+    return {1: "X25519+ML-KEM-768", 2: "ffdhe3072"}.get(suite.id, suite.dh.name)

@@ -1,0 +1,141 @@
+"""Steps 1 and 2 of a purchase: the tunnel, and the sealed choice in it.
+
+Nothing is stored here and nothing is promised: whoever stops now leaves nothing behind.
+"""
+
+from typing import Any
+
+from veilmart.crypto import signing
+from veilmart.customer.effects import (
+    AskBroker,
+    KnownBalance,
+    NextRequestNumber,
+    TakeRequestNumber,
+    Tell,
+)
+from veilmart.customer.events import Selected, StepReached, TunnelOpened
+from veilmart.customer.quote import Choice, Quote, Tunnel, group_name
+from veilmart.errors import OfferMismatch, SessionUnknown, UnknownRequestNumber
+from veilmart.limits import HASH_BYTES
+from veilmart.protocol import handshake, labels, offer as offers, tunnel as records
+from veilmart.protocol.customer_messages import Open, Opened, Payable, Relay, Relayed
+from veilmart.protocol.descriptor import SignedDescriptor
+from veilmart.protocol.effects import Rule
+from veilmart.protocol.merchant_messages import Offered, Select, TunnelRequest
+from veilmart.protocol.parcel import check_piece_list
+from veilmart.crypto.suite import Suite
+
+TRIES = 2
+
+
+def open_tunnel(
+    merchant: SignedDescriptor, suite: Suite, random: handshake.Random
+) -> Rule[Tunnel]:
+    """The Noise NK handshake with the merchant, through the broker, under a request number.
+
+    Raises HandshakeFailed, and DescriptorUnknown when the merchant's descriptor has been replaced.
+    """
+    yield Tell(StepReached("tunnel"))
+    for left in reversed(range(TRIES)):
+        number: bytes = yield TakeRequestNumber()
+        prologue = handshake.prologue(
+            labels.PROLOGUE_CUSTOMER_MERCHANT, suite, merchant.hash, number
+        )
+        key = merchant.descriptor.tunnel_key(suite)
+        initiator = handshake.CertifiedInitiator(suite, prologue, key, random)
+        request = Open(
+            merchant=merchant.fingerprint,
+            request_number=number,
+            suite=suite.id,
+            descriptor=merchant.hash,
+            message=initiator.message1,
+        )
+        try:
+            opened: Opened = yield AskBroker(request, Opened, bound=True)
+        except (SessionUnknown, UnknownRequestNumber):
+            if not left:
+                raise
+            continue
+        break
+    yield NextRequestNumber(opened.next_request_number)
+    keys = initiator.finish(number, opened.message)
+    yield Tell(TunnelOpened(merchant.fingerprint, group_name(suite), keys.session_fingerprint))
+    return Tunnel(merchant, keys)
+
+
+def ask_merchant(
+    tunnel: Tunnel, request: TunnelRequest, kind: type[Any], random: handshake.Random
+) -> Rule[tuple[Any, Payable | None]]:
+    """A request inside the tunnel: (answer of `kind`, what the broker read in an invoice)."""
+    pending = records.PendingRequest(tunnel.keys, request, request.cells, random)
+    relay = Relay(request_number=tunnel.keys.session_id, record=pending.record)
+    relayed: Relayed = yield AskBroker(relay, Relayed, bound=True)
+    answer = records.expect(kind, pending.open_answer(kind, relayed.record))
+    return answer, relayed.payable
+
+
+def select(choice: Choice, now: int, random: handshake.Random) -> Rule[Quote]:
+    """A verified offer for the choice, in a tunnel of its own with an order key of its own.
+
+    Raises OfferMismatch, PieceMismatch, SignatureInvalid, ProductGone, ProductOut.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            tunnel = yield from open_tunnel(choice.merchant, choice.suite, random)
+            return (yield from _select_in(tunnel, choice, now, random))
+        except (SessionUnknown, UnknownRequestNumber):
+            # The offer is lost with its tunnel: a new one, with a new order key.
+            if not left:
+                raise
+    raise SessionUnknown
+
+
+def _select_in(
+    tunnel: Tunnel, choice: Choice, now: int, random: handshake.Random
+) -> Rule[Quote]:
+    yield Tell(StepReached("select"))
+    order_seed = signing.generate_signing_key(random)
+    order_key = signing.public_key(order_seed)
+    request = Select(
+        broker=choice.broker.fingerprint,
+        shelf=choice.shelf.id,
+        product=choice.product.id,
+        root=choice.product.root,
+        price=choice.shelf.price,
+        order_key=order_key,
+    )
+    offered: Offered
+    offered, payable = yield from ask_merchant(tunnel, request, Offered, random)
+    merchant_key = choice.merchant.descriptor.signing_key
+    offer = offers.open_object(offers.Offer, merchant_key, labels.OFFER, offered.offer)
+    escrow = offers.escrow_key(tunnel.keys.exporter, offer.random)
+    selection = offers.Selection(
+        merchant=choice.merchant.fingerprint,
+        broker=choice.broker.fingerprint,
+        descriptor=choice.merchant.hash,
+        suite=choice.suite,
+        shelf=choice.shelf,
+        root=choice.product.root,
+        order_key=order_key,
+    )
+    offers.check_offer(offer, selection, escrow, now)
+    check_piece_list(offered.pieces, offer.product, offer.size)
+    order = offers.order_of(offered.offer)
+    _check_payable(payable, order, offer)
+    yield Tell(Selected(order, offer.price))
+    balance: int = yield KnownBalance(offer.price)
+    return Quote(
+        choice, order, offered.offer, offer, offered.pieces, escrow, order_seed, balance
+    )
+
+
+def _check_payable(payable: Payable | None, order: bytes, offer: offers.Offer) -> None:
+    """The broker has to have read the same order and amount in the merchant's invoice."""
+    if payable is None:
+        raise OfferMismatch("The broker got no invoice.")
+    if payable.order != order:
+        raise OfferMismatch("The invoice's order differs.")
+    if payable.amount != offer.price:
+        raise OfferMismatch("The invoice's amount differs.")
+    if len(order) != HASH_BYTES or payable.pay_by != offer.pay_by:
+        raise OfferMismatch("The invoice's payment deadline differs.")

@@ -1,0 +1,209 @@
+"""Products: what stands on the shelves, one row each; sold bytes live on in the product store."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from veilmart.errors import AloneOnShelf, BadArgument, NoSuchProduct
+from veilmart.limits import DESCRIPTION_MAX_BYTES, PRODUCTS_MAX, TITLE_MAX_BYTES
+from veilmart.merchant.revision import touch
+from veilmart.merchant.tables import products
+from veilmart.storage.file_names import unseen
+
+
+@dataclass(frozen=True)
+class ShopProduct:
+    """id: 16 bytes. size: true bytes. root, pieces: of the padded bytes."""
+
+    id: bytes
+    shelf: int
+    version: int
+    file_name: str
+    title: str
+    description: str
+    size: int
+    root: bytes
+    pieces: bytes
+    available: bool
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A product whose padded bytes are in the store; not on sale before `place_products`."""
+
+    file_name: str
+    title: str | None
+    description: str | None
+    size: int
+    root: bytes
+    pieces: bytes
+
+
+_COLUMNS = (
+    "id",
+    "shelf",
+    "version",
+    "file_name",
+    "title",
+    "description",
+    "size",
+    "root",
+    "pieces",
+    "available",
+)
+_SHOWN = (
+    select(products)
+    .where(products.c.removed.is_(False))
+    .order_by(products.c.shelf, products.c.title, products.c.id)
+)
+_SAME_NAME = select(products).where(
+    products.c.shelf == bindparam("shelf_id"), products.c.file_name == bindparam("name")
+)
+
+
+def _product(row: Any) -> ShopProduct:
+    return ShopProduct(**{column: getattr(row, column) for column in _COLUMNS})
+
+
+def load_products(connection: Connection) -> tuple[ShopProduct, ...]:
+    """Transaction: everything on the shelves, by shelf and title; the menu's order."""
+    return tuple(_product(row) for row in connection.execute(_SHOWN))
+
+
+def check_title(title: str) -> str:
+    """Raises BadArgument unless it is 1 to 200 bytes of printable text."""
+    if not title.strip() or len(title.encode()) > TITLE_MAX_BYTES or any(map(unseen, title)):
+        raise BadArgument("A title is 1 to 200 bytes of visible text.")
+    return title
+
+
+def check_description(description: str) -> str:
+    """Raises BadArgument unless it is at most 2000 bytes of text; line ends are fine."""
+    lines = description.replace("\n", " ")
+    if len(description.encode()) > DESCRIPTION_MAX_BYTES or any(map(unseen, lines)):
+        raise BadArgument("A description is at most 2000 bytes of visible text.")
+    return description
+
+
+def place_products(
+    connection: Connection,
+    shelf: int,
+    batch: tuple[Packed, ...],
+    fresh_ids: tuple[bytes, ...],
+    alone: bool,
+    now: int,
+) -> tuple[ShopProduct, ...]:
+    """Transaction: put a packed batch on a shelf; all of it or, on an error, nothing.
+
+    The same file name on the same shelf becomes a new version of that product. Raises
+    AloneOnShelf unless `alone` or at least two products stand there afterwards.
+    """
+    placed = tuple(
+        _place(connection, shelf, packed, fresh, now)
+        for packed, fresh in zip(batch, fresh_ids, strict=True)
+    )
+    standing = load_products(connection)
+    if not alone:
+        check_company(standing, shelf)
+    if len(standing) > PRODUCTS_MAX:
+        raise BadArgument(f"A merchant has {PRODUCTS_MAX} products at most.")
+    touch(connection)
+    return placed
+
+
+def _place(
+    connection: Connection, shelf: int, packed: Packed, fresh: bytes, now: int
+) -> ShopProduct:
+    parameters = {"shelf_id": shelf, "name": packed.file_name}
+    earlier = connection.execute(_SAME_NAME, parameters).first()
+    values: dict[str, Any] = {
+        "size": packed.size,
+        "root": packed.root,
+        "pieces": packed.pieces,
+        "available": True,
+        "removed": False,
+        "added_at": now,
+    }
+    if earlier is None:
+        values |= {
+            "id": fresh,
+            "shelf": shelf,
+            "version": 1,
+            "file_name": packed.file_name,
+            "title": packed.file_name if packed.title is None else packed.title,
+            "description": packed.description or "",
+        }
+        connection.execute(insert(products).values(values))
+    else:
+        values["version"] = earlier.version + 1
+        if packed.title is not None:
+            values["title"] = packed.title
+        if packed.description is not None:
+            values["description"] = packed.description
+        changed = update(products).where(products.c.id == earlier.id)
+        connection.execute(changed.values(values))
+    return _product(connection.execute(_SAME_NAME, parameters).one())
+
+
+def check_company(standing: tuple[ShopProduct, ...], shelf: int) -> None:
+    """Raises AloneOnShelf when exactly one product stands on the shelf."""
+    names = [product.file_name for product in standing if product.shelf == shelf]
+    if len(names) == 1:
+        raise AloneOnShelf(f"{names[0]} would be.")
+
+
+def find_product(standing: tuple[ShopProduct, ...], wanted: str) -> ShopProduct:
+    """By id prefix in hex, exact title or file name, or number in the list from 1.
+
+    Raises NoSuchProduct when nothing or more than one thing fits.
+    """
+    exact = [p for p in standing if wanted in (p.title, p.file_name)]
+    if len(exact) == 1:
+        return exact[0]
+    if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted[:9]) <= len(standing):
+        return standing[int(wanted) - 1]
+    prefixed = [p for p in standing if len(wanted) >= 4 and p.id.hex().startswith(wanted.lower())]
+    if len(prefixed) != 1:
+        several = "Several have" if len(exact) + len(prefixed) > 1 else "None has"
+        raise NoSuchProduct(f"{several} the name, number or id {wanted[:40]!r}.")
+    return prefixed[0]
+
+
+def remove_product(connection: Connection, product: bytes, alone: bool) -> None:
+    """Transaction: off the shelf. Orders of it are still served: its bytes stay in the store.
+
+    Raises NoSuchProduct, and AloneOnShelf when one is left behind alone without `alone`.
+    """
+    gone = update(products).where(products.c.id == product, products.c.removed.is_(False))
+    shelf = connection.execute(
+        select(products.c.shelf).where(products.c.id == product)
+    ).scalar_one_or_none()
+    if shelf is None or not connection.execute(gone.values(removed=True)).rowcount:
+        raise NoSuchProduct
+    if not alone:
+        check_company(load_products(connection), shelf)
+    touch(connection)
+
+
+def edit_product(
+    connection: Connection,
+    product: bytes,
+    title: str | None,
+    description: str | None,
+    available: bool | None,
+) -> None:
+    """Transaction: change what is given. Raises NoSuchProduct, BadArgument."""
+    values: dict[str, Any] = {}
+    if title is not None:
+        values["title"] = check_title(title)
+    if description is not None:
+        values["description"] = check_description(description)
+    if available is not None:
+        values["available"] = available
+    if not values:
+        raise BadArgument("Nothing to change was given.")
+    found = update(products).where(products.c.id == product, products.c.removed.is_(False))
+    if not connection.execute(found.values(values)).rowcount:
+        raise NoSuchProduct
+    touch(connection)
