@@ -529,6 +529,17 @@ class LedgerViolated(StorageFailure):
     hint = "Run `veilmart broker audit`."
 
 
+class SegmentDamaged(StorageFailure):
+    code = 5106
+    summary = "A stored segment is missing or damaged."
+    money = MONEY_SAFE
+    hint = "It is fetched again by `veilmart customer sync`."
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"Segment {index}.")
+        self.index = index
+
+
 # ---- 61xx: trust -----------------------------------------------------------------------------
 
 

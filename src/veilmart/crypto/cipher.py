@@ -129,11 +129,7 @@ def check_key_and_nonce(key: bytes, nonce: bytes) -> None:
 @lru_cache(maxsize=256)
 def checked_use(use: str) -> str:
     """`use`, or Misuse where its label could be read as another one (NUL, reserved first word)."""
-    if (
-        not use
-        or not use.isascii()
-        or "\0" in use
-        or use.split(" ", maxsplit=1)[0] in _RESERVED_USES
-    ):
+    first_word = use.partition(" ")[0]
+    if not use or not use.isascii() or "\0" in use or first_word in _RESERVED_USES:
         raise Misuse("That name of a key's use is not allowed.")
     return use

@@ -14,7 +14,7 @@ from veilmart.crypto.kem import Kem
 from veilmart.crypto.key_pair import KeyPair, RandomSource
 from veilmart.crypto.noise_patterns import HandshakePattern, handshake_pattern
 from veilmart.crypto.symmetric_state import NoiseCipher, SymmetricState
-from veilmart.errors import MalformedMessage, Misuse, VeilmartError
+from veilmart.errors import BadPublicValue, MalformedMessage, Misuse, VeilmartError
 from veilmart.limits import NOISE_MESSAGE_MAX_BYTES
 
 # token → (initiator's half, responder's half); e and s are the ephemeral and static keys.
@@ -63,8 +63,8 @@ class Handshake:
     ) -> None:
         """`static` and `remote_static` as the pattern needs them, else Misuse.
 
-        `remote_static` has the DH's public length (Misuse otherwise: a descriptor's key is
-        checked before). `ephemeral` is for known-answer tests; otherwise `random` makes it.
+        `remote_static` comes from a peer's descriptor: BadPublicValue if its length is wrong.
+        `ephemeral` is for known-answer tests; otherwise `random` makes it.
         """
         self._shape = handshake_pattern(pattern)
         if pattern.endswith("hfs") != (protocol.kem is not None):
@@ -141,7 +141,7 @@ class Handshake:
         if (remote is not None) != theirs:
             raise Misuse("The pattern does not fit the peer's static key given.")
         if remote is not None and len(remote) != self._protocol.dh.public_bytes:
-            raise Misuse("The peer's static key has the wrong length.")
+            raise BadPublicValue("The peer's static key has the wrong length.")
 
     def _mix_known_statics(self, shape: HandshakePattern) -> None:
         for owner_is_initiator, known in (

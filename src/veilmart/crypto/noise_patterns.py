@@ -1,4 +1,4 @@
-"""Handshake patterns of the Noise Protocol Framework, revision 34, section 7, and their `hfs` forms.
+"""Handshake patterns of the Noise Protocol Framework, revision 34, section 7, with `hfs`.
 
 The `hfs` modifier (Noise extension "Hybrid Forward Secrecy", with the KEM tokens e1 and ekem1)
 adds an ephemeral KEM exchange: e1 after the initiator's e and its DH tokens, ekem1 after ee.

@@ -16,6 +16,7 @@ from veilmart.errors import (
     MalformedMessage,
     Misuse,
     PaddingInvalid,
+    SegmentDamaged,
     SignatureInvalid,
 )
 from veilmart.protocol.parcel import check_segment, open_segment, segment_length
@@ -30,13 +31,6 @@ class Delivered:
     damaged: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class DamagedSegment(Exception):  # noqa: N818 - never leaves this file
-    """A segment was damaged on our own disk: no evidence against the merchant."""
-
-    index: int
-
-
 def deliver(order: Order, parcels: Parcels) -> Delivered:
     """Write the file of a RELEASED order into its folder.
 
@@ -47,7 +41,7 @@ def deliver(order: Order, parcels: Parcels) -> Delivered:
     terms = terms_of(order)
     try:
         return Delivered(_write(order, terms, parcels))
-    except DamagedSegment as fault:
+    except SegmentDamaged as fault:
         return Delivered(None, (fault.index,))
 
 
@@ -75,11 +69,11 @@ def _piece(order: Order, terms: Terms, parcels: Parcels, index: int) -> bytes:
     size = terms.offer.size
     segment = parcels.read(order.order, index, segment_length(size, index))
     if segment is None or order.content_key is None:
-        raise DamagedSegment(index)
+        raise SegmentDamaged(index)
     try:
         sealed = check_segment(terms.signing_key, order.order, index, size, segment)
     except (MalformedMessage, SignatureInvalid) as fault:
-        raise DamagedSegment(index) from fault
+        raise SegmentDamaged(index) from fault
     return open_segment(
         terms.suite, order.content_key, order.order, index, size, order.pieces, sealed
     )

@@ -21,7 +21,12 @@ from veilmart.protocol.offer import Offer
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.purchase import WALLET, WalletEvent, WalletState, step
 
-UNFINISHED = (WalletState.CONFIRMING, WalletState.HELD, WalletState.RELEASED)
+UNFINISHED = (
+    WalletState.CONFIRMING,
+    WalletState.HELD,
+    WalletState.RELEASED,
+    WalletState.DELIVERED,
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ def order_key(order: Order) -> bytes:
     return signing.public_key(order.order_seed)
 
 
+_OWNED_STATES = [WalletState.RELEASED.value, WalletState.DELIVERED.value, WalletState.DONE.value]
 _COLUMNS = tuple(item.name for item in fields(Order))
 _SELECT = select(*(orders.c[name] for name in _COLUMNS))
 _INSERT = insert(orders)
@@ -97,7 +103,7 @@ _BY_STATE = _ALL.where(orders.c.state.in_(bindparam("states", expanding=True)))
 _OWNED = _ALL.where(
     orders.c.merchant == bindparam("at_merchant"),
     orders.c.product == bindparam("at_product"),
-    orders.c.state.in_([WalletState.DONE.value, WalletState.RELEASED.value]),
+    orders.c.state.in_(_OWNED_STATES),
 )
 
 

@@ -10,78 +10,147 @@ The order of things is the safety of the money:
 5. The file is in place before it is acknowledged; DONE is committed last.
 """
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-from veilmart.crypto import signing
-from veilmart.customer.effects import (
-    AskBroker,
-    AskSegment,
-    BrokerPapers,
-    Confirm,
-    Deliver,
-    DropParcel,
-    MakeDurable,
-    StoreSegment,
-    Tell,
-    Together,
-)
-from veilmart.customer.delivery import Delivered
-from veilmart.customer.events import (
-    Dropped,
-    FileSaved,
-    IntegrityChecked,
-    KeyReleased,
-    ParcelBegun,
-    PaymentHeld,
-    PurchaseDone,
-    SegmentRefetched,
-    SegmentStored,
-    StepReached,
-)
+from veilmart.customer.completion_rule import Bought, Clock, complete
+from veilmart.customer.effects import AskBroker, BrokerPapers, Confirm, Tell
+from veilmart.customer.events import Dropped, PaymentHeld, StepReached
 from veilmart.customer.order import Order, Terms, add_order, save_order, terms_of
-from veilmart.customer.quote import Quote
+from veilmart.customer.quote import Choice, Quote
+from veilmart.customer.selection_rule import select
 from veilmart.errors import (
     MONEY_SAFE,
     NO_MONEY,
-    ContentKeyInvalid,
     Declined,
-    MalformedMessage,
+    InsufficientBalance,
+    OfferExpired,
     OfferMismatch,
-    Refusal,
+    OrderUnknown,
     SignatureInvalid,
-    StoreDamaged,
     VeilmartError,
 )
-from veilmart.limits import SEGMENTS_IN_FLIGHT
 from veilmart.protocol import labels, offer as offers
-from veilmart.protocol.customer_messages import (
-    Acknowledge,
-    GetSegment,
-    OrderStatus,
-    Paid,
-    Pay,
-    Release,
-    Released,
-)
+from veilmart.protocol.accounting import format_amount
+from veilmart.protocol.customer_messages import Paid, Pay
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.effects import Rule, Transact
-from veilmart.protocol.offer import Invoice, PaymentReceipt
-from veilmart.protocol.order_key import operation_id, sign_action
-from veilmart.protocol.parcel import check_segment, segment_length
+from veilmart.protocol.handshake import Random
+from veilmart.protocol.offer import PaymentReceipt
+from veilmart.protocol.order_key import operation_id
 from veilmart.protocol.purchase import WalletEvent, WalletState
 
-SEGMENT_TRIES = 4
-DELIVERY_TRIES = 3
+# Refusals after which the broker certainly holds nothing: an answer stored for the same operation
+# would have been given before any of them.
+_CERTAINLY_UNPAID = (InsufficientBalance, OfferExpired, OrderUnknown)
 
-Clock = Any
+
+def purchase(choice: Choice, clock: Clock, random: Random) -> Rule[Bought]:
+    """Buy one product. Raises Declined, and every error of the steps below."""
+    quote = yield from select(choice, clock(), random)
+    _check_balance(quote)
+    agreed: bool = yield Confirm(quote)
+    if not agreed:
+        yield Tell(Dropped())
+        raise Declined
+    order = new_order(quote, clock())
+    yield Transact(add_order, (order,))
+    try:
+        terms = terms_of(order)
+        order, balance = yield from pay(order, terms, clock)
+        bought = yield from complete(order, clock, fresh=True)
+    except VeilmartError as error:
+        raise _after_payment(error) from error.__cause__
+    return replace(bought, balance=balance)
 
 
-@dataclass(frozen=True)
-class Bought:
-    """order: as stored, DONE. path: the finished file. balance: after the payment, minor units."""
+def _check_balance(quote: Quote) -> None:
+    if quote.balance_after < 0:
+        broker = quote.choice.broker.descriptor
+        has = format_amount(quote.balance, broker.decimals)
+        needs = format_amount(quote.price, broker.decimals)
+        raise InsufficientBalance(f"It is {has}, the price is {needs}.")
 
-    order: Order
-    path: Path
-    balance: int | None
+
+def _after_payment(error: VeilmartError) -> VeilmartError:
+    """From the yes on, no error may claim that no money moved unless that is certain."""
+    if error.money_now == NO_MONEY and not isinstance(error, _CERTAINLY_UNPAID):
+        error.money_now = MONEY_SAFE
+    return error
+
+
+def new_order(quote: Quote, now: int) -> Order:
+    """The row that is committed at "y"."""
+    choice = quote.choice
+    return Order(
+        order=quote.order,
+        state=WalletState.CONFIRMING.value,
+        broker=choice.broker.fingerprint,
+        merchant=choice.merchant.fingerprint,
+        broker_descriptor=choice.broker.signed,
+        merchant_descriptor=choice.merchant.signed,
+        offer=quote.signed_offer,
+        escrow_key=quote.escrow_key,
+        order_seed=quote.order_seed,
+        product=choice.product.id,
+        title=choice.product.title,
+        file_name=choice.product.file_name,
+        version=choice.product.version,
+        pieces=quote.pieces,
+        out_folder=str(choice.out.absolute()),
+        made_at=now,
+        changed_at=now,
+    )
+
+
+def pay(order: Order, terms: Terms, clock: Clock) -> Rule[tuple[Order, int]]:
+    """Send Pay and check its receipt: (the order with its receipt, the balance after).
+
+    The same operation id every time, so that a second Pay is answered like the first and charges
+    nothing. A refusal that proves that nothing is held abandons the order.
+    """
+    yield Tell(StepReached("pay"))
+    request = Pay(
+        operation=operation_id(order.order, "pay"), order=order.order, amount=terms.offer.price
+    )
+    try:
+        paid: Paid = yield AskBroker(request, Paid)
+    except _CERTAINLY_UNPAID:
+        abandoned = order.after(WalletEvent.OFFER_LOST, clock())
+        yield Transact(save_order, (abandoned,))
+        raise
+    signed_by = yield from _check_receipt(order, terms, paid.receipt)
+    yield Tell(PaymentHeld(terms.offer.price, paid.balance))
+    return replace(order, receipt=paid.receipt, broker_descriptor=signed_by.signed), paid.balance
+
+
+def _check_receipt(order: Order, terms: Terms, signed: bytes) -> Rule[SignedDescriptor]:
+    """Which descriptor of the broker certifies the receipt. Raises SignatureInvalid, OfferMismatch.
+
+    The broker may have renewed its descriptor since the session began, hence the second try.
+    """
+    papers = read_descriptor(order.broker_descriptor)
+    try:
+        receipt = _open_receipt(papers, signed)
+    except SignatureInvalid:
+        papers = yield BrokerPapers(fresh=True)
+        receipt = _open_receipt(papers, signed)
+    check_receipt(receipt, terms.offer, order.order)
+    return papers
+
+
+def _open_receipt(papers: SignedDescriptor, signed: bytes) -> PaymentReceipt:
+    key = papers.descriptor.signing_key
+    return offers.open_object(PaymentReceipt, key, labels.PAYMENT_RECEIPT, signed)
+
+
+def check_receipt(receipt: PaymentReceipt, offer: offers.Offer, order: bytes) -> None:
+    """The receipt is for this order. Raises OfferMismatch naming the field that differs."""
+    expected = {
+        "broker": (receipt.broker, offer.broker),
+        "merchant": (receipt.merchant, offer.merchant),
+        "order": (receipt.order, order),
+        "amount": (receipt.amount, offer.price),
+    }
+    for name, (got, wanted) in expected.items():
+        if got != wanted:
+            raise OfferMismatch(f"The receipt's {name} differs.", money=MONEY_SAFE)

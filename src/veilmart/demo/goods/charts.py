@@ -123,9 +123,12 @@ def chord_notes(root: int, steps: tuple[int, ...]) -> str:
 def _chords() -> Iterator[str]:
     yield f'<defs><g id="keys">{"".join(_bare_keys())}</g></defs>'
     yield '<text class="title" x="20" y="36">Piano chords</text>'
+    for root, note in enumerate(NOTES):
+        yield f'<text class="kind" x="{20 + root * 132}" y="62">{note}</text>'
     for row, (name, suffix, steps) in enumerate(CHORDS):
-        y = 70 + row * 78
-        yield f'<text class="kind" x="20" y="{y}">{name} {suffix}</text>'
+        y = 90 + row * 78
+        named = f"{name} ({suffix})" if suffix else name
+        yield f'<text class="kind" x="20" y="{y}">{named}</text>'
         for root in range(12):
             x = 20 + root * 132
             yield f'<text class="notes" x="{x}" y="{y + 16}">{chord_notes(root, steps)}</text>'
@@ -139,7 +142,7 @@ def chord_chart() -> bytes:
         ".notes{font-size:8px;fill:#444}.w{fill:#fff;stroke:#555;stroke-width:.6}.b{fill:#333}"
         ".on{fill:#e0533d;stroke:#fff;stroke-width:.6}"
     )
-    return _document(1610, 1090, "Piano chords", style, _chords())
+    return _document(1610, 1110, "Piano chords", style, _chords())
 
 
 RECIPES = (

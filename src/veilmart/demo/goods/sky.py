@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from veilmart.demo.goods.good import Good, Recipe, Star, as_csv, stars
 
+Box = tuple[float, float, float, float]
+
 _LIGHT_YEARS_PER_PARSEC = 3.261563777
 _RADIUS = 480.0
 _MARGIN = 60.0
@@ -121,6 +123,7 @@ def _stars(north: bool) -> Iterator[str]:
     for figure in _FIGURES:
         if all(name in where for name in figure):
             yield f'<path class="figure" d="{_path(where[name] for name in figure)}"/>'
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in where.values()]
     for name, star in shown.items():
         x, y = where[name]
         radius = max(1.6, 5.2 - 1.2 * star["magnitude"])
@@ -129,12 +132,30 @@ def _stars(north: bool) -> Iterator[str]:
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" '
             f'fill="{_colour(star["spectral_type"])}"><title>{note}</title></circle>'
         )
-        offset = radius + 2.5
-        yield f'<text class="star" x="{x + offset:.1f}" y="{y + 3:.1f}">{name}</text>'
-        yield (
-            f'<text class="bayer" x="{x + offset:.1f}" y="{y + 11:.1f}">'
-            f"{star['designation']}</text>"
-        )
+        left, top, right, bottom = _free_box(name, x, y, radius, taken)
+        taken.append((left, top, right, bottom))
+        yield f'<text class="star" x="{left:.1f}" y="{bottom - 2:.1f}">{name}</text>'
+
+
+def _free_box(name: str, x: float, y: float, radius: float, taken: list[Box]) -> Box:
+    """Where the name of a star at (x, y) goes: the first place that covers nothing else."""
+    width, height, gap = 5.3 * len(name), 10.0, radius + 2
+    corners = [
+        (x + gap, y - height / 2),
+        (x - gap - width, y - height / 2),
+        *((x - width / 2, y + gap + down) for down in (0, 6, 14, 24)),
+        *((x - width / 2, y - gap - height - up) for up in (0, 6, 14, 24)),
+        *((x + gap + 3, y + down) for down in (-16, 8, -26, 18)),
+        *((x - gap - 3 - width, y + down) for down in (-16, 8, -26, 18)),
+    ]
+    boxes = [(left, top, left + width, top + height) for left, top in corners]
+    own = (x - 4, y - 4, x + 4, y + 4)
+    others = [box for box in taken if box != own]
+    return next((box for box in boxes if not any(_overlap(box, o) for o in others)), boxes[0])
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def sky_chart() -> bytes:
@@ -147,7 +168,7 @@ def sky_chart() -> bytes:
         ".equator{fill:none;stroke:#6f86bd;stroke-width:1.2}"
         ".ecliptic{fill:none;stroke:#c9a23c;stroke-width:1;stroke-dasharray:6 4}"
         ".figure{fill:none;stroke:#5f7fb5;stroke-width:1.1}"
-        ".star{font-size:9px}.bayer{font-size:7px;fill:#8393b8}"
+        ".star{font-size:9px}"
         ".hour{font-size:11px;text-anchor:middle}.scale{font-size:8px;fill:#6f7fa5}"
         ".title{font-size:22px;text-anchor:middle}"
     )

@@ -1,0 +1,23 @@
+"""Effects that only the broker's rules have: slow password hashing, done outside the event loop."""
+
+from dataclasses import dataclass, field
+
+from veilmart.protocol.effects import Effect
+
+
+@dataclass(frozen=True, slots=True)
+class HashPassword(Effect):
+    """Answer: an Argon2id hash as text, with its own salt and parameters."""
+
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyPassword(Effect):
+    """Answer: whether `password` is the one behind `hashed`.
+
+    None, for an unknown user, costs the same time and is never true.
+    """
+
+    hashed: str | None = field(repr=False)
+    password: str = field(repr=False)

@@ -1,0 +1,232 @@
+"""From paid to done: segments, key, file, acknowledgement (docs/protocol/09-purchase.md, 4 and 5).
+
+The same rule finishes a fresh purchase and one that was interrupted anywhere. Nothing here needs
+a login or a tunnel to the merchant: the order key speaks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from veilmart.customer.delivery import Delivered
+from veilmart.customer.effects import (
+    AskBroker,
+    AskSegment,
+    Deliver,
+    DropParcel,
+    MakeDurable,
+    MissingSegments,
+    StoreSegment,
+    Tell,
+    Together,
+)
+from veilmart.customer.events import (
+    FileSaved,
+    IntegrityChecked,
+    KeyReleased,
+    ParcelBegun,
+    PurchaseDone,
+    SegmentRefetched,
+    SegmentStored,
+    StepReached,
+)
+from veilmart.customer.order import Order, Terms, save_order, terms_of
+from veilmart.errors import (
+    MONEY_SAFE,
+    ContentKeyInvalid,
+    MalformedMessage,
+    NetworkFailure,
+    OfferMismatch,
+    SegmentDamaged,
+    SignatureInvalid,
+    WrongOrderState,
+)
+from veilmart.limits import SEGMENTS_IN_FLIGHT
+from veilmart.protocol import labels, offer as offers
+from veilmart.protocol.customer_messages import (
+    Acknowledge,
+    GetSegment,
+    GetStatus,
+    OrderStatus,
+    Release,
+    Released,
+)
+from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.offer import Invoice
+from veilmart.protocol.order_key import operation_id, sign_action
+from veilmart.protocol.parcel import check_segment, segment_length
+from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
+
+SEGMENT_TRIES = 4
+DELIVERY_TRIES = 3
+REFUNDED = "The whole amount is back on your balance."
+
+Clock = Callable[[], int]
+
+
+@dataclass(frozen=True)
+class Bought:
+    """order: as stored, DONE. path: the finished file. balance: after the payment, minor units."""
+
+    order: Order
+    path: Path
+    balance: int | None = None
+
+
+def complete(order: Order, clock: Clock, *, fresh: bool) -> Rule[Bought]:
+    """Finish a paid order from CONFIRMING (paid), HELD, RELEASED or DELIVERED.
+
+    fresh: nothing of it is on the disk yet. Raises WrongOrderState once it was refunded,
+    ContentKeyInvalid, PieceMismatch, PaddingInvalid (evidence against the merchant), and errors
+    of network and disk, after which it can be called again.
+    """
+    terms = terms_of(order)
+    try:
+        if order.state == WalletState.CONFIRMING:
+            yield from _fetch_parcel(order, terms, fresh=fresh)
+            order = order.after(WalletEvent.PAID, clock())
+            yield Transact(save_order, (order,))
+            fresh = True
+        if order.state == WalletState.HELD:
+            if not fresh:
+                yield from _fetch_parcel(order, terms, fresh=False)
+            order = yield from _release(order, terms, clock)
+    except WrongOrderState:
+        yield from _notice_refund(order, clock)
+        raise
+    if order.state == WalletState.RELEASED:
+        order = yield from _deliver(order, terms, clock)
+    return (yield from _acknowledge(order, clock))
+
+
+def order_status(order: Order) -> Rule[OrderStatus]:
+    """What the broker says about the order. Raises OrderUnknown."""
+    signature = sign_action(order.order_seed, order.order, "status")
+    request = GetStatus(order=order.order, signature=signature)
+    status: OrderStatus = yield AskBroker(request, OrderStatus)
+    return status
+
+
+def _notice_refund(order: Order, clock: Clock) -> Rule[None]:
+    status = yield from order_status(order)
+    if status.state == InvoiceState.REFUNDED:
+        refunded = order.after(WalletEvent.REFUND_SEEN, clock())
+        yield Transact(save_order, (refunded,))
+        yield DropParcel(order.order)
+        raise WrongOrderState("It was refunded.", money=REFUNDED)
+
+
+# ---- segments ---------------------------------------------------------------------------------
+
+
+def _fetch_parcel(order: Order, terms: Terms, *, fresh: bool) -> Rule[None]:
+    """All segments that are missing, verified and durable on the disk."""
+    yield Tell(StepReached("segment"))
+    indices: tuple[int, ...] = tuple(range(terms.count))
+    if not fresh:
+        indices = yield MissingSegments(order)
+    yield from _fetch_segments(order, terms, indices)
+
+
+def _fetch_segments(order: Order, terms: Terms, indices: tuple[int, ...]) -> Rule[None]:
+    size = terms.offer.size
+    total = segment_length(size, 0) * (terms.count - 1) + segment_length(size, terms.count - 1)
+    yield Tell(ParcelBegun(terms.count - len(indices), terms.count, total))
+    if indices:
+        fetch = partial(_fetch_segment, order, terms)
+        yield Together(fetch, indices, SEGMENTS_IN_FLIGHT)
+    yield MakeDurable(order.order, terms.count)
+
+
+def _fetch_segment(order: Order, terms: Terms, index: int) -> Rule[None]:
+    """One segment; what does not verify was damaged on the way and is asked for again."""
+    size = terms.offer.size
+    signature = sign_action(order.order_seed, order.order, "segment", index)
+    request = GetSegment(order=order.order, index=index, signature=signature)
+    for left in reversed(range(SEGMENT_TRIES)):
+        segment: bytes = yield AskSegment(request, segment_length(size, index))
+        try:
+            check_segment(terms.signing_key, order.order, index, size, segment)
+        except (MalformedMessage, SignatureInvalid):
+            if not left:
+                raise
+            yield Tell(SegmentRefetched(index))
+            continue
+        yield StoreSegment(order.order, index, segment)
+        yield Tell(SegmentStored(index, len(segment)))
+        return
+
+
+# ---- the key ------------------------------------------------------------------------------------
+
+
+def _release(order: Order, terms: Terms, clock: Clock) -> Rule[Order]:
+    """Ask for the key, check it, commit it. A wrong key is committed too: it is evidence."""
+    yield Tell(StepReached("release"))
+    request = Release(
+        operation=operation_id(order.order, "release"),
+        order=order.order,
+        signature=sign_action(order.order_seed, order.order, "release"),
+    )
+    released: Released = yield AskBroker(request, Released)
+    invoice = offers.open_object(Invoice, terms.signing_key, labels.INVOICE, released.invoice)
+    order = order.after(WalletEvent.KEY_CAME, clock(), invoice=released.invoice)
+    try:
+        order = replace(order, content_key=_content_key(order, terms, invoice))
+    except ContentKeyInvalid:
+        yield Transact(save_order, (order,))
+        raise
+    yield Transact(save_order, (order,))
+    yield Tell(KeyReleased())
+    return order
+
+
+def _content_key(order: Order, terms: Terms, invoice: Invoice) -> bytes:
+    """Raises ContentKeyInvalid when the invoice does not hold what the offer promised."""
+    try:
+        offers.check_invoice(invoice, terms.offer, order.order)
+    except OfferMismatch as fault:
+        raise ContentKeyInvalid(fault.detail) from fault
+    return offers.open_content_key(
+        terms.suite, order.escrow_key, terms.offer, order.order, invoice.sealed_key
+    )
+
+
+# ---- the file -------------------------------------------------------------------------------------
+
+
+def _deliver(order: Order, terms: Terms, clock: Clock) -> Rule[Order]:
+    if order.content_key is None:
+        raise ContentKeyInvalid
+    for _ in range(DELIVERY_TRIES):
+        delivered: Delivered = yield Deliver(order)
+        if delivered.path is not None:
+            yield Tell(IntegrityChecked())
+            yield Tell(FileSaved(delivered.path))
+            return order.after(WalletEvent.FILE_READY, clock(), file_path=str(delivered.path))
+        missing: tuple[int, ...] = yield MissingSegments(order)
+        yield from _fetch_segments(order, terms, missing)
+    raise SegmentDamaged(delivered.damaged[0])
+
+
+def _acknowledge(order: Order, clock: Clock) -> Rule[Bought]:
+    """The file is there: let the merchant have its money, and only then call it done."""
+    yield Tell(StepReached("acknowledge"))
+    request = Acknowledge(
+        operation=operation_id(order.order, "acknowledge"),
+        order=order.order,
+        signature=sign_action(order.order_seed, order.order, "acknowledge"),
+    )
+    try:
+        yield AskBroker(request, OrderStatus)
+    except NetworkFailure as error:
+        # Without this the next run would deliver the file a second time under another name.
+        yield Transact(save_order, (order,))
+        error.money_now = MONEY_SAFE
+        raise
+    order = order.after(WalletEvent.SETTLED, clock())
+    yield Transact(save_order, (order,))
+    yield DropParcel(order.order)
+    yield Tell(PurchaseDone(order.order))
+    return Bought(order, Path(order.file_path or ""))

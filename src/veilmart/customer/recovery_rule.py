@@ -1,0 +1,128 @@
+"""What becomes of purchases that were interrupted (docs/protocol/09-purchase.md, section 7).
+
+HELD, RELEASED and DELIVERED orders are simply finished. A CONFIRMING order is one whose Pay may
+or may not have reached the broker, so the broker is asked:
+
+- It holds the money: the purchase goes on. Pay is sent once more, which charges nothing (the
+  operation is the same) and brings the receipt.
+- It refunded: REFUNDED.
+- It has no payment: the order is abandoned. Paying it now would be allowed, but would charge the
+  person at a moment at which they did not ask for it; they can buy anew and are asked again.
+
+A Pay that was still on its way when the order was abandoned may be carried out after all. So an
+abandoned order is asked about until its time to pay is over, and if it turns out to be held, it
+is cancelled, which gives the whole amount back.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from veilmart.customer.completion_rule import REFUNDED, Bought, Clock, complete, order_status
+from veilmart.customer.effects import AskBroker, DropParcel
+from veilmart.customer.order import UNFINISHED, Order, save_order, terms_of
+from veilmart.customer.purchase_rule import pay
+from veilmart.errors import (
+    MONEY_SAFE,
+    LoginRequired,
+    NotLoggedIn,
+    OrderUnknown,
+    WrongOrderState,
+)
+from veilmart.limits import CLOCK_SKEW_SECONDS
+from veilmart.protocol.customer_messages import Cancel, OrderStatus
+from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.order_key import operation_id, sign_action
+from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
+
+_PAID = (InvoiceState.HELD, InvoiceState.RELEASED, InvoiceState.SETTLED)
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """outcome: "done", "refunded", "abandoned" or "cancelled". path: the file of a done one."""
+
+    order: Order
+    outcome: str
+    path: Path | None = None
+
+
+def recover(order: Order, clock: Clock) -> Rule[Recovered]:
+    """Finish, refund or abandon one order. Raises what `complete` raises."""
+    if order.state == WalletState.ABANDONED:
+        return (yield from _recall(order))
+    if order.state not in UNFINISHED:
+        raise WrongOrderState(f"It is {order.state}.")
+    if order.state == WalletState.CONFIRMING:
+        state = yield from _asked_state(order)
+        if state == InvoiceState.REFUNDED:
+            return (yield from _end(order, WalletEvent.REFUND_SEEN, "refunded", clock))
+        if state not in _PAID:
+            return (yield from _end(order, WalletEvent.OFFER_LOST, "abandoned", clock))
+        order = yield from _receipt_again(order, clock)
+    try:
+        bought: Bought = yield from complete(order, clock, fresh=False)
+    except WrongOrderState as error:
+        if error.money_now != REFUNDED:
+            raise
+        return Recovered(order, "refunded")
+    return Recovered(bought.order, "done", bought.path)
+
+
+def may_still_be_paid(order: Order, now: int) -> bool:
+    """Whether an abandoned order has to be asked about again."""
+    if order.state != WalletState.ABANDONED:
+        return False
+    return now < terms_of(order).offer.pay_by + CLOCK_SKEW_SECONDS
+
+
+def cancel(order: Order, clock: Clock) -> Rule[Recovered]:
+    """Give a purchase up before its key is out. Raises WrongOrderState once it is too late."""
+    if order.state not in (WalletState.CONFIRMING, WalletState.HELD):
+        raise WrongOrderState(f"It is {order.state}.", money=MONEY_SAFE)
+    state = yield from _asked_state(order)
+    if state in (InvoiceState.OFFERED, InvoiceState.EXPIRED):
+        return (yield from _end(order, WalletEvent.OFFER_LOST, "abandoned", clock))
+    if state != InvoiceState.REFUNDED:
+        yield from _send_cancel(order)
+    return (yield from _end(order, WalletEvent.REFUND_SEEN, "cancelled", clock))
+
+
+def _recall(order: Order) -> Rule[Recovered]:
+    state = yield from _asked_state(order)
+    if state != InvoiceState.HELD:
+        return Recovered(order, "abandoned")
+    yield from _send_cancel(order)
+    return Recovered(order, "cancelled")
+
+
+def _send_cancel(order: Order) -> Rule[None]:
+    request = Cancel(
+        operation=operation_id(order.order, "cancel"),
+        order=order.order,
+        signature=sign_action(order.order_seed, order.order, "cancel"),
+    )
+    yield AskBroker(request, OrderStatus)
+
+
+def _asked_state(order: Order) -> Rule[str]:
+    try:
+        status = yield from order_status(order)
+    except OrderUnknown:
+        return InvoiceState.EXPIRED
+    return status.state
+
+
+def _receipt_again(order: Order, clock: Clock) -> Rule[Order]:
+    """Without a login, or once the broker has forgotten the operation, it goes on without."""
+    try:
+        order, _ = yield from pay(order, terms_of(order), clock)
+    except (NotLoggedIn, LoginRequired, WrongOrderState):
+        return order
+    return order
+
+
+def _end(order: Order, event: WalletEvent, outcome: str, clock: Clock) -> Rule[Recovered]:
+    ended = order.after(event, clock())
+    yield Transact(save_order, (ended,))
+    yield DropParcel(order.order)
+    return Recovered(ended, outcome)

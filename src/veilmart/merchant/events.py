@@ -1,0 +1,103 @@
+"""What the running merchant tells whoever watches; the command line draws it as narration.
+
+`request` is the number R1, R2, ... that this process gave a tunnel in order of first sight; it is
+None when the order began before this process did. Amounts: minor units.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Listening:
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class BrokerAuthenticated:
+    """fingerprint: 32 bytes."""
+
+    fingerprint: bytes
+
+
+@dataclass(frozen=True)
+class BrokerRefused:
+    """reason: an error's sentence."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class CustomerTunnel:
+    """suite: name of the suite. session_fingerprint: 16 hexadecimal digits."""
+
+    request: int
+    suite: str
+    session_fingerprint: str
+
+
+@dataclass(frozen=True)
+class MenuSent:
+    request: int
+
+
+@dataclass(frozen=True)
+class Selected:
+    request: int
+    title: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class PaymentStatus:
+    """paid: the first segment was asked for; not paid: the offer expired."""
+
+    request: int | None
+    paid: bool
+
+
+@dataclass(frozen=True)
+class OrderEnded:
+    """settled, or refunded; `total`: funds at the broker after the report that said so."""
+
+    request: int | None
+    settled: bool
+    total: int
+
+
+@dataclass(frozen=True)
+class FundsReported:
+    """The broker's word on the merchant's account, without an order."""
+
+    total: int
+
+
+@dataclass(frozen=True)
+class CatalogueChanged:
+    serial: int
+    products: int
+
+
+@dataclass(frozen=True)
+class Faulted:
+    """Something failed on our side; what: an error's sentence, without message contents."""
+
+    what: str
+
+
+Event: TypeAlias = (
+    Listening
+    | BrokerAuthenticated
+    | BrokerRefused
+    | CustomerTunnel
+    | MenuSent
+    | Selected
+    | PaymentStatus
+    | OrderEnded
+    | FundsReported
+    | CatalogueChanged
+    | Faulted
+)
+Observer: TypeAlias = Callable[[Event], None]

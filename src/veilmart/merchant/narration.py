@@ -1,0 +1,67 @@
+"""The server's output, line by line. Without --narrate only what an operator has to know."""
+
+from veilmart.crypto.identity import format_fingerprint
+from veilmart.merchant.events import (
+    BrokerAuthenticated,
+    BrokerRefused,
+    CatalogueChanged,
+    CustomerTunnel,
+    Event,
+    Faulted,
+    FundsReported,
+    Listening,
+    MenuSent,
+    OrderEnded,
+    PaymentStatus,
+    Selected,
+)
+from veilmart.protocol.accounting import format_amount
+from veilmart.storage.file_names import visible
+
+_GROUPS = {"X25519MLKEM768-KHAE-BLAKE3": "X25519+ML-KEM-768", "FFDHE3072-MIX-SHA256": "ffdhe3072"}
+
+
+def quiet_lines(event: Event) -> list[str]:
+    """Listening, authentications, faults."""
+    match event:
+        case Listening(host, port):
+            return [f"Merchant listening on {host}:{port}"]
+        case BrokerAuthenticated(fingerprint):
+            return [f"Broker authenticated successfully. ({format_fingerprint(fingerprint)})"]
+        case BrokerRefused(reason):
+            return [f"Broker authentication failed. {visible(reason)}"]
+        case Faulted(what):
+            return [f"Fault: {visible(what)}"]
+        case _:
+            return []
+
+
+def narrated_lines(event: Event, decimals: int) -> list[str]:
+    """Every step of a purchase as the merchant sees it."""
+    match event:
+        case CustomerTunnel(request, suite, session_fingerprint):
+            group = _GROUPS.get(suite, suite)
+            return [f"R{request} Group {group}, session fingerprint {session_fingerprint}"]
+        case MenuSent(request):
+            return [f"R{request} Menu sent"]
+        case Selected(request, title, amount):
+            return [
+                f"R{request} Selection: {visible(title)}",
+                f"R{request} awaiting payment Pay to deliver {format_amount(amount, decimals)}",
+            ]
+        case PaymentStatus(request, paid):
+            return [f"{_name(request)} Payment Status - {paid}"]
+        case OrderEnded(request, settled, total):
+            ended = "Delivered - Transaction complete" if settled else "Refunded"
+            lines = [f"{_name(request)} {ended}", f"Total funds: {format_amount(total, decimals)}"]
+            return [*lines, "Transaction Done"] if settled else lines
+        case FundsReported(total):
+            return [f"Total funds: {format_amount(total, decimals)}"]
+        case CatalogueChanged(serial, products):
+            return [f"Catalogue {serial}: {products} products"]
+        case _:
+            return quiet_lines(event)
+
+
+def _name(request: int | None) -> str:
+    return "An earlier order:" if request is None else f"R{request}"

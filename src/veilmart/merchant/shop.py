@@ -1,0 +1,56 @@
+"""The shop as the running server sees it: one immutable snapshot, replaced when it changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from veilmart.crypto.identity import IdentityKey
+from veilmart.merchant.brokers import PinnedBroker, load_brokers
+from veilmart.merchant.catalogue_publisher import PublishedCatalogue, publish_catalogue
+from veilmart.merchant.descriptors import Published, publish_descriptor, valid_descriptors
+from veilmart.merchant.keys import Random
+from veilmart.merchant.products import ShopProduct, load_products
+from veilmart.merchant.revision import read_shop
+from veilmart.merchant.shelves import load_shelves
+from veilmart.protocol.descriptor import Shelf
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Everything a select needs is in memory: choosing costs the same for every product.
+
+    fingerprint: ours (32). descriptors: hash → still valid ones. brokers: by fingerprint.
+    """
+
+    revision: int
+    decimals: int
+    fingerprint: bytes
+    newest: Published
+    descriptors: Mapping[bytes, Published]
+    catalogue: PublishedCatalogue
+    shelves: Mapping[int, Shelf]
+    products: Mapping[bytes, ShopProduct]
+    brokers: Mapping[bytes, PinnedBroker]
+
+
+def load_shop(
+    connection: Connection, key: IdentityKey, fingerprint: bytes, now: int, random: Random
+) -> Shop:
+    """Transaction: publish what has to be published, then everything in one consistent view."""
+    publish_descriptor(connection, key, now, random)
+    row = read_shop(connection)
+    valid = valid_descriptors(connection, now)
+    newest = valid[-1]
+    products = load_products(connection)
+    return Shop(
+        revision=row.revision,
+        decimals=row.decimals,
+        fingerprint=fingerprint,
+        newest=newest,
+        descriptors={published.known.hash: published for published in valid},
+        catalogue=publish_catalogue(connection, fingerprint, newest.keys, products, now),
+        shelves={shelf.id: shelf for shelf in load_shelves(connection)},
+        products={product.id: product for product in products},
+        brokers={broker.fingerprint: broker for broker in load_brokers(connection)},
+    )
