@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import ClassVar
 
+DETAIL_MAX_CHARACTERS = 300
 NO_MONEY = "No money moved."
 MONEY_SAFE = "Your money is safe: the purchase finishes or is refunded in full."
 
@@ -587,8 +588,9 @@ def by_code() -> dict[int, type[VeilmartError]]:
 
 
 def from_wire(code: int, detail: str) -> VeilmartError:
-    """The error a peer named. Only refusals and network failures may cross the wire."""
+    """The error a peer named. Refusals, network failures and faults of ours may cross the wire."""
     kind = by_code().get(code)
     if kind is None or not issubclass(kind, Refusal | NetworkFailure | PeerFault):
         return UnexpectedAnswer(f"It named the unknown error {code}.")
-    return kind(detail)
+    # A stranger wrote the detail: no control characters for a terminal, and no flood of text.
+    return kind("".join(c if c.isprintable() else " " for c in detail[:DETAIL_MAX_CHARACTERS]))

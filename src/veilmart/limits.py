@@ -1,69 +1,75 @@
-"""Every bound in one place; units last in the name. docs/protocol/10-limits.md repeats them."""
+"""Every bound in one place; units last in the name.
 
-CELL_BYTES = 1024
-HASH_BYTES = 32
-PIECE_BYTES = 1024 * 1024
-CHUNK_BYTES = 64 * 1024
-CATALOGUE_PAGE_BYTES = 256 * 1024
+The comment behind each says what it bounds; docs/generate.py writes both to
+docs/protocol/10-limits-and-errors.md, one table for each heading here.
+"""
+
+# sizes
+CELL_BYTES = 1024  # unit that records are padded to
+HASH_BYTES = 32  # every hash and fingerprint
+PIECE_BYTES = 1024 * 1024  # part of a product that becomes one segment
+CHUNK_BYTES = 64 * 1024  # plaintext of a full chunk of a sealed object
+CATALOGUE_PAGE_BYTES = 256 * 1024  # page of the catalogue's blob
 
 # messages
-BODY_MAX_BYTES = 2 * 1024 * 1024
-HANDSHAKE_MAX_BYTES = 16 * 1024
-NOISE_MESSAGE_MAX_BYTES = 65535
-REQUEST_MAX_BYTES = 64 * 1024
-DESCRIPTOR_MAX_BYTES = 15 * 1024
-INTEGER_MAX = 2**53 - 1
-MERCHANTS_PER_BROKER_MAX = 1000
-MERCHANTS_PER_ANSWER_MAX = 32
-SHELVES_MAX = 64
-BROKERS_PER_MERCHANT_MAX = 16
-PRICE_POINTS_MAX = 32
+BODY_MAX_BYTES = 2 * 1024 * 1024  # HTTP body
+HANDSHAKE_MAX_BYTES = 16 * 1024  # Noise message inside `open`
+NOISE_MESSAGE_MAX_BYTES = 65535  # any Noise message
+REQUEST_MAX_BYTES = 64 * 1024  # request, and a record to relay
+DESCRIPTOR_MAX_BYTES = 15 * 1024  # descriptor's body
+SIGNED_DESCRIPTOR_MAX_BYTES = 384 + DESCRIPTOR_MAX_BYTES  # descriptor with its signature
+INTEGER_MAX = 2**53 - 1  # integers in messages; amounts
+MERCHANTS_PER_BROKER_MAX = 1000  # merchants that a broker carries
+MERCHANTS_PER_ANSWER_MAX = 32  # entries of one `merchants` answer
+SHELVES_MAX = 64  # shelves of a merchant
+BROKERS_PER_MERCHANT_MAX = 16  # brokers that a merchant accepts
+PRICE_POINTS_MAX = 32  # price points of a broker
 
 # products
-NAME_MAX_BYTES = 200
-TITLE_MAX_BYTES = 200
-DESCRIPTION_MAX_BYTES = 2000
-PIECES_MAX = 16 * 1024
-CATALOGUE_MAX_BYTES = 64 * 1024 * 1024
-PRODUCTS_MAX = 100_000
+NAME_MAX_BYTES = 200  # product's file name
+TITLE_MAX_BYTES = 200  # product's title
+DESCRIPTION_MAX_BYTES = 2000  # product's description
+PIECES_MAX = 16 * 1024  # pieces of one product
+CATALOGUE_MAX_BYTES = 64 * 1024 * 1024  # catalogue's blob
+PRODUCTS_MAX = 100_000  # products of a merchant
 
 # accounts
-USERNAME_MAX_BYTES = 64
-PASSWORD_MIN_BYTES = 8
-PASSWORD_MAX_BYTES = 128
-GUESS_DELAY_MAX_SECONDS = 30
-GUESSES_FREE = 3
-DEVICE_IDLE_MAX_SECONDS = 90 * 24 * 3600
-UNPAID_PER_SESSION_MAX = 64
+USERNAME_MAX_BYTES = 64  # username
+PASSWORD_MIN_BYTES = 8  # shortest password
+PASSWORD_MAX_BYTES = 128  # longest password
+GUESS_DELAY_MAX_SECONDS = 30  # longest delay after failed logins
+GUESSES_FREE = 3  # failed logins before the delay begins
+DEVICE_IDLE_MAX_SECONDS = 90 * 24 * 3600  # device key that is not used ends after
+UNPAID_PER_SESSION_MAX = 64  # unpaid orders of one session
 
 # time
-SESSION_SECONDS = 3600
-SESSIONS_MAX = 100_000
-TUNNELS_MAX = 100_000
-REQUEST_NUMBER_SECONDS = 3600
-DESCRIPTOR_SECONDS = 7 * 24 * 3600
-DESCRIPTOR_OVERLAP_SECONDS = 24 * 3600
-CLOCK_SKEW_SECONDS = 300
-PAY_WITHIN_SECONDS = 15 * 60
-DELIVER_WITHIN_SECONDS = 24 * 3600
-SETTLE_WITHIN_SECONDS = 72 * 3600
-SWEEP_EVERY_SECONDS = 5
+SESSION_SECONDS = 3600  # life of a session
+SESSIONS_MAX = 100_000  # sessions of one server
+TUNNELS_MAX = 100_000  # tunnels of one merchant
+REQUEST_NUMBER_SECONDS = 3600  # life of a request number
+DESCRIPTOR_SECONDS = 7 * 24 * 3600  # longest validity of a descriptor
+DESCRIPTOR_OVERLAP_SECONDS = 24 * 3600  # a descriptor is renewed this long before its end
+CLOCK_SKEW_SECONDS = 300  # how far a descriptor may begin in the future
+PAY_WITHIN_SECONDS = 15 * 60  # default from offer to payment
+DELIVER_WITHIN_SECONDS = 24 * 3600  # default from payment to release of the key
+SETTLE_WITHIN_SECONDS = 72 * 3600  # default from release to settlement
+SWEEP_EVERY_SECONDS = 5  # how often deadlines are looked at
 
 # transport
-HEADER_SECONDS = 10
-REQUEST_SECONDS = 60
-CONNECT_SECONDS = 5
-ANSWER_SECONDS = 30
-CONNECTIONS_MAX = 2000
-SEGMENTS_IN_FLIGHT = 4
-PASSWORD_HASHES_AT_ONCE = 2
-KEEP_ALIVE_SECONDS = 75
-GRACEFUL_STOP_SECONDS = 10
-LINGER_SECONDS = 2
-HTTP_HEADER_MAX_BYTES = 16 * 1024
-PIPELINE_MAX = 16
+HEADER_SECONDS = 10  # to send an HTTP header
+REQUEST_SECONDS = 60  # to send an HTTP body
+CONNECT_SECONDS = 5  # to connect
+ANSWER_SECONDS = 30  # to wait for an answer
+CONNECTIONS_MAX = 2000  # open connections of one server
+SEGMENTS_IN_FLIGHT = 4  # segments that a wallet fetches at once
+PASSWORD_HASHES_AT_ONCE = 2  # password hashes computed at once
+KEEP_ALIVE_SECONDS = 75  # idle connection stays open
+GRACEFUL_STOP_SECONDS = 10  # to finish requests when a server stops
+LINGER_SECONDS = 2  # to let a refused sender read the answer
+HTTP_HEADER_MAX_BYTES = 16 * 1024  # HTTP request line and headers
+PIPELINE_MAX = 16  # HTTP requests sent ahead on one connection
 
 # storage
-DATABASE_BUSY_SECONDS = 10
-TRANSACTIONS_WAITING_MAX = 10_000
-TRANSACTIONS_PER_COMMIT_MAX = 512
+DATABASE_BUSY_SECONDS = 10  # to wait for another process's transaction
+TRANSACTIONS_WAITING_MAX = 10_000  # transactions that wait for the writer
+TRANSACTIONS_PER_COMMIT_MAX = 512  # transactions that share one commit

@@ -1,4 +1,4 @@
-"""The ciphers and the NKhfs handshake once more, as few lines as possible, straight from the design.
+"""The ciphers and the NKhfs handshake once more, in as few lines as possible, from the design.
 
 Independent of veilmart: nothing is imported from it. Slow on purpose (byte by byte where it helps
 reading). Known answers are made with this, not with the code under test.
@@ -25,9 +25,7 @@ def xor(a: bytes, b: bytes) -> bytes:
 
 def chunks_of(plaintext: bytes) -> list[tuple[int, int, bytes]]:
     count = len(plaintext) // CHUNK + 1
-    return [
-        (i, int(i == count - 1), plaintext[i * CHUNK : (i + 1) * CHUNK]) for i in range(count)
-    ]
+    return [(i, int(i == count - 1), plaintext[i * CHUNK : (i + 1) * CHUNK]) for i in range(count)]
 
 
 # ---- KHAE ------------------------------------------------------------------------------------
@@ -44,12 +42,17 @@ def khae_short(key: bytes, use: str, n: bytes, ad: bytes, p: bytes) -> bytes:
     return khae_chunk(blake3(n + q(len(ad)) + ad, key=mk).digest(), 0, 1, p)
 
 
-def khae_object(key: bytes, use: str, n: bytes, ad: bytes, p: bytes) -> bytes:
+def khae_keys(key: bytes, use: str, n: bytes, ad: bytes) -> tuple[bytes, bytes, bytes]:
+    """(header, ck, com)."""
     mk = blake3(key, derive_key_context="veilmart 2026 KHAE " + use).digest()
     header = b"KHAE\x01\x01\x10"
     both = blake3(header + n + q(len(ad)) + ad, key=mk).digest(64)
-    body = [khae_chunk(both[:32], i, final, part) for i, final, part in chunks_of(p)]
-    return header + n + both[32:] + b"".join(body)
+    return header, both[:32], both[32:]
+
+
+def khae_object(key: bytes, use: str, n: bytes, ad: bytes, p: bytes) -> bytes:
+    header, ck, com = khae_keys(key, use, n, ad)
+    return header + n + com + b"".join(khae_chunk(ck, *chunk) for chunk in chunks_of(p))
 
 
 # ---- MIX-SHA256 ------------------------------------------------------------------------------
@@ -59,9 +62,7 @@ def mix_chunk(
     key: bytes, use: str, n: bytes, header: bytes, ad: bytes, i: int, final: int, p: bytes
 ) -> bytes:
     label = b"veilmart 2026 MIX " + use.encode() + b"\0"
-    k = hmac.new(
-        key, label + n + q(i) + bytes([final]) + q(len(ad)) + q(len(p)), "sha256"
-    ).digest()
+    k = hmac.new(key, label + n + q(i) + bytes([final]) + q(len(ad)) + q(len(p)), "sha256").digest()
     c, feedback = b"", bytes(32)
     for start in range(0, len(p), 32):
         block = p[start : start + 32]

@@ -243,3 +243,26 @@ def test_our_own_wrong_lengths_are_misuse(cipher: Cipher) -> None:
 @each_edge
 def test_object_bytes(size: int) -> None:
     assert object_bytes(size) == 63 + size + TAG_BYTES * (size // CHUNK_BYTES + 1)
+
+
+def test_a_second_chunking_made_by_the_key_holder_does_not_open() -> None:
+    """A full chunk sealed as final, a short one sealed as not final: tags right, format wrong."""
+    full, part = bytes(CHUNK_BYTES), b"part"
+    khae = CIPHERS["KHAE-BLAKE3"]
+    header, ck, com = reference.khae_keys(KEY, USE, NONCE, AD)
+    prefix = header + NONCE + com
+    mix = CIPHERS["MIX-SHA256"]
+    mix_prefix = reference.mix_object(KEY, USE, NONCE, AD, b"")[:PREFIX_BYTES]
+    for final, plaintext in ((1, full), (0, part)):
+        for cipher, start, chunk in (
+            (khae, prefix, reference.khae_chunk(ck, 0, final, plaintext)),
+            (
+                mix,
+                mix_prefix,
+                reference.mix_chunk(KEY, USE, NONCE, mix_prefix[:7], AD, 0, final, plaintext),
+            ),
+        ):
+            with pytest.raises(OpenFailed):
+                cipher.opener(KEY, USE, AD, start).open(0, bool(final), chunk)
+            with pytest.raises(OpenFailed):
+                cipher.open_object(KEY, USE, AD, start + chunk)

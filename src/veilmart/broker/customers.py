@@ -105,9 +105,7 @@ def set_password(conn: Connection, account: int, hashed: str, device: bytes, now
 
 def add_device(conn: Connection, account: int, device: bytes, now: int) -> None:
     """Remember a device key (32 bytes); the account's least recently used ones make room."""
-    conn.execute(
-        _new_device, {"hash": device_hash(device), "account": account, "last_used": now}
-    )
+    conn.execute(_new_device, {"hash": device_hash(device), "account": account, "last_used": now})
     known = conn.execute(_devices_of, {"of": account}).scalars().all()
     for surplus in known[DEVICES_PER_ACCOUNT_MAX:]:
         conn.execute(_end_device, {"key": surplus})

@@ -70,30 +70,30 @@ class AwaitingPayment(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class PaymentHeld(Event):
+class OrderEvent(Event):
+    """Something became of an order (32 bytes)."""
+
     order: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentLapsed(Event):
+class PaymentHeld(OrderEvent):
+    """The price is in escrow."""
+
+
+class PaymentLapsed(OrderEvent):
     """Nobody paid the invoice in time."""
 
-    order: bytes
+
+class KeyReleased(OrderEvent):
+    """The customer has the sealed key."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyReleased(Event):
-    order: bytes
+class OrderSettled(OrderEvent):
+    """The merchant has the money."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderSettled(Event):
-    order: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRefunded(Event):
-    order: bytes
+class OrderRefunded(OrderEvent):
+    """The customer has the money back."""
 
 
 @dataclass(frozen=True, slots=True)

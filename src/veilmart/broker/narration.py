@@ -19,6 +19,13 @@ QUIET = (
     events.CustomerRefused,
     events.Trouble,
 )
+_OUTCOMES = {
+    events.PaymentHeld: "Payment Status - True",
+    events.PaymentLapsed: "Payment Status - False",
+    events.KeyReleased: "key released",
+    events.OrderSettled: "Transaction Done",
+    events.OrderRefunded: "refunded",
+}
 
 
 class Narrator:
@@ -36,48 +43,39 @@ class Narrator:
             self._write(self._line(event))
 
     def _line(self, event: events.Event) -> str:
+        line = type(event).__name__
         match event:
             case events.Listening(host, port):
-                return f"Broker listening on {host}:{port}"
+                line = f"Broker listening on {host}:{port}"
             case events.MerchantAuthenticated(name, group, fingerprint):
                 line = f"Merchant {name} authenticated successfully."
-                detail = f" Group {group}, session fingerprint {fingerprint}"
-                return line + detail if self._narrate else line
+                if self._narrate:
+                    line += f" Group {group}, session fingerprint {fingerprint}"
             case events.MerchantLost(name, reason):
-                return f"Merchant {name} cannot be reached: {reason}"
+                line = f"Merchant {name} cannot be reached: {reason}"
             case events.CustomerSession(group, fingerprint):
-                return f"Customer session: group {group}, session fingerprint {fingerprint}"
+                line = f"Customer session: group {group}, session fingerprint {fingerprint}"
             case events.CustomerAuthenticated(username):
-                return f"Customer {username} authenticated successfully."
+                line = f"Customer {username} authenticated successfully."
             case events.CustomerRefused():
-                return "Authentication failed. Closing connection."
+                line = "Authentication failed. Closing connection."
             case events.Trouble(task, error):
-                return f"{task} failed and is tried again: {error}"
-        return self._order_line(event)
-
-    def _order_line(self, event: events.Event) -> str:
-        match event:
+                line = f"{task} failed and is tried again: {error}"
             case events.TunnelCarried(number, merchant):
-                return f"{self._request(number)} tunnel to merchant {merchant} forwarded"
+                line = f"{self._request(number)} tunnel to merchant {merchant} forwarded"
             case events.RequestForwarded(number, asked, answered):
-                who = self._request(number)
-                return f"{who} sealed request forwarded, {asked} bytes; answer {answered} bytes"
+                line = (
+                    f"{self._request(number)} sealed request forwarded, {asked} bytes; "
+                    f"answer {answered} bytes"
+                )
             case events.AwaitingPayment(number, order, amount):
                 who = self._request(number)
                 self._remember(order, who)
                 price = format_amount(amount, self._decimals)
-                return f"{who} awaiting payment Pay to deliver {price}"
-            case events.PaymentHeld(order):
-                return f"{self._order(order)} Payment Status - True"
-            case events.PaymentLapsed(order):
-                return f"{self._order(order)} Payment Status - False"
-            case events.KeyReleased(order):
-                return f"{self._order(order)} key released"
-            case events.OrderSettled(order):
-                return f"{self._order(order)} Transaction Done"
-            case events.OrderRefunded(order):
-                return f"{self._order(order)} refunded"
-        return type(event).__name__
+                line = f"{who} awaiting payment Pay to deliver {price}"
+            case events.OrderEvent(order):
+                line = f"{self._order(order)} {_OUTCOMES[type(event)]}"
+        return line
 
     def _request(self, number: bytes) -> str:
         known = self._names.get(number)

@@ -51,7 +51,7 @@ _erase = (
 )
 
 
-class Secrets(Message):
+class Secrets(Message, frozen=True):
     """tunnel_keys: suite id → private key. signing_seed: 32 bytes, Ed25519."""
 
     tunnel_keys: dict[int, bytes]

@@ -50,8 +50,10 @@ class RequestNumbers:
         if entry.answer is not None and entry.opening == request:
             return entry.answer
         if entry.opening is not None:
-            raise ServerBusy if entry.answer is None and entry.opening == request else (
-                UnknownRequestNumber
+            raise (
+                ServerBusy
+                if entry.answer is None and entry.opening == request
+                else (UnknownRequestNumber)
             )
         entry.merchant, entry.opening = request.merchant, request
         return None

@@ -31,7 +31,7 @@ _no_points = delete(tables.price_points)
 _new_point = insert(tables.price_points)
 
 
-class _Stored(Message):
+class _Stored(Message, frozen=True):
     name: str
     currency: str
     decimals: int
@@ -55,7 +55,9 @@ def create(conn: Connection, fresh: Settings) -> None:
         raise AlreadyInitialised
     if not fresh.name or len(fresh.name) > 64 or not fresh.name.isprintable():
         raise BadArgument("A broker's name has 1 to 64 printable characters.")
-    if not (fresh.currency.isascii() and fresh.currency.isalnum() and 3 <= len(fresh.currency) <= 8):
+    if not (
+        fresh.currency.isascii() and fresh.currency.isalnum() and 3 <= len(fresh.currency) <= 8
+    ):
         raise BadArgument("A currency is 3 to 8 letters, like EUR.")
     stored = _Stored(
         name=fresh.name,

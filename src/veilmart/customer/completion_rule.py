@@ -43,7 +43,8 @@ from veilmart.errors import (
     WrongOrderState,
 )
 from veilmart.limits import SEGMENTS_IN_FLIGHT
-from veilmart.protocol import labels, offer as offers
+from veilmart.protocol import labels
+from veilmart.protocol import offer as offers
 from veilmart.protocol.customer_messages import (
     Acknowledge,
     GetSegment,

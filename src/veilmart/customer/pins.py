@@ -138,7 +138,9 @@ def pinned_merchants(connection: Connection, broker: bytes) -> list[PinnedMercha
     return [PinnedMerchant(*row) for row in rows]
 
 
-def pinned_merchant(connection: Connection, broker: bytes, merchant: bytes) -> PinnedMerchant | None:
+def pinned_merchant(
+    connection: Connection, broker: bytes, merchant: bytes
+) -> PinnedMerchant | None:
     row = connection.execute(_MERCHANT, {"at_broker": broker, "at_print": merchant}).first()
     return None if row is None else PinnedMerchant(*row)
 

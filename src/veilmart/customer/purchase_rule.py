@@ -29,7 +29,8 @@ from veilmart.errors import (
     SignatureInvalid,
     VeilmartError,
 )
-from veilmart.protocol import labels, offer as offers
+from veilmart.protocol import labels
+from veilmart.protocol import offer as offers
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.customer_messages import Paid, Pay
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
@@ -102,11 +103,14 @@ def new_order(quote: Quote, now: int) -> Order:
     )
 
 
-def pay(order: Order, terms: Terms, clock: Clock) -> Rule[tuple[Order, int]]:
+def pay(
+    order: Order, terms: Terms, clock: Clock, *, known_held: bool = False
+) -> Rule[tuple[Order, int]]:
     """Send Pay and check its receipt: (the order with its receipt, the balance after).
 
     The same operation id every time, so that a second Pay is answered like the first and charges
-    nothing. A refusal that proves that nothing is held abandons the order.
+    nothing. A refusal that proves that nothing is held abandons the order, unless the broker has
+    just said that it is held (`known_held`): then only the receipt is missing.
     """
     yield Tell(StepReached("pay"))
     request = Pay(
@@ -115,8 +119,9 @@ def pay(order: Order, terms: Terms, clock: Clock) -> Rule[tuple[Order, int]]:
     try:
         paid: Paid = yield AskBroker(request, Paid)
     except _CERTAINLY_UNPAID:
-        abandoned = order.after(WalletEvent.OFFER_LOST, clock())
-        yield Transact(save_order, (abandoned,))
+        if not known_held:
+            abandoned = order.after(WalletEvent.OFFER_LOST, clock())
+            yield Transact(save_order, (abandoned,))
         raise
     signed_by = yield from _check_receipt(order, terms, paid.receipt)
     yield Tell(PaymentHeld(terms.offer.price, paid.balance))

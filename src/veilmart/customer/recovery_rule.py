@@ -23,9 +23,9 @@ from veilmart.customer.order import UNFINISHED, Order, save_order, terms_of
 from veilmart.customer.purchase_rule import pay
 from veilmart.errors import (
     MONEY_SAFE,
-    LoginRequired,
     NotLoggedIn,
     OrderUnknown,
+    Refusal,
     WrongOrderState,
 )
 from veilmart.limits import CLOCK_SKEW_SECONDS
@@ -115,8 +115,8 @@ def _asked_state(order: Order) -> Rule[str]:
 def _receipt_again(order: Order, clock: Clock) -> Rule[Order]:
     """Without a login, or once the broker has forgotten the operation, it goes on without."""
     try:
-        order, _ = yield from pay(order, terms_of(order), clock)
-    except (NotLoggedIn, LoginRequired, WrongOrderState):
+        order, _ = yield from pay(order, terms_of(order), clock, known_held=True)
+    except (NotLoggedIn, Refusal):
         return order
     return order
 

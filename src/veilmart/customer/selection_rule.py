@@ -6,6 +6,7 @@ Nothing is stored here and nothing is promised: whoever stops now leaves nothing
 from typing import Any
 
 from veilmart.crypto import signing
+from veilmart.crypto.suite import Suite
 from veilmart.customer.effects import (
     AskBroker,
     KnownBalance,
@@ -17,20 +18,19 @@ from veilmart.customer.events import Selected, StepReached, TunnelOpened
 from veilmart.customer.quote import Choice, Quote, Tunnel, group_name
 from veilmart.errors import OfferMismatch, SessionUnknown, UnknownRequestNumber
 from veilmart.limits import HASH_BYTES
-from veilmart.protocol import handshake, labels, offer as offers, tunnel as records
+from veilmart.protocol import handshake, labels
+from veilmart.protocol import offer as offers
+from veilmart.protocol import tunnel as records
 from veilmart.protocol.customer_messages import Open, Opened, Payable, Relay, Relayed
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule
 from veilmart.protocol.merchant_messages import Offered, Select, TunnelRequest
 from veilmart.protocol.parcel import check_piece_list
-from veilmart.crypto.suite import Suite
 
 TRIES = 2
 
 
-def open_tunnel(
-    merchant: SignedDescriptor, suite: Suite, random: handshake.Random
-) -> Rule[Tunnel]:
+def open_tunnel(merchant: SignedDescriptor, suite: Suite, random: handshake.Random) -> Rule[Tunnel]:
     """The Noise NK handshake with the merchant, through the broker, under a request number.
 
     Raises HandshakeFailed, and DescriptorUnknown when the merchant's descriptor has been replaced.
@@ -90,9 +90,7 @@ def select(choice: Choice, now: int, random: handshake.Random) -> Rule[Quote]:
     raise SessionUnknown
 
 
-def _select_in(
-    tunnel: Tunnel, choice: Choice, now: int, random: handshake.Random
-) -> Rule[Quote]:
+def _select_in(tunnel: Tunnel, choice: Choice, now: int, random: handshake.Random) -> Rule[Quote]:
     yield Tell(StepReached("select"))
     order_seed = signing.generate_signing_key(random)
     order_key = signing.public_key(order_seed)
@@ -124,9 +122,7 @@ def _select_in(
     _check_payable(payable, order, offer)
     yield Tell(Selected(order, offer.price))
     balance: int = yield KnownBalance(offer.price)
-    return Quote(
-        choice, order, offered.offer, offer, offered.pieces, escrow, order_seed, balance
-    )
+    return Quote(choice, order, offered.offer, offer, offered.pieces, escrow, order_seed, balance)
 
 
 def _check_payable(payable: Payable | None, order: bytes, offer: offers.Offer) -> None:

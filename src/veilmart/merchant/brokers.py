@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.merchant.revision import touch
 from veilmart.merchant.tables import brokers
+from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from veilmart.crypto import signing
 from veilmart.crypto.key_pair import KeyPair
 from veilmart.crypto.suite import all_suites
+from veilmart.errors import OrderUnknown
 from veilmart.limits import DELIVER_WITHIN_SECONDS, DESCRIPTOR_SECONDS, SETTLE_WITHIN_SECONDS
 from veilmart.merchant.tables import SIGNING, keys
 
@@ -35,6 +36,7 @@ class KeySet:
 
 
 _ONE = select(keys).where(keys.c.key_set == bindparam("set_id"))
+_SEED = select(keys.c.private).where(keys.c.key_set == bindparam("set_id"), keys.c.suite == SIGNING)
 _NEWEST = select(func.max(keys.c.key_set))
 _DROP = delete(keys).where(keys.c.expires_at <= bindparam("now"))
 
@@ -73,6 +75,14 @@ def load_key_set(connection: Connection, key_set: int) -> KeySet:
         tunnel={suite: KeyPair(row.private, row.public) for suite, row in rows.items()},
         expires_at=signer.expires_at - SEGMENT_SECONDS,
     )
+
+
+def signing_seed(connection: Connection, key_set: int) -> bytes:
+    """Transaction: 32 bytes. Raises OrderUnknown once it has been deleted."""
+    seed = connection.execute(_SEED, {"set_id": key_set}).scalar()
+    if seed is None:
+        raise OrderUnknown("It was signed too long ago.")
+    return bytes(seed)
 
 
 def drop_expired_keys(connection: Connection, now: int) -> int:

@@ -38,29 +38,30 @@ def quiet_lines(event: Event) -> list[str]:
 
 def narrated_lines(event: Event, decimals: int) -> list[str]:
     """Every step of a purchase as the merchant sees it."""
+    lines = quiet_lines(event)
     match event:
         case CustomerTunnel(request, suite, session_fingerprint):
             group = _GROUPS.get(suite, suite)
-            return [f"R{request} Group {group}, session fingerprint {session_fingerprint}"]
+            lines = [f"R{request} Group {group}, session fingerprint {session_fingerprint}"]
         case MenuSent(request):
-            return [f"R{request} Menu sent"]
+            lines = [f"R{request} Menu sent"]
         case Selected(request, title, amount):
-            return [
+            lines = [
                 f"R{request} Selection: {visible(title)}",
                 f"R{request} awaiting payment Pay to deliver {format_amount(amount, decimals)}",
             ]
         case PaymentStatus(request, paid):
-            return [f"{_name(request)} Payment Status - {paid}"]
+            lines = [f"{_name(request)} Payment Status - {paid}"]
         case OrderEnded(request, settled, total):
             ended = "Delivered - Transaction complete" if settled else "Refunded"
             lines = [f"{_name(request)} {ended}", f"Total funds: {format_amount(total, decimals)}"]
-            return [*lines, "Transaction Done"] if settled else lines
+            if settled:
+                lines.append("Transaction Done")
         case FundsReported(total):
-            return [f"Total funds: {format_amount(total, decimals)}"]
+            lines = [f"Total funds: {format_amount(total, decimals)}"]
         case CatalogueChanged(serial, products):
-            return [f"Catalogue {serial}: {products} products"]
-        case _:
-            return quiet_lines(event)
+            lines = [f"Catalogue {serial}: {products} products"]
+    return lines
 
 
 def _name(request: int | None) -> str:

@@ -84,8 +84,6 @@ def automatic_name(known: tuple[Shelf, ...], price: int, size: int, decimals: in
 def smallest_fit(known: tuple[Shelf, ...], packed: int, price: int | None) -> Shelf | None:
     """The shelf with the least padding for `packed` bytes, the cheaper one of two equals."""
     fitting = [
-        shelf
-        for shelf in known
-        if shelf.size >= packed and (price is None or shelf.price == price)
+        shelf for shelf in known if shelf.size >= packed and (price is None or shelf.price == price)
     ]
     return min(fitting, key=lambda shelf: (shelf.size, shelf.price, shelf.id), default=None)

@@ -9,6 +9,8 @@ from veilmart.errors import BadLink
 SCHEME = "veilmart"
 DEFAULT_PORT = 8000
 PRODUCT_MAX_CHARACTERS = 300
+LINK_MAX_CHARACTERS = 2000
+_HOST_FORBIDDEN = frozenset(' "%<>\\^`{|}')
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Link:
 def parse_link(text: str) -> Link:
     """A veilmart:// link, an http:// URL or host[:port]. Raises BadLink."""
     text = text.strip()
-    if len(text) > 2000:
-        raise BadLink("It is too long.")
+    if len(text) > LINK_MAX_CHARACTERS or not text.isprintable():
+        raise BadLink("It is too long or holds control characters.")
     if "://" not in text:
         text = "http://" + text
     try:
@@ -50,7 +52,9 @@ def parse_link(text: str) -> Link:
         host, port = parts.hostname, parts.port
     except ValueError as fault:
         raise BadLink(repr(text[:80])) from fault
-    if not host or parts.username is not None or parts.query:
+    if not host or port == 0 or parts.username is not None or parts.query:
+        raise BadLink(repr(text[:80]))
+    if _HOST_FORBIDDEN & set(host):
         raise BadLink(repr(text[:80]))
     if parts.scheme == "http":
         if parts.path not in ("", "/") or parts.fragment:

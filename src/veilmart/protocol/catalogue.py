@@ -36,7 +36,7 @@ SIGNATURE_BYTES = 64
 LENGTH_BYTES = 4
 
 
-class Product(Message):
+class Product(Message, frozen=True):
     """id: 16 random bytes, stable over versions. root: of the padded bytes. size: true bytes."""
 
     id: Bytes16
@@ -50,7 +50,7 @@ class Product(Message):
     available: bool
 
 
-class Catalogue(Message):
+class Catalogue(Message, frozen=True):
     """previous: catalogue hash of serial - 1, or 32 zeros."""
 
     merchant: Bytes32

@@ -9,11 +9,11 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from veilmart.limits import (
-    DESCRIPTOR_MAX_BYTES,
     HANDSHAKE_MAX_BYTES,
     MERCHANTS_PER_ANSWER_MAX,
     PASSWORD_MAX_BYTES,
     REQUEST_MAX_BYTES,
+    SIGNED_DESCRIPTOR_MAX_BYTES,
     USERNAME_MAX_BYTES,
 )
 from veilmart.protocol.encoding import Bytes16, Bytes32, Bytes64, Message, Natural
@@ -23,7 +23,7 @@ Password = Annotated[str, Meta(max_length=PASSWORD_MAX_BYTES)]
 Device = Annotated[bytes, Meta(max_length=32)]
 
 
-class BrokerRequest(Message, tag_field="kind"):
+class BrokerRequest(Message, tag_field="kind", frozen=True):
     """Something a customer asks of the broker inside their session."""
 
     cells: ClassVar[int] = 1
@@ -33,16 +33,16 @@ class BrokerRequest(Message, tag_field="kind"):
 # ---- sessions and accounts -------------------------------------------------------------------
 
 
-class Start(BrokerRequest, tag="start"):
+class Start(BrokerRequest, tag="start", frozen=True):
     """An anonymous session's first request."""
 
 
-class Register(BrokerRequest, tag="register"):
+class Register(BrokerRequest, tag="register", frozen=True):
     username: Username
     password: Password
 
 
-class Login(BrokerRequest, tag="login"):
+class Login(BrokerRequest, tag="login", frozen=True):
     """`device`: the 32-byte device key of an earlier login on this machine, or empty."""
 
     username: Username
@@ -50,14 +50,14 @@ class Login(BrokerRequest, tag="login"):
     device: Device
 
 
-class Resume(BrokerRequest, tag="resume"):
+class Resume(BrokerRequest, tag="resume", frozen=True):
     """Log in with a device key instead of a password."""
 
     username: Username
     device: Bytes32
 
 
-class Welcome(Message, tag="welcome", tag_field="kind"):
+class Welcome(Message, tag="welcome", tag_field="kind", frozen=True):
     """device: 32 bytes, new or as sent; empty in an anonymous session. balance: minor units."""
 
     request_number: Bytes16
@@ -66,18 +66,18 @@ class Welcome(Message, tag="welcome", tag_field="kind"):
     balance: Natural
 
 
-class ChangePassword(BrokerRequest, tag="passwd"):
+class ChangePassword(BrokerRequest, tag="passwd", frozen=True):
     """All device keys of the account end; the answer holds a new one."""
 
     old: Password
     new: Password
 
 
-class GetAccount(BrokerRequest, tag="account"):
+class GetAccount(BrokerRequest, tag="account", frozen=True):
     pass
 
 
-class Account(Message, tag="account", tag_field="kind"):
+class Account(Message, tag="account", tag_field="kind", frozen=True):
     username: str
     balance: Natural
 
@@ -85,24 +85,24 @@ class Account(Message, tag="account", tag_field="kind"):
 # ---- merchants -------------------------------------------------------------------------------
 
 
-class GetMerchants(BrokerRequest, tag="merchants"):
+class GetMerchants(BrokerRequest, tag="merchants", frozen=True):
     """after: the last fingerprint of the page before, or empty for the first page."""
 
     answer_cells: ClassVar[int] = 4
     after: Device
 
 
-class MerchantEntry(Message):
+class MerchantEntry(Message, frozen=True):
     fingerprint: Bytes32
     name: Annotated[str, Meta(max_length=64)]
 
 
-class Merchants(Message, tag="merchants", tag_field="kind"):
+class Merchants(Message, tag="merchants", tag_field="kind", frozen=True):
     entries: Annotated[list[MerchantEntry], Meta(max_length=MERCHANTS_PER_ANSWER_MAX)]
     more: bool
 
 
-class GetMerchant(BrokerRequest, tag="merchant"):
+class GetMerchant(BrokerRequest, tag="merchant", frozen=True):
     """serial: which descriptor, or 0 for the newest."""
 
     answer_cells: ClassVar[int] = 16
@@ -110,14 +110,14 @@ class GetMerchant(BrokerRequest, tag="merchant"):
     serial: Natural
 
 
-class MerchantDescriptor(Message, tag="merchant", tag_field="kind"):
-    signed: Annotated[bytes, Meta(max_length=DESCRIPTOR_MAX_BYTES)]
+class MerchantDescriptor(Message, tag="merchant", tag_field="kind", frozen=True):
+    signed: Annotated[bytes, Meta(max_length=SIGNED_DESCRIPTOR_MAX_BYTES)]
 
 
 # ---- the tunnel to the merchant ---------------------------------------------------------------
 
 
-class Open(BrokerRequest, tag="open"):
+class Open(BrokerRequest, tag="open", frozen=True):
     """Message 1 of the customer-merchant handshake. descriptor: hash of the merchant's."""
 
     cells: ClassVar[int] = 3
@@ -129,14 +129,14 @@ class Open(BrokerRequest, tag="open"):
     message: Annotated[bytes, Meta(max_length=HANDSHAKE_MAX_BYTES)]
 
 
-class Opened(Message, tag="opened", tag_field="kind"):
+class Opened(Message, tag="opened", tag_field="kind", frozen=True):
     """Message 2, and the request number for the customer's next tunnel."""
 
     message: Annotated[bytes, Meta(max_length=HANDSHAKE_MAX_BYTES)]
     next_request_number: Bytes16
 
 
-class Relay(BrokerRequest, tag="relay"):
+class Relay(BrokerRequest, tag="relay", frozen=True):
     """A sealed record for the merchant; the answer is as long as the merchant's record."""
 
     cells: ClassVar[int] = 2
@@ -145,7 +145,7 @@ class Relay(BrokerRequest, tag="relay"):
     record: Annotated[bytes, Meta(max_length=REQUEST_MAX_BYTES)]
 
 
-class Payable(Message):
+class Payable(Message, frozen=True):
     """What the broker read in the merchant's invoice: "Pay to deliver". Amount: minor units."""
 
     order: Bytes32
@@ -153,7 +153,7 @@ class Payable(Message):
     pay_by: Natural
 
 
-class Relayed(Message, tag="relayed", tag_field="kind"):
+class Relayed(Message, tag="relayed", tag_field="kind", frozen=True):
     record: bytes
     payable: Payable | None
 
@@ -161,7 +161,7 @@ class Relayed(Message, tag="relayed", tag_field="kind"):
 # ---- paying -----------------------------------------------------------------------------------
 
 
-class Pay(BrokerRequest, tag="pay"):
+class Pay(BrokerRequest, tag="pay", frozen=True):
     """From the logged-in account. operation: see `operation_id`."""
 
     answer_cells: ClassVar[int] = 2
@@ -170,7 +170,7 @@ class Pay(BrokerRequest, tag="pay"):
     amount: Natural
 
 
-class Paid(Message, tag="paid", tag_field="kind"):
+class Paid(Message, tag="paid", tag_field="kind", frozen=True):
     """receipt: signed `PaymentReceipt`. balance: minor units, right after this payment."""
 
     receipt: Annotated[bytes, Meta(max_length=1024)]
@@ -180,7 +180,7 @@ class Paid(Message, tag="paid", tag_field="kind"):
 # ---- the order key speaks ------------------------------------------------------------------------
 
 
-class GetSegment(BrokerRequest, tag="segment"):
+class GetSegment(BrokerRequest, tag="segment", frozen=True):
     """The answer's record is followed by `length` bytes: the signed segment."""
 
     order: Bytes32
@@ -188,41 +188,41 @@ class GetSegment(BrokerRequest, tag="segment"):
     signature: Bytes64
 
 
-class SegmentFollows(Message, tag="segment", tag_field="kind"):
+class SegmentFollows(Message, tag="segment", tag_field="kind", frozen=True):
     length: Natural
 
 
-class Release(BrokerRequest, tag="release"):
+class Release(BrokerRequest, tag="release", frozen=True):
     answer_cells: ClassVar[int] = 2
     operation: Bytes16
     order: Bytes32
     signature: Bytes64
 
 
-class Released(Message, tag="released", tag_field="kind"):
+class Released(Message, tag="released", tag_field="kind", frozen=True):
     """The merchant's signed invoice, with the sealed key W in it."""
 
     invoice: Annotated[bytes, Meta(max_length=1024)]
 
 
-class Acknowledge(BrokerRequest, tag="acknowledge"):
+class Acknowledge(BrokerRequest, tag="acknowledge", frozen=True):
     operation: Bytes16
     order: Bytes32
     signature: Bytes64
 
 
-class Cancel(BrokerRequest, tag="cancel"):
+class Cancel(BrokerRequest, tag="cancel", frozen=True):
     operation: Bytes16
     order: Bytes32
     signature: Bytes64
 
 
-class GetStatus(BrokerRequest, tag="status"):
+class GetStatus(BrokerRequest, tag="status", frozen=True):
     order: Bytes32
     signature: Bytes64
 
 
-class OrderStatus(Message, tag="status", tag_field="kind"):
+class OrderStatus(Message, tag="status", tag_field="kind", frozen=True):
     """state: a state of the broker's invoice table. due: Unix seconds when it changes by itself."""
 
     state: Annotated[str, Meta(max_length=16)]

@@ -12,6 +12,7 @@ from msgspec import Meta
 from veilmart.crypto import identity
 from veilmart.crypto.suite import Suite, suite_by_id
 from veilmart.errors import (
+    BadArgument,
     DescriptorExpired,
     DescriptorForked,
     FingerprintChanged,
@@ -34,14 +35,14 @@ SIGNATURE_BYTES = 384
 FIRST_PREVIOUS = bytes(32)
 
 
-class TunnelKey(Message):
+class TunnelKey(Message, frozen=True):
     """The static public key of one suite: 32 bytes (X25519) or 384 bytes (ffdhe3072)."""
 
     suite: Natural
     public: Annotated[bytes, Meta(min_length=32, max_length=384)]
 
 
-class Shelf(Message):
+class Shelf(Message, frozen=True):
     """What all products of a shelf have in common; fixed for the shelf's life.
 
     price: minor units. size: bytes of every padded product. The deadlines are seconds: to pay
@@ -57,7 +58,7 @@ class Shelf(Message):
     settle_within: Natural
 
 
-class Descriptor(Message):
+class Descriptor(Message, frozen=True):
     """Times are Unix seconds; `previous` is the descriptor hash of serial - 1, or 32 zeros."""
 
     role: Literal["broker", "merchant"]
@@ -112,7 +113,10 @@ def descriptor_hash(signed: bytes) -> bytes:
 
 
 def sign_descriptor(descriptor: Descriptor, key: identity.IdentityKey) -> bytes:
+    """signature ‖ body. Raises BadArgument for a body that nobody would accept."""
     body = encode(descriptor)
+    if len(body) > DESCRIPTOR_MAX_BYTES:
+        raise BadArgument("A descriptor has 15 KiB at most: fewer shelves or shorter names.")
     return identity.sign_pss(key, labels.DESCRIPTOR, body) + body
 
 

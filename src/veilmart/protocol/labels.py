@@ -24,6 +24,7 @@ PIECE_LIST = "veilmart 2026 piece list"
 SEGMENT_NONCE = "veilmart 2026 segment nonce"
 ESCROW_KEY = "veilmart 2026 escrow key"
 OPERATION = "veilmart 2026 operation"
+OPERATION_BODY = "veilmart 2026 operation body"
 REQUEST = "veilmart 2026 request"
 SESSION_FINGERPRINT = "veilmart 2026 session fingerprint"
 

@@ -27,7 +27,7 @@ SEALED_KEY_NONCE = bytes(24)
 S = TypeVar("S", bound=Message)
 
 
-class Offer(Message):
+class Offer(Message, frozen=True):
     """Merchant → customer. random: 32 fresh bytes. product: root. Times: Unix seconds."""
 
     merchant: Bytes32
@@ -47,7 +47,7 @@ class Offer(Message):
     settle_within: Natural
 
 
-class Invoice(Message):
+class Invoice(Message, frozen=True):
     """Merchant → broker. order: offer hash. sealed_key: W, 64 bytes. Names no product."""
 
     merchant: Bytes32
@@ -62,7 +62,7 @@ class Invoice(Message):
     settle_within: Natural
 
 
-class PaymentReceipt(Message):
+class PaymentReceipt(Message, frozen=True):
     """Broker → customer: the amount is held for this invoice since `held_at`."""
 
     broker: Bytes32

@@ -29,7 +29,7 @@ LENGTH_BYTES = 4
 RECORD_OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES
 
 
-class Refused(Message, tag="refused", tag_field="kind"):
+class Refused(Message, tag="refused", tag_field="kind", frozen=True):
     """The answer to a request that a rule said no to; padded like the answer it replaces."""
 
     code: Natural
@@ -64,12 +64,13 @@ class PendingRequest:
         self, keys: SessionKeys, message: Message, request_cells: int, random: Random
     ) -> None:
         nonce = random(NONCE_BYTES)
+        body = encode(message)
         sealed = keys.suite.cipher.seal(
             keys.request_key,
             labels.USE_REQUEST,
             nonce,
             keys.session_id,
-            pad_message(encode(message), request_cells),
+            pad_message(body, max(request_cells, cells_for(len(body)))),
         )
         self.record = keys.session_id + nonce + sealed
         self._keys = keys

@@ -1,5 +1,7 @@
 """The first tables, the three accounts every broker has, and books that only grow."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -30,8 +32,8 @@ def upgrade() -> None:
             )
 
 
-def _column(name: str, kind: type[sa.types.TypeEngine[object]], *rest: object) -> sa.Column[object]:
-    return sa.Column(name, kind, *rest, nullable=False)  # type: ignore[call-overload, no-any-return]
+def _column(name: str, kind: Any, *rest: Any) -> Any:
+    return sa.Column(name, kind, *rest, nullable=False)
 
 
 def _operator() -> None:

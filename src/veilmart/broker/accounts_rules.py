@@ -1,0 +1,203 @@
+"""Who a session speaks for: start, register, login, resume, change the password.
+
+docs/protocol/05-customer-broker.md, section 2. Wrong name and wrong password are one refusal,
+take the same time, and end the session.
+"""
+
+import unicodedata
+from typing import NoReturn
+
+from sqlalchemy import Connection
+
+from veilmart.broker import customers, guessing, ledger
+from veilmart.broker.answer import Answer
+from veilmart.broker.customers import DEVICE_BYTES, Customer
+from veilmart.broker.effects import HashPassword, VerifyPassword
+from veilmart.broker.events import CustomerAuthenticated, CustomerRefused
+from veilmart.broker.sessions import Login as LoggedIn
+from veilmart.broker.sessions import Session
+from veilmart.broker.state import BrokerState
+from veilmart.errors import AuthenticationFailed, LoginRequired, MalformedMessage, NameTaken
+from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES, USERNAME_MAX_BYTES
+from veilmart.protocol.customer_messages import (
+    Account,
+    ChangePassword,
+    GetAccount,
+    Login,
+    Register,
+    Resume,
+    Start,
+    Welcome,
+)
+from veilmart.protocol.effects import Rule, Transact
+
+
+def start(state: BrokerState, session: Session, request: Start) -> Rule[Answer]:
+    """An anonymous session gets its first request number."""
+    if session.login is not None:
+        raise MalformedMessage("The session is logged in.")
+    yield from ()
+    return _welcome(state, session, 0)
+
+
+def register(state: BrokerState, session: Session, request: Register) -> Rule[Answer]:
+    """A new account. Raises NameTaken; asked again in its own session, the same answer."""
+    _check_password(request.password)
+    if session.login is not None:
+        return (yield from _again(state, session, request.username, request.password))
+    if not _is_username(request.username):
+        raise NameTaken("Use 1 to 64 bytes of printable text.")
+    if (yield Transact(customers.find_customer, (request.username,))) is not None:
+        raise NameTaken
+    hashed = yield HashPassword(request.password)
+    device = state.random(DEVICE_BYTES)
+    account = yield Transact(
+        customers.add_customer, (request.username, hashed, device, state.clock())
+    )
+    return _enter(state, session, account, request.username, device, 0)
+
+
+def login(state: BrokerState, session: Session, request: Login) -> Rule[Answer]:
+    """Raises AuthenticationFailed, TooManyAttempts."""
+    _check_password(request.password)
+    if session.login is not None:
+        return (yield from _again(state, session, request.username, request.password))
+    name = guessing.name_mac(state.settings.guess_secret, request.username)
+    found: Customer | None
+    found, exempt = yield Transact(
+        _begin_login, (name, request.username, request.device, state.clock())
+    )
+    fits = yield VerifyPassword(found.password_hash if found else None, request.password)
+    if found is None or not fits:
+        _refuse(state)
+    device = request.device if exempt else state.random(DEVICE_BYTES)
+    balance = yield Transact(_finish_login, (found, name, device, exempt, state.clock()))
+    if balance is None:
+        _refuse(state)
+    return _enter(state, session, found.account, found.username, device, balance)
+
+
+def resume(state: BrokerState, session: Session, request: Resume) -> Rule[Answer]:
+    """Log in with a device key. 32 random bytes are not guessed, so nobody counts."""
+    if session.login is not None and session.login.username != request.username:
+        raise MalformedMessage("The session is logged in.")
+    now = state.clock()
+    found: Customer | None = yield Transact(_resume, (request.username, request.device, now))
+    if found is None:
+        _refuse(state)
+    return _enter(state, session, found.account, found.username, request.device, found.balance)
+
+
+def change_password(state: BrokerState, session: Session, request: ChangePassword) -> Rule[Answer]:
+    """Every device key and every other session of the account ends. Raises LoginRequired."""
+    who = require_login(session)
+    _check_password(request.new)
+    hashed = yield Transact(customers.password_hash, (who.account,))
+    if not (yield VerifyPassword(hashed, request.old)):
+        _refuse(state)
+    fresh = yield HashPassword(request.new)
+    device = state.random(DEVICE_BYTES)
+    balance = yield Transact(_change_password, (who.account, fresh, device, state.clock()))
+    state.sessions.drop_account(who.account, keep=session)
+    who.device = device
+    return _welcome(state, session, balance)
+
+
+def get_account(state: BrokerState, session: Session, request: GetAccount) -> Rule[Answer]:
+    """Raises LoginRequired."""
+    who = require_login(session)
+    balance = yield Transact(ledger.balance_of, (who.account,))
+    return Answer(Account(username=who.username, balance=balance))
+
+
+def require_login(session: Session) -> LoggedIn:
+    """Raises LoginRequired."""
+    if session.login is None:
+        raise LoginRequired
+    return session.login
+
+
+def _begin_login(
+    conn: Connection, name: bytes, username: str, device: bytes, now: int
+) -> tuple[Customer | None, bool]:
+    """The account, if any, and whether the device key exempts it from the guessing delay."""
+    found = customers.find_customer(conn, username)
+    exempt = found is not None and customers.use_device(conn, found.account, device, now)
+    if not exempt:
+        guessing.take_guess(conn, name, now)
+    return found, exempt
+
+
+def _finish_login(
+    conn: Connection, found: Customer, name: bytes, device: bytes, exempt: bool, now: int
+) -> int | None:
+    """The balance; None if the password was changed while it was being verified."""
+    if customers.password_hash(conn, found.account) != found.password_hash:
+        return None
+    if not exempt:
+        guessing.forgive(conn, name)
+        customers.add_device(conn, found.account, device, now)
+    return ledger.balance_of(conn, found.account)
+
+
+def _resume(conn: Connection, username: str, device: bytes, now: int) -> Customer | None:
+    found = customers.find_customer(conn, username)
+    if found is None or not customers.use_device(conn, found.account, device, now):
+        return None
+    return found
+
+
+def _change_password(conn: Connection, account: int, hashed: str, device: bytes, now: int) -> int:
+    customers.set_password(conn, account, hashed, device, now)
+    return ledger.balance_of(conn, account)
+
+
+def _again(state: BrokerState, session: Session, username: str, password: str) -> Rule[Answer]:
+    """The answer got lost and the request came again: the same account and device key."""
+    who = require_login(session)
+    if who.username != username:
+        raise MalformedMessage("The session is logged in.")
+    hashed = yield Transact(customers.password_hash, (who.account,))
+    if not (yield VerifyPassword(hashed, password)):
+        _refuse(state)
+    balance = yield Transact(ledger.balance_of, (who.account,))
+    return _welcome(state, session, balance)
+
+
+def _enter(
+    state: BrokerState, session: Session, account: int, username: str, device: bytes, balance: int
+) -> Answer:
+    state.sessions.log_in(session, LoggedIn(account, username, device))
+    state.observe(CustomerAuthenticated(username))
+    return _welcome(state, session, balance)
+
+
+def _welcome(state: BrokerState, session: Session, balance: int) -> Answer:
+    who = session.login
+    return Answer(
+        Welcome(
+            request_number=session.numbers.hand_out(state.random),
+            username="" if who is None else who.username,
+            device=b"" if who is None else who.device,
+            balance=balance,
+        )
+    )
+
+
+def _refuse(state: BrokerState) -> NoReturn:
+    state.observe(CustomerRefused())
+    raise AuthenticationFailed
+
+
+def _check_password(password: str) -> None:
+    if not PASSWORD_MIN_BYTES <= len(password.encode()) <= PASSWORD_MAX_BYTES:
+        raise MalformedMessage("A password has 8 to 128 bytes.")
+
+
+def _is_username(name: str) -> bool:
+    return (
+        len(name.encode()) <= USERNAME_MAX_BYTES
+        and name.isprintable()
+        and name == name.strip()
+        and name == unicodedata.normalize("NFC", name)
+    )

@@ -1,0 +1,169 @@
+"""The broker's HTTP face: the asynchronous shell around its rules.
+
+docs/protocol/04-sessions.md. What goes wrong outside a session is a plain typed error; inside, a
+refusal sealed and padded like the answer it replaces.
+"""
+
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from veilmart.broker.answer import Answer
+from veilmart.broker.effects import HashPassword, VerifyPassword
+from veilmart.broker.events import CustomerSession, Trouble
+from veilmart.broker.links import LinkPool
+from veilmart.broker.own_descriptors import signed_by_serial
+from veilmart.broker.passwords import Passwords
+from veilmart.broker.reporter import Reporter
+from veilmart.broker.requests import answer_request
+from veilmart.broker.sessions import Session, expiry
+from veilmart.broker.state import BrokerState
+from veilmart.crypto.suite import suite_by_id
+from veilmart.errors import (
+    AuthenticationFailed,
+    DescriptorUnknown,
+    MalformedMessage,
+    NetworkFailure,
+    PeerFault,
+    Refusal,
+    ServerFault,
+    VeilmartError,
+)
+from veilmart.limits import BODY_MAX_BYTES, HANDSHAKE_MAX_BYTES, REQUEST_MAX_BYTES
+from veilmart.protocol import labels
+from veilmart.protocol.customer_messages import Acknowledge, BrokerRequest, Cancel, CustomerRequest
+from veilmart.protocol.effects import Effect, Forward, Rule, Transact
+from veilmart.protocol.handshake import SESSION_ID_BYTES, answer_certified, prologue
+from veilmart.protocol.tunnel import ReceivedRequest, cells_for, record_session, refusal
+from veilmart.protocol.encoding import encode
+from veilmart.storage.database import Database
+from veilmart.transport.answers import answer_errors, binary_answer
+from veilmart.transport.body import read_body
+from veilmart.transport.perform import perform
+
+_HELLO_BYTES = 33
+_SERIAL_DIGITS_MAX = 15
+
+
+class BrokerApp:
+    """Performs the rules' effects; `asgi` is what a server serves."""
+
+    def __init__(
+        self,
+        state: BrokerState,
+        database: Database,
+        links: LinkPool,
+        reporter: Reporter,
+        passwords: Passwords,
+    ) -> None:
+        self._state = state
+        self._database = database
+        self._links = links
+        self._reporter = reporter
+        self._passwords = passwords
+        self._performers: dict[type[Effect], Any] = {
+            Transact: self._transact,
+            Forward: self._forward,
+            HashPassword: self._hash,
+            VerifyPassword: self._verify,
+        }
+        self.asgi = Starlette(
+            routes=[
+                Route("/v1/session", answer_errors(self._session), methods=["POST"]),
+                Route("/v1/request", answer_errors(self._request), methods=["POST"]),
+                Route("/v1/descriptor", answer_errors(self._descriptor), methods=["GET"]),
+                Route("/v1/descriptor/{serial}", answer_errors(self._descriptor), methods=["GET"]),
+                Route("/v1/healthz", answer_errors(self._health), methods=["GET"]),
+            ]
+        )
+
+    async def perform(self, rule: Rule[Any]) -> Any:
+        """Run a rule with this broker's effects."""
+        return await perform(rule, self._performers)
+
+    async def _transact(self, effect: Transact) -> Any:
+        return await self._database.run(effect.function, *effect.args)
+
+    async def _forward(self, effect: Forward) -> Any:
+        return await self._links.ask(effect.merchant, effect.message)
+
+    async def _hash(self, effect: HashPassword) -> str:
+        return await self._passwords.hash(effect.password)
+
+    async def _verify(self, effect: VerifyPassword) -> bool:
+        return await self._passwords.verify(effect.hashed, effect.password)
+
+    async def _health(self, request: Request) -> Response:
+        return binary_answer(b"")
+
+    async def _descriptor(self, request: Request) -> Response:
+        text = request.path_params.get("serial")
+        if text is None:
+            return binary_answer(self._state.own.newest.public.signed)
+        if not (text.isascii() and text.isdigit() and len(text) <= _SERIAL_DIGITS_MAX):
+            raise DescriptorUnknown
+        signed = await self._database.run(signed_by_serial, int(text))
+        if signed is None:
+            raise DescriptorUnknown
+        return binary_answer(signed)
+
+    async def _session(self, request: Request) -> Response:
+        """suite (1) ‖ descriptor hash (32) ‖ message 1 → session id (16) ‖ message 2."""
+        state = self._state
+        body = await read_body(request, HANDSHAKE_MAX_BYTES)
+        if len(body) <= _HELLO_BYTES:
+            raise MalformedMessage("A handshake is cut short.")
+        suite = suite_by_id(body[0])
+        descriptor_hash, message1 = body[1:_HELLO_BYTES], body[_HELLO_BYTES:]
+        now = state.clock()
+        own = state.own.by_hash(descriptor_hash, now)
+        session_id = state.random(SESSION_ID_BYTES)
+        message2, keys = answer_certified(
+            suite,
+            prologue(labels.PROLOGUE_CUSTOMER_BROKER, suite, descriptor_hash),
+            own.tunnel_key(suite),
+            session_id,
+            message1,
+            state.random,
+        )
+        state.sessions.add(Session(keys, own.serial, expiry(now)))
+        state.observe(CustomerSession(suite.name, keys.session_fingerprint))
+        return binary_answer(session_id + message2)
+
+    async def _request(self, request: Request) -> Response:
+        """Request record → answer record [‖ attachment]."""
+        state = self._state
+        record = await read_body(request, REQUEST_MAX_BYTES)
+        session = state.sessions.get(record_session(record), state.clock())
+        received = ReceivedRequest(session.keys, CustomerRequest, record, REQUEST_MAX_BYTES)
+        message: BrokerRequest = received.message
+        try:
+            answer = await self._answer(session, message)
+            cells = cells_for(len(encode(answer.message))) if answer.natural else (
+                message.answer_cells
+            )
+        except VeilmartError as error:
+            if isinstance(error, AuthenticationFailed):
+                state.sessions.drop(session)
+            answer, cells = Answer(refusal(error)), message.answer_cells
+        sealed = received.seal_answer(answer.message, cells, state.random)
+        if len(sealed) > BODY_MAX_BYTES:
+            raise ServerFault
+        return binary_answer(sealed, answer.attachment)
+
+    async def _answer(self, session: Session, message: BrokerRequest) -> Answer:
+        """Raises only what may cross the wire."""
+        try:
+            answer: Answer = await self.perform(answer_request(self._state, session, message))
+        except (Refusal, NetworkFailure, PeerFault):
+            raise
+        except Exception as fault:
+            # Its text may quote a message, so the operator hears its kind only.
+            self._state.observe(Trouble(f"A request ({type(message).__name__})", repr(type(fault))))
+            raise ServerFault from None
+        if isinstance(message, Acknowledge | Cancel):
+            await self._wake_reporter(message.order)
+        return answer

@@ -1,0 +1,39 @@
+"""Which rule answers which request."""
+
+from collections.abc import Callable
+from typing import Any
+
+from veilmart.broker import accounts_rules, merchants_rules, payment_rules, relay_rules
+from veilmart.broker.answer import Answer
+from veilmart.broker.sessions import Session
+from veilmart.broker.state import BrokerState
+from veilmart.protocol import customer_messages as messages
+from veilmart.protocol.effects import Rule
+
+RequestRule = Callable[[BrokerState, Session, Any], Rule[Answer]]
+
+RULES: dict[type[messages.BrokerRequest], RequestRule] = {
+    messages.Start: accounts_rules.start,
+    messages.Register: accounts_rules.register,
+    messages.Login: accounts_rules.login,
+    messages.Resume: accounts_rules.resume,
+    messages.ChangePassword: accounts_rules.change_password,
+    messages.GetAccount: accounts_rules.get_account,
+    messages.GetMerchants: merchants_rules.get_merchants,
+    messages.GetMerchant: merchants_rules.get_merchant,
+    messages.Open: relay_rules.open_tunnel,
+    messages.Relay: relay_rules.relay,
+    messages.Pay: payment_rules.pay,
+    messages.GetSegment: payment_rules.get_segment,
+    messages.Release: payment_rules.release,
+    messages.Acknowledge: payment_rules.acknowledge,
+    messages.Cancel: payment_rules.cancel,
+    messages.GetStatus: payment_rules.get_status,
+}
+
+
+def answer_request(
+    state: BrokerState, session: Session, request: messages.BrokerRequest
+) -> Rule[Answer]:
+    """The rule for a request that has been opened and parsed."""
+    return RULES[type(request)](state, session, request)

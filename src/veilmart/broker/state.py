@@ -1,0 +1,44 @@
+"""What a running broker has in memory, and its ports to the world: clock, randomness, observer."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from veilmart.broker.events import Event
+from veilmart.broker.merchant_book import MerchantDirectory
+from veilmart.broker.own_descriptors import OwnDescriptors
+from veilmart.broker.sessions import MemorySessions, SessionStore
+from veilmart.broker.settings import Settings
+from veilmart.protocol.handshake import Random
+
+Clock = Callable[[], int]
+Observe = Callable[[Event], None]
+
+
+def system_clock() -> int:
+    """Unix seconds."""
+    return int(time.time())
+
+
+def system_random(count: int) -> bytes:
+    """`count` bytes from the operating system."""
+    return os.urandom(count)
+
+
+def ignore(event: Event) -> None:
+    """An observer that is not interested."""
+
+
+@dataclass(slots=True)
+class BrokerState:
+    """fingerprint: ours, 32 bytes. `settings`, `own` and `merchants` follow the database."""
+
+    fingerprint: bytes
+    settings: Settings
+    own: OwnDescriptors
+    clock: Clock
+    random: Random
+    observe: Observe = ignore
+    merchants: MerchantDirectory = field(default_factory=MerchantDirectory)
+    sessions: SessionStore = field(default_factory=MemorySessions)

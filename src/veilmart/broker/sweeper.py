@@ -1,0 +1,60 @@
+"""What happens by itself: deadlines, and the end of things that are no longer needed.
+
+Pure decisions of the database; app.py runs `sweep` every few seconds.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from veilmart.broker import customers, guessing, operations, own_descriptors, reports
+from veilmart.broker.events import Event, OrderRefunded, OrderSettled, PaymentLapsed
+from veilmart.broker.invoices import (
+    DUE_AT_ONCE,
+    DUE_EVENTS,
+    advance,
+    due_invoices,
+    forget_expired,
+)
+from veilmart.broker.state import Clock
+from veilmart.protocol.purchase import InvoiceState
+
+_TOLD = {
+    InvoiceState.EXPIRED: PaymentLapsed,
+    InvoiceState.REFUNDED: OrderRefunded,
+    InvoiceState.SETTLED: OrderSettled,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """merchants: whose orders were settled or refunded. more: there may be further ones."""
+
+    events: list[Event]
+    merchants: set[bytes]
+    more: bool
+
+
+def sweep_invoices(conn: Connection, clock: Clock) -> Swept:
+    """Unpaid ones expire, HELD ones past their deadline are refunded, RELEASED ones settled."""
+    now = clock()
+    events: list[Event] = []
+    merchants: set[bytes] = set()
+    due = due_invoices(conn, now)
+    for row in due:
+        reached = advance(conn, row, DUE_EVENTS[row.state], now)
+        events.append(_TOLD[reached](row.order))
+        if reached is not InvoiceState.EXPIRED:
+            merchants.add(row.merchant)
+    return Swept(events, merchants, more=len(due) == DUE_AT_ONCE)
+
+
+def forget(conn: Connection, clock: Clock) -> None:
+    """Expired invoices, old operations and reports, guesses, devices, and ended private keys."""
+    now = clock()
+    forget_expired(conn, now)
+    operations.prune(conn, now)
+    reports.prune(conn, now)
+    guessing.forget_old(conn, now)
+    customers.end_idle_devices(conn, now)
+    own_descriptors.erase_ended(conn, now)

@@ -1,0 +1,341 @@
+"""A customer at a broker: everything one can do there, as methods that return structs.
+
+    wallet = open_wallet(home, clock, random)
+    async with await connect(wallet, "veilmart://...") as shopper:
+        await shopper.login("mia", password)
+        menu = await shopper.browse(shopper.link_merchant)
+        bought = await shopper.buy(menu, menu.products[0], Path("."))
+
+Methods print nothing and ask nothing; the caller passes in who confirms and who watches.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from veilmart.crypto.suite import Suite
+from veilmart.customer.app import ConfirmQuote, Performer, always
+from veilmart.customer.catalogue_rule import browse as browse_rule
+from veilmart.customer.completion_rule import Bought
+from veilmart.customer.events import Observer, StepReached, ignore
+from veilmart.customer.order import Order
+from veilmart.customer.pins import (
+    PinnedBroker,
+    PinnedMerchant,
+    StoredLogin,
+    current_broker,
+    pin_broker,
+    pin_merchant,
+    pinned_merchant,
+    save_login,
+    stored_login,
+)
+from veilmart.customer.purchase_rule import purchase
+from veilmart.customer.quote import Choice
+from veilmart.customer.recovery_rule import Recovered, cancel, recover
+from veilmart.customer.session import BrokerSession, choose_suite
+from veilmart.customer.trust import (
+    Approve,
+    accept_merchant,
+    http_client,
+    refuse,
+    trusted_broker,
+)
+from veilmart.customer.wallet import Wallet
+from veilmart.errors import (
+    DescriptorUnknown,
+    MalformedMessage,
+    NoSuchProduct,
+    NotInitialised,
+    NotLoggedIn,
+    NotPinned,
+    ProductOut,
+    WeakPassword,
+)
+from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES
+from veilmart.protocol.address import Link, parse_link
+from veilmart.protocol.catalogue import Product, SignedCatalogue
+from veilmart.protocol.customer_messages import (
+    Account,
+    ChangePassword,
+    GetAccount,
+    GetMerchant,
+    GetMerchants,
+    Login,
+    MerchantDescriptor,
+    MerchantEntry,
+    Merchants,
+    Register,
+    Welcome,
+)
+from veilmart.protocol.descriptor import Shelf, SignedDescriptor
+from veilmart.transport.client import HttpClient
+
+MERCHANT_PAGES_MAX = 40
+
+
+@dataclass(frozen=True)
+class Menu:
+    """A merchant's products. Prices are the shelves' (minor units)."""
+
+    merchant: SignedDescriptor
+    catalogue: SignedCatalogue = field(repr=False)
+
+    @property
+    def products(self) -> list[Product]:
+        """Those that stand on a shelf of the merchant's descriptor."""
+        shelves = {shelf.id for shelf in self.merchant.descriptor.shelves}
+        products = self.catalogue.catalogue.products
+        return [product for product in products if product.shelf in shelves]
+
+    def shelf(self, product: Product) -> Shelf:
+        """Raises NoSuchProduct when the product's shelf is gone."""
+        shelf = self.merchant.descriptor.shelf(product.shelf)
+        if shelf is None:
+            raise NoSuchProduct
+        return shelf
+
+    def search(self, text: str) -> list[Product]:
+        """Products whose title, description or file name has `text`, in any case."""
+        wanted = text.casefold()
+        return [
+            product
+            for product in self.products
+            if wanted in f"{product.title}\n{product.description}\n{product.file_name}".casefold()
+        ]
+
+
+class Shopper:
+    """One customer's connection to one broker. Made by `connect`; close it when done."""
+
+    def __init__(
+        self,
+        wallet: Wallet,
+        http: HttpClient,
+        descriptor: SignedDescriptor,
+        url: str,
+        suite: Suite | None,
+        login: StoredLogin | None,
+        observe: Observer,
+    ) -> None:
+        self.wallet = wallet
+        self.http = http
+        self.url = url
+        self.suite = suite
+        self.observe = observe
+        self._merchants: dict[bytes, SignedDescriptor] = {}
+        self.session = BrokerSession(
+            wallet, http, descriptor, suite, login, self.refresh_broker, observe
+        )
+
+    async def __aenter__(self) -> "Shopper":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; the wallet stays open."""
+        await self.http.aclose()
+
+    @property
+    def broker(self) -> SignedDescriptor:
+        return self.session.descriptor
+
+    @property
+    def logged_in(self) -> bool:
+        return self.session.login is not None
+
+    async def refresh_broker(self) -> SignedDescriptor:
+        """The broker's descriptor, fetched and checked anew."""
+        fingerprint = self.session.descriptor.fingerprint
+        return await trusted_broker(self.wallet, self.http, self.url, fingerprint, refuse)
+
+    # ---- the account ---------------------------------------------------------------------------
+
+    async def register(self, username: str, password: str) -> Welcome:
+        """Make an account and log in. Raises NameTaken, WeakPassword, BadArgument."""
+        check_password(password)
+        self.observe(StepReached("login"))
+        return await self.session.enter(Register(username=username, password=password))
+
+    async def login(self, username: str, password: str) -> Welcome:
+        """Log in; the device key is kept. Raises AuthenticationFailed, TooManyAttempts."""
+        self.observe(StepReached("login"))
+        known = await self.wallet.database.run(stored_login, self.broker.fingerprint)
+        device = known.device if known is not None and known.username == username else b""
+        return await self.session.enter(Login(username=username, password=password, device=device))
+
+    async def change_password(self, old: str, new: str) -> None:
+        """All other devices are logged out. Raises AuthenticationFailed, WeakPassword."""
+        login = self.session.login
+        if login is None:
+            raise NotLoggedIn
+        check_password(new)
+        welcome: Welcome = await self.session.ask(ChangePassword(old=old, new=new), Welcome)
+        if len(welcome.device) != 32:
+            raise MalformedMessage("A login came without a device key.")
+        self.session.login = StoredLogin(login.username, welcome.device)
+        await self.wallet.database.run(save_login, self.broker.fingerprint, self.session.login)
+
+    async def account(self) -> Account:
+        """Username and balance. Raises NotLoggedIn."""
+        if not self.logged_in:
+            raise NotLoggedIn
+        account: Account = await self.session.ask(GetAccount(), Account)
+        self.session.balance = account.balance
+        return account
+
+    # ---- merchants ------------------------------------------------------------------------------
+
+    async def merchants(self) -> list[MerchantEntry]:
+        """Every merchant that the broker carries."""
+        found: list[MerchantEntry] = []
+        for _ in range(MERCHANT_PAGES_MAX):
+            after = found[-1].fingerprint if found else b""
+            page: Merchants = await self.session.ask(GetMerchants(after=after), Merchants)
+            found.extend(page.entries)
+            if not page.more or not page.entries:
+                break
+        return found
+
+    async def merchant(self, fingerprint: bytes, *, fresh: bool = False) -> SignedDescriptor:
+        """A merchant's checked descriptor. Raises NotPinned, and what a check raises."""
+        known = self._merchants.get(fingerprint)
+        if known is not None and not fresh:
+            if self.wallet.clock() < known.descriptor.not_after:
+                return known
+        self.observe(StepReached("descriptor"))
+        broker = self.broker.fingerprint
+        if await self.wallet.database.run(pinned_merchant, broker, fingerprint) is None:
+            raise NotPinned("The merchant's.")
+        signed = await self.fetch_merchant(fingerprint)
+        found = await accept_merchant(self.wallet, broker, fingerprint, signed)
+        self._merchants[fingerprint] = found
+        return found
+
+    async def fetch_merchant(self, fingerprint: bytes) -> bytes:
+        """The merchant's newest signed descriptor, unchecked."""
+        request = GetMerchant(fingerprint=fingerprint, serial=0)
+        answer: MerchantDescriptor = await self.session.ask(request, MerchantDescriptor)
+        return answer.signed
+
+    async def pin_merchant(self, fingerprint: bytes) -> None:
+        """Trust a merchant by its fingerprint (32 bytes), from a link or after a look at it."""
+        broker = self.broker.fingerprint
+        if await self.wallet.database.run(pinned_merchant, broker, fingerprint) is None:
+            pin = PinnedMerchant(broker, fingerprint, None)
+            await self.wallet.database.run(pin_merchant, pin, self.wallet.clock())
+
+    # ---- shopping -------------------------------------------------------------------------------
+
+    async def browse(self, merchant: bytes) -> Menu:
+        """The merchant's newest catalogue, in a tunnel of its own."""
+        performer = self._performer(always)
+        descriptor = await self.merchant(merchant)
+        try:
+            rule = browse_rule(descriptor, self._suite_for(descriptor), self.wallet.random)
+            return Menu(descriptor, await performer.run(rule))
+        except DescriptorUnknown:
+            descriptor = await self.merchant(merchant, fresh=True)
+            rule = browse_rule(descriptor, self._suite_for(descriptor), self.wallet.random)
+            return Menu(descriptor, await performer.run(rule))
+
+    async def buy(
+        self, menu: Menu, product: Product, out: Path, confirm: ConfirmQuote = always
+    ) -> Bought:
+        """Buy one product of a menu into the folder `out`.
+
+        Raises Declined when `confirm` says no, ProductOut, InsufficientBalance, and every error of
+        the purchase's steps; after those that come later than the yes, `sync` goes on.
+        """
+        if not product.available:
+            raise ProductOut
+        try:
+            return await self._buy(menu.merchant, menu.shelf(product), product, out, confirm)
+        except DescriptorUnknown:
+            # The merchant renewed its descriptor since the menu was fetched.
+            descriptor = await self.merchant(menu.merchant.fingerprint, fresh=True)
+            shelf = Menu(descriptor, menu.catalogue).shelf(product)
+            return await self._buy(descriptor, shelf, product, out, confirm)
+
+    async def _buy(
+        self,
+        merchant: SignedDescriptor,
+        shelf: Shelf,
+        product: Product,
+        out: Path,
+        confirm: ConfirmQuote,
+    ) -> Bought:
+        suite = self._suite_for(merchant)
+        choice = Choice(self.broker, merchant, product, shelf, suite, out)
+        rule = purchase(choice, self.wallet.clock, self.wallet.random)
+        return await self._performer(confirm).run(rule)
+
+    async def recover(self, order: Order) -> Recovered:
+        """Finish, refund or abandon an interrupted purchase (see recovery_rule.py)."""
+        return await self._performer(always).run(recover(order, self.wallet.clock))
+
+    async def cancel(self, order: Order) -> Recovered:
+        """Give a purchase up; the whole amount comes back. Raises WrongOrderState if too late."""
+        return await self._performer(always).run(cancel(order, self.wallet.clock))
+
+    def _performer(self, confirm: ConfirmQuote) -> Performer:
+        return Performer(self.wallet, self.session, self.refresh_broker, self.observe, confirm)
+
+    def _suite_for(self, merchant: SignedDescriptor) -> Suite:
+        return choose_suite(merchant, self.suite)
+
+
+def check_password(password: str) -> None:
+    """Raises WeakPassword unless it has 8 to 128 bytes."""
+    if not PASSWORD_MIN_BYTES <= len(password.encode()) <= PASSWORD_MAX_BYTES:
+        raise WeakPassword
+
+
+async def connect(
+    wallet: Wallet,
+    address: str | Link | None = None,
+    *,
+    approve: Approve = refuse,
+    suite: Suite | None = None,
+    observe: Observer = ignore,
+) -> Shopper:
+    """Reach a broker and check who it is; nothing secret has been sent afterwards.
+
+    address: a link, a URL, or None for the broker used last. A link's merchant is pinned. Raises
+    NotInitialised without an address and a pin, BadLink, NotPinned when `approve` says no, and
+    FingerprintChanged, SerialLower, DescriptorForked, DescriptorExpired.
+    """
+    link = await _resolve(wallet, address)
+    http = http_client(link.url)
+    observe(StepReached("session"))
+    try:
+        descriptor = await trusted_broker(wallet, http, link.url, link.broker, approve)
+        login = await wallet.database.run(stored_login, descriptor.fingerprint)
+        shopper = Shopper(wallet, http, descriptor, link.url, suite, login, observe)
+        if address is not None:
+            pin = PinnedBroker(descriptor.fingerprint, link.url, descriptor.signed)
+            await wallet.database.run(pin_broker, pin, wallet.clock())
+        if link.merchant is not None:
+            await shopper.pin_merchant(link.merchant)
+    except BaseException:
+        await http.aclose()
+        raise
+    return shopper
+
+
+async def _resolve(wallet: Wallet, address: str | Link | None) -> Link:
+    if isinstance(address, Link):
+        return address
+    if address is not None:
+        return parse_link(address)
+    pin = await wallet.database.run(current_broker)
+    if pin is None:
+        raise NotInitialised
+    return parse_link(pin.url)

@@ -1,0 +1,81 @@
+"""A wallet: one customer's home folder, its database and its stored parcels."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from veilmart.customer import migrations
+from veilmart.customer.order import UNFINISHED, Order, all_orders, orders_in
+from veilmart.customer.parcels import Parcels
+from veilmart.customer.recovery_rule import may_still_be_paid
+from veilmart.customer.tables import metadata
+from veilmart.errors import BadArgument, NoSuchOrder
+from veilmart.protocol.purchase import WalletState
+from veilmart.storage.database import Database
+from veilmart.storage.home import Home
+
+DATABASE_FILE = "wallet.sqlite"
+PARCELS_FOLDER = "parcels"
+ORDER_PREFIX_MIN = 4
+
+
+@dataclass(frozen=True)
+class Wallet:
+    """clock: Unix seconds. random: that many fresh bytes."""
+
+    home: Home
+    database: Database
+    parcels: Parcels
+    clock: Callable[[], int]
+    random: Callable[[int], bytes]
+
+    def purchasing(self) -> AbstractContextManager[None]:
+        """Held while purchases of this wallet move. Raises HomeInUse if another process does."""
+        return self.home.lock("purchases", wait=False)
+
+    def close(self) -> None:
+        self.database.close()
+
+    async def aclose(self) -> None:
+        await self.database.aclose()
+
+
+def open_wallet(home: Path, clock: Callable[[], int], random: Callable[[int], bytes]) -> Wallet:
+    """Open or create the wallet in `home`. Raises the errors of storage.database and home."""
+    folder = Home(home)
+    database = Database.open(folder.file(DATABASE_FILE), metadata, migrations)
+    return Wallet(folder, database, Parcels(folder.file(PARCELS_FOLDER)), clock, random)
+
+
+def unfinished(wallet: Wallet) -> list[Order]:
+    """The purchases that `sync` would move, oldest first."""
+    found = wallet.database.run_now(orders_in, UNFINISHED)
+    return found[::-1]
+
+
+def to_sync(wallet: Wallet) -> list[Order]:
+    """Unfinished purchases, and abandoned ones whose time to pay is not over. Oldest first."""
+    now = wallet.clock()
+    abandoned = wallet.database.run_now(orders_in, (WalletState.ABANDONED,))
+    return [order for order in abandoned if may_still_be_paid(order, now)] + unfinished(wallet)
+
+
+def find_order(wallet: Wallet, prefix: str) -> Order:
+    """An order by the first characters of its hexadecimal name.
+
+    Raises NoSuchOrder; BadArgument when several begin like that.
+    """
+    wanted = prefix.strip().lower()
+    if len(wanted) < ORDER_PREFIX_MIN:
+        raise BadArgument(f"Give at least {ORDER_PREFIX_MIN} characters of the order.")
+    found = [
+        order
+        for order in wallet.database.run_now(all_orders)
+        if order.order.hex().startswith(wanted)
+    ]
+    if not found:
+        raise NoSuchOrder
+    if len(found) > 1:
+        raise BadArgument("Several orders begin like that.")
+    return found[0]

@@ -1,0 +1,165 @@
+"""The merchant's HTTP surface: reads bytes, lets a rule decide, performs effects, sends bytes.
+
+Routes are in docs/protocol/02-transport.md. Whatever a stranger sends, the answer is a typed
+error and the process goes on.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from veilmart.crypto.suite import suite_by_id
+from veilmart.errors import (
+    DescriptorUnknown,
+    MalformedMessage,
+    ServerFault,
+    SessionUnknown,
+    StorageFailure,
+    VeilmartError,
+)
+from veilmart.limits import HANDSHAKE_MAX_BYTES, PIECE_BYTES, REQUEST_MAX_BYTES
+from veilmart.merchant.counter import Counter, Reply
+from veilmart.merchant.descriptors import signed_descriptor
+from veilmart.merchant.effects import SealPiece
+from veilmart.merchant.events import BrokerRefused, Faulted
+from veilmart.merchant.faults import wire_error
+from veilmart.merchant.link_rules import answer, pinned
+from veilmart.merchant.market_home import MerchantHome
+from veilmart.merchant.tunnels import Link
+from veilmart.protocol.effects import Effect, Transact
+from veilmart.protocol.handshake import SESSION_ID_BYTES
+from veilmart.protocol.link import answer_link
+from veilmart.protocol.link_messages import LinkRequest
+from veilmart.protocol.parcel import piece_count, piece_length, seal_segment
+from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
+from veilmart.storage.product_store import ProductStore
+from veilmart.transport.answers import answer_errors, binary_answer
+from veilmart.transport.body import read_body
+from veilmart.transport.perform import perform
+
+LINK_REQUEST_MAX_BYTES = 2 * REQUEST_MAX_BYTES
+INLINE_PIECE_BYTES = 64 * 1024
+SIGNATURES_AT_ONCE = 2
+_FINGERPRINT_BYTES = 32
+
+_log = structlog.get_logger("veilmart.merchant")
+
+
+def seal_piece(store: ProductStore, effect: SealPiece) -> bytes:
+    """The signed segment. Raises StoreDamaged. Blocks: reads the store, hashes up to 1 MiB."""
+    length = piece_length(effect.size, effect.index)
+    return seal_segment(
+        effect.suite,
+        effect.content_key,
+        effect.signing_seed,
+        effect.order,
+        effect.index,
+        piece_count(effect.size),
+        store.read(effect.root, effect.index * PIECE_BYTES, length),
+    )
+
+
+class MerchantApp:
+    """Endpoints over one `Counter`; `asgi` is the application to serve."""
+
+    def __init__(self, market: MerchantHome, counter: Counter) -> None:
+        self._market = market
+        self._counter = counter
+        self._signing = asyncio.Semaphore(SIGNATURES_AT_ONCE)
+        self._performers: Mapping[type[Effect], Callable[[Any], Awaitable[Any]]] = {
+            Transact: self._transact,
+            SealPiece: self._seal_piece,
+        }
+        self.asgi = Starlette(
+            routes=[
+                Route("/v1/link", answer_errors(self.open_link), methods=["POST"]),
+                Route("/v1/link/request", answer_errors(self.link_request), methods=["POST"]),
+                Route("/v1/descriptor", answer_errors(self.descriptor), methods=["GET"]),
+                Route("/v1/descriptor/{serial}", answer_errors(self.descriptor), methods=["GET"]),
+                Route("/v1/healthz", answer_errors(self.healthy), methods=["GET"]),
+            ]
+        )
+
+    async def _transact(self, effect: Transact) -> object:
+        return await self._market.database.run(effect.function, *effect.args)
+
+    async def _seal_piece(self, effect: SealPiece) -> bytes:
+        if piece_length(effect.size, effect.index) <= INLINE_PIECE_BYTES:
+            return seal_piece(self._market.store, effect)
+        return await asyncio.to_thread(seal_piece, self._market.store, effect)
+
+    async def healthy(self, _request: Request) -> Response:
+        return binary_answer(b"")
+
+    async def descriptor(self, request: Request) -> Response:
+        """The newest signed descriptor, or the one of a serial."""
+        serial = request.path_params.get("serial")
+        if serial is None:
+            return binary_answer(self._counter.shop.newest.known.signed)
+        if not (serial.isascii() and serial.isdigit() and len(serial) <= 15 and int(serial)):
+            raise DescriptorUnknown
+        return binary_answer(await self._market.database.run(signed_descriptor, int(serial)))
+
+    async def open_link(self, request: Request) -> Response:
+        """suite id (1) ‖ broker fingerprint (32) ‖ message 1 → message 2 ‖ signature."""
+        body = await read_body(request, 1 + _FINGERPRINT_BYTES + HANDSHAKE_MAX_BYTES)
+        if len(body) <= 1 + _FINGERPRINT_BYTES:
+            raise MalformedMessage("A link's first message is cut short.")
+        counter = self._counter
+        broker, message1 = body[1 : 1 + _FINGERPRINT_BYTES], body[1 + _FINGERPRINT_BYTES :]
+        try:
+            suite = suite_by_id(body[0])
+            pinned(counter, broker)
+            session_id = counter.random(SESSION_ID_BYTES)
+            # An RSA signature takes milliseconds: strangers must not hold up the purchases.
+            async with self._signing:
+                message2, keys = await asyncio.to_thread(
+                    answer_link,
+                    suite,
+                    broker,
+                    counter.shop.fingerprint,
+                    counter.identity,
+                    session_id,
+                    message1,
+                    counter.random,
+                )
+        except VeilmartError as error:
+            counter.observe(BrokerRefused(str(error)))
+            raise
+        counter.links.open(keys, broker, counter.clock())
+        return binary_answer(message2)
+
+    async def link_request(self, request: Request) -> Response:
+        """A request record of an open link → answer record [‖ segment]."""
+        record = await read_body(request, LINK_REQUEST_MAX_BYTES)
+        counter = self._counter
+        link = counter.links.find(record_session(record), counter.clock())
+        received = ReceivedRequest(link.keys, LinkRequest, record, LINK_REQUEST_MAX_BYTES)
+        reply = await self._decide(link, received)
+        sealed = received.seal_answer(reply.message, reply.cells, counter.random)
+        return binary_answer(sealed, reply.attachment)
+
+    async def _decide(self, link: Link, received: ReceivedRequest) -> Reply:
+        cells = received.message.answer_cells
+        try:
+            return await perform(answer(self._counter, link, received.message), self._performers)
+        except SessionUnknown:
+            raise
+        except VeilmartError as error:
+            if isinstance(error, StorageFailure):
+                self._counter.observe(Faulted(str(error)))
+            return Reply(refusal(wire_error(error)), cells)
+        except Exception as fault:
+            frame = traceback.extract_tb(fault.__traceback__)[-1]
+            place = f"{frame.name}:{frame.lineno}"
+            # The text of an unexpected exception may quote a message: class and place only.
+            _log.error("server fault", kind=type(fault).__name__, place=place)
+            self._counter.observe(Faulted(type(fault).__name__))
+            return Reply(refusal(ServerFault()), cells)

@@ -1,0 +1,22 @@
+"""What the merchant's rules ask of the world beyond database transactions."""
+
+from dataclasses import dataclass, field
+
+from veilmart.crypto.suite import Suite
+from veilmart.protocol.effects import Effect
+
+
+@dataclass(frozen=True, slots=True)
+class SealPiece(Effect):
+    """Read piece `index` of `root` and seal it for an order; the answer is the signed segment.
+
+    size: of the padded product. content_key, signing_seed: 32 bytes each.
+    """
+
+    root: bytes
+    size: int
+    index: int
+    suite: Suite
+    content_key: bytes = field(repr=False)
+    signing_seed: bytes = field(repr=False)
+    order: bytes

@@ -1,0 +1,197 @@
+"""Orders: a row from the offer on, its state moved by the table in protocol/purchase.py."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from veilmart.errors import OrderUnknown, SegmentUnknown, WrongOrderState
+from veilmart.merchant.tables import brokers, orders
+from veilmart.protocol.link_messages import ReportEntry
+from veilmart.protocol.parcel import piece_count
+from veilmart.protocol.purchase import ORDER, OrderEvent, OrderState, step
+
+FORGET_UNPAID_SECONDS = 30 * 24 * 3600
+"""How long an expired offer is kept: the broker may have held its payment in time."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """order: offer hash (32). size: of the padded product. broker: number of the pinned broker."""
+
+    order: bytes
+    broker: int
+    product: bytes
+    root: bytes
+    shelf: int
+    size: int
+    suite: int
+    content_key: bytes = field(repr=False)
+    key_set: int
+    price: int
+    state: OrderState
+    offered_at: int
+    pay_by: int
+    paid_at: int | None = None
+    ended_at: int | None = None
+
+
+@dataclass(frozen=True)
+class ReportOutcome:
+    """What a report changed: (order, settled, funds afterwards) for each order that ended.
+
+    contradictions: entries that say otherwise than an earlier report.
+    """
+
+    ended: tuple[tuple[bytes, bool, int], ...]
+    contradictions: int
+
+
+_INSERT = insert(orders)
+_BY_NAME = select(orders).where(orders.c.order == bindparam("name"))
+_PAID = (
+    update(orders)
+    .where(orders.c.order == bindparam("name"))
+    .values(state=OrderState.PAID, paid_at=bindparam("held"))
+)
+_STATE_OF = select(orders.c.state, orders.c.price).where(
+    orders.c.order == bindparam("name"), orders.c.broker == bindparam("broker_id")
+)
+_ENDED = (
+    update(orders)
+    .where(orders.c.order == bindparam("name"))
+    .values(state=bindparam("reached"), ended_at=bindparam("at"))
+)
+_WAITING = select(orders.c.order).where(
+    orders.c.state == "offered", orders.c.pay_by <= bindparam("now")
+)
+_EXPIRE = (
+    update(orders)
+    .where(orders.c.state == "offered", orders.c.pay_by <= bindparam("now"))
+    .values(state=OrderState.EXPIRED, ended_at=bindparam("now"))
+)
+_FORGET = delete(orders).where(
+    orders.c.state == OrderState.EXPIRED, orders.c.ended_at <= bindparam("before")
+)
+_REPORTED = select(brokers.c.reported, brokers.c.balance).where(
+    brokers.c.id == bindparam("broker_id")
+)
+_BALANCE = (
+    update(brokers)
+    .where(brokers.c.id == bindparam("broker_id"))
+    .values(balance=bindparam("funds"), reported=bindparam("sequence"))
+)
+_SALES = (
+    select(orders.c.product, orders.c.shelf, orders.c.state, func.count(), func.sum(orders.c.price))
+    .group_by(orders.c.product, orders.c.shelf, orders.c.state)
+    .order_by(orders.c.shelf, orders.c.product, orders.c.state)
+)
+
+
+def store_order(connection: Connection, order: Order) -> None:
+    """Transaction: the offer, before it is sent."""
+    connection.execute(_INSERT, asdict(order))
+
+
+def find_order(connection: Connection, name: bytes, broker: int) -> Order:
+    """Transaction. Raises OrderUnknown, also for another broker's order."""
+    row = connection.execute(_BY_NAME, {"name": name}).first()
+    if row is None or row.broker != broker:
+        raise OrderUnknown
+    return Order(**(dict(row._mapping) | {"state": OrderState(row.state)}))
+
+
+def segment_asked(
+    connection: Connection, name: bytes, broker: int, index: int, held_at: int
+) -> tuple[Order, bool]:
+    """Transaction: the order, and whether this was the first time. Writes only then.
+
+    The broker asks only when it holds the payment. Raises OrderUnknown, SegmentUnknown,
+    WrongOrderState.
+    """
+    order = find_order(connection, name, broker)
+    if index >= piece_count(order.size):
+        raise SegmentUnknown(f"Number {index}.")
+    reached = step(ORDER, order.state, OrderEvent.SEGMENT_ASKED)
+    if reached is order.state:
+        return order, False
+    connection.execute(_PAID, {"name": name, "held": held_at})
+    return order, True
+
+
+def apply_report(
+    connection: Connection, broker: int, entries: Sequence[ReportEntry], funds: int
+) -> ReportOutcome:
+    """Transaction: all entries of a report, idempotently, and the account's balance.
+
+    Entries about orders we do not know are passed over: offers that were forgotten. So are
+    entries that contradict an earlier one; they are counted.
+    """
+    ended: list[tuple[bytes, bool, int]] = []
+    contradictions = 0
+    for entry in entries:
+        settled = entry.event == "settled"
+        event = OrderEvent.REPORT_SETTLED if settled else OrderEvent.REPORT_REFUNDED
+        found = connection.execute(_STATE_OF, {"name": entry.order, "broker_id": broker}).first()
+        if found is None:
+            continue
+        try:
+            reached = step(ORDER, OrderState(found.state), event)
+        except WrongOrderState:
+            contradictions += 1
+            continue
+        if reached != found.state:
+            connection.execute(_ENDED, {"name": entry.order, "reached": reached, "at": entry.at})
+            ended.append((entry.order, settled, found.price if settled else 0))
+    _store_balance(connection, broker, entries, funds)
+    return ReportOutcome(_running_totals(ended, funds), contradictions)
+
+
+def _running_totals(
+    ended: list[tuple[bytes, bool, int]], funds: int
+) -> tuple[tuple[bytes, bool, int], ...]:
+    """Replace each order's price by the funds after it, reckoned back from the last."""
+    totals = []
+    for order, settled, price in reversed(ended):
+        totals.append((order, settled, funds))
+        funds -= price
+    return tuple(reversed(totals))
+
+
+def _store_balance(
+    connection: Connection, broker: int, entries: Sequence[ReportEntry], funds: int
+) -> None:
+    known = connection.execute(_REPORTED, {"broker_id": broker}).one()
+    last = max((entry.sequence for entry in entries), default=known.reported)
+    # A report that is sent again late must not bring an old balance back.
+    if last >= known.reported and (last, funds) != (known.reported, known.balance):
+        connection.execute(_BALANCE, {"broker_id": broker, "funds": funds, "sequence": last})
+
+
+def expire_unpaid(connection: Connection, now: int) -> tuple[bytes, ...]:
+    """Transaction: offers whose time to pay is over, by our clock; the orders' names."""
+    names = tuple(connection.execute(_WAITING, {"now": now}).scalars())
+    if names:
+        connection.execute(_EXPIRE, {"now": now})
+    return names
+
+
+def forget_expired(connection: Connection, now: int) -> int:
+    """Transaction: delete offers that expired long ago; how many."""
+    return connection.execute(_FORGET, {"before": now - FORGET_UNPAID_SECONDS}).rowcount
+
+
+@dataclass(frozen=True)
+class SalesLine:
+    """Orders of one product in one state: how many and their prices' sum (minor units)."""
+
+    product: bytes
+    shelf: int
+    state: str
+    count: int
+    amount: int
+
+
+def load_sales(connection: Connection) -> tuple[SalesLine, ...]:
+    """Transaction: by shelf, product and state."""
+    return tuple(SalesLine(*row) for row in connection.execute(_SALES))

@@ -1,0 +1,141 @@
+"""The running merchant: the HTTP server, the sweeper and the watch on the shop's changes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from veilmart.errors import VeilmartError
+from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
+from veilmart.merchant.app import MerchantApp
+from veilmart.merchant.counter import Clock, Counter, Random
+from veilmart.merchant.events import (
+    CatalogueChanged,
+    Faulted,
+    Listening,
+    Observer,
+    PaymentStatus,
+)
+from veilmart.merchant.keys import drop_expired_keys
+from veilmart.merchant.market_home import SERVER_LOCK, MerchantHome, open_merchant
+from veilmart.merchant.orders import expire_unpaid, forget_expired
+from veilmart.merchant.revision import read_revision
+from veilmart.merchant.shop import Shop, load_shop
+from veilmart.transport.server import serve
+
+WATCH_EVERY_SECONDS = 0.5
+
+
+async def open_shop(market: MerchantHome, clock: Clock, random: Random) -> Shop:
+    """Publish what is due and load the snapshot."""
+    return await market.database.run(
+        load_shop, market.identity, market.fingerprint, clock(), random
+    )
+
+
+async def reload_shop(market: MerchantHome, counter: Counter) -> None:
+    """Replace the snapshot; says so when customers will see another catalogue."""
+    before = counter.shop.catalogue.serial
+    counter.shop = await open_shop(market, counter.clock, counter.random)
+    if counter.shop.catalogue.serial != before:
+        products = len(counter.shop.products)
+        counter.observe(CatalogueChanged(counter.shop.catalogue.serial, products))
+
+
+async def watch(market: MerchantHome, counter: Counter) -> None:
+    """Once: load the shop again if a command has changed it."""
+    if await market.database.run(read_revision) != counter.shop.revision:
+        await reload_shop(market, counter)
+
+
+async def sweep(market: MerchantHome, counter: Counter) -> None:
+    """Once: end what has run out of time, and renew the descriptor when it is due."""
+    now = counter.clock()
+    for order in await market.database.run(expire_unpaid, now):
+        counter.observe(PaymentStatus(counter.tunnels.label_of(order), False))
+    counter.tunnels.drop_expired(now)
+    counter.links.drop_expired(now)
+    await market.database.run(forget_expired, now)
+    await market.database.run(drop_expired_keys, now)
+    if renewal_due(counter.shop, now):
+        await reload_shop(market, counter)
+
+
+def renewal_due(shop: Shop, now: int) -> bool:
+    """Whether the newest descriptor nears its end, or keys in memory have passed theirs."""
+    ends = [published.known.descriptor.not_after for published in shop.descriptors.values()]
+    return max(ends) - now < DESCRIPTOR_OVERLAP_SECONDS or min(ends) <= now
+
+
+async def _every(
+    seconds: float,
+    action: Callable[[MerchantHome, Counter], Awaitable[None]],
+    market: MerchantHome,
+    counter: Counter,
+) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await action(market, counter)
+        except VeilmartError as error:
+            # A full disk today is no reason to stop selling: it is tried again next time.
+            counter.observe(Faulted(str(error)))
+
+
+async def serve_merchant(
+    home: Path,
+    host: str,
+    port: int,
+    *,
+    clock: Clock,
+    random: Random,
+    observe: Observer,
+    stop: asyncio.Event,
+    on_started: Callable[[int], None],
+) -> None:
+    """Serve the merchant in `home` until `stop` is set; `on_started` gets the actual port.
+
+    Raises NotInitialised, HomeInUse (one server per home), PortInUse, StorageFailures.
+    """
+    with open_merchant(home) as market, market.home.lock(SERVER_LOCK, wait=False):
+        await serve_opened(
+            market,
+            host,
+            port,
+            clock=clock,
+            random=random,
+            observe=observe,
+            stop=stop,
+            on_started=on_started,
+        )
+
+
+async def serve_opened(
+    market: MerchantHome,
+    host: str,
+    port: int,
+    *,
+    clock: Clock,
+    random: Random,
+    observe: Observer,
+    stop: asyncio.Event,
+    on_started: Callable[[int], None],
+) -> None:
+    """`serve_merchant` for a home that the caller has opened and locked."""
+    shop = await open_shop(market, clock, random)
+    counter = Counter(shop, market.identity, clock, random, observe)
+
+    def started(actual: int) -> None:
+        observe(Listening(host, actual))
+        on_started(actual)
+
+    tasks = [
+        asyncio.create_task(_every(WATCH_EVERY_SECONDS, watch, market, counter)),
+        asyncio.create_task(_every(SWEEP_EVERY_SECONDS, sweep, market, counter)),
+    ]
+    try:
+        app = MerchantApp(market, counter)
+        await serve(app.asgi, host, port, on_started=started, stop=stop)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""A second customer, made from docs/protocol alone. It imports nothing of veilmart."""

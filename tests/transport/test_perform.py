@@ -1,0 +1,114 @@
+"""Both drivers of rules behave alike."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from veilmart.errors import InsufficientBalance, Misuse
+from veilmart.protocol.effects import Ask, Effect, Forward, Rule, Transact
+from veilmart.transport.perform import perform, perform_now
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Effect):
+    pass
+
+
+def add(left: int, right: int) -> int:
+    return left + right
+
+
+def refuse() -> None:
+    raise InsufficientBalance("5 short")
+
+
+def run_now(rule):
+    return perform_now(
+        rule, {Transact: lambda e: e.function(*e.args), Ask: lambda e: ("asked", e.request)}
+    )
+
+
+def run_async(rule):
+    async def transact(effect: Transact):
+        await asyncio.sleep(0)
+        return effect.function(*effect.args)
+
+    async def ask(effect: Ask):
+        return ("asked", effect.request)
+
+    return asyncio.run(perform(rule, {Transact: transact, Ask: ask}))
+
+
+@pytest.fixture(params=[run_now, run_async])
+def run(request: pytest.FixtureRequest):
+    return request.param
+
+
+def test_answers_reach_the_rule(run) -> None:
+    def rule() -> Rule[tuple]:
+        total = yield Transact(add, (1, 2))
+        return (yield Ask(total))
+
+    assert run(rule()) == ("asked", 3)
+
+
+def test_a_rule_without_effects(run) -> None:
+    def rule() -> Rule[int]:
+        return 5
+        yield
+
+    assert run(rule()) == 5
+
+
+def test_failures_are_raised_inside_the_rule(run) -> None:
+    def rule() -> Rule[tuple]:
+        try:
+            yield Transact(refuse)
+        except InsufficientBalance as error:
+            return (yield Ask(error.detail))
+
+    assert run(rule()) == ("asked", "5 short")
+
+
+def test_uncaught_failures_propagate_and_close_the_rule(run) -> None:
+    closed = []
+
+    def rule() -> Rule[None]:
+        try:
+            yield Transact(refuse)
+        finally:
+            closed.append(True)
+
+    with pytest.raises(InsufficientBalance):
+        run(rule())
+    assert closed == [True]
+
+
+@pytest.mark.parametrize("effect", [Unknown(), Forward(bytes(32), None)])
+def test_an_effect_nobody_performs_is_misuse(run, effect: Effect) -> None:
+    def rule() -> Rule[None]:
+        yield effect
+
+    with pytest.raises(Misuse):
+        run(rule())
+
+
+async def test_cancelling_closes_the_rule() -> None:
+    closed = []
+
+    def rule() -> Rule[None]:
+        try:
+            yield Ask(None)
+        finally:
+            closed.append(True)
+
+    async def never(_effect: Effect) -> None:
+        await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(perform(rule(), {Ask: never}))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed == [True]
