@@ -5,6 +5,7 @@ import sys
 from cyclopts import App
 
 from veilmart import __version__
+from veilmart.terminal.memory import keep_freed_memory
 
 
 def build_app() -> App:
@@ -23,5 +24,6 @@ def build_app() -> App:
 
 def main() -> None:
     """Entry point; the exit code is the command's."""
+    keep_freed_memory()
     result = build_app()()
     sys.exit(result if isinstance(result, int) else 0)

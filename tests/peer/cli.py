@@ -1,4 +1,4 @@
-"""`python -m tests.peer.cli LINK --username U --password-file F --product TITLE --suite 1 --out D`"""
+"""The peer on the command line: `python -m tests.peer.cli --help`."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ class BrokerSession:
 
     def start(self, kind: str, username: str, password: str) -> Welcome:
         """`register`, or `login` without a device key."""
-        message = {"kind": kind, "username": username, "password": password}
+        message: dict[str, Any] = {"kind": kind, "username": username, "password": password}
         if kind == "login":
             message = message | {"device": b""}
         welcome = self.ask(message, 1, Welcome, 1)

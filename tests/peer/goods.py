@@ -62,7 +62,7 @@ def padme(length: int) -> int:
     """8.2."""
     exponent = length.bit_length() - 1
     bits = exponent - exponent.bit_length()
-    return -(-length // 2**bits) * 2**bits
+    return -(-length >> bits) << bits
 
 
 def round_up(length: int) -> int:

@@ -6,7 +6,6 @@ after an interruption (9.4).
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -328,7 +327,7 @@ def buy(session: BrokerSession, tunnel: Tunnel, title: str, out: Path, now: int)
     path = out / name
     part = out / f"{name}.part"
     part.write_bytes(content)
-    os.replace(part, path)
+    part.replace(path)
     require(order.acknowledge() == "settled", "acknowledging settles")
     bundle = encode(
         {

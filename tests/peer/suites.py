@@ -7,7 +7,7 @@ import hmac
 import os
 from abc import ABC, abstractmethod
 
-import gmpy2
+import gmpy2  # type: ignore[import-untyped]
 from blake3 import blake3
 from cryptography.hazmat.primitives.asymmetric import mlkem
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey

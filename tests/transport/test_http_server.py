@@ -214,9 +214,11 @@ async def test_who_does_not_take_the_answer_is_cut() -> None:
         return application
 
     async with running(shop, header_seconds=0.3, request_seconds=0.5) as (port, _):
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        # The reader is kept: a forgotten one would close the connection from this side.
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        await asyncio.wait_for(ended.wait(), 20)
+        await asyncio.wait_for(ended.wait(), 10)
+        assert not reader.at_eof()
         writer.close()
 
 

@@ -17,7 +17,6 @@ from veilmart.broker.events import CustomerSession, Trouble
 from veilmart.broker.links import LinkPool
 from veilmart.broker.own_descriptors import signed_by_serial
 from veilmart.broker.passwords import Passwords
-from veilmart.broker.reporter import Reporter
 from veilmart.broker.requests import answer_request
 from veilmart.broker.sessions import Session, expiry
 from veilmart.broker.state import BrokerState
@@ -34,11 +33,10 @@ from veilmart.errors import (
 )
 from veilmart.limits import BODY_MAX_BYTES, HANDSHAKE_MAX_BYTES, REQUEST_MAX_BYTES
 from veilmart.protocol import labels
-from veilmart.protocol.customer_messages import Acknowledge, BrokerRequest, Cancel, CustomerRequest
+from veilmart.protocol.customer_messages import BrokerRequest, CustomerRequest
 from veilmart.protocol.effects import Effect, Forward, Rule, Transact
 from veilmart.protocol.handshake import SESSION_ID_BYTES, answer_certified, prologue
-from veilmart.protocol.tunnel import ReceivedRequest, cells_for, record_session, refusal
-from veilmart.protocol.encoding import encode
+from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
 from veilmart.storage.database import Database
 from veilmart.transport.answers import answer_errors, binary_answer
 from veilmart.transport.body import read_body
@@ -56,13 +54,11 @@ class BrokerApp:
         state: BrokerState,
         database: Database,
         links: LinkPool,
-        reporter: Reporter,
         passwords: Passwords,
     ) -> None:
         self._state = state
         self._database = database
         self._links = links
-        self._reporter = reporter
         self._passwords = passwords
         self._performers: dict[type[Effect], Any] = {
             Transact: self._transact,
@@ -142,9 +138,8 @@ class BrokerApp:
         message: BrokerRequest = received.message
         try:
             answer = await self._answer(session, message)
-            cells = cells_for(len(encode(answer.message))) if answer.natural else (
-                message.answer_cells
-            )
+            # A record grows to what its message needs.
+            cells = 1 if answer.natural else message.answer_cells
         except VeilmartError as error:
             if isinstance(error, AuthenticationFailed):
                 state.sessions.drop(session)
@@ -157,13 +152,13 @@ class BrokerApp:
     async def _answer(self, session: Session, message: BrokerRequest) -> Answer:
         """Raises only what may cross the wire."""
         try:
-            answer: Answer = await self.perform(answer_request(self._state, session, message))
+            rule = answer_request(self._state, session, message)
+            return await perform(rule, self._performers)
         except (Refusal, NetworkFailure, PeerFault):
             raise
         except Exception as fault:
             # Its text may quote a message, so the operator hears its kind only.
-            self._state.observe(Trouble(f"A request ({type(message).__name__})", repr(type(fault))))
+            self._state.observe(
+                Trouble(f"A request ({type(message).__name__})", type(fault).__name__)
+            )
             raise ServerFault from None
-        if isinstance(message, Acknowledge | Cancel):
-            await self._wake_reporter(message.order)
-        return answer

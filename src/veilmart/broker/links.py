@@ -143,6 +143,11 @@ class LinkPool:
         except (Refusal, PeerFault, NetworkFailure) as fault:
             raise MerchantUnreachable(f"It answered with error {fault.code}.") from fault
 
+    def renew(self) -> None:
+        """Make every session anew; what is under way ends in the old ones."""
+        for line in self._lines.values():
+            line.keys = None
+
     async def aclose(self) -> None:
         """Close every connection."""
         for line in self._lines.values():
@@ -154,9 +159,7 @@ class LinkPool:
         if line is not None and line.address == view.address:
             return line
         # It has moved; what is under way on the old connections may end there.
-        line = _Line(
-            view.address, HttpClient(view.address, MerchantUnreachable), asyncio.Lock()
-        )
+        line = _Line(view.address, HttpClient(view.address, MerchantUnreachable), asyncio.Lock())
         self._lines[view.fingerprint] = line
         return line
 

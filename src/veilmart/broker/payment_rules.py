@@ -120,7 +120,7 @@ def release(state: BrokerState, session: Session, request: Release) -> Rule[Answ
     Raises OrderUnknown, OrderKeyInvalid, WrongOrderState, OperationConflict.
     """
     operations.check_id(request.operation, request.order, "release")
-    stored, fresh = yield Transact(_act, (request, "release", state.clock))
+    stored, fresh, _merchant = yield Transact(_act, (request, "release", state.clock))
     if fresh:
         state.observe(KeyReleased(request.order))
     return Answer(decode(Released, stored, BODY_MAX_BYTES))
@@ -129,18 +129,20 @@ def release(state: BrokerState, session: Session, request: Release) -> Rule[Answ
 def acknowledge(state: BrokerState, session: Session, request: Acknowledge) -> Rule[Answer]:
     """RELEASED → SETTLED: escrow → merchant, and a report. Raises as `release`."""
     operations.check_id(request.operation, request.order, "acknowledge")
-    stored, fresh = yield Transact(_act, (request, "acknowledge", state.clock))
+    stored, fresh, merchant = yield Transact(_act, (request, "acknowledge", state.clock))
     if fresh:
         state.observe(OrderSettled(request.order))
+        state.wake_reporter(merchant)
     return Answer(decode(OrderStatus, stored, BODY_MAX_BYTES))
 
 
 def cancel(state: BrokerState, session: Session, request: Cancel) -> Rule[Answer]:
     """HELD → REFUNDED: no key was out, so the customer gets everything back."""
     operations.check_id(request.operation, request.order, "cancel")
-    stored, fresh = yield Transact(_act, (request, "cancel", state.clock))
+    stored, fresh, merchant = yield Transact(_act, (request, "cancel", state.clock))
     if fresh:
         state.observe(OrderRefunded(request.order))
+        state.wake_reporter(merchant)
     return Answer(decode(OrderStatus, stored, BODY_MAX_BYTES))
 
 
@@ -153,13 +155,14 @@ _EVENTS: dict[str, InvoiceEvent] = {
 
 def _act(
     conn: Connection, request: Release | Acknowledge | Cancel, action: Any, clock: Clock
-) -> tuple[bytes, bool]:
+) -> tuple[bytes, bool, bytes]:
+    """The encoded answer, whether this was the first time, and the merchant."""
     row = invoices.get_invoice(conn, request.order)
     check_action(row.order_key, request.order, action, request.signature)
     body = operations.body_hash(request, 0)
     stored = operations.stored_answer(conn, request.operation, body)
     if stored is not None:
-        return stored, False
+        return stored, False, row.merchant
     now = clock()
     if action == "release" and row.state is InvoiceState.HELD and now >= row.due:
         raise WrongOrderState("The delivery deadline has passed; the order is being refunded.")
@@ -170,7 +173,7 @@ def _act(
         else encode(OrderStatus(state=reached.value, due=0))
     )
     operations.remember(conn, request.operation, row.order, body, answer, now)
-    return answer, reached is not row.state
+    return answer, reached is not row.state, row.merchant
 
 
 def get_status(state: BrokerState, session: Session, request: GetStatus) -> Rule[Answer]:

@@ -11,7 +11,7 @@ from veilmart.broker.events import Trouble
 from veilmart.broker.links import LinkPool
 from veilmart.broker.state import BrokerState
 from veilmart.errors import VeilmartError
-from veilmart.protocol.link_messages import Report
+from veilmart.protocol.link_messages import REPORTS_MAX, Report
 from veilmart.storage.database import Database
 
 PAUSE_FIRST_SECONDS = 0.5
@@ -75,9 +75,7 @@ class Reporter:
 
     async def _send(self, merchant: bytes) -> bool:
         """Send one batch; False when there was nothing to say."""
-        batch = await self._database.run(
-            reports.next_batch, merchant, self._sent.get(merchant, 0)
-        )
+        batch = await self._database.run(reports.next_batch, merchant, self._sent.get(merchant, 0))
         if not batch.entries and self._balance.get(merchant) == batch.balance:
             return False
         await self._links.ask(merchant, Report(entries=batch.entries, balance=batch.balance))
@@ -85,4 +83,4 @@ class Reporter:
         if batch.entries:
             last = batch.entries[-1].sequence
             self._sent[merchant] = self._unmarked[merchant] = last
-        return len(batch.entries) == reports.REPORTS_MAX
+        return len(batch.entries) == REPORTS_MAX

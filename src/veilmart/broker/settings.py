@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from veilmart.broker import tables
-from veilmart.errors import AlreadyInitialised, BadArgument, NotInitialised
+from veilmart.errors import BadArgument, NotInitialised
 from veilmart.limits import PRICE_POINTS_MAX
 from veilmart.protocol.encoding import Message, decode, encode
 
@@ -49,10 +49,8 @@ class Settings:
     guess_secret: bytes = field(repr=False)
 
 
-def create(conn: Connection, fresh: Settings) -> None:
-    """The broker's first settings. Raises AlreadyInitialised, BadArgument."""
-    if conn.execute(_get, {"of": "broker"}).scalar_one_or_none() is not None:
-        raise AlreadyInitialised
+def replace(conn: Connection, fresh: Settings) -> None:
+    """The broker's settings from now on. Raises BadArgument."""
     if not fresh.name or len(fresh.name) > 64 or not fresh.name.isprintable():
         raise BadArgument("A broker's name has 1 to 64 printable characters.")
     if not (
@@ -70,7 +68,7 @@ def create(conn: Connection, fresh: Settings) -> None:
 
 
 def load(conn: Connection) -> Settings:
-    """Raises NotInitialised before `create`."""
+    """Raises NotInitialised before `replace`."""
     value = conn.execute(_get, {"of": "broker"}).scalar_one_or_none()
     if value is None:
         raise NotInitialised

@@ -30,6 +30,10 @@ def ignore(event: Event) -> None:
     """An observer that is not interested."""
 
 
+def nobody_reports(merchant: bytes) -> None:
+    """Stands where the reporter goes once the broker runs."""
+
+
 @dataclass(slots=True)
 class BrokerState:
     """fingerprint: ours, 32 bytes. `settings`, `own` and `merchants` follow the database."""
@@ -40,5 +44,6 @@ class BrokerState:
     clock: Clock
     random: Random
     observe: Observe = ignore
+    wake_reporter: Callable[[bytes], None] = nobody_reports
     merchants: MerchantDirectory = field(default_factory=MerchantDirectory)
     sessions: SessionStore = field(default_factory=MemorySessions)

@@ -141,7 +141,7 @@ class Performer:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    # ---- the disk ----------------------------------------------------------------------------------
+    # ---- the disk ---------------------------------------------------------------------------
 
     async def _store_segment(self, effect: effects.StoreSegment) -> None:
         store = self._wallet.parcels.store

@@ -194,7 +194,7 @@ def _content_key(order: Order, terms: Terms, invoice: Invoice) -> bytes:
     )
 
 
-# ---- the file -------------------------------------------------------------------------------------
+# ---- the file -------------------------------------------------------------------------------
 
 
 def _deliver(order: Order, terms: Terms, clock: Clock) -> Rule[Order]:

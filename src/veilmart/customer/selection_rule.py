@@ -16,7 +16,13 @@ from veilmart.customer.effects import (
 )
 from veilmart.customer.events import Selected, StepReached, TunnelOpened
 from veilmart.customer.quote import Choice, Quote, Tunnel, group_name
-from veilmart.errors import OfferMismatch, SessionUnknown, UnknownRequestNumber
+from veilmart.errors import (
+    DescriptorUnknown,
+    MerchantUnreachable,
+    OfferMismatch,
+    SessionUnknown,
+    UnknownRequestNumber,
+)
 from veilmart.limits import HASH_BYTES
 from veilmart.protocol import handshake, labels
 from veilmart.protocol import offer as offers
@@ -56,6 +62,9 @@ def open_tunnel(merchant: SignedDescriptor, suite: Suite, random: handshake.Rand
             if not left:
                 raise
             continue
+        except (DescriptorUnknown, MerchantUnreachable):
+            yield NextRequestNumber(number)  # nothing was opened under it
+            raise
         break
     yield NextRequestNumber(opened.next_request_number)
     keys = initiator.finish(number, opened.message)

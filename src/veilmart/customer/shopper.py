@@ -207,9 +207,9 @@ class Shopper:
     async def merchant(self, fingerprint: bytes, *, fresh: bool = False) -> SignedDescriptor:
         """A merchant's checked descriptor. Raises NotPinned, and what a check raises."""
         known = self._merchants.get(fingerprint)
-        if known is not None and not fresh:
-            if self.wallet.clock() < known.descriptor.not_after:
-                return known
+        current = known is not None and self.wallet.clock() < known.descriptor.not_after
+        if known is not None and current and not fresh:
+            return known
         self.observe(StepReached("descriptor"))
         broker = self.broker.fingerprint
         if await self.wallet.database.run(pinned_merchant, broker, fingerprint) is None:

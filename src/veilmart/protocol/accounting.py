@@ -56,7 +56,8 @@ def parse_amount(text: str, decimals: int) -> int:
         raise BadAmount(repr(text[:40]))
     if len(digits) > 16:
         raise BadAmount("It is too large.")
-    amount = int(whole) * 10**decimals + int((fraction or "0").ljust(decimals, "0") or "0")
+    unit: int = 10**decimals
+    amount = int(whole) * unit + int(fraction.ljust(decimals, "0") or "0")
     if amount > INTEGER_MAX:
         raise BadAmount("It is too large.")
     return amount

@@ -42,7 +42,7 @@ def decode(kind: type[T], data: bytes | memoryview, max_bytes: int) -> T:
     if len(data) > max_bytes:
         raise MessageTooLarge(f"{len(data)} bytes, {max_bytes} at most.")
     try:
-        return _decoder(kind).decode(data)  # type: ignore[no-any-return]
+        return _decoder(kind).decode(data)  # type: ignore[arg-type, no-any-return]
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as fault:
         raise MalformedMessage from fault
 

@@ -104,7 +104,7 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._read_deadline = min(self._read_deadline, self.loop.time() + LINGER_SECONDS)
 
     def pause_writing(self) -> None:
-        pass
+        self._write_deadline = self.loop.time() + self.request_seconds
         super().pause_writing()
 
     def resume_writing(self) -> None:

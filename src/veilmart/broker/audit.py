@@ -1,0 +1,187 @@
+"""The audit: recompute everything the books claim from the postings (design section 9)."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, case, func, select
+
+from veilmart.broker import tables
+from veilmart.protocol.accounting import AccountKind
+from veilmart.protocol.purchase import InvoiceState
+
+_a, _p, _t, _i = tables.accounts.c, tables.postings.c, tables.transactions.c, tables.invoices.c
+SHOWN_MAX = 5
+
+_paid_states = (
+    InvoiceState.HELD,
+    InvoiceState.RELEASED,
+    InvoiceState.SETTLED,
+    InvoiceState.REFUNDED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was recomputed. problems: sentences, empty when it holds."""
+
+    name: str
+    counted: int
+    problems: list[str]
+
+    @property
+    def holds(self) -> bool:
+        return not self.problems
+
+
+def audit(conn: Connection) -> list[Check]:
+    """Every check, in one transaction, so that they all see the same books."""
+    return [
+        _transactions_sum_to_zero(conn),
+        _balances_follow_from_postings(conn),
+        _none_below_zero(conn),
+        _escrow_is_what_is_held(conn),
+        _invoices_have_their_postings(conn),
+        _settled_money_has_an_invoice(conn),
+    ]
+
+
+def _transactions_sum_to_zero(conn: Connection) -> Check:
+    total = func.coalesce(func.sum(_p.amount), 0)
+    query = (
+        select(_t.id, total, func.count(_p.id))
+        .join(tables.postings, _p.entry == _t.id, isouter=True)
+        .group_by(_t.id)
+    )
+    rows = conn.execute(query).all()
+    problems = [
+        f"Transaction {row[0]} sums to {row[1]} over {row[2]} postings."
+        for row in rows
+        if row[1] != 0 or row[2] < 2
+    ]
+    orphans = conn.execute(
+        select(func.count()).select_from(tables.postings).where(_p.entry.not_in(select(_t.id)))
+    ).scalar_one()
+    if orphans:
+        problems.append(f"{orphans} postings belong to no transaction.")
+    return Check("transactions sum to zero", len(rows), problems)
+
+
+def _balances_follow_from_postings(conn: Connection) -> Check:
+    recomputed = func.coalesce(func.sum(_p.amount), 0)
+    query = (
+        select(_a.id, _a.balance, recomputed)
+        .join(tables.postings, _p.account == _a.id, isouter=True)
+        .group_by(_a.id)
+    )
+    rows = conn.execute(query).all()
+    problems = [
+        f"Account {row[0]} stores {row[1]}, its postings make {row[2]}."
+        for row in rows
+        if row[1] != row[2]
+    ]
+    return Check("balances follow from postings", len(rows), problems)
+
+
+def _none_below_zero(conn: Connection) -> Check:
+    rows = conn.execute(select(_a.id, _a.kind, _a.balance)).all()
+    problems = [
+        f"Account {row[0]} ({row[1]}) is at {row[2]}."
+        for row in rows
+        if row[2] < 0 and row[1] != AccountKind.CASH
+    ]
+    return Check("none but cash below zero", len(rows), problems)
+
+
+def _escrow_is_what_is_held(conn: Connection) -> Check:
+    held = [InvoiceState.HELD, InvoiceState.RELEASED]
+    count, total = conn.execute(
+        select(func.count(), func.coalesce(func.sum(_i.amount), 0)).where(_i.state.in_(held))
+    ).one()
+    escrow = conn.execute(select(_a.balance).where(_a.id == tables.ESCROW)).scalar_one()
+    problems = [] if escrow == total else [f"Escrow has {escrow}, orders hold {total}."]
+    return Check("escrow is what orders hold", int(count), problems)
+
+
+def _invoices_have_their_postings(conn: Connection) -> Check:
+    """Each paid invoice took its amount into escrow; each ended one gave it where it belongs."""
+    moves = _moves_by_order(conn)
+    query = select(_i.order, _i.state, _i.amount, tables.merchants.c.account, _i.hold).join(
+        tables.merchants, tables.merchants.c.fingerprint == _i.merchant
+    )
+    rows = conn.execute(query.where(_i.state.in_(_paid_states))).all()
+    problems = []
+    for order, state, amount, merchant, hold in rows:
+        entries = moves.get(order, {})
+        held = entries.get("hold")
+        if (
+            held is None
+            or held.entry != hold
+            or (held.target, held.amount)
+            != (
+                tables.ESCROW,
+                amount,
+            )
+        ):
+            problems.append(f"Order {order.hex()[:8]} is {state} without its money being held.")
+            continue
+        if _outcome(entries) != _expected(state, merchant, held.source, amount):
+            problems.append(f"Order {order.hex()[:8]} is {state}, its postings say otherwise.")
+    return Check("invoices have their postings", len(rows), problems)
+
+
+def _settled_money_has_an_invoice(conn: Connection) -> Check:
+    unpaid = [InvoiceState.OFFERED, InvoiceState.EXPIRED]
+    paid = select(_i.order).where(_i.state.not_in(unpaid))
+    of_orders = _t.kind.in_(["hold", "settle", "refund"])
+    counted = conn.execute(
+        select(func.count()).select_from(tables.transactions).where(of_orders)
+    ).scalar_one()
+    strays = conn.execute(select(_t.id).where(of_orders).where(_t.reference.not_in(paid))).scalars()
+    problems = [f"Transaction {entry} belongs to no paid order." for entry in strays]
+    return Check("orders' money has its invoice", int(counted), problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    entry: int
+    source: int
+    target: int
+    amount: int
+
+
+def _moves_by_order(conn: Connection) -> dict[bytes, dict[str, _Move]]:
+    query = (
+        select(
+            _t.reference,
+            _t.kind,
+            _t.id,
+            func.max(case((_p.amount < 0, _p.account))),
+            func.max(case((_p.amount > 0, _p.account))),
+            func.max(_p.amount),
+        )
+        .join(tables.postings, _p.entry == _t.id)
+        .where(_t.kind.in_(["hold", "settle", "refund"]))
+        .group_by(_t.id)
+    )
+    moves: dict[bytes, dict[str, _Move]] = {}
+    for reference, kind, entry, source, target, amount in conn.execute(query):
+        move = _Move(entry, source or 0, target or 0, amount or 0)
+        moves.setdefault(reference, {})[kind] = move
+    return moves
+
+
+def _outcome(entries: dict[str, _Move]) -> list[tuple[str, int, int, int]]:
+    return [
+        (kind, move.source, move.target, move.amount)
+        for kind, move in sorted(entries.items())
+        if kind != "hold"
+    ]
+
+
+def _expected(
+    state: str, merchant: int, customer: int, amount: int
+) -> list[tuple[str, int, int, int]]:
+    if state == InvoiceState.SETTLED:
+        return [("settle", tables.ESCROW, merchant, amount)]
+    if state == InvoiceState.REFUNDED:
+        return [("refund", tables.ESCROW, customer, amount)]
+    return []

@@ -1,0 +1,21 @@
+"""RSA identities, made once: a key takes a good part of a second."""
+
+import pytest
+
+from veilmart.crypto.identity import IdentityKey, generate_identity
+
+
+@pytest.fixture(scope="session")
+def merchant_identity() -> IdentityKey:
+    return generate_identity()
+
+
+@pytest.fixture(scope="session")
+def broker_identity() -> IdentityKey:
+    return generate_identity()
+
+
+@pytest.fixture(scope="session")
+def stranger_identity() -> IdentityKey:
+    """Somebody in the middle."""
+    return generate_identity()

@@ -1,0 +1,79 @@
+"""A TCP proxy that writes down every byte that passes, message by message."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+READ_BYTES = 1 << 20
+
+
+@dataclass
+class Recording:
+    """What passed, in order: (direction, bytes). `address` is where the proxy listens."""
+
+    address: str = ""
+    passed: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def clear(self) -> None:
+        self.passed.clear()
+
+    def messages(self) -> list[tuple[str, bytes, int]]:
+        """HTTP messages in order: (direction, first line, body length)."""
+        whole: dict[str, bytearray] = {"request": bytearray(), "answer": bytearray()}
+        found: list[tuple[str, bytes, int]] = []
+        for direction, data in self.passed:
+            held = whole[direction]
+            held += data
+            while b"\r\n\r\n" in held:
+                head, _, rest = bytes(held).partition(b"\r\n\r\n")
+                length = 0
+                for line in head.split(b"\r\n")[1:]:
+                    name, _, value = line.partition(b":")
+                    if name.lower() == b"content-length":
+                        length = int(value)
+                if len(rest) < length:
+                    break
+                found.append((direction, head.split(b"\r\n", 1)[0], length))
+                del held[: len(head) + 4 + length]
+        return found
+
+
+@asynccontextmanager
+async def recording_proxy(target: str) -> AsyncIterator[Recording]:
+    """Listen on a free loopback port and forward to `target` ("host:port")."""
+    host, port = target.rsplit(":", 1)
+    recording = Recording()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def pump(
+        direction: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter
+    ) -> None:
+        try:
+            while data := await source.read(READ_BYTES):
+                recording.passed.append((direction, data))
+                sink.write(data)
+                await sink.drain()
+        except ConnectionError:
+            recording.passed.append((direction, b""))
+        finally:
+            sink.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        onward, back = await asyncio.open_connection(host, int(port))
+        for task in (
+            asyncio.create_task(pump("request", reader, back)),
+            asyncio.create_task(pump("answer", onward, writer)),
+        ):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    recording.address = "127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    try:
+        yield recording
+    finally:
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
