@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import gmpy2  # type: ignore[import-untyped]
 from blake3 import blake3
@@ -75,10 +76,8 @@ class Suite(ABC):
         """The plaintext of one chunk."""
 
     def hmac(self, key: bytes, data: bytes) -> bytes:
-        """HMAC with the suite's hash, block of 64 bytes; keys here are never longer."""
-        inner = bytes(byte ^ 0x36 for byte in key.ljust(64, b"\x00"))
-        outer = bytes(byte ^ 0x5C for byte in key.ljust(64, b"\x00"))
-        return self.hash(outer + self.hash(inner + data))
+        """HMAC with the suite's hash."""
+        return hmac_of(self.hash, key, data)
 
     def noise_encrypt(self, key: bytes, n: int, ad: bytes, plaintext: bytes) -> bytes:
         """Noise's ENCRYPT (2.4)."""
@@ -113,6 +112,13 @@ class Suite(ABC):
             self.open_chunk(chunk_key, use, nonce, ad, i, i == len(chunks) - 1, chunk)
             for i, chunk in enumerate(chunks)
         )
+
+
+def hmac_of(hash_function: Callable[[bytes], bytes], key: bytes, data: bytes) -> bytes:
+    """HMAC with a hash whose block has 64 bytes; keys here are never longer."""
+    inner = bytes(byte ^ 0x36 for byte in key.ljust(64, b"\x00"))
+    outer = bytes(byte ^ 0x5C for byte in key.ljust(64, b"\x00"))
+    return hash_function(outer + hash_function(inner + data))
 
 
 def object_length(n: int) -> int:

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from .descriptors import read_link
 from .goods import padme, piece_lengths
 from .noise import Initiator
-from .notation import PeerError, cells_for, named_hash, pad, unpad
-from .suites import KhaeSuite, MixSuite, object_length, suite_of
+from .notation import PeerError, cells_for, derive, named_hash, pad, unpad
+from .suites import KhaeSuite, MixSuite, hmac_of, object_length, suite_of
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 
@@ -69,7 +71,7 @@ class StandardSuite:
         return hashlib.new(self._hash.lower(), data).digest()
 
     def hmac(self, key: bytes, data: bytes) -> bytes:
-        return KhaeSuite.hmac(self, key, data)  # type: ignore[arg-type]
+        return hmac_of(self.hash, key, data)
 
     def public(self, private: bytes) -> bytes:
         return KhaeSuite().public(private)
@@ -140,12 +142,10 @@ def test_ffdhe3072_non_residue() -> None:
 
 def test_rfc7748() -> None:
     """RFC 7748, 6.1."""
-    one, other = X25519PrivateKey.generate(), X25519PrivateKey.generate()
-    suite = KhaeSuite()
-    a = bytes.fromhex("77076d0a7318a57d3c16c17251b26645d5bf1d6b9b3c4e8f9d3e5ba0e9f0c1a7")
-    del a
-    left = suite.exchange(one.private_bytes_raw(), other.public_key().public_bytes_raw())
-    assert left == suite.exchange(other.private_bytes_raw(), one.public_key().public_bytes_raw())
+    private = bytes.fromhex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
+    public = bytes.fromhex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f")
+    shared = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"
+    assert KhaeSuite().exchange(private, public).hex() == shared
 
 
 @pytest.mark.parametrize("length", [0, 1, 1019, 1020, 1021, 2044])
@@ -155,7 +155,10 @@ def test_padding(length: int) -> None:
     assert len(padded) == 1024 * cells_for(length) == 1024 * -(-(length + 4) // 1024)
     assert unpad(padded, 1) == message
     with pytest.raises(PeerError):
-        unpad(padded[:-1] + b"y", 1)
+        unpad(padded + bytes(1024), 1)
+    if len(padded) > 4 + length:
+        with pytest.raises(PeerError):
+            unpad(padded[:-1] + b"y", 1)
 
 
 def test_shapes() -> None:
@@ -164,3 +167,21 @@ def test_shapes() -> None:
     assert piece_lengths(2**20) == [2**20]
     by_hand = hashlib.sha256(b"veilmart 2026 request\x00" + b"record").digest()
     assert named_hash("request", b"record") == by_hand
+
+
+def test_derive() -> None:
+    """The library's HKDF-Expand over the info that 1.5 writes out."""
+    label = b"veilmart 2026 escrow key"
+    info = (24).to_bytes(8, "little") + label + (5).to_bytes(8, "little") + b"place"
+    info += (32).to_bytes(8, "little")
+    expected = HKDFExpand(hashes.SHA256(), 32, info).derive(bytes(range(32)))
+    assert derive(bytes(range(32)), "escrow key", b"place") == expected
+
+
+def test_link() -> None:
+    first, second = ("-".join(["ABcd"] * 12 + ["abca"]), "abcd" * 12 + "abca")
+    link = read_link(f"veilmart://localhost/{first}/{second}#two%20words")
+    assert (link.host, link.port, link.product) == ("localhost", 8000, "two words")
+    assert link.broker == link.merchant and len(link.broker) == 32
+    with pytest.raises(PeerError):
+        read_link(f"veilmart://localhost/{first}/{second}a")

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from veilmart.crypto import identity, signing
+from veilmart.crypto.diffie_hellman import ffdhe3072_prime
 from veilmart.crypto.key_pair import KeyPair
 from veilmart.crypto.suite import Suite, all_suites
 from veilmart.protocol import labels
@@ -104,6 +105,20 @@ def make_session(suite: Suite, seed: int = 1, session_id: bytes = b"s" * 16) -> 
     )
     keys = initiator.finish(session_id, message2)
     return Ends(keys, responder_keys, initiator.message1, message2)
+
+
+def bad_values(suite: Suite) -> list[bytes]:
+    """Public values that give away the result, or lie outside the group."""
+    if suite.dh.public_bytes == 32:
+        low_order_eight = bytes.fromhex(
+            "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"
+        )
+        prime = 2**255 - 19
+        small = [0, 1, prime - 1, prime, prime + 1]
+        return [low_order_eight, *(value.to_bytes(32, "little") for value in small)]
+    prime = ffdhe3072_prime()
+    outside = [0, 1, prime - 1, prime, prime + 1, 2**3072 - 1, prime - 4]
+    return [value.to_bytes(384, "big") for value in outside]
 
 
 ESCROW = b"e" * 32

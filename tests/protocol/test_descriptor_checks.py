@@ -86,7 +86,10 @@ REFUSED: dict[str, tuple[Signed, type[VeilmartError]]] = {
         lambda key, other: signed_body(key, body_with(key, colour="red")),
         MalformedMessage,
     ),
-    "no-serial": (lambda key, other: signed_body(key, body_without(key, "serial")), MalformedMessage),
+    "no-serial": (
+        lambda key, other: signed_body(key, body_without(key, "serial")),
+        MalformedMessage,
+    ),
     "no-tunnel-key": (
         lambda key, other: signed_body(key, body_with(key, tunnel_keys=[])),
         MalformedMessage,
@@ -175,9 +178,7 @@ REFUSED: dict[str, tuple[Signed, type[VeilmartError]]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused(
-    name: str, merchant_identity: IdentityKey, stranger_identity: IdentityKey
-) -> None:
+def test_refused(name: str, merchant_identity: IdentityKey, stranger_identity: IdentityKey) -> None:
     make, expected = REFUSED[name]
     signed = make(merchant_identity, stranger_identity)
     with pytest.raises(VeilmartError) as caught:
@@ -197,7 +198,10 @@ def test_refused(
 def test_at_the_edge_of_its_time_it_is_accepted(
     changes: dict[str, int], merchant_identity: IdentityKey
 ) -> None:
-    check(sign_descriptor(descriptor(merchant_identity, **changes), merchant_identity), merchant_identity)
+    check(
+        sign_descriptor(descriptor(merchant_identity, **changes), merchant_identity),
+        merchant_identity,
+    )
 
 
 def test_every_changed_byte_is_noticed(merchant_identity: IdentityKey) -> None:

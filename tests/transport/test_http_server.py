@@ -198,6 +198,7 @@ async def test_who_does_not_take_the_answer_is_cut() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while True:
             await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+            await asyncio.sleep(0)
 
     shop = Shop()
     shop.application = lambda: cut_off(flood)  # type: ignore[method-assign]
@@ -206,10 +207,12 @@ async def test_who_does_not_take_the_answer_is_cut() -> None:
     def cut_off(app):
         async def application(scope, receive, send) -> None:
             flooding = asyncio.ensure_future(app(scope, receive, send))
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            flooding.cancel()
-            ended.set()
+            try:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                ended.set()
+            finally:
+                flooding.cancel()
 
         return application
 

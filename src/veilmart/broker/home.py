@@ -7,7 +7,7 @@ from veilmart.broker import migrations as revisions
 from veilmart.broker import own_descriptors, settings, tables
 from veilmart.broker.own_descriptors import OwnDescriptors
 from veilmart.broker.settings import Settings
-from veilmart.crypto import identity
+from veilmart.crypto import identity as keys
 from veilmart.errors import AlreadyInitialised, NotInitialised
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.handshake import Random
@@ -24,7 +24,7 @@ class BrokerHome:
     """fingerprint: SHA-256 of our identity key, 32 bytes. Close it when done."""
 
     home: Home
-    identity: identity.IdentityKey = field(repr=False)
+    identity: keys.IdentityKey = field(repr=False)
     fingerprint: bytes
     database: Database
 
@@ -67,7 +67,7 @@ def initialise(
         database = _open_database(home)
         try:
             database.run_now(settings.replace, fresh)
-            home.write_secret(IDENTITY_FILE, identity.identity_to_pem(identity.generate_identity()))
+            home.write_secret(IDENTITY_FILE, keys.identity_to_pem(keys.generate_identity()))
         finally:
             database.close()
     return open_home(path)
@@ -78,8 +78,8 @@ def open_home(path: Path) -> BrokerHome:
     home = Home(path, create=False)
     if not home.has(IDENTITY_FILE):
         raise NotInitialised(str(path))
-    key = identity.identity_from_pem(home.read(IDENTITY_FILE))
-    fingerprint = identity.fingerprint(identity.public_spki(key))
+    key = keys.identity_from_pem(home.read(IDENTITY_FILE))
+    fingerprint = keys.fingerprint(keys.public_spki(key))
     return BrokerHome(home, key, fingerprint, _open_database(home))
 
 

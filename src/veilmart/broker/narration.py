@@ -19,6 +19,10 @@ QUIET = (
     events.CustomerRefused,
     events.Trouble,
 )
+_GROUPS = {
+    "X25519MLKEM768-KHAE-BLAKE3": "X25519+ML-KEM-768",
+    "FFDHE3072-MIX-SHA256": "ffdhe3072",
+}
 _OUTCOMES = {
     events.PaymentHeld: "Payment Status - True",
     events.PaymentLapsed: "Payment Status - False",
@@ -26,6 +30,11 @@ _OUTCOMES = {
     events.OrderSettled: "Transaction Done",
     events.OrderRefunded: "refunded",
 }
+
+
+def group_name(suite: str) -> str:
+    """The key agreement of a suite as people write it."""
+    return _GROUPS.get(suite, suite)
 
 
 class Narrator:
@@ -50,10 +59,11 @@ class Narrator:
             case events.MerchantAuthenticated(name, group, fingerprint):
                 line = f"Merchant {name} authenticated successfully."
                 if self._narrate:
-                    line += f" Group {group}, session fingerprint {fingerprint}"
+                    line += f" Group {group_name(group)}, session fingerprint {fingerprint}"
             case events.MerchantLost(name, reason):
                 line = f"Merchant {name} cannot be reached: {reason}"
             case events.CustomerSession(group, fingerprint):
+                group = group_name(group)
                 line = f"Customer session: group {group}, session fingerprint {fingerprint}"
             case events.CustomerAuthenticated(username):
                 line = f"Customer {username} authenticated successfully."

@@ -169,12 +169,35 @@ async def serve_broker(
     """
     opened = open_home(home) if is_initialised(home) else initialise(home, random)
     try:
-        with opened.home.lock("server", wait=False):
-            await _serve(
-                RunningBroker(opened, clock, random, observe), host, port, stop, on_started
-            )
+        await serve_opened(
+            opened,
+            host,
+            port,
+            clock=clock,
+            random=random,
+            observe=observe,
+            stop=stop,
+            on_started=on_started,
+        )
     finally:
         await opened.database.aclose()
+
+
+async def serve_opened(
+    opened: BrokerHome,
+    host: str,
+    port: int,
+    *,
+    clock: Clock,
+    random: Random,
+    observe: Observe,
+    stop: asyncio.Event,
+    on_started: Callable[[int], None],
+) -> None:
+    """Like `serve_broker` on a home that the caller has opened and closes."""
+    with opened.home.lock("server", wait=False):
+        broker = RunningBroker(opened, clock, random, observe)
+        await _serve(broker, host, port, stop, on_started)
 
 
 async def _serve(

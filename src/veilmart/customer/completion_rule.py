@@ -118,7 +118,7 @@ def _notice_refund(order: Order, clock: Clock) -> Rule[None]:
         raise WrongOrderState("It was refunded.", money=REFUNDED)
 
 
-# ---- segments ---------------------------------------------------------------------------------
+# ---- segments -----------------------------------------------------------------------
 
 
 def _fetch_parcel(order: Order, terms: Terms, *, fresh: bool) -> Rule[None]:
@@ -159,7 +159,7 @@ def _fetch_segment(order: Order, terms: Terms, index: int) -> Rule[None]:
         return
 
 
-# ---- the key ------------------------------------------------------------------------------------
+# ---- the key -----------------------------------------------------------------------
 
 
 def _release(order: Order, terms: Terms, clock: Clock) -> Rule[Order]:
@@ -194,7 +194,7 @@ def _content_key(order: Order, terms: Terms, invoice: Invoice) -> bytes:
     )
 
 
-# ---- the file -------------------------------------------------------------------------------
+# ---- the file -----------------------------------------------------------------------
 
 
 def _deliver(order: Order, terms: Terms, clock: Clock) -> Rule[Order]:

@@ -103,6 +103,10 @@ class BrokerSession:
             return b""  # the caller's check says "wrong length" and asks again
         return segment
 
+    async def take_session(self) -> None:
+        """Make a session now if there is none; afterwards `login` says whether it is logged in."""
+        await self._session()
+
     async def take_request_number(self) -> bytes:
         """16 bytes, valid for one tunnel in the current session."""
         live = await self._session()

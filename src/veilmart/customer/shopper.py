@@ -43,6 +43,8 @@ from veilmart.customer.trust import (
 )
 from veilmart.customer.wallet import Wallet
 from veilmart.errors import (
+    AuthenticationFailed,
+    BadArgument,
     DescriptorUnknown,
     MalformedMessage,
     NoSuchProduct,
@@ -52,7 +54,7 @@ from veilmart.errors import (
     ProductOut,
     WeakPassword,
 )
-from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES
+from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES, USERNAME_MAX_BYTES
 from veilmart.protocol.address import Link, parse_link
 from veilmart.protocol.catalogue import Product, SignedCatalogue
 from veilmart.protocol.customer_messages import (
@@ -160,12 +162,16 @@ class Shopper:
 
     async def register(self, username: str, password: str) -> Welcome:
         """Make an account and log in. Raises NameTaken, WeakPassword, BadArgument."""
+        check_username(username)
         check_password(password)
         self.observe(StepReached("login"))
         return await self.session.enter(Register(username=username, password=password))
 
     async def login(self, username: str, password: str) -> Welcome:
         """Log in; the device key is kept. Raises AuthenticationFailed, TooManyAttempts."""
+        check_username(username)
+        if len(password.encode()) > PASSWORD_MAX_BYTES:
+            raise AuthenticationFailed
         self.observe(StepReached("login"))
         known = await self.wallet.database.run(stored_login, self.broker.fingerprint)
         device = known.device if known is not None and known.username == username else b""
@@ -177,6 +183,8 @@ class Shopper:
         if login is None:
             raise NotLoggedIn
         check_password(new)
+        if len(old.encode()) > PASSWORD_MAX_BYTES:
+            raise AuthenticationFailed
         welcome: Welcome = await self.session.ask(ChangePassword(old=old, new=new), Welcome)
         if len(welcome.device) != 32:
             raise MalformedMessage("A login came without a device key.")
@@ -290,6 +298,12 @@ class Shopper:
 
     def _suite_for(self, merchant: SignedDescriptor) -> Suite:
         return choose_suite(merchant, self.suite)
+
+
+def check_username(username: str) -> None:
+    """Raises BadArgument unless it has 1 to 64 bytes."""
+    if not 1 <= len(username.encode()) <= USERNAME_MAX_BYTES:
+        raise BadArgument(f"A username has 1 to {USERNAME_MAX_BYTES} bytes.")
 
 
 def check_password(password: str) -> None:

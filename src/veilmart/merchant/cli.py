@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import segno
 from cyclopts import App, Parameter
 from rich.console import Console
 from sqlalchemy import Connection
@@ -18,13 +17,10 @@ from veilmart.errors import CannotWrite, NotInitialised
 from veilmart.merchant.brokers import load_brokers
 from veilmart.merchant.cli_goods import register_goods
 from veilmart.merchant.events import Event
-from veilmart.merchant.interactive import converse
-from veilmart.merchant.joining import init_merchant
 from veilmart.merchant.market_home import SERVER_LOCK, MerchantHome, open_merchant
 from veilmart.merchant.narration import narrated_lines, quiet_lines
 from veilmart.merchant.products import find_product, load_products
 from veilmart.merchant.revision import read_shop
-from veilmart.merchant.serving import serve_opened
 from veilmart.merchant.views import balance_views, draw_table, sales_views
 from veilmart.protocol.address import Link, parse_link
 from veilmart.protocol.descriptor import SignedDescriptor
@@ -35,6 +31,7 @@ from veilmart.terminal.console import Terminal
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8100
+DEFAULTS = Common()
 
 app = App(name="merchant", help="Sell files through a broker, without learning who buys.")
 register_goods(app)
@@ -56,13 +53,15 @@ def init(
     broker: Annotated[str, Parameter(help="http://HOST:PORT, or a veilmart:// link.")],
     name: Annotated[str, Parameter(help="The name customers and broker see.")] = "merchant",
     yes: Annotated[bool, Parameter(help="Accept the broker's fingerprint unseen.")] = False,
-    common: Common = Common(),
+    common: Common = DEFAULTS,
 ) -> int:
     """Make this merchant's identity and pin the broker it sells through."""
     return run(_init(broker, name, yes, common), common)
 
 
 async def _init(broker: str, name: str, yes: bool, common: Common) -> None:
+    from veilmart.merchant.joining import init_merchant
+
     terminal = common.terminal()
     link = parse_link(broker)
 
@@ -94,7 +93,7 @@ def run_server(
     interactive: Annotated[
         bool, Parameter(name=["--interactive", "-i"], help="Add and remove goods while serving.")
     ] = False,
-    common: Common = Common(),
+    common: Common = DEFAULTS,
 ) -> int:
     """Serve until Ctrl-C. Changes by other commands take effect within a second."""
     return run(_run(host, port, narrate, interactive, common), common)
@@ -126,6 +125,9 @@ async def _serve(
     terminal: Terminal,
     stop: asyncio.Event,
 ) -> None:
+    from veilmart.merchant.interactive import converse
+    from veilmart.merchant.serving import serve_opened
+
     decimals = market.database.run_now(read_shop).decimals
 
     def observe(event: Event) -> None:
@@ -156,7 +158,7 @@ async def _serve(
 
 
 @app.command
-def balance(*, common: Common = Common()) -> int:
+def balance(*, common: Common = DEFAULTS) -> int:
     """The merchant's account, as the broker last reported it."""
     return run(lambda: _balance(common), common)
 
@@ -175,7 +177,7 @@ def _balance(common: Common) -> None:
 
 
 @app.command
-def sales(*, common: Common = Common()) -> int:
+def sales(*, common: Common = DEFAULTS) -> int:
     """Orders by product and state."""
     return run(lambda: _sales(common), common)
 
@@ -199,7 +201,7 @@ def link(
     *,
     svg: Annotated[Path | None, Parameter(help="Write the QR code to this file.")] = None,
     qr: Annotated[bool, Parameter(help="Show the QR code in the terminal.")] = False,
-    common: Common = Common(),
+    common: Common = DEFAULTS,
 ) -> int:
     """The link that customers need: where the broker is and who both are."""
     return run(lambda: _link(product, svg, qr, common), common)
@@ -216,6 +218,8 @@ def shop_link(connection: Connection, merchant: bytes, product: str | None) -> L
 
 
 def _link(product: str | None, svg: Path | None, qr: bool, common: Common) -> None:
+    import segno
+
     with open_merchant(home_of(common)) as market:
         text = str(market.database.run_now(shop_link, market.fingerprint, product))
     code = segno.make(text, micro=False)

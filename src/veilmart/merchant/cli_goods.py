@@ -25,6 +25,7 @@ from veilmart.storage.home import default_home
 from veilmart.terminal.command import Common, run
 from veilmart.terminal.console import Terminal
 
+DEFAULTS = Common()
 _UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 
 
@@ -44,14 +45,19 @@ def register_goods(app: App) -> None:
 
 
 def add(
-    *paths: Annotated[str, Parameter(help="Files, folders of files, or - for standard input.")],
+    *paths: Annotated[
+        str,
+        Parameter(
+            help="Files, folders of files, or - for standard input.", allow_leading_hyphen=True
+        ),
+    ],
     shelf: Annotated[str | None, Parameter(help="Name of the shelf.")] = None,
     price: Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")] = None,
     title: Annotated[str | None, Parameter(help="Title of a single product.")] = None,
     description: Annotated[str | None, Parameter(help="Text for a single product.")] = None,
     file_name: Annotated[str | None, Parameter(help="What the customer's file is called.")] = None,
     alone: Annotated[bool, Parameter(help="Accept a product alone on its shelf.")] = False,
-    common: Common = Common(),
+    common: Common = DEFAULTS,
 ) -> int:
     """Put files on sale. The same file name on the same shelf becomes a new version."""
     return run(
@@ -157,7 +163,7 @@ def remove(
     product: Annotated[str, Parameter(help="Number, title or id of a product.")],
     *,
     alone: Annotated[bool, Parameter(help="Accept that one is left alone.")] = False,
-    common: Common = Common(),
+    common: Common = DEFAULTS,
 ) -> int:
     """Take a product off its shelf. What was sold is still delivered."""
     return run(lambda: _remove(product, alone, common), common)
@@ -173,7 +179,7 @@ def _remove(product: str, alone: bool, common: Common) -> None:
     )
 
 
-def list_products(*, common: Common = Common()) -> int:
+def list_products(*, common: Common = DEFAULTS) -> int:
     """Everything on sale, numbered as in the menu."""
     return run(lambda: _list(common), common)
 
@@ -191,7 +197,7 @@ def edit(
     description: str | None = None,
     available: Annotated[bool, Parameter(negative="", help="It can be bought.")] = False,
     out: Annotated[bool, Parameter(negative="", help="It cannot be bought.")] = False,
-    common: Common = Common(),
+    common: Common = DEFAULTS,
 ) -> int:
     """Change what customers read about a product, or whether it can be bought."""
     if available and out:
@@ -220,7 +226,7 @@ def _edit(
     )
 
 
-def list_shelves(*, common: Common = Common()) -> int:
+def list_shelves(*, common: Common = DEFAULTS) -> int:
     """All shelves with price, padded size and number of products."""
     return run(lambda: _list_shelves(common), common)
 
@@ -243,7 +249,7 @@ def create(
     *,
     price: Annotated[str, Parameter(help="A price point of the broker, as 5.00.")],
     size: Annotated[str, Parameter(help="Bytes, or with K, M, G: the largest product.")],
-    common: Common = Common(),
+    common: Common = DEFAULTS,
 ) -> int:
     """Make a shelf. Its price and size stay as they are for its whole life."""
     return run(lambda: _create(name, price, size, common), common)

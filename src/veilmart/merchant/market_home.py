@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete
 
 from veilmart.crypto import identity
+from veilmart.crypto.identity import IdentityKey
 from veilmart.errors import AlreadyInitialised, BadArgument
 from veilmart.merchant import migrations
 from veilmart.merchant.brokers import pin_broker
@@ -31,7 +32,7 @@ class MerchantHome:
     """What commands and server share. fingerprint: 32 bytes."""
 
     home: Home
-    identity: identity.IdentityKey = field(repr=False)
+    identity: IdentityKey = field(repr=False)
     fingerprint: bytes
     database: Database
     store: ProductStore

@@ -154,20 +154,27 @@ def check_company(standing: tuple[ShopProduct, ...], shelf: int) -> None:
 
 
 def find_product(standing: tuple[ShopProduct, ...], wanted: str) -> ShopProduct:
-    """By id prefix in hex, exact title or file name, or number in the list from 1.
+    """By exact title, exact file name, number in the list from 1, or id prefix in hex.
 
     Raises NoSuchProduct when nothing or more than one thing fits.
     """
-    exact = [p for p in standing if wanted in (p.title, p.file_name)]
-    if len(exact) == 1:
-        return exact[0]
-    if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted[:9]) <= len(standing):
-        return standing[int(wanted) - 1]
-    prefixed = [p for p in standing if len(wanted) >= 4 and p.id.hex().startswith(wanted.lower())]
-    if len(prefixed) != 1:
-        several = "Several have" if len(exact) + len(prefixed) > 1 else "None has"
+    ways = (
+        [p for p in standing if p.title == wanted],
+        [p for p in standing if p.file_name == wanted],
+        _by_number(standing, wanted),
+        [p for p in standing if len(wanted) >= 4 and p.id.hex().startswith(wanted.lower())],
+    )
+    found = next((way for way in ways if way), [])
+    if len(found) != 1:
+        several = "Several have" if found else "None has"
         raise NoSuchProduct(f"{several} the name, number or id {wanted[:40]!r}.")
-    return prefixed[0]
+    return found[0]
+
+
+def _by_number(standing: tuple[ShopProduct, ...], wanted: str) -> list[ShopProduct]:
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= 6):
+        return []
+    return list(standing[int(wanted) - 1 : int(wanted)]) if int(wanted) else []
 
 
 def remove_product(connection: Connection, product: bytes, alone: bool) -> None:

@@ -1,0 +1,227 @@
+"""The operator's commands: merchants, money, price points, audit."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from veilmart.broker import merchant_book, operating, settings
+from veilmart.broker.audit import SHOWN_MAX, Check, audit
+from veilmart.broker.home import BrokerHome, open_home
+from veilmart.broker.ledger import totals
+from veilmart.broker.state import system_clock
+from veilmart.crypto.identity import parse_fingerprint
+from veilmart.errors import Declined, LedgerViolated
+from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.storage.files import visible
+from veilmart.storage.home import default_home
+from veilmart.terminal.command import Common, run
+from veilmart.terminal.console import Terminal
+
+merchant_app = App(name="merchant", help="The merchants that this broker carries.")
+points_app = App(name="price-points", help="The amounts that products may cost.")
+
+
+def register_operator(app: App) -> None:
+    """Mount these commands on the broker's app."""
+    app.command(merchant_app)
+    app.command(points_app)
+    for command in (credit, payout, accounts):
+        app.command(command)
+    app.command(audit_books, name="audit")
+
+
+def _open(common: Common) -> BrokerHome:
+    home: Path = common.home or default_home("broker")
+    return open_home(home)
+
+
+@merchant_app.command
+def admit(
+    url: Annotated[str, Parameter(help="http://HOST:PORT of the merchant.")],
+    *,
+    yes: Annotated[bool, Parameter(help="Accept the fingerprint unseen.")] = False,
+    fingerprint: Annotated[str | None, Parameter(help="The fingerprint you expect.")] = None,
+    common: Common = Common(),
+) -> int:
+    """Carry a merchant: fetch its descriptor, compare its fingerprint, store it."""
+    return run(_admit(url, yes, fingerprint, common), common)
+
+
+async def _admit(url: str, yes: bool, fingerprint: str | None, common: Common) -> None:
+    terminal = common.terminal()
+    wanted = None if fingerprint is None else parse_fingerprint(fingerprint)
+    with _open(common) as opened:
+        candidate = await operating.fetch_candidate(opened, url, system_clock())
+        name = visible(candidate.descriptor.descriptor.name)
+        terminal.say(f"The merchant {name!r} at {candidate.address} has the fingerprint")
+        terminal.say(f"  {candidate.fingerprint}")
+        if wanted is not None:
+            operating.expect_fingerprint(candidate, wanted)
+        elif not yes and not terminal.confirm("Is that what its operator told you? (y/n) "):
+            raise Declined("The merchant was not admitted.")
+        opened.database.run_now(merchant_book.admit, candidate.descriptor, candidate.address)
+    terminal.result(
+        {"name": name, "fingerprint": candidate.fingerprint, "address": candidate.address},
+        lambda console: console.print(f"Merchant {name} is admitted.", markup=False),
+    )
+
+
+@merchant_app.command(name="list")
+def list_merchants(*, common: Common = Common()) -> int:
+    """Every merchant with its state and balance."""
+    return run(lambda: _list_merchants(common), common)
+
+
+def _list_merchants(common: Common) -> None:
+    with _open(common) as opened:
+        lines = opened.database.run_now(operating.merchant_lines)
+        decimals = opened.database.run_now(settings.load).decimals
+    rows = [
+        (visible(m.name), m.state, m.address, format_amount(m.balance, decimals), m.fingerprint)
+        for m in lines
+    ]
+    _table(common.terminal(), lines, ("Name", "State", "Address", "Balance", "Fingerprint"), rows)
+
+
+@merchant_app.command
+def suspend(
+    merchant: Annotated[str, Parameter(help="Name, or the beginning of the fingerprint.")],
+    *,
+    common: Common = Common(),
+) -> int:
+    """Take no new orders for a merchant; paid ones go on. `admit` takes it back."""
+    return run(lambda: _suspend(merchant, common), common)
+
+
+def _suspend(merchant: str, common: Common) -> None:
+    with _open(common) as opened:
+        line = opened.database.run_now(operating.suspend_merchant, merchant)
+    text = f"Merchant {visible(line.name)} is suspended."
+    common.terminal().result(line, lambda console: console.print(text, markup=False))
+
+
+@points_app.default
+def show_points(*, common: Common = Common()) -> int:
+    """Show the price points."""
+    return run(lambda: _points(None, common), common)
+
+
+@points_app.command(name="set")
+def set_points(
+    amounts: Annotated[list[str], Parameter(help="All price points, like 1.00 5.00.")],
+    *,
+    common: Common = Common(),
+) -> int:
+    """Replace the price points."""
+    return run(lambda: _points(amounts, common), common)
+
+
+def _points(amounts: list[str] | None, common: Common) -> None:
+    with _open(common) as opened:
+        run_now = opened.database.run_now
+        decimals = run_now(settings.load).decimals
+        if amounts is not None:
+            fresh = tuple(parse_amount(text, decimals) for text in amounts)
+            run_now(settings.set_price_points, fresh)
+        current = run_now(settings.load)
+    shown = [format_amount(amount, decimals) for amount in current.price_points]
+    common.terminal().result(
+        {"price_points": list(current.price_points), "currency": current.currency},
+        lambda console: console.print(" ".join(shown), current.currency, markup=False),
+    )
+
+
+def credit(
+    user: Annotated[str, Parameter(help="Username; with --merchant the merchant's name.")],
+    amount: str,
+    *,
+    merchant: Annotated[bool, Parameter(help="Credit a merchant instead.")] = False,
+    common: Common = Common(),
+) -> int:
+    """Somebody paid cash in: put it on their account."""
+    return run(lambda: _book(operating.credit, user, amount, (merchant,), common), common)
+
+
+def payout(merchant: str, amount: str, *, common: Common = Common()) -> int:
+    """A merchant was paid out in cash: take it off its account."""
+    return run(lambda: _book(operating.payout, merchant, amount, (), common), common)
+
+
+def _book(
+    use_case: Callable[..., operating.Booked],
+    name: str,
+    amount: str,
+    more: tuple[Any, ...],
+    common: Common,
+) -> None:
+    with _open(common) as opened:
+        decimals = opened.database.run_now(settings.load).decimals
+        minor = parse_amount(amount, decimals)
+        booked = opened.database.run_now(use_case, name, minor, *more, system_clock())
+    text = f"{visible(name)} has {booked.text} now."
+    common.terminal().result(booked, lambda console: console.print(text, markup=False))
+
+
+def accounts(*, common: Common = Common()) -> int:
+    """Every account with its balance."""
+    return run(lambda: _accounts(common), common)
+
+
+def _accounts(common: Common) -> None:
+    with _open(common) as opened:
+        lines = opened.database.run_now(operating.account_lines)
+        decimals = opened.database.run_now(settings.load).decimals
+    rows = [
+        (str(line.account), line.kind, visible(line.name), format_amount(line.balance, decimals))
+        for line in lines
+    ]
+    _table(common.terminal(), lines, ("Account", "Kind", "Name", "Balance"), rows)
+
+
+def audit_books(*, common: Common = Common()) -> int:
+    """Recompute the books from the postings; exit code 7 when something does not add up."""
+    return run(lambda: _audit(common), common)
+
+
+def _audit(common: Common) -> int:
+    with _open(common) as opened:
+        checks = opened.database.run_now(audit)
+        sums = opened.database.run_now(totals)
+        decimals = opened.database.run_now(settings.load).decimals
+    broken = [check for check in checks if not check.holds]
+    total = ", ".join(f"{kind} {format_amount(sum_, decimals)}" for kind, sum_ in sums.items())
+
+    def draw(console: Console) -> None:
+        for check in checks:
+            _draw_check(console, check)
+        verdict = "The books are in order." if not broken else "THE BOOKS ARE BROKEN."
+        console.print(f"Total: {total}. {verdict}", markup=False)
+
+    result = {"ok": not broken, "checks": checks, "totals": sums}
+    common.terminal().result(result, draw)
+    return LedgerViolated.exit_code if broken else 0
+
+
+def _draw_check(console: Console, check: Check) -> None:
+    mark = "ok" if check.holds else "BROKEN"
+    console.print(f"{mark:6} {check.name} ({check.counted})", markup=False)
+    for problem in check.problems[:SHOWN_MAX]:
+        console.print(f"       {problem}", markup=False)
+    if len(check.problems) > SHOWN_MAX:
+        console.print(f"       and {len(check.problems) - SHOWN_MAX} more", markup=False)
+
+
+def _table(
+    terminal: Terminal, value: Any, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]
+) -> None:
+    def draw(console: Console) -> None:
+        table = Table(*heads, box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+
+    terminal.result(value, draw)

@@ -1,0 +1,12 @@
+"""`veilmart customer ...`: the command tree; the commands are in the cli_*.py files."""
+
+from cyclopts import App
+
+from veilmart.customer.cli_account import register_account
+from veilmart.customer.cli_orders import register_orders
+from veilmart.customer.cli_shop import register_shop
+
+app = App(name="customer", help="Browse, buy and keep digital goods, without the merchant knowing.")
+register_account(app)
+register_shop(app)
+register_orders(app)

@@ -1,0 +1,232 @@
+"""`veilmart customer orders|library|receipt|sync|cancel`."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from veilmart.customer.cli_account import Yes
+from veilmart.customer.drawing import Drawer
+from veilmart.customer.listing import OrderLine, order_line
+from veilmart.customer.order import Order, all_orders
+from veilmart.customer.person import Person
+from veilmart.customer.pins import broker_named
+from veilmart.customer.receipts import (
+    RECEIPT_MAX_BYTES,
+    VerifiedReceipt,
+    export_receipt,
+    verify_receipt,
+)
+from veilmart.customer.recovery_rule import Recovered
+from veilmart.customer.visit import mention_unfinished, opened_wallet, visited
+from veilmart.customer.wallet import Wallet, find_order, to_sync
+from veilmart.errors import BadArgument, Declined, NotInitialised, VeilmartError
+from veilmart.protocol.purchase import WalletState
+from veilmart.storage.files import PartialFile, visible
+from veilmart.terminal.command import Common, run
+
+OUTCOMES = {
+    "done": "finished; saved to {path}",
+    "refunded": "was refunded; the whole amount is back on your balance",
+    "cancelled": "cancelled; the whole amount is back on your balance",
+    "abandoned": "was never paid; no money moved, buy it again if you like",
+}
+
+
+@dataclass(frozen=True)
+class SyncLine:
+    """outcome: a key of OUTCOMES, or "error" with the error's sentence in `detail`."""
+
+    order: str
+    title: str
+    outcome: str
+    detail: str
+
+
+def register_orders(app: App) -> None:
+    """Add these commands to the customer's command tree."""
+    for command in (orders, library, sync, cancel):
+        app.command(command)
+    receipt = App(name="receipt", help="Export or verify what proves a purchase.")
+    receipt.default(export)
+    receipt.command(verify)
+    app.command(receipt)
+
+
+def orders(*, common: Common = Common()) -> int:
+    """Every purchase and its state, newest first."""
+    return run(lambda: _list(common, finished=False), common)
+
+
+def library(*, common: Common = Common()) -> int:
+    """What you own, and where its files were saved."""
+    return run(lambda: _list(common, finished=True), common)
+
+
+def _list(common: Common, *, finished: bool) -> None:
+    terminal = common.terminal()
+    with opened_wallet(common) as wallet:
+        mention_unfinished(wallet, terminal)
+        found = wallet.database.run_now(all_orders)
+    if finished:
+        found = [order for order in found if order.state == WalletState.DONE]
+    lines = [order_line(order) for order in found]
+
+    def draw(console: Console) -> None:
+        for line in lines:
+            console.print(_order_text(line), markup=False)
+        if not lines:
+            console.print("Nothing yet.")
+
+    terminal.result({"orders": lines}, draw)
+
+
+def _order_text(line: OrderLine) -> str:
+    place = f"  {visible(line.path)}" if line.path else ""
+    return f"{line.order[:8]}  {line.state:<10}  {line.price:>8}  {line.title}{place}"
+
+
+# ---- receipts -----------------------------------------------------------------------
+
+
+def export(
+    order: Annotated[str, Parameter(help="Beginning of the order's name.")],
+    *,
+    out: Annotated[Path | None, Parameter(help="File to write; default: ORDER.receipt.")] = None,
+    common: Common = Common(),
+) -> int:
+    """Write the receipt of an order, to be verified by anybody, offline."""
+    return run(lambda: _export(order, out, common), common)
+
+
+def _export(prefix: str, out: Path | None, common: Common) -> None:
+    terminal = common.terminal()
+    with opened_wallet(common) as wallet:
+        found = find_order(wallet, prefix)
+    data = export_receipt(found)
+    target = out or Path(f"{found.order.hex()[:16]}.receipt")
+    with PartialFile(target.parent, target.name) as partial:
+        partial.write(data)
+        path = partial.finish()
+    terminal.result(
+        {"order": found.order.hex(), "path": path},
+        lambda console: console.print(f"Receipt written to {visible(str(path))}", markup=False),
+    )
+
+
+def verify(
+    file: Annotated[Path, Parameter(help="A receipt file.")], *, common: Common = Common()
+) -> int:
+    """Verify a receipt file, offline. Exit code 2 when it is not genuine."""
+    return run(lambda: _verify(file, common), common)
+
+
+def _verify(file: Path, common: Common) -> None:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(RECEIPT_MAX_BYTES + 1)
+    except OSError as fault:
+        raise BadArgument(f"{file} cannot be read.") from fault
+    verified = verify_receipt(data)
+    common.terminal().result(verified, lambda console: _draw_receipt(console, verified))
+
+
+def _draw_receipt(console: Console, found: VerifiedReceipt) -> None:
+    moment = datetime.fromtimestamp(found.held_at, tz=UTC)
+    for line in (
+        "The receipt is genuine.",
+        f"Merchant: {visible(found.merchant_name)}  {found.merchant}",
+        f"Broker:   {visible(found.broker_name)}  {found.broker}",
+        f"Amount:   {found.amount} {visible(found.currency)}",
+        f"Paid at:  {moment:%Y-%m-%d %H:%M:%S} UTC",
+        f"Product:  {found.product_root}",
+        f"Order:    {found.order}",
+    ):
+        console.print(line, markup=False)
+
+
+# ---- sync and cancel -----------------------------------------------------------------------
+
+
+def sync(*, common: Common = Common()) -> int:
+    """Finish interrupted purchases, or find out that they were refunded or never paid."""
+    return run(_sync(common), common)
+
+
+async def _sync(common: Common) -> int:
+    person = Person(common.terminal())
+    lines: list[SyncLine] = []
+    exit_code = 0
+    with opened_wallet(common) as wallet, wallet.purchasing():
+        for order in to_sync(wallet):
+            quiet = order.state == WalletState.ABANDONED
+            try:
+                recovered = await _recover(wallet, person, order)
+            except VeilmartError as error:
+                exit_code = error.exit_code
+                lines.append(_sync_line(order, "error", error.explain()))
+                continue
+            if not quiet or recovered.outcome == "cancelled":
+                text = OUTCOMES[recovered.outcome].format(path=recovered.path)
+                lines.append(_sync_line(order, recovered.outcome, text))
+    person.terminal.result({"orders": lines}, lambda console: _draw_sync(console, lines))
+    return exit_code
+
+
+def _sync_line(order: Order, outcome: str, detail: str) -> SyncLine:
+    return SyncLine(order.order.hex(), visible(order.title), outcome, detail)
+
+
+def _draw_sync(console: Console, lines: list[SyncLine]) -> None:
+    for line in lines:
+        console.print(f"{line.order[:8]}  {line.title}: {line.detail}", markup=False)
+    if not lines:
+        console.print("Nothing is unfinished.")
+
+
+async def _recover(wallet: Wallet, person: Person, order: Order) -> Recovered:
+    drawer = Drawer(person.terminal)
+    async with visited(
+        wallet, person, _broker_url(wallet, order), observe=drawer, mention=False
+    ) as shopper:
+        drawer.decimals = shopper.broker.descriptor.decimals
+        try:
+            return await shopper.recover(order)
+        finally:
+            drawer.close()
+
+
+def _broker_url(wallet: Wallet, order: Order) -> str:
+    pin = wallet.database.run_now(broker_named, order.broker)
+    if pin is None:
+        raise NotInitialised("The order's broker is not pinned here.")
+    return pin.url
+
+
+def cancel(
+    order: Annotated[str, Parameter(help="Beginning of the order's name.")],
+    *,
+    yes: Yes = False,
+    common: Common = Common(),
+) -> int:
+    """Give up a purchase whose key is not out yet; the whole amount comes back."""
+    return run(_cancel(order, yes, common), common)
+
+
+async def _cancel(prefix: str, yes: bool, common: Common) -> None:
+    person = Person(common.terminal(), yes)
+    with opened_wallet(common) as wallet, wallet.purchasing():
+        found = find_order(wallet, prefix)
+        if not person.confirm(f"Cancel {visible(found.title)}? (y/n) "):
+            raise Declined("Nothing was changed.")
+        url = _broker_url(wallet, found)
+        async with visited(wallet, person, url, mention=False) as shopper:
+            recovered = await shopper.cancel(found)
+    text = OUTCOMES[recovered.outcome]
+    person.terminal.result(
+        _sync_line(found, recovered.outcome, text),
+        lambda console: console.print(f"{visible(found.title)}: {text}", markup=False),
+    )
