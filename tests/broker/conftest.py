@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted import PRICE, Clock, ScriptedCustomer, ScriptedMerchant
 
+from tests.broker.scripted import PRICE, Clock, ScriptedCustomer, ScriptedMerchant
 from veilmart.broker import merchant_book, operating
 from veilmart.broker.answer import Answer
 from veilmart.broker.audit import audit
@@ -80,9 +80,7 @@ class Market:
         order, self.merchant.invoice = self.merchant.make_invoice(
             seed, **({"pay_by": self.clock() + 900} | other)
         )
-        relayed = await self.ask(
-            session, messages.Relay(request_number=number, record=bytes(1100))
-        )
+        relayed = await self.ask(session, messages.Relay(request_number=number, record=bytes(1100)))
         assert relayed.payable.order == order
         self.seeds[order] = seed
         return order
@@ -153,9 +151,7 @@ def opened(home: Path) -> Iterator[BrokerHome]:
 
 
 @pytest.fixture
-async def market(
-    opened: BrokerHome, merchant_key: identity.IdentityKey
-) -> AsyncIterator[Market]:
+async def market(opened: BrokerHome, merchant_key: identity.IdentityKey) -> AsyncIterator[Market]:
     merchant = ScriptedMerchant(merchant_key, opened.fingerprint)
     opened.database.run_now(merchant_book.admit, merchant.descriptor, "127.0.0.1:9")
     clock, events = Clock(), list[Event]()

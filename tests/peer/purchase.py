@@ -313,10 +313,10 @@ class Order:
 
 def buy(session: BrokerSession, tunnel: Tunnel, title: str, out: Path, now: int) -> Bought:
     """Steps 3 to 10 for the one available product with this title."""
-    found = [
-        one for one in fetch_catalogue(tunnel).products if one.title == title and one.available
-    ]
-    require(len(found) == 1, f"one product is called {title!r}")
+    available = [product for product in fetch_catalogue(tunnel).products if product.available]
+    found = [product for product in available if product.title == title]
+    listed = ", ".join(repr(product.title) for product in available)
+    require(len(found) == 1, f"one product is called {title!r}; listed: {listed}")
     agreed = select(tunnel, session, found[0], now)
     order = Order(session, tunnel, agreed)
     receipt, signed_receipt = order.pay()

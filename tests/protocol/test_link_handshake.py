@@ -1,4 +1,4 @@
-"""The broker-merchant handshake (docs/protocol/04-sessions.md, 4.3): RSA both ways over Noise NN."""
+"""The broker-merchant handshake (docs/protocol/04, 4.3): RSA both ways over Noise NN."""
 
 from collections.abc import Callable
 
@@ -150,7 +150,7 @@ def test_the_merchant_signs_under_another_label(suite: Suite, parties: Parties, 
 
 @pytest.mark.parametrize("label", [labels.LINK_MERCHANT, labels.DESCRIPTOR])
 def test_the_broker_signs_under_another_label(suite: Suite, parties: Parties, label: str) -> None:
-    message2, keys = parties.answer(suite, parties.initiator(suite).message1)
+    _, keys = parties.answer(suite, parties.initiator(suite).message1)
     data = transcript(keys, parties.broker, parties.merchant)
     with pytest.raises(SignatureInvalid):
         parties.check(keys, identity.sign_pss(parties.broker_key, label, data))

@@ -43,7 +43,8 @@ asyncio.run(main())
 
 def start(program: str, *arguments: object) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-c", program, str(Path(__file__).parent), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE)
+    # Unbuffered: communicate() would not see what readline() has read ahead.
+    return subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0)
 
 
 def test_processes_that_open_a_new_database_at_once_all_succeed(tmp_path: Path) -> None:

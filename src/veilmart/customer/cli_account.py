@@ -26,7 +26,10 @@ from veilmart.terminal.command import Common, run
 
 Yes = Annotated[bool, Parameter(help="Answer every question with yes.")]
 PasswordFile = Annotated[
-    Path | None, Parameter(help="Read the password from this file; - is standard input.")
+    Path | None,
+    Parameter(
+        help="Read the password from this file; - is standard input.", allow_leading_hyphen=True
+    ),
 ]
 Username = Annotated[str | None, Parameter(help="Asked for when it is not given.")]
 

@@ -118,7 +118,8 @@ async def _buy(
                 chosen = find_product(menu, text)
             if chosen is None:
                 return 0
-            check_not_owned(shopper, person, menu, chosen, again)
+            ask = person.terminal.interactive and not yes
+            check_not_owned(shopper, person, menu, chosen, again=again, ask=ask)
             try:
                 bought = await pay_and_fetch(shopper, person, drawer, menu, chosen, out)
             except Declined as declined:
@@ -128,15 +129,15 @@ async def _buy(
 
 
 def check_not_owned(
-    shopper: Shopper, person: Person, menu: Menu, product: Product, again: bool
+    shopper: Shopper, person: Person, menu: Menu, product: Product, *, again: bool, ask: bool
 ) -> None:
-    """Say before paying that it is owned, and ask. Raises AlreadyOwned, Declined."""
+    """Say before paying that it is owned, and `ask`. Raises AlreadyOwned, Declined."""
     mine = shopper.wallet.database.run_now(owned, menu.merchant.fingerprint, product.id)
     if again or not mine:
         return
     newest = mine[0]
     about = f"version {newest.version}, order {newest.order.hex()[:8]}"
-    if person.yes or not person.terminal.interactive:
+    if not ask:
         raise AlreadyOwned(f"It is {about}.")
     person.terminal.say(f"You own this already ({about}; on sale is version {product.version}).")
     if not person.confirm("Do you want to buy it again? (y/n) "):
@@ -201,7 +202,7 @@ async def _serve_choice(
 ) -> None:
     """One purchase; a refusal or a no leads back to the menu."""
     try:
-        check_not_owned(shopper, person, menu, product, False)
+        check_not_owned(shopper, person, menu, product, again=False, ask=True)
         await pay_and_fetch(shopper, person, drawer, menu, product, out)
     except (Declined, NeedsConfirmation):
         return

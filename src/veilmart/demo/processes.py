@@ -99,6 +99,11 @@ class Server:
     def url(self) -> str:
         return f"http://{self.address}"
 
+    @property
+    def pid(self) -> int:
+        """Process id while it runs, else 0."""
+        return self._process.pid if self._process is not None else 0
+
     async def wait_for_line(self, text: str, seconds: float = START_SECONDS) -> None:
         """Until a line with `text` was printed. Raises ServerFault when none comes."""
         deadline = asyncio.get_running_loop().time() + seconds
