@@ -78,9 +78,8 @@ async def test_an_unknown_name_costs_a_hash_as_well(
             return bool(real(hashed, password))
 
     monkeypatch.setattr(passwords, "_hasher", Counting())
-    await_customer = "nobody"
     with pytest.raises(AuthenticationFailed):
-        await market.ask(market.session(), login(await_customer))
+        await market.ask(market.session(), login("nobody"))
     assert verified == [["argon2id", "v=19", "m=19456,t=2,p=1"]]
 
 

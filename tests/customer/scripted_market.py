@@ -25,7 +25,8 @@ from veilmart.customer.wallet import Wallet
 from veilmart.errors import InsufficientBalance, OrderUnknown, UnknownRequestNumber
 from veilmart.limits import PIECE_BYTES
 from veilmart.protocol import customer_messages as ask
-from veilmart.protocol import handshake, labels, offer as offers, parcel
+from veilmart.protocol import handshake, labels, parcel
+from veilmart.protocol import offer as offers
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import (
     FIRST_PREVIOUS,
@@ -180,9 +181,7 @@ class Market:
 
     def choice(self, out: Path, suite: int = 0) -> Choice:
         shelf = self.merchant.descriptor.shelves[0]
-        return Choice(
-            self.broker, self.merchant, self.product, shelf, self.keys.suites[suite], out
-        )
+        return Choice(self.broker, self.merchant, self.product, shelf, self.keys.suites[suite], out)
 
     # ---- performing ------------------------------------------------------------------------
 
@@ -198,9 +197,7 @@ class Market:
             effects.Confirm: lambda e: self.agree,
             effects.BrokerPapers: lambda e: self.broker,
             effects.Together: lambda e: [self.run(e.rule(index)) for index in e.indices],
-            effects.StoreSegment: lambda e: self.wallet.parcels.store(
-                e.order, e.index, e.segment
-            ),
+            effects.StoreSegment: lambda e: self.wallet.parcels.store(e.order, e.index, e.segment),
             effects.MakeDurable: lambda e: self.wallet.parcels.make_durable(e.order, e.count),
             effects.MissingSegments: lambda e: self.wallet.parcels.missing(e.order),
             effects.Deliver: lambda e: deliver(e.order, self.wallet.parcels),
@@ -357,9 +354,7 @@ class Market:
                 settle_within=offer.settle_within,
             )
         )
-        signed_invoice = offers.sign_object(
-            self.keys.seeds["merchant"], labels.INVOICE, invoice
-        )
+        signed_invoice = offers.sign_object(self.keys.seeds["merchant"], labels.INVOICE, invoice)
         self.invoices[order] = Invoiced(InvoiceState.OFFERED, signed_invoice, offer, content_key)
         payable = ask.Payable(order=order, amount=offer.price, pay_by=offer.pay_by)
         pieces = self.tricks.pieces(self.piece_list)

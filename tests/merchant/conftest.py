@@ -1,9 +1,8 @@
 """A merchant in a temporary home, a broker made of protocol functions, and a clock to turn."""
 
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -56,6 +55,3 @@ def stall(market: MerchantHome, broker: FakeBroker, tmp_path: Path) -> Stall:
     (goods / "alpha.txt").write_bytes(b"the first product\n" * 40)
     (goods / "beta.txt").write_bytes(b"another\n")
     return Stall.open(market, broker, goods, NOW, os.urandom)
-
-
-Perform = Callable[[Any], Awaitable[Any]]

@@ -40,7 +40,7 @@ def add(market: MerchantHome, folder: Path, files: dict[str, int], **how: Any) -
 
 def test_a_shelf_is_made_for_the_largest_of_the_batch(market: MerchantHome, tmp_path: Path) -> None:
     added = add(market, tmp_path / "g", {"a": 100, "b": 200_000})
-    assert added.shelf.name == "5.00-200K"
+    assert added.shelf.name == "5.00-196K"
     assert added.shelf.price == 500
     assert added.shelf.size == shelf_bytes(200_000 + 32 + 8 + 2 + 1)
     assert {market.store.size(product.root) for product in added.products} == {added.shelf.size}

@@ -155,16 +155,22 @@ def _rewrite(path: Path) -> None:
     os.utime(path, ns=(1, 1))
 
 
-@pytest.mark.parametrize("change", [_grow, _shrink, _rewrite])
-@pytest.mark.parametrize("when", ["before", "while"])
+@pytest.mark.parametrize(
+    ("change", "when"),
+    [
+        (_grow, "before"),
+        (_shrink, "before"),
+        (_grow, "while"),
+        (_shrink, "while"),
+        (_rewrite, "while"),
+    ],
+)
 def test_a_source_that_changes(
     tmp_path: Path, change: Any, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(os.urandom(3 * PIECE_BYTES))
     source = look_at(path)
-    if when == "before" and change is _rewrite:
-        return  # a change between looking and opening that keeps the length is another file
     if when == "before":
         change(path)
     else:

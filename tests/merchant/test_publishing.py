@@ -1,14 +1,16 @@
 """Descriptors, keys and catalogues: renewed by themselves, chained, the same for everyone."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
 from tests.merchant.doubles import NOW, FakeBroker, Stall
 from veilmart.crypto.suite import all_suites
-from veilmart.errors import DescriptorUnknown, OrderUnknown
+from veilmart.errors import DescriptorUnknown, MalformedMessage, OrderUnknown
 from veilmart.limits import CELL_BYTES, DESCRIPTOR_OVERLAP_SECONDS, DESCRIPTOR_SECONDS
 from veilmart.merchant.brokers import renew_broker
+from veilmart.merchant.catalogue_publisher import publish_catalogue
 from veilmart.merchant.descriptors import signed_descriptor
 from veilmart.merchant.keys import SEGMENT_SECONDS, drop_expired_keys, load_key_set, signing_seed
 from veilmart.merchant.products import edit_product, load_products, remove_product
@@ -182,10 +184,6 @@ def test_a_catalogue_of_many_pages(stall: Stall) -> None:
     ids = [product.id for product in run(load_products)]
     for product in ids:
         run(edit_product, product, None, "d" * 2000, None)
-    from dataclasses import replace
-
-    from veilmart.merchant.catalogue_publisher import publish_catalogue
-
     model = run(load_products)[0]
     many = tuple(replace(model, id=os.urandom(16)) for _ in range(200))
     keys = stall.counter.shop.newest.keys
@@ -200,7 +198,5 @@ def test_a_catalogue_of_many_pages(stall: Stall) -> None:
     assert pages > 1
     opened = open_catalogue(blob, keys.public, stall.market.fingerprint)
     assert len(opened.catalogue.products) == 200
-    from veilmart.errors import MalformedMessage
-
     with pytest.raises(MalformedMessage):
         stall.tell(link, customer, GetCatalogue(page=pages, known=b""), CataloguePage)

@@ -19,11 +19,13 @@ from veilmart.errors import (
     NotYourBroker,
     OpenFailed,
     PortInUse,
+    ServerFault,
     SessionUnknown,
     SignatureInvalid,
     UnknownSuite,
 )
 from veilmart.limits import BODY_MAX_BYTES
+from veilmart.merchant import link_rules
 from veilmart.merchant.adding import add_now
 from veilmart.merchant.events import (
     BrokerAuthenticated,
@@ -33,7 +35,7 @@ from veilmart.merchant.events import (
     Faulted,
     Listening,
 )
-from veilmart.merchant.market_home import open_merchant
+from veilmart.merchant.market_home import create_merchant, open_merchant
 from veilmart.merchant.packing import sources_in
 from veilmart.merchant.serving import serve_merchant
 from veilmart.protocol.descriptor import check_descriptor, read_descriptor
@@ -260,8 +262,6 @@ async def test_one_server_per_home_and_port(running: Running, home: Path) -> Non
 
 
 async def test_a_taken_port(running: Running, tmp_path: Path, broker: FakeBroker) -> None:
-    from veilmart.merchant.market_home import create_merchant
-
     other = tmp_path / "other"
     create_merchant(other, "other", "http://127.0.0.1:8000", broker.known)
     with pytest.raises(PortInUse):
@@ -281,8 +281,6 @@ async def test_an_unexpected_exception_is_one_answer_and_not_the_end(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = await running.link()
-    from veilmart.errors import ServerFault
-    from veilmart.merchant import link_rules
 
     def broken(*_: object) -> None:
         raise KeyError("secret")

@@ -69,7 +69,7 @@ async def recording_proxy(target: str) -> AsyncIterator[Recording]:
             task.add_done_callback(tasks.discard)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    recording.address = "127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    recording.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield recording
     finally:

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
+
 from tests.system.market import GOODS, running_market
 from tests.system.recording_proxy import Recording, recording_proxy
-
 from veilmart.demo.processes import run_command
 
 
@@ -20,7 +20,7 @@ def stored_sizes(database: Path) -> dict[str, list[tuple[object, ...]]]:
     ]
     sizes = {}
     for name in names:
-        rows = connection.execute(f'SELECT * FROM "{name}"').fetchall()  # noqa: S608
+        rows = connection.execute(f'SELECT * FROM "{name}"').fetchall()
         sizes[name] = [tuple(_size(value) for value in row) for row in rows]
     connection.close()
     return sizes
@@ -94,7 +94,9 @@ async def test_nothing_that_names_a_product_is_in_the_brokers_home(tmp_path: Pat
     async with running_market(tmp_path) as market:
         home = await market.customer("observer", credit="100")
         await market.buy(home, "atlas.txt", tmp_path / "out")
-        products = sqlite.connect(f"file:{market.merchant_home / 'merchant.sqlite3'}?mode=ro", uri=True)
+        products = sqlite.connect(
+            f"file:{market.merchant_home / 'merchant.sqlite3'}?mode=ro", uri=True
+        )
         names = [
             value if isinstance(value, bytes) else value.encode()
             for row in products.execute("SELECT id, root, file_name, title FROM products")

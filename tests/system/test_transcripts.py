@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pexpect
-from tests.system.market import GOODS, PASSWORD, Market, running_market
 
+from tests.system.market import GOODS, PASSWORD, Market, running_market
 from veilmart.demo.processes import command_line, environment, run_command, run_json
 
 

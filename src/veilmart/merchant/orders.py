@@ -1,7 +1,7 @@
 """Orders: a row from the offer on, its state moved by the table in protocol/purchase.py."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -90,7 +90,7 @@ _SALES = (
 
 def store_order(connection: Connection, order: Order) -> None:
     """Transaction: the offer, before it is sent."""
-    connection.execute(_INSERT, asdict(order))
+    connection.execute(_INSERT, vars(order))
 
 
 def find_order(connection: Connection, name: bytes, broker: int) -> Order:

@@ -85,7 +85,7 @@ def show_catalogue(counter: Counter, tunnel: Tunnel, request: GetCatalogue) -> C
     if request.page == 0:
         counter.observe(MenuSent(tunnel.label))
     if request.known == catalogue.hash:
-        return CataloguePage(hash=catalogue.hash, pages=pages, data=b"")
+        return CataloguePage(hash=catalogue.hash, pages=0, data=b"")
     if catalogue.key_set != tunnel.published.keys.id:
         raise DescriptorUnknown("The catalogue is signed by a newer one.")
     if request.page >= pages:

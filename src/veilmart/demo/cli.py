@@ -1,0 +1,75 @@
+"""`veilmart demo`: play the market and draw what each party knows."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from veilmart.demo.market import Story, run_market
+from veilmart.storage.file_names import visible
+from veilmart.terminal.command import Common, run
+from veilmart.terminal.console import Terminal
+
+DEFAULTS = Common()
+ORDER_CHARACTERS = 8
+WRONG = 1
+
+
+def demo(
+    *,
+    products: Annotated[
+        Path | None, Parameter(help="Sell the files of this folder instead of the built-in goods.")
+    ] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Run merchant, broker and two customers as processes, and show what each learned."""
+    return run(_demo(products, common.terminal()), common)
+
+
+async def _demo(products: Path | None, terminal: Terminal) -> int:
+    story = await run_market(products, terminal.say)
+    terminal.result(story, lambda console: draw(story, console))
+    return 0 if story.as_promised else WRONG
+
+
+def draw(story: Story, console: Console) -> None:
+    """Three columns, one row a purchase; then what was looked for and not found."""
+    table = Table(box=box.ROUNDED, show_lines=True, title="One purchase a row: who knows what")
+    table.add_column("the customer knows")
+    table.add_column("the broker saw")
+    table.add_column("the merchant saw")
+    seen = {row.order: row for row in story.broker}
+    sold = {row.order: row for row in story.merchant}
+    for purchase in story.purchases:
+        broker, merchant = seen[purchase.order], sold[purchase.order]
+        same = "identical with the original" if purchase.identical else "NOT the original"
+        short = purchase.order[:ORDER_CHARACTERS]
+        table.add_row(
+            f"{purchase.customer} bought\n“{visible(purchase.title)}”\nfor {purchase.price}\n"
+            f"{same}\norder {short}",
+            f"{broker.account} paid {broker.amount / 100:.2f}\nto {broker.merchant}: "
+            f"{broker.state}\nfor a sealed product of that shelf\n"
+            f"which one: not known\norder {broker.order[:ORDER_CHARACTERS]}",
+            f"somebody bought\n“{visible(merchant.title)}”\nfor {merchant.amount / 100:.2f}: "
+            f"{merchant.state}\nwho: not known\norder {merchant.order[:ORDER_CHARACTERS]}",
+        )
+    console.print(table)
+    console.print("What the broker printed while it happened:", style="bold")
+    for line in story.broker_lines:
+        console.print(f"  {line}", markup=False)
+    console.print("What the merchant printed:", style="bold")
+    for line in story.merchant_lines:
+        console.print(f"  {line}", markup=False)
+    console.print(
+        f"Looked through {story.broker_searched_bytes:,} bytes that the broker stored and printed "
+        f"for any product's id, root, title or file name: {len(story.broker_found)} found."
+    )
+    console.print(
+        f"Looked through {story.merchant_searched_bytes:,} bytes that the merchant stored and "
+        f"printed for any customer's name: {len(story.merchant_found)} found."
+    )
+    verdict = "Everything as promised." if story.as_promised else "NOT as promised."
+    console.print(f"{verdict} {story.seconds} seconds.", style="bold")

@@ -1,0 +1,78 @@
+"""Stocking the demonstration's shop: which file goes on which shelf."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from veilmart.demo.goods import Good, make_goods
+from veilmart.errors import BadSourceFile
+from veilmart.merchant.adding import Added, add_products
+from veilmart.merchant.market_home import open_merchant
+from veilmart.merchant.packing import Source, look_at, sources_in
+from veilmart.protocol.accounting import parse_amount
+
+SMALL_MAX_BYTES = 16 * 1024
+MEDIUM_MAX_BYTES = 256 * 1024
+PRICES = ("1.00", "2.00", "5.00")
+
+
+def built_in_goods(folder: Path) -> list[Source]:
+    """Make the built-in goods in `folder`, with their titles and descriptions."""
+    goods: list[Good] = make_goods(folder)
+    return [
+        look_at(folder / good.file_name, title=good.title, description=good.description)
+        for good in goods
+    ]
+
+
+def folder_goods(folder: Path) -> list[Source]:
+    """The files of any folder. Raises BadSourceFile when there are none."""
+    if not folder.is_dir():
+        raise BadSourceFile(f"{folder} is not a folder.")
+    sources = sources_in(folder)
+    if not sources:
+        raise BadSourceFile(f"{folder} has no files.")
+    return sources
+
+
+def shelve(sources: Sequence[Source]) -> list[tuple[str, list[Source]]]:
+    """(price, products) of each shelf: small, medium, large. A shelf has two products or more.
+
+    Groups that are too small to hide in join the next larger one.
+    """
+    bounds = (SMALL_MAX_BYTES, MEDIUM_MAX_BYTES, None)
+    groups: list[list[Source]] = [[], [], []]
+    for source in sources:
+        place = next(i for i, bound in enumerate(bounds) if bound is None or source.size <= bound)
+        groups[place].append(source)
+    shelves: list[tuple[str, list[Source]]] = []
+    carried: list[Source] = []
+    for price, group in zip(PRICES, groups, strict=True):
+        carried = carried + group
+        if len(carried) > 1:
+            shelves.append((price, carried))
+            carried = []
+    if carried and shelves:
+        price, last = shelves.pop()
+        shelves.append((price, last + carried))
+    elif carried:
+        shelves.append((PRICES[-1], carried))
+    return shelves
+
+
+def stock(merchant_home: Path, sources: Sequence[Source]) -> list[Added]:
+    """Put everything on sale; returns what stands on each shelf."""
+    placed: list[Added] = []
+    with open_merchant(merchant_home) as market:
+        for price, group in shelve(sources):
+            steps = add_products(
+                market,
+                tuple(group),
+                price=parse_amount(price, 2),
+                alone=len(group) == 1,
+                now=int(time.time()),
+                random=os.urandom,
+            )
+            placed.extend(step for step in steps if isinstance(step, Added))
+    return placed

@@ -1,0 +1,192 @@
+"""The books: rules one by one, random sequences, and an audit that finds what is broken."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from tests.broker.conftest import Market
+from veilmart.broker import ledger, migrations, tables
+from veilmart.broker.audit import audit
+from veilmart.errors import LedgerViolated, StorageFailure
+from veilmart.protocol.accounting import AccountKind, Posting, transfer
+from veilmart.protocol.customer_messages import Acknowledge, Cancel, Release
+from veilmart.storage.database import Database
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Database:
+    return Database.open(tmp_path / "books.sqlite", tables.metadata, migrations)
+
+
+def account(books: Database) -> int:
+    return books.run_now(ledger.open_account, AccountKind.CUSTOMER)
+
+
+def test_tables_and_migration_agree(books: Database) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    def difference(conn: Connection) -> list[Any]:
+        context = MigrationContext.configure(conn)
+        return list(compare_metadata(context, tables.metadata))
+
+    assert books.run_now(difference) == []
+
+
+def test_a_transfer_moves_money(books: Database) -> None:
+    customer = account(books)
+    books.run_now(ledger.book, "credit", b"", 1, transfer(tables.CASH, customer, 700))
+    assert books.run_now(ledger.balance_of, customer) == 700
+    assert books.run_now(ledger.totals) == {"cash": -700, "customer": 700, "escrow": 0, "fees": 0}
+
+
+@pytest.mark.parametrize(
+    "moves",
+    [
+        (),
+        (Posting(1, 5),),
+        (Posting(1, -5), Posting(2, 4)),
+    ],
+    ids=["nothing", "one side", "not zero"],
+)
+def test_unbalanced_postings_are_refused(books: Database, moves: tuple[Posting, ...]) -> None:
+    with pytest.raises(LedgerViolated):
+        books.run_now(ledger.book, "credit", b"", 1, moves)
+
+
+def test_nothing_but_cash_goes_below_zero(books: Database) -> None:
+    customer = account(books)
+    with pytest.raises(LedgerViolated):
+        books.run_now(ledger.book, "payout", b"", 1, transfer(customer, tables.CASH, 1))
+    assert books.run_now(ledger.balance_of, customer) == 0
+    count = text("SELECT count(*) FROM transactions")
+    assert books.run_now(lambda conn: conn.execute(count).scalar_one()) == 0
+
+
+def test_accounts_that_are_not_there_are_refused(books: Database) -> None:
+    with pytest.raises(LedgerViolated):
+        books.run_now(ledger.book, "credit", b"", 1, transfer(tables.CASH, 99, 1))
+
+
+@pytest.mark.parametrize("second", ["hold", "settle", "refund"])
+def test_an_orders_money_goes_one_way_once(books: Database, second: str) -> None:
+    customer, order = account(books), os.urandom(32)
+    books.run_now(ledger.book, "credit", b"", 1, transfer(tables.CASH, customer, 900))
+    first = "hold" if second == "hold" else "settle"
+    books.run_now(ledger.book, first, order, 1, transfer(customer, tables.ESCROW, 100))
+    with pytest.raises(LedgerViolated):
+        books.run_now(ledger.book, second, order, 1, transfer(customer, tables.ESCROW, 100))
+
+
+@pytest.mark.parametrize("table", ["transactions", "postings"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET id = id + 1", "DELETE FROM {}"])
+def test_books_only_grow(books: Database, table: str, change: str) -> None:
+    books.run_now(ledger.book, "credit", b"", 1, transfer(tables.CASH, account(books), 1))
+
+    def tamper(conn: Connection) -> None:
+        with pytest.raises(IntegrityError, match="only grows"):
+            conn.execute(text(change.format(table)))
+
+    books.run_now(tamper)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(-5, 1000)),
+        max_size=30,
+    )
+)
+def test_any_sequence_of_transfers_keeps_the_books(moves: list[tuple[int, int, int]]) -> None:
+    books = Database.open("sqlite://", tables.metadata, migrations)
+    accounts = [tables.CASH, tables.ESCROW, *(account(books) for _ in range(3))]
+    replayed = dict.fromkeys(accounts, 0)
+    for source, target, amount in moves:
+        payer, payee = accounts[source], accounts[target]
+        fits = payer == tables.CASH or replayed[payer] >= amount
+        try:
+            books.run_now(ledger.book, "credit", b"", 1, transfer(payer, payee, amount))
+        except LedgerViolated:
+            assert amount <= 0 or payer == payee or not fits
+            continue
+        assert fits
+        replayed[payer] -= amount
+        replayed[payee] += amount
+    stored = {number: books.run_now(ledger.balance_of, number) for number in accounts}
+    books.close()
+    assert stored == replayed
+    assert sum(stored.values()) == 0
+
+
+def _break(*statements: str) -> Callable[[Connection], None]:
+    def run(conn: Connection) -> None:
+        for trigger in ("postings_no_update", "postings_no_delete", "transactions_no_update"):
+            conn.execute(text(f"DROP TRIGGER {trigger}"))
+        conn.execute(text("DROP TRIGGER transactions_no_delete"))
+        for statement in statements:
+            conn.execute(text(statement))
+
+    return run
+
+
+CORRUPTIONS = {
+    "a balance raised": (
+        "balances follow",
+        "UPDATE accounts SET balance = balance + 1 WHERE kind = 'merchant'",
+    ),
+    "a posting changed": (
+        "sum to zero",
+        "UPDATE postings SET amount = amount + 1 WHERE id = 1",
+    ),
+    "a posting removed": ("sum to zero", "DELETE FROM postings WHERE id = 1"),
+    "an order settled by hand": (
+        "escrow",
+        "UPDATE invoices SET state = 'settled' WHERE state = 'held'",
+    ),
+    "a refund relabelled": (
+        "invoices have",
+        "UPDATE invoices SET state = 'settled' WHERE state = 'refunded'",
+    ),
+    "an invoice lost": ("orders' money", "DELETE FROM invoices WHERE state = 'settled'"),
+    "another amount on the invoice": (
+        "invoices have",
+        "UPDATE invoices SET amount = amount + 1 WHERE state = 'settled'",
+    ),
+    "a merchant's money given to another": (
+        "invoices have",
+        "UPDATE postings SET account = 3 WHERE amount > 0 AND entry IN "
+        "(SELECT id FROM transactions WHERE kind = 'settle')",
+    ),
+    "a check removed and a balance below zero": (
+        "below zero",
+        "PRAGMA ignore_check_constraints = ON",
+        "UPDATE accounts SET balance = -1 WHERE kind = 'fees'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+async def test_the_audit_finds(market: Market, name: str) -> None:
+    session = await market.customer("anna", 50_00)
+    settled, refunded, held = [await market.offered(session) for _ in range(3)]
+    for order in (settled, refunded, held):
+        await market.ask(session, market.pay(order))
+    await market.ask(session, market.act(Release, settled))
+    await market.ask(session, market.act(Acknowledge, settled))
+    await market.ask(session, market.act(Cancel, refunded))
+    market.check_books()
+    check, *statements = CORRUPTIONS[name]
+    market.run(_break(*statements))
+    broken = [found.name for found in market.run(audit) if not found.holds]
+    assert any(check in found for found in broken), broken
+
+
+def test_ledger_violations_are_not_told_to_peers() -> None:
+    assert issubclass(LedgerViolated, StorageFailure)

@@ -1,0 +1,66 @@
+"""How products are found, and that hostile names cannot steer a terminal."""
+
+import pytest
+
+from tests.customer.scripted_market import Keys, Market, changed
+from veilmart.customer.listing import find_product, menu_lines, menu_text
+from veilmart.customer.shopper import Menu
+from veilmart.errors import BadArgument, NoSuchProduct
+from veilmart.protocol.catalogue import Catalogue, SignedCatalogue
+
+
+def menu_of(market: Market, *changes: dict[str, object]) -> Menu:
+    products = [changed(market.product, **change) for change in changes]
+    catalogue = Catalogue(
+        merchant=market.merchant.fingerprint,
+        serial=1,
+        previous=bytes(32),
+        made_at=0,
+        products=products,
+    )
+    return Menu(market.merchant, SignedCatalogue(b"", catalogue, bytes(32)))
+
+
+def test_products_are_found_by_title_number_and_id(market: Market) -> None:
+    menu = menu_of(
+        market,
+        {"id": b"\x12\x34\x56" + bytes(13), "title": "2"},
+        {"id": b"\x12\x34\x99" + bytes(13), "title": "Sky"},
+        {"id": b"\xab\xcd\xef" + bytes(13), "title": "Sky"},
+    )
+    first, second, third = menu.products
+    assert find_product(menu, "2") is first  # an exact title goes before a number
+    assert find_product(menu, "3") is third
+    assert find_product(menu, "123499") is second
+    assert find_product(menu, "ABCD") is third
+    with pytest.raises(BadArgument):
+        find_product(menu, "1234")
+    for wanted in ("0", "4", "abc", "sky", "", "9" * 400):
+        with pytest.raises(NoSuchProduct):
+            find_product(menu, wanted)
+
+
+def test_search_looks_everywhere_in_any_case(market: Market) -> None:
+    menu = menu_of(market, {"title": "SKY"}, {"description": "a sky"}, {"file_name": "x.pdf"})
+    assert len(menu.search("sKy")) == 2
+    assert len(menu.search("")) == 3
+
+
+def test_product_of_a_shelf_that_is_gone_is_not_shown(market: Market) -> None:
+    assert menu_of(market, {"shelf": 9}).products == []
+
+
+@pytest.mark.parametrize(
+    "title", ["\x1b[2Jgone", "\x1b]0;title\x07gone", "a\nb gone", "\u202egone", "\x9b31mgone"]
+)
+def test_hostile_titles_reach_the_terminal_as_plain_text(market: Market, title: str) -> None:
+    menu = menu_of(market, {"title": title, "available": False})
+    (line,) = menu_lines(menu, 2)
+    text = menu_text(line)
+    assert text.isprintable()
+    assert "gone" in text
+    assert text.endswith("5.00  (not available)")
+
+
+def test_keys_never_show_in_a_repr(market: Market, keys: Keys) -> None:
+    assert keys.seeds["merchant"].hex() not in repr(menu_of(market, {}))
