@@ -1,4 +1,4 @@
-"""The two ciphers against what they are compared with: ChaCha20-Poly1305 and a bare SHA-256 loop."""
+"""The two ciphers against ChaCha20-Poly1305 and a bare SHA-256 loop."""
 
 import hashlib
 import os

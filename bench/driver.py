@@ -35,7 +35,7 @@ async def open_shopper(home: Path, link: str, *, new: bool) -> tuple[Wallet, Sho
 async def buy_until(
     shopper: Shopper, menu: Menu, out: Path, ends_at: float, took: list[float]
 ) -> None:
-    """Purchases one after another; what was bought is removed, as its bytes are not compared here."""
+    """Purchases one after another; the finished files are removed."""
     turn = 0
     while time.perf_counter() < ends_at:
         product = menu.products[turn % len(menu.products)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 from .client import BrokerSession, Http, Tunnel
@@ -32,18 +33,17 @@ def run(options: argparse.Namespace) -> None:
     now = int(time.time())
     link = read_link(options.link)
     password = options.password_file.read_text().rstrip("\n")
-    http = Http(link.host, link.port)
-    session = BrokerSession(http, suite_of(options.suite), link.broker, now)
-    kind = "register" if options.register else "login"
-    welcome = session.start(kind, options.username, password)
-    title = options.product or link.product
-    if title:
-        merchant = session.merchant(link.merchant, now)
-        tunnel = Tunnel(session, merchant, welcome.request_number)
-        bought = buy(session, tunnel, title, options.out, now)
-        bought.path.with_name(bought.path.name + ".receipt").write_bytes(bought.receipt)
-        print(f"{bought.path} ({bought.state})")
-    http.close()
+    with closing(Http(link.host, link.port)) as http:
+        session = BrokerSession(http, suite_of(options.suite), link.broker, now)
+        kind = "register" if options.register else "login"
+        welcome = session.start(kind, options.username, password)
+        title = options.product or link.product
+        if title:
+            merchant = session.merchant(link.merchant, now)
+            tunnel = Tunnel(session, merchant, welcome.request_number)
+            bought = buy(session, tunnel, title, options.out, now)
+            bought.path.with_name(bought.path.name + ".receipt").write_bytes(bought.receipt)
+            print(f"{bought.path} ({bought.state})")
 
 
 def main() -> int:

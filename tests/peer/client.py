@@ -211,7 +211,9 @@ class BrokerSession:
         """The merchant's newest descriptor, checked."""
         message = {"kind": "merchant", "fingerprint": fingerprint, "serial": 0}
         signed = self.ask(message, 1, Merchant, 16).signed
-        return accept(signed, fingerprint, "merchant", now)
+        merchant = accept(signed, fingerprint, "merchant", now)
+        require(self.broker.fingerprint in merchant.body.brokers, "merchant accepts the broker")
+        return merchant
 
 
 class Tunnel:
@@ -243,7 +245,8 @@ class Tunnel:
         """Send a request of one cell; the answer, and what the broker says is payable."""
         record = self._records.request(message, 1)
         relay = {"kind": "relay", "request_number": self._number, "record": record}
-        relayed = self._session.ask(relay, 2, Relayed, NATURAL)
+        # The smallest `relayed` has two cells, and so has a refusal in its place.
+        relayed = self._session.ask(relay, 2, Relayed, 2)
         return self._records.answer(record, relayed.record, shape, cells), relayed.payable
 
 

@@ -1,4 +1,4 @@
-"""Page 3: fingerprints, links, descriptors. This customer keeps no earlier descriptor."""
+"""Page 3: fingerprints, links, descriptors."""
 
 from __future__ import annotations
 
@@ -85,8 +85,10 @@ class Descriptor:
         raise PeerError(f"{self.body.name} has no shelf {number}")
 
 
-def accept(signed: bytes, fingerprint: bytes, role: str, now: int) -> Descriptor:
-    """Steps 1 to 5 of 3.3."""
+def accept(
+    signed: bytes, fingerprint: bytes, role: str, now: int, known: Descriptor | None = None
+) -> Descriptor:
+    """3.3; `known` is the descriptor of the same identity that was accepted last."""
     signature, encoded = signed[:SIGNATURE_LENGTH], signed[SIGNATURE_LENGTH:]
     require(len(encoded) <= BODY_LIMIT, "length of the descriptor")
     body = decode(encoded, Body)
@@ -95,7 +97,13 @@ def accept(signed: bytes, fingerprint: bytes, role: str, now: int) -> Descriptor
     require(body.role == role, f"descriptor of a {role}")
     require(0 < body.not_after - body.not_before <= WEEK, "at most seven days")
     require(body.not_before - 300 <= now < body.not_after, "descriptor is valid now")
-    return Descriptor(signed, body, fingerprint)
+    new = Descriptor(signed, body, fingerprint)
+    if known is not None:
+        ahead = body.serial - known.body.serial
+        require(ahead >= 0, "serial is not lower")
+        require(ahead != 0 or new.hash == known.hash, "one descriptor for each serial")
+        require(ahead != 1 or body.previous == known.hash, "descriptors form a chain")
+    return new
 
 
 @dataclass(frozen=True)

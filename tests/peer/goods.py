@@ -131,8 +131,8 @@ def unpad_product(padded: bytes) -> tuple[str, bytes]:
         name = padded[PREFIX:start].decode()
     except UnicodeDecodeError as error:
         raise PeerError("file name is not UTF-8") from error
-    plain = name not in ("", ".", "..") and name.isprintable() and not set(name) & set("/\\:")
-    require(plain, "plain file name")
+    plain = name.isprintable() and not name.startswith(".") and not set(name) & set("/\\")
+    require(plain and 1 <= len(name.encode()) <= 200, "plain file name")
     return name, padded[start : start + length]
 
 

@@ -15,7 +15,7 @@ from veilmart.limits import CELL_BYTES, HASH_BYTES, PASSWORD_MAX_BYTES
 from veilmart.protocol import customer_messages as customer
 from veilmart.protocol import link_messages as link
 from veilmart.protocol import merchant_messages as merchant
-from veilmart.protocol.encoding import Message, decode, encode
+from veilmart.protocol.encoding import decode, decode_any, encode
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.tunnel import PendingRequest, Refused, cells_for, refusal
 
@@ -90,7 +90,7 @@ def largest_value(kind: Any, character: str) -> Any:
         case inspect.BoolType():
             return True
         case inspect.LiteralType():
-            return max(kind.values, key=len)
+            return max(kind.values, key=lambda value: len(str(value)))
         case inspect.ListType():
             return [largest_value(kind.item_type, character)] * (kind.max_length or 0)
         case inspect.StructType():
@@ -153,7 +153,9 @@ def strategy_of(kind: Any) -> st.SearchStrategy[Any]:
         case inspect.IntType():
             return st.integers(kind.ge, kind.le)
         case inspect.BytesType():
-            return st.binary(min_size=kind.min_length or 0, max_size=min(kind.max_length, 2000))
+            return st.binary(
+                min_size=kind.min_length or 0, max_size=min(kind.max_length or 0, 2000)
+            )
         case inspect.StrType():
             longest = kind.max_length or UNBOUNDED_TEXT
             ascii_text = st.characters(max_codepoint=127)
@@ -186,7 +188,7 @@ def test_any_request_fits_and_comes_out_as_it_went_in(data: st.DataObject) -> No
         merchant.CustomerTunnelRequest,
     ):
         if kind in union.__args__:
-            assert decode(union, body, 64 * 1024) == message
+            assert decode_any(union, body, 64 * 1024) == message
 
 
 @given(st.data())
@@ -200,7 +202,7 @@ def test_any_answer_fits(data: st.DataObject) -> None:
 @pytest.mark.parametrize("suite", SUITES, ids=SUITE_IDS)
 def test_handshakes_fit_into_open(suite: Suite) -> None:
     ends = make_session(suite)
-    requests: list[Message] = [
+    requests: list[Any] = [
         customer.Open(
             merchant=bytes(32),
             request_number=bytes(16),
@@ -216,7 +218,7 @@ def test_handshakes_fit_into_open(suite: Suite) -> None:
         ),
     ]
     for request in requests:
-        assert cells_for(len(encode(request))) <= 3
+        assert cells_for(len(encode(request))) <= type(request).cells
     opened = customer.Opened(message=ends.message2, next_request_number=bytes(16))
     assert cells_for(len(encode(opened))) <= customer.Open.answer_cells
     tunnel = link.TunnelOpened(message=ends.message2, serial=2**53 - 1)

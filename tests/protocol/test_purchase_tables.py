@@ -119,7 +119,7 @@ def test_ends_are_ends_and_every_state_has_a_way_to_one(name: str) -> None:
 
 def test_money_is_held_once_and_leaves_escrow_once() -> None:
     """Along every path: hold exactly once, then refund or settle exactly once, or neither yet."""
-    paths = [("offered", ())]
+    paths: list[tuple[str, tuple[str, ...]]] = [("offered", ())]
     while paths:
         state, effects = paths.pop()
         if state == "offered" or state == "expired":
@@ -142,7 +142,7 @@ def test_nothing_refunds_after_the_key_is_out() -> None:
 
 def test_the_tables_cannot_be_mistaken_for_each_other() -> None:
     with pytest.raises(WrongOrderState):
-        step(INVOICE, InvoiceState.HELD, WalletEvent.KEY_CAME)  # type: ignore[type-var]
+        step(INVOICE, InvoiceState.HELD, WalletEvent.KEY_CAME)  # type: ignore[misc]
 
 
 def test_the_steps_of_a_purchase_have_names_of_their_own() -> None:

@@ -64,7 +64,7 @@ async def test_two_products_of_one_shelf_look_alike_to_the_broker(tmp_path: Path
             home = await market.customer("observer", credit="100")
             # A first purchase warms caches (catalogue, link), so that the next two are alike.
             await market.buy(home, "almanac.txt", tmp_path / "out0")
-            database = market.broker_home / "broker.sqlite3"
+            database = market.broker_home / "broker.sqlite"
             views = []
             for product in ("atlas.txt", "tables.txt"):
                 before = stored_sizes(database)
@@ -95,7 +95,7 @@ async def test_nothing_that_names_a_product_is_in_the_brokers_home(tmp_path: Pat
         home = await market.customer("observer", credit="100")
         await market.buy(home, "atlas.txt", tmp_path / "out")
         products = sqlite.connect(
-            f"file:{market.merchant_home / 'merchant.sqlite3'}?mode=ro", uri=True
+            f"file:{market.merchant_home / 'merchant.sqlite'}?mode=ro", uri=True
         )
         names = [
             value if isinstance(value, bytes) else value.encode()

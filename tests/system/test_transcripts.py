@@ -100,8 +100,8 @@ async def test_a_purchase_declined_with_n(tmp_path: Path) -> None:
         assert not list((tmp_path / "out").iterdir())
         assert await run_json("customer", "orders", "--home", str(home)) in ([], {"orders": []})
         assert "100.00" in await run_command("customer", "balance", "--home", str(home))
+        await market.merchant.wait_for_line("awaiting payment Pay to deliver")
         told = "\n".join(market.merchant.lines)
-        assert "awaiting payment Pay to deliver" in told
         assert "Payment Status - True" not in told
 
 
@@ -117,4 +117,4 @@ async def test_a_wrong_password_closes_the_connection(tmp_path: Path) -> None:
         screen.expect(pexpect.EOF)
         screen.close()
         assert screen.exitstatus == 3
-        assert any("Authentication failed" in line for line in market.broker.lines)
+        await market.broker.wait_for_line("Authentication failed. Closing connection.")

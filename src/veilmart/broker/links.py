@@ -115,9 +115,11 @@ class LinkPool:
         self._lines: dict[bytes, _Line] = {}
 
     def linked(self, merchant: bytes) -> bool:
-        """Whether there is a session that is not about to end."""
+        """Whether there is a session, where the merchant is now, that is not about to end."""
         line = self._lines.get(merchant)
-        return line is not None and self._good(line)
+        if line is None or line.address != self._state.merchants.known(merchant).address:
+            return False
+        return self._good(line)
 
     async def link(self, merchant: bytes) -> None:
         """Have a session with the merchant. Raises MerchantUnreachable, MerchantUnknown."""

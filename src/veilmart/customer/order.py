@@ -7,6 +7,7 @@ own: a wallet that dies there repeats the delivery from RELEASED.
 """
 
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -75,11 +76,16 @@ class Terms:
 def terms_of(order: Order) -> Terms:
     """Read an order's own papers again. Raises StoreDamaged when they do not verify any more."""
     try:
-        merchant = read_descriptor(order.merchant_descriptor)
-        key = merchant.descriptor.signing_key
-        offer = offers.open_object(Offer, key, labels.OFFER, order.offer)
+        return _read_terms(order.merchant_descriptor, order.offer)
     except PeerFault as fault:
         raise StoreDamaged(f"Order {order.order.hex()[:8]}.") from fault
+
+
+@lru_cache(maxsize=64)
+def _read_terms(merchant_descriptor: bytes, signed_offer: bytes) -> Terms:
+    """Asked several times per purchase; the bytes decide, so the answer may be remembered."""
+    key = read_descriptor(merchant_descriptor).descriptor.signing_key
+    offer = offers.open_object(Offer, key, labels.OFFER, signed_offer)
     return Terms(offer, suite_by_id(offer.suite), key, piece_count(offer.size))
 
 

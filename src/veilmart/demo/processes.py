@@ -30,7 +30,7 @@ def environment() -> Mapping[str, str]:
 
 
 async def run_command(*arguments: str, secret: str = "", cwd: Path | None = None) -> str:
-    """Run a command to its end and return its standard output. Raises ServerFault with its words."""
+    """Run a command to its end; its standard output. Raises ServerFault with its words."""
     process = await asyncio.create_subprocess_exec(
         *command_line(*arguments),
         stdin=asyncio.subprocess.PIPE,
