@@ -2,7 +2,7 @@
 
 The families answer the question whose fault it was: ours (`Misuse`), the person's request
 (`CannotDo`), a peer that broke the protocol (`PeerFault`), a peer that was not to be reached
-(`NetworkFailure`), a peer's rule that said no (`Refusal`, the only family that crosses the
+(`NetworkFailure`), a peer's rule that said no (`Refusal`, the family made to cross the
 wire), a trust decision (`TrustFailure`) or the machine's disk and database (`StorageFailure`).
 
 Every concrete error has a `code` (unique, never reused; a test asserts it), a sentence on what
@@ -72,7 +72,10 @@ class NetworkFailure(VeilmartError):
 
 
 class Refusal(VeilmartError):
-    """A rule of the other side said no. Crosses the wire as {code, detail}."""
+    """A rule of the other side said no. Crosses the wire as {code, detail}, as peer's faults and
+
+    network failures do that the other side noticed.
+    """
 
     http_status = 403
     exit_code = 3

@@ -63,11 +63,14 @@ def test_a_new_shelf_is_a_new_serial_with_the_same_keys(stall: Stall) -> None:
     assert stall.counter.shop.catalogue.serial == 1
 
 
-def test_new_price_points_are_a_new_serial(stall: Stall, broker: FakeBroker) -> None:
+def test_the_brokers_price_points_stay_out_of_the_merchants_descriptor(
+    stall: Stall, broker: FakeBroker
+) -> None:
     fresh = broker.renew(price_points=[100, 500, 700])
     stall.market.database.run_now(renew_broker, 1, fresh)
     stall.reload()
-    assert stall.counter.shop.newest.known.descriptor.price_points == [100, 500, 700]
+    assert stall.counter.shop.newest.known.descriptor.price_points == []
+    assert stall.counter.shop.newest.known.descriptor.serial == 1
 
 
 def test_keys_are_renewed_a_day_before_their_end_and_overlap(stall: Stall) -> None:

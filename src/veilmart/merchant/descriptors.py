@@ -134,7 +134,7 @@ def _content(connection: Connection, key: identity.IdentityKey) -> Descriptor:
         tunnel_keys=[],
         signing_key=bytes(32),
         shelves=list(load_shelves(connection)),
-        price_points=price_points(brokers),
+        price_points=[],
         currency=shop.currency,
         decimals=shop.decimals,
         brokers=[broker.fingerprint for broker in brokers],
