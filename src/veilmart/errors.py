@@ -499,6 +499,12 @@ class TooManyOpen(Refusal):
     http_status = 429
 
 
+class AmountDiffers(Refusal):
+    code = 4121
+    summary = "The amount that was confirmed is not the invoice's."
+    hint = "Order again, and compare the price."
+
+
 # ---- 51xx: disk and database -----------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from veilmart.broker.customers import find_customer
 from veilmart.broker.requests import answer_request
 from veilmart.crypto import signing
 from veilmart.errors import (
+    AmountDiffers,
     InsufficientBalance,
     LoginRequired,
     MerchantUnreachable,
@@ -120,7 +121,7 @@ async def test_paying_needs_a_login_an_invoice_and_the_right_amount(market: Mark
     with pytest.raises(LoginRequired):
         await market.ask(anonymous, market.pay(order))
     session = await market.customer("anna", 20_00)
-    with pytest.raises(OperationConflict):
+    with pytest.raises(AmountDiffers):
         await market.ask(session, market.pay(order, PRICE - 1))
     with pytest.raises(OrderUnknown):
         await market.ask(session, market.pay(os.urandom(32)))

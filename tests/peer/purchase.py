@@ -334,8 +334,8 @@ def buy(session: BrokerSession, tunnel: Tunnel, title: str, out: Path, now: int)
             "offer": agreed.signed,
             "invoice": signed_invoice,
             "receipt": signed_receipt,
-            "merchant": tunnel.merchant.signed,
-            "broker": session.broker.signed,
+            "merchant_descriptor": tunnel.merchant.signed,
+            "broker_descriptor": session.broker.signed,
         }
     )
     return Bought(path, order.status(), bundle)

@@ -21,10 +21,10 @@ from veilmart.broker.invoices import InvoiceRow
 from veilmart.broker.sessions import Session
 from veilmart.broker.state import BrokerState, Clock
 from veilmart.errors import (
+    AmountDiffers,
     InsufficientBalance,
     MerchantUnreachable,
     OfferExpired,
-    OperationConflict,
     PaymentOutstanding,
     WrongOrderState,
 )
@@ -94,7 +94,7 @@ def _pay(
     if row.state is InvoiceState.EXPIRED or (row.state is InvoiceState.OFFERED and now >= row.due):
         raise OfferExpired
     if request.amount != row.amount:
-        raise OperationConflict("The amount is not the invoice's.")
+        raise AmountDiffers
     balance = ledger.balance_of(conn, account)
     if row.state is InvoiceState.OFFERED and balance < row.amount:
         have, price = format_amount(balance, decimals), format_amount(row.amount, decimals)
