@@ -200,7 +200,7 @@ class Market:
             effects.StoreSegment: lambda e: self.wallet.parcels.store(e.order, e.index, e.segment),
             effects.MakeDurable: lambda e: self.wallet.parcels.make_durable(e.order, e.count),
             effects.MissingSegments: lambda e: self.wallet.parcels.missing(e.order),
-            effects.Deliver: lambda e: deliver(e.order, self.wallet.parcels),
+            effects.Deliver: lambda e: deliver(e.order, e.terms, self.wallet.parcels, e.segment),
             effects.DropParcel: lambda e: self.wallet.parcels.drop(e.order),
         }
         return perform_now(

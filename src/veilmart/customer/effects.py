@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from veilmart.customer.events import Event
-from veilmart.customer.order import Order
+from veilmart.customer.order import Order, Terms
 from veilmart.protocol.customer_messages import BrokerRequest, GetSegment
 from veilmart.protocol.effects import Effect, Rule
 
@@ -79,7 +79,7 @@ class BrokerPapers(Effect):
 
 @dataclass(frozen=True, slots=True)
 class StoreSegment(Effect):
-    """Write a verified sealed segment into the wallet."""
+    """Write a verified sealed segment of a large parcel to the disk."""
 
     order: bytes
     index: int
@@ -103,9 +103,14 @@ class MissingSegments(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Deliver(Effect):
-    """Open every segment into the finished file; the answer is a `Delivered`."""
+    """Open every segment into the finished file; the answer is a `Delivered`.
+
+    segment: a small parcel's only one, verified; None to read them from the disk.
+    """
 
     order: Order
+    terms: Terms
+    segment: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
