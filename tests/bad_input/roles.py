@@ -8,11 +8,11 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from unittest.mock import patch
 
 from sqlalchemy import Connection, select
@@ -41,7 +41,7 @@ from veilmart.merchant.serving import serve_merchant
 from veilmart.merchant.views import sales_views
 from veilmart.protocol.address import Link
 from veilmart.protocol.catalogue import Product
-from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
+from veilmart.protocol.descriptor import Descriptor, SignedDescriptor, read_descriptor
 from veilmart.storage.database import Database
 
 PASSWORD = "correct horse battery"
@@ -86,6 +86,15 @@ def make_template(folder: Path, clock: Clock) -> Template:
     return Template(broker_home, merchant_home, fingerprint)
 
 
+class Role(Protocol):
+    """A broker or merchant that can be started and stopped. address: host:port while it runs."""
+
+    address: str
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
 class Served:
     """A role that is being served in this event loop; can be stopped and started again."""
 
@@ -101,9 +110,11 @@ class Served:
         self._task = asyncio.create_task(
             self._begin(stop=self._stop, on_started=started.set_result)
         )
-        await asyncio.wait({self._task, started}, return_when=asyncio.FIRST_COMPLETED)
-        if self._task.done():
-            await self._task
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not started.done():
+                if self._task.done():
+                    await self._task
+                await asyncio.sleep(0.005)
         self.address = f"127.0.0.1:{await started}"
 
     async def stop(self) -> None:
@@ -123,8 +134,8 @@ class Roles:
     merchant_print: bytes
     outside: TamperingProxy
     inside: TamperingProxy
-    broker: Served
-    merchant: Served
+    broker: Role
+    merchant: Role
     broker_told: list[BrokerEvent]
     merchant_told: list[MerchantEvent]
     links: list[LinkPool]
@@ -237,6 +248,13 @@ class Roles:
             return list(conn.execute(select(tables.invoices.c.state)).scalars())
 
         return await self.database.run(read)
+
+
+@contextmanager
+def preferring(suite: Suite) -> Iterator[None]:
+    """As if every descriptor named this suite alone: a link takes the first one, and no other."""
+    with patch.object(Descriptor, "suites", lambda descriptor: [suite]):
+        yield
 
 
 def product_of(menu: Menu, name: str) -> Product:

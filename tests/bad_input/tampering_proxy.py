@@ -5,9 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from veilmart.errors import VeilmartError
-from veilmart.transport.answers import error_answer
-
 READ_MAX_BYTES = 8 * 1024 * 1024
 
 
@@ -37,12 +34,6 @@ class Gone(ConnectionError):
 
 Forward = Callable[[HttpMessage], Awaitable[HttpMessage]]
 Handler = Callable[[HttpMessage, Forward], Awaitable[HttpMessage]]
-
-
-def refusing(error: VeilmartError) -> HttpMessage:
-    """The answer of a server that refuses with `error`."""
-    answer = error_answer(error)
-    return HttpMessage(f"HTTP/1.1 {answer.status_code} Refused", (), bytes(answer.body))
 
 
 async def pass_on(request: HttpMessage, forward: Forward) -> HttpMessage:

@@ -5,12 +5,15 @@ from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from tests.bad_input.roles import CREDIT, PASSWORD, PRICE, Roles, product_of, told
 from tests.bad_input.tampering_proxy import Forward, Gone, HttpMessage
+from veilmart.broker import customers, ledger, tables
 from veilmart.customer.events import Event, StepReached
 from veilmart.customer.listing import find_product
 from veilmart.customer.order import Order, all_orders
+from veilmart.customer.quote import Quote
 from veilmart.errors import (
     MONEY_SAFE,
     AuthenticationFailed,
@@ -23,6 +26,7 @@ from veilmart.errors import (
     UnknownRequestNumber,
     VeilmartError,
 )
+from veilmart.protocol.accounting import transfer
 from veilmart.protocol.customer_messages import (
     GetMerchants,
     Login,
@@ -134,23 +138,29 @@ async def test_insufficient_balance(shared: Roles, tmp_path: Path) -> None:
 
 
 async def test_insufficient_balance_after_the_question(shared: Roles, tmp_path: Path) -> None:
-    """Enough for one of two purchases that are confirmed at the same time."""
-    shopper = await shared.customer("twice", amount=PRICE)
+    """The money is spent elsewhere while the person thinks about the question."""
+    shopper = await shared.customer("slow", amount=PRICE)
     menu = await shopper.browse(shared.merchant_print)
-    results = await asyncio.gather(
-        *(
-            shopper.buy(menu, product_of(menu, name), tmp_path / name)
-            for name in ("june.txt", "july.txt")
-        ),
-        return_exceptions=True,
-    )
-    refused = [result for result in results if isinstance(result, BaseException)]
-    assert len(refused) == 1
-    assert isinstance(refused[0], InsufficientBalance)
-    told(refused[0], code=4108)
-    orders = await shopper.wallet.database.run(all_orders)
-    assert sorted(order.state for order in orders) == ["abandoned", "done"]
-    assert await shared.balance("twice") == 0
+
+    def spend_elsewhere(conn: Connection) -> None:
+        found = customers.find_customer(conn, "slow")
+        assert found is not None
+        back = transfer(found.account, tables.CASH, 1)
+        ledger.book(conn, "credit", b"", shared.clock(), back)
+
+    def confirm(quote: Quote) -> bool:
+        assert quote.balance_after == 0
+        shared.database.run_now(spend_elsewhere)
+        shared.credited -= 1
+        return True
+
+    with pytest.raises(InsufficientBalance) as refused:
+        await shopper.buy(menu, product_of(menu, "june.txt"), tmp_path / "out", confirm)
+    told(refused.value, code=4108)
+    (order,) = await shopper.wallet.database.run(all_orders)
+    assert order.state == "abandoned"
+    assert await shared.balance("slow") == PRICE - 1
+    assert not (tmp_path / "out").exists()
     await shared.check_books()
 
 

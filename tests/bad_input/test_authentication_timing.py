@@ -46,7 +46,8 @@ async def medians(roles: Roles, shopper: Shopper, run: int) -> tuple[float, floa
             customers.add_customer(conn, name, hashed, system_random(32), roles.clock())
 
     await roles.database.run(register)
-    wrong, unknown = [], []
+    wrong: list[float] = []
+    unknown: list[float] = []
     for number, name in enumerate(known):
         pair = [(wrong, name), (unknown, f"ghost {run} {number}")]
         for times, username in pair if number % 2 else reversed(pair):

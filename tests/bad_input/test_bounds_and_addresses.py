@@ -50,16 +50,14 @@ async def opened(
 
 
 @at_every_path
-async def test_body_is_refused_before_a_byte_of_it_was_sent(
-    shared: Roles, role: str, path: str
-) -> None:
+async def test_bodies_are_bounded_before_they_are_read(shared: Roles, role: str, path: str) -> None:
     reader, writer = await opened(shared, role, path, f"Content-Length: {ENDLESS}")
     assert await answer_of(reader) == (413, 2103)
     writer.close()
 
 
 @at_every_path
-async def test_body_without_an_end_is_cut_off(shared: Roles, role: str, path: str) -> None:
+async def test_bodies_without_an_end_are_cut_off(shared: Roles, role: str, path: str) -> None:
     """Its length is not announced: as soon as there is too much of it, it is not read on."""
     reader, writer = await opened(shared, role, path, "Transfer-Encoding: chunked")
     answer = asyncio.create_task(answer_of(reader))

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bad_input.roles import CREDIT, PASSWORD, Roles, told
-from tests.bad_input.tampering_proxy import Forward, HttpMessage, refusing
+from tests.bad_input.roles import CREDIT, PASSWORD, Roles, preferring, told
+from tests.bad_input.tampering_proxy import Forward, HttpMessage
 from tests.bad_input.test_trust_on_the_wire import broker_shows, merchant_shows, signed_again
 from veilmart.broker.events import MerchantAuthenticated
 from veilmart.broker.links import LinkPool
@@ -29,7 +29,6 @@ from veilmart.errors import (
     HandshakeFailed,
     MerchantUnreachable,
     SignatureInvalid,
-    UnknownSuite,
 )
 from veilmart.protocol import labels
 from veilmart.protocol.descriptor import (
@@ -169,9 +168,9 @@ async def test_keys_swapped_between_customer_and_broker(
     await shared.customer(name)
     shopper = await shared.connect(name, suite=suite)
     known, pair = shopper.broker, tunnel_pair(suite)
-    with broker_shows(shared, under_the_old_signature(known, suite, pair)):
-        with pytest.raises(SignatureInvalid):
-            await shared.connect(name)
+    changed = under_the_old_signature(known, suite, pair)
+    with broker_shows(shared, changed), pytest.raises(SignatureInvalid):
+        await shared.connect(name)
     own = signed_again(known, attacker, tunnel_keys=with_own_key(known, suite, pair))
     with broker_shows(shared, own), pytest.raises(FingerprintChanged):
         await shared.connect(name)
@@ -203,24 +202,22 @@ async def test_keys_swapped_between_broker_and_merchant(
     shopper = await shared.connect("nobody")
 
     async def terminate(request: HttpMessage, forward: Forward) -> HttpMessage:
-        if request.path == "/v1/link" and request.body[0] == suite.id:
-            message2, _ = answer_link(
-                suite,
-                request.body[1:33],
-                shared.merchant_print,
-                attacker,
-                bytes(16),
-                request.body[33:],
-                os.urandom,
-            )
-            return HttpMessage("HTTP/1.1 200 OK", (), message2)
-        # Steer the broker to the suite that is being tried.
-        return refusing(UnknownSuite())
+        assert (request.path, request.body[0]) == ("/v1/link", suite.id)
+        message2, _ = answer_link(
+            suite,
+            request.body[1:33],
+            shared.merchant_print,
+            attacker,
+            bytes(16),
+            request.body[33:],
+            os.urandom,
+        )
+        return HttpMessage("HTTP/1.1 200 OK", (), message2)
 
     shared.broker_told.clear()
     shared.inside.handler = terminate
     shared.renew_link()
-    with pytest.raises(MerchantUnreachable) as caught:
+    with preferring(suite), pytest.raises(MerchantUnreachable) as caught:
         await shopper.browse(shared.merchant_print)
     shared.inside.reset()
     told(caught.value, code=3102)

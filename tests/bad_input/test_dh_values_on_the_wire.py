@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bad_input.roles import PASSWORD, Roles, told
-from tests.bad_input.tampering_proxy import Forward, HttpMessage, refusing
+from tests.bad_input.roles import PASSWORD, Roles, preferring, told
+from tests.bad_input.tampering_proxy import Forward, HttpMessage
 from veilmart.broker.events import MerchantAuthenticated
 from veilmart.broker.links import LinkPool
 from veilmart.crypto.diffie_hellman import ffdhe3072_prime
 from veilmart.crypto.suite import Suite, all_suites
-from veilmart.errors import BadPublicValue, MerchantUnreachable, UnknownSuite
+from veilmart.errors import BadPublicValue, MerchantUnreachable
 from veilmart.protocol.link_messages import TunnelOpen
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -106,16 +106,17 @@ async def test_dh_value_between_broker_and_merchant(
 
     async def handler(request: HttpMessage, forward: Forward) -> HttpMessage:
         asked.append(request.path)
-        if request.path == "/v1/link" and request.body[0] != suite.id:
-            # Steer the broker to the suite that is being tried.
-            return refusing(UnknownSuite())
+        assert request.body[0] == suite.id
         answer: HttpMessage = await tampering(request, forward)
         return answer
 
     shared.broker_told.clear()
     shared.inside.handler = handler
     shared.renew_link()
-    with pytest.raises((BadPublicValue, MerchantUnreachable)) as refused:
+    with (
+        preferring(suite),
+        pytest.raises((BadPublicValue, MerchantUnreachable)) as refused,
+    ):
         await shopper.browse(shared.merchant_print)
     shared.inside.reset()
     told(refused.value, code=refused.value.code)

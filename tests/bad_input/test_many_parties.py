@@ -22,8 +22,8 @@ from veilmart.broker import merchant_book
 from veilmart.broker.operating import fetch_candidate, suspend_merchant
 from veilmart.crypto.suite import all_suites
 from veilmart.errors import MerchantSuspended, MerchantUnknown, NotYourBroker
-from veilmart.merchant.market_home import create_merchant, open_merchant
 from veilmart.merchant.adding import add_now
+from veilmart.merchant.market_home import create_merchant, open_merchant
 from veilmart.merchant.packing import look_at
 from veilmart.merchant.serving import serve_merchant
 
@@ -114,9 +114,7 @@ async def test_an_unknown_merchant(roles: Roles) -> None:
     told(refused.value, code=4114)
 
 
-async def test_a_merchant_of_another_broker_is_not_admitted(
-    roles: Roles, tmp_path: Path
-) -> None:
+async def test_a_merchant_of_another_broker_is_not_admitted(roles: Roles, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     made = make_template(elsewhere, Clock())

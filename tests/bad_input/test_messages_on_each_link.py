@@ -8,6 +8,7 @@ the broker's books balance.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,7 @@ async def try_again(roles: Roles, name: str, out: Path) -> None:
 
 
 async def purchase_with_every_fault(
-    roles: Roles, name: str, out: Path, begin: Callable[[int], Tampering[object]], expected: int
+    roles: Roles, name: str, out: Path, begin: Callable[[int], Tampering[Any]], expected: int
 ) -> None:
     """`begin(n)` puts the fault on exchange n; ends when a purchase has no exchange n."""
     await (await roles.customer(name, amount=CREDIT)).aclose()

@@ -78,7 +78,8 @@ def merchant_shows(patch: pytest.MonkeyPatch, signed: bytes) -> Iterator[None]:
         return Answer(MerchantDescriptor(signed=signed))
 
     with patch.context() as scope:
-        scope.setitem(RULES, GetMerchant, rule)
+        rules: dict[Any, Any] = RULES
+        scope.setitem(rules, GetMerchant, rule)
         yield
 
 
@@ -115,9 +116,9 @@ async def test_changed_fingerprint_of_the_merchant(
 ) -> None:
     known, _ = await merchant_now(shared)
     shopper = await shared.customer("visitor")
-    with merchant_shows(monkeypatch, signed_again(known, stranger)):
-        with pytest.raises(FingerprintChanged) as refused:
-            await shopper.browse(shared.merchant_print)
+    forged = signed_again(known, stranger)
+    with merchant_shows(monkeypatch, forged), pytest.raises(FingerprintChanged) as refused:
+        await shopper.browse(shared.merchant_print)
     told(refused.value, code=6101)
 
 
@@ -154,10 +155,10 @@ async def later(roles: Roles, name: str) -> AsyncIterator[Shopper]:
 
 
 async def test_expired_descriptor_of_the_broker(shared: Roles) -> None:
-    with broker_shows(shared, shared.opened_descriptor().signed) as asked:
-        with pytest.raises(DescriptorExpired) as refused:
-            async with later(shared, "late"):
-                pytest.fail("An expired descriptor was accepted.")
+    signed = shared.opened_descriptor().signed
+    with broker_shows(shared, signed) as asked, pytest.raises(DescriptorExpired) as refused:
+        async with later(shared, "late"):
+            pytest.fail("An expired descriptor was accepted.")
     told(refused.value, code=6103)
     assert asked == ["/v1/descriptor"]
 
@@ -191,9 +192,9 @@ async def test_wrong_suite_is_not_offered(shared: Roles, monkeypatch: pytest.Mon
     told(refused.value, code=2107)
     only = [item for item in known.descriptor.tunnel_keys if item.suite == 1]
     shopper = await shared.customer("insists too", suite=wanted)
-    with merchant_shows(monkeypatch, signed_again(known, key, tunnel_keys=only)):
-        with pytest.raises(UnknownSuite) as refused:
-            await shopper.browse(shared.merchant_print)
+    reduced = signed_again(known, key, tunnel_keys=only)
+    with merchant_shows(monkeypatch, reduced), pytest.raises(UnknownSuite) as refused:
+        await shopper.browse(shared.merchant_print)
     told(refused.value, code=2107)
 
 

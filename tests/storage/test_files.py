@@ -148,3 +148,45 @@ def test_a_folder_that_is_a_file_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(CannotWrite):
         PartialFile(tmp_path / "file", "a")
+
+
+def test_a_killed_process_between_two_names_does_not_cost_the_finished_file(
+    tmp_path: Path,
+) -> None:
+    """The part was linked under its final name, and not yet removed: they are one file."""
+    finished = tmp_path / "atlas.txt"
+    finished.write_bytes(b"the first")
+    os.link(finished, tmp_path / ("atlas.txt" + files.PART_SUFFIX))
+    with PartialFile(tmp_path, "atlas.txt") as partial:
+        partial.write(b"the second")
+        assert partial.finish() == tmp_path / "atlas (2).txt"
+    assert finished.read_bytes() == b"the first"
+    assert names_in(tmp_path) == ["atlas (2).txt", "atlas.txt"]
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no-links"])
+def test_the_same_content_is_taken_instead_of_a_second_copy_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(errno.EPERM, "no links here")
+
+        monkeypatch.setattr(files.os, "link", refuse)
+    for content, expected in (
+        (b"one", "a.txt"),
+        (b"two", "a (2).txt"),
+        (b"one", "a.txt"),
+        (b"two", "a (2).txt"),
+        (b"six", "a (3).txt"),
+    ):
+        with PartialFile(tmp_path, "a.txt") as partial:
+            partial.write(content)
+            assert partial.finish(reuse=True).name == expected
+    assert names_in(tmp_path) == ["a (2).txt", "a (3).txt", "a.txt"]
+    assert [(tmp_path / name).read_bytes() for name in names_in(tmp_path)] == [
+        b"two",
+        b"six",
+        b"one",
+    ]

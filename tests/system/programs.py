@@ -18,7 +18,6 @@ from veilmart.broker.home import open_home
 from veilmart.broker.operating import fetch_candidate
 from veilmart.cli import build_app
 
-
 START_SECONDS = 30
 
 
@@ -43,6 +42,7 @@ class Program:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["veilmart.broker.cli", "veilmart.merchant.cli"])
         self._process: Any = None
+        self.address = ""
 
     async def start(self) -> None:
         self._log.unlink(missing_ok=True)
@@ -52,7 +52,7 @@ class Program:
             while not (address := self._listening()):
                 assert self._process.is_alive() or self._listening(), self._log.read_text()
                 await asyncio.sleep(0.01)
-        self._proxy.target = address
+        self.address = self._proxy.target = address
 
     def _listening(self) -> str:
         """host:port as the program printed it, or ""."""

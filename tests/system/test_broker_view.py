@@ -34,10 +34,7 @@ def new_rows(
     before: dict[str, list[tuple[object, ...]]], after: dict[str, list[tuple[object, ...]]]
 ) -> dict[str, list[tuple[object, ...]]]:
     """What each table gained, as row shapes."""
-    return {
-        name: sorted(map(repr, rows))[:] if name not in before else _gained(before[name], rows)
-        for name, rows in after.items()
-    }
+    return {name: _gained(before.get(name, []), rows) for name, rows in after.items()}
 
 
 def _gained(

@@ -155,7 +155,12 @@ class Performer:
 
     async def _deliver(self, effect: effects.Deliver) -> Delivered:
         return await asyncio.to_thread(
-            deliver, effect.order, effect.terms, self._wallet.parcels, effect.segment
+            deliver,
+            effect.order,
+            effect.terms,
+            self._wallet.parcels,
+            effect.segment,
+            again=effect.again,
         )
 
     async def _drop(self, effect: effects.DropParcel) -> None:

@@ -73,6 +73,7 @@ def complete(order: Order, terms: Terms, clock: Clock, *, fresh: bool) -> Rule[B
     of network and disk, after which it can be called again.
     """
     segment: bytes | None = None
+    again = order.state == WalletState.RELEASED
     try:
         if order.state == WalletState.CONFIRMING:
             segment = yield from fetch_parcel(order, terms, fresh=fresh)
@@ -86,7 +87,7 @@ def complete(order: Order, terms: Terms, clock: Clock, *, fresh: bool) -> Rule[B
         yield from _notice_refund(order, clock)
         raise
     if order.state == WalletState.RELEASED:
-        order = yield from _deliver(order, terms, clock, segment)
+        order = yield from _deliver(order, terms, clock, segment, again)
     return (yield from _acknowledge(order, terms, clock))
 
 
@@ -156,13 +157,15 @@ def _content_key(order: Order, terms: Terms, invoice: Invoice) -> bytes:
 # ---- the file -----------------------------------------------------------------------
 
 
-def _deliver(order: Order, terms: Terms, clock: Clock, segment: bytes | None) -> Rule[Order]:
+def _deliver(
+    order: Order, terms: Terms, clock: Clock, segment: bytes | None, again: bool
+) -> Rule[Order]:
     if order.content_key is None:
         raise ContentKeyInvalid
     if segment is None and is_small(terms):
         segment = yield from fetch_parcel(order, terms, fresh=False)
     for _ in range(DELIVERY_TRIES):
-        delivered: Delivered = yield Deliver(order, terms, segment)
+        delivered: Delivered = yield Deliver(order, terms, segment, again)
         if delivered.path is not None:
             yield Tell(IntegrityChecked())
             yield Tell(FileSaved(delivered.path))

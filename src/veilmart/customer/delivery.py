@@ -33,21 +33,24 @@ class Delivered:
     damaged: tuple[int, ...] = ()
 
 
-def deliver(order: Order, terms: Terms, parcels: Parcels, segment: bytes | None) -> Delivered:
+def deliver(
+    order: Order, terms: Terms, parcels: Parcels, segment: bytes | None, *, again: bool = False
+) -> Delivered:
     """Write the file of a RELEASED order into its folder.
 
-    segment: a small parcel's only one, verified already; None to read them from `parcels`.
+    segment: a small parcel's only one, verified already; None to read them from `parcels`. again:
+    the same file, finished by a run that was killed then, is taken instead of a second copy.
     Raises PieceMismatch and PaddingInvalid (the merchant's fault, provable), DiskFull, CannotWrite.
     """
     try:
         if segment is not None:
-            return Delivered(_write(order, terms, lambda index: segment_object(segment)))
-        return Delivered(_write(order, terms, partial(_stored, order, terms, parcels)))
+            return Delivered(_write(order, terms, lambda index: segment_object(segment), again))
+        return Delivered(_write(order, terms, partial(_stored, order, terms, parcels), again))
     except SegmentDamaged as fault:
         return Delivered(None, (fault.index,))
 
 
-def _write(order: Order, terms: Terms, sealed: Callable[[int], memoryview]) -> Path:
+def _write(order: Order, terms: Terms, sealed: Callable[[int], memoryview], again: bool) -> Path:
     """sealed(index): the verified object of a segment."""
     first = _piece(order, terms, 0, sealed)
     name, content, start = parse_prefix(first[:PRODUCT_PREFIX_MAX_BYTES])
@@ -65,7 +68,7 @@ def _write(order: Order, terms: Terms, sealed: Callable[[int], memoryview]) -> P
             left -= min(left, len(piece))
             if not is_zeros(filler):
                 raise PaddingInvalid("A product's filler is not zero.")
-        return unfinished.finish()
+        return unfinished.finish(reuse=again)
 
 
 def _piece(order: Order, terms: Terms, index: int, sealed: Callable[[int], memoryview]) -> bytes:

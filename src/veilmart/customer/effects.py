@@ -105,12 +105,14 @@ class MissingSegments(Effect):
 class Deliver(Effect):
     """Open every segment into the finished file; the answer is a `Delivered`.
 
-    segment: a small parcel's only one, verified; None to read them from the disk.
+    segment: a small parcel's only one, verified; None to read them from the disk. again: an earlier
+    run may have finished the file and been killed before it could note that down.
     """
 
     order: Order
     terms: Terms
     segment: bytes | None = field(default=None, repr=False)
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

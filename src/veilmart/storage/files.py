@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import filecmp
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,16 +58,17 @@ class PartialFile:
         with typed_file_errors(self._name):
             self._stream.write(block)
 
-    def finish(self) -> Path:
+    def finish(self, *, reuse: bool = False) -> Path:
         """Sync, and give the file its name, or "name (2).ext" and so on when that is taken.
 
-        Nothing that was there is replaced. Raises `DiskFull` or `CannotWrite`.
+        Nothing that was there is replaced. reuse: where a name is taken by a file of the same
+        content, that one is the result. Raises `DiskFull` or `CannotWrite`.
         """
         self._check_open()
         with typed_file_errors(self._name):
             self._stream.flush()
             os.fsync(self._stream.fileno())
-            target = self._settle()
+            target = self._settle(reuse)
             sync_folder(self._folder)
         self._done = True
         self._stream.close()
@@ -91,31 +93,41 @@ class PartialFile:
         """The first partial name that no running process holds, locked and emptied."""
         for name in numbered(self._name):
             path = self._folder / (name + PART_SUFFIX)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(path, flags, 0o600)
-            if _lock(descriptor) and _same_file(path, descriptor):
+            descriptor = _claim_part(path)
+            if descriptor is not None:
                 os.ftruncate(descriptor, 0)
                 return path, descriptor
-            os.close(descriptor)
         raise CannotWrite(f"Too many files are called {self._name}.")
 
-    def _settle(self) -> Path:
+    def _settle(self, reuse: bool) -> Path:
         for name in numbered(self._name):
             target = self._folder / name
             try:
                 os.link(self._path, target, follow_symlinks=False)
             except FileExistsError:
-                continue
+                if not reuse or not _same_content(target, self._path):
+                    continue
+                self._path.unlink()
             except OSError as fault:
                 if fault.errno not in _NO_HARD_LINKS:
                     raise
-                if not _reserve(target):
+                if reuse and _same_content(target, self._path):
+                    self._path.unlink()
+                elif _reserve(target):
+                    self._path.replace(target)
+                else:
                     continue
-                self._path.replace(target)
             else:
                 self._path.unlink()
             return target
         raise CannotWrite(f"Too many files are called {self._name}.")
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    try:
+        return one.is_file() and not one.is_symlink() and filecmp.cmp(one, other, shallow=False)
+    except FileNotFoundError:
+        return False
 
 
 def numbered(name: str) -> Iterator[str]:
@@ -124,6 +136,22 @@ def numbered(name: str) -> Iterator[str]:
     whole = Path(name)
     for number in range(2, _COPIES_MAX):
         yield f"{whole.stem} ({number}){whole.suffix}"
+
+
+def _claim_part(path: Path) -> int | None:
+    """`path` opened, locked and ours alone to write over; None when a running process has it."""
+    while True:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+        if not (_lock(descriptor) and _same_file(path, descriptor)):
+            os.close(descriptor)
+            return None
+        if os.fstat(descriptor).st_nlink == 1:
+            return descriptor
+        # Somebody was killed between naming the finished file and unnaming its part: both names
+        # are one file, and writing the part over would change the finished one.
+        path.unlink()
+        os.close(descriptor)
 
 
 def _lock(descriptor: int) -> bool:

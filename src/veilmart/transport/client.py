@@ -134,8 +134,7 @@ class HttpClient:
         self, connection: ClientConnection, head: bytes, body: bytes, max_bytes: int
     ) -> tuple[int, bytes]:
         try:
-            async with asyncio.timeout(self._answer_seconds):
-                answer = await connection.exchange(head, body, max_bytes)
+            answer = await connection.exchange(head, body, max_bytes, self._answer_seconds)
         except BaseException:
             connection.cut()  # what still comes belongs to nobody
             raise

@@ -38,6 +38,8 @@ class ClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[tuple[int, bytes]] | None = None
         self._parser = httptools.HttpResponseParser(self)
+        self._loop = asyncio.get_running_loop()
+        self._deadline: asyncio.TimerHandle | None = None
         self._max_bytes = 0
         self._begin()
 
@@ -51,17 +53,18 @@ class ClientConnection(asyncio.Protocol):
         self._blocks: list[bytes] = []
 
     def exchange(
-        self, head: bytes, body: bytes, max_bytes: int
+        self, head: bytes, body: bytes, max_bytes: int, seconds: float
     ) -> asyncio.Future[tuple[int, bytes]]:
         """Send a request; its answer's (status, body).
 
         Raises in the future: MessageTooLarge above `max_bytes` (4096 for any status but 200),
-        UnexpectedAnswer for what is not HTTP, ConnectionEnded.
+        UnexpectedAnswer for what is not HTTP, TimeoutError after `seconds`, ConnectionEnded.
         """
         self._begin()
         self._max_bytes = max_bytes
-        waiter = asyncio.get_running_loop().create_future()
+        waiter = self._loop.create_future()
         self._waiter = waiter
+        self._deadline = self._loop.call_later(seconds, self._end, TimeoutError())
         transport = self._transport
         if transport is None or transport.is_closing():
             self._end(ConnectionEnded())
@@ -75,7 +78,7 @@ class ClientConnection(asyncio.Protocol):
     def cut(self) -> None:
         """End the connection at once; nobody waits for its answer any more."""
         self.usable = False
-        self._waiter = None
+        self._finish()
         if self._transport is not None:
             self._transport.abort()
 
@@ -153,14 +156,22 @@ class ClientConnection(asyncio.Protocol):
 
     # ---- outcomes ------------------------------------------------------------------------------
 
-    def _answered(self) -> None:
+    def _finish(self) -> asyncio.Future[tuple[int, bytes]] | None:
+        """The exchange is over, whatever its outcome; who waits for it."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
         waiter, self._waiter = self._waiter, None
+        return waiter
+
+    def _answered(self) -> None:
+        waiter = self._finish()
         if waiter is not None and not waiter.done():
             blocks = self._blocks
             waiter.set_result((self._status, blocks[0] if len(blocks) == 1 else b"".join(blocks)))
 
     def _end(self, error: Exception) -> None:
-        waiter, self._waiter = self._waiter, None
+        waiter = self._finish()
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
 
