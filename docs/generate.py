@@ -23,7 +23,7 @@ from veilmart.cli import build_app
 from veilmart.protocol import purchase
 
 DOCS = Path(__file__).resolve().parent
-COMMON_OPTIONS = frozenset({"--home", "--json"})
+COMMON_OPTIONS = frozenset({"--home", "--json", "--database"})
 _HEADING = re.compile(r"# (.+)")
 _LIMIT = re.compile(r"([A-Z][A-Z0-9_]*) = .*?(?:  # (.+))?")
 _UNITS = (("BYTES", "bytes"), ("SECONDS", "s"), ("CHARACTERS", "characters"))
@@ -41,7 +41,9 @@ FAMILIES: Mapping[type[errors.VeilmartError], str] = {
 COMMANDS_INTRODUCTION = """\
 Written by `docs/generate.py` from the commands themselves. Every command also has `--help` and, but
 for the demo, `--json` (print one JSON object instead of text) and `--home FOLDER` (the role's home
-folder; default `$VEILMART_HOME/ROLE` or the platform's place). Exit codes are on [page 10 of the
+folder; default `$VEILMART_HOME/ROLE` or the platform's place). Those of broker and merchant have
+`--database` besides (a `postgresql://` URL, or a file that holds it; default `$VEILMART_DATABASE`,
+then what `init` was given, then SQLite in the home folder). Exit codes are on [page 10 of the
 protocol](protocol/10-limits-and-errors.md)."""
 
 

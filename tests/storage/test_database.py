@@ -122,7 +122,7 @@ async def test_cancelled_callers_harm_nobody(database: Database) -> None:
 async def test_too_many_waiting_are_refused(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("veilmart.storage.database.TRANSACTIONS_WAITING_MAX", 3)
+    monkeypatch.setattr("veilmart.storage.sqlite_database.TRANSACTIONS_WAITING_MAX", 3)
     assert TRANSACTIONS_WAITING_MAX == 10_000
     begun, go_on = hold_writer(database)
     await asyncio.to_thread(begun.wait, 10)
