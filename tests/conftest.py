@@ -23,3 +23,21 @@ def postgres(postgres_server: PostgresServer) -> Iterator[str]:
     url = postgres_server.new_database()
     yield url
     postgres_server.drop(url)
+
+
+ENGINES = ["sqlite", "postgresql"]
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> str:
+    """Which database a test runs on; modules that want both parametrise it indirectly."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def database_url(engine: str, request: pytest.FixtureRequest) -> str | None:
+    """An empty PostgreSQL database, or None for SQLite in the test's own folder."""
+    return request.getfixturevalue("postgres") if engine == "postgresql" else None
+
+
+both_engines = pytest.mark.parametrize("engine", ENGINES, indirect=True)

@@ -35,7 +35,7 @@ from veilmart.errors import (
 )
 from veilmart.limits import BODY_MAX_BYTES, HANDSHAKE_MAX_BYTES, REQUEST_MAX_BYTES
 from veilmart.protocol import labels
-from veilmart.protocol.customer_messages import BrokerRequest, CustomerRequest
+from veilmart.protocol.customer_messages import BrokerRequest, CustomerRequest, Open
 from veilmart.protocol.effects import Effect, Forward, Rule, Transact
 from veilmart.protocol.handshake import SESSION_ID_BYTES, answer_certified, prologue
 from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
@@ -175,12 +175,15 @@ class BrokerApp:
 
     async def _decide(self, session: Session, message: BrokerRequest) -> Answer:
         """Once more when another worker may know what this one missed: nothing was done yet."""
-        state = self._state
+        state, name = self._state, session.keys.session_id
         answer: Answer
+        if isinstance(message, Open):
+            # An opening that another worker has answered must get that answer again.
+            await state.sessions.fetch_changed(name, state.clock())
         try:
             answer = await self.perform(answer_request(state, session, message))
         except (LoginRequired, UnknownRequestNumber):
-            if not await state.sessions.fetch_changed(session.keys.session_id, state.clock()):
+            if not await state.sessions.fetch_changed(name, state.clock()):
                 raise
             answer = await self.perform(answer_request(state, session, message))
         return answer

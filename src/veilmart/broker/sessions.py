@@ -109,7 +109,7 @@ class MemorySessions:
         return self.get(session_id, now)
 
     async def fetch_changed(self, session_id: bytes, now: int) -> bool:
-        """Nobody else changes them."""
+        """See `SessionStore`: nobody else changes them."""
         return False
 
     async def publish(self, session: Session, now: int) -> None:
