@@ -48,6 +48,11 @@ class PostgresServer:
         """Also when somebody is still connected."""
         self.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
 
+    @property
+    def pid(self) -> int:
+        """Of the process whose children serve the connections."""
+        return int(self._server.get_pid())
+
     def stop(self) -> None:
         """As an operator stops it; every connection breaks."""
         self._server.stop()
