@@ -151,6 +151,7 @@ async def _work(listener: int, narrate: bool, common: Common) -> None:
             random=system_random,
             observe=_narrator(opened, narrate),
             stop=stop,
+            on_started=lambda _port: serve_from_here(),
         )
     watching.cancel()
 

@@ -213,12 +213,11 @@ async def serve_worker(
     random: Random,
     observe: Observe,
     stop: asyncio.Event,
+    on_started: Callable[[int], None],
 ) -> None:
     """Be one of several workers, on a socket that their parent listens on."""
     broker = RunningBroker(opened, clock, random, observe, one_of_several=True)
-    await _run(
-        broker, serve_on(broker.app.asgi, listener, on_started=lambda _port: None, stop=stop)
-    )
+    await _run(broker, serve_on(broker.app.asgi, listener, on_started=on_started, stop=stop))
 
 
 async def serve_broker(

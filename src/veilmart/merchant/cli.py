@@ -121,9 +121,7 @@ def run_server(
     """Serve until Ctrl-C. Changes by other commands take effect within a second."""
     if listener is not None:
         return run(_work(listener, narrate, common), common, serving=True)
-    return run(
-        _run((host, port), narrate, interactive, workers, common), common, serving=True
-    )
+    return run(_run((host, port), narrate, interactive, workers, common), common, serving=True)
 
 
 async def _run(
@@ -235,6 +233,7 @@ async def _work(listener: int, narrate: bool, common: Common) -> None:
             random=os.urandom,
             observe=_observer(market, narrate),
             stop=stop,
+            on_started=lambda _port: serve_from_here(),
         )
     watching.cancel()
 

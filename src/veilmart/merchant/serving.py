@@ -150,13 +150,14 @@ async def serve_worker(
     random: Random,
     observe: Observer,
     stop: asyncio.Event,
+    on_started: Callable[[int], None],
 ) -> None:
     """Be one of several workers, on a socket that their parent listens on."""
     shop = await open_shop(market, clock, random)
     counter = Counter(shop, market.identity, clock, random, observe)
     sharing = SharedWithWorkers(market.database, RowKeys(market.home, random), counter)
     app = MerchantApp(market, counter, sharing)
-    serving = serve_on(app.asgi, listener, on_started=lambda _port: None, stop=stop)
+    serving = serve_on(app.asgi, listener, on_started=on_started, stop=stop)
     await _run(market, counter, sharing, serving)
 
 
