@@ -23,7 +23,8 @@ from veilmart.cli import build_app
 from veilmart.protocol import purchase
 
 DOCS = Path(__file__).resolve().parent
-COMMON_OPTIONS = frozenset({"--home", "--json", "--database"})
+COMMON_OPTIONS = frozenset({"--home", "--json"})
+SERVER_OPTIONS = frozenset({"--database"})
 _HEADING = re.compile(r"# (.+)")
 _LIMIT = re.compile(r"([A-Z][A-Z0-9_]*) = .*?(?:  # (.+))?")
 _UNITS = (("BYTES", "bytes"), ("SECONDS", "s"), ("CHARACTERS", "characters"))
@@ -196,8 +197,9 @@ def _below(app: App, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], A
 
 def own_options(command: App) -> list[Argument]:
     """The command's arguments and options but for those that every command has."""
+    shared = COMMON_OPTIONS | SERVER_OPTIONS
     arguments = command.assemble_argument_collection(parse_docstring=True)
-    return [item for item in arguments if item.show and item.names[0] not in COMMON_OPTIONS]
+    return [item for item in arguments if item.show and item.names[0] not in shared]
 
 
 def _option(argument: Argument) -> tuple[str, ...]:
