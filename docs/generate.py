@@ -24,6 +24,7 @@ from veilmart.protocol import purchase
 
 DOCS = Path(__file__).resolve().parent
 COMMON_OPTIONS = frozenset({"--home", "--json"})
+SERVER_OPTIONS = frozenset({"--database"})
 _HEADING = re.compile(r"# (.+)")
 _LIMIT = re.compile(r"([A-Z][A-Z0-9_]*) = .*?(?:  # (.+))?")
 _UNITS = (("BYTES", "bytes"), ("SECONDS", "s"), ("CHARACTERS", "characters"))
@@ -41,7 +42,9 @@ FAMILIES: Mapping[type[errors.VeilmartError], str] = {
 COMMANDS_INTRODUCTION = """\
 Written by `docs/generate.py` from the commands themselves. Every command also has `--help` and, but
 for the demo, `--json` (print one JSON object instead of text) and `--home FOLDER` (the role's home
-folder; default `$VEILMART_HOME/ROLE` or the platform's place). Exit codes are on [page 10 of the
+folder; default `$VEILMART_HOME/ROLE` or the platform's place). Those of broker and merchant have
+`--database` besides (a `postgresql://` URL, or a file that holds it; default `$VEILMART_DATABASE`,
+then what `init` was given, then SQLite in the home folder). Exit codes are on [page 10 of the
 protocol](protocol/10-limits-and-errors.md)."""
 
 
@@ -194,8 +197,9 @@ def _below(app: App, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], A
 
 def own_options(command: App) -> list[Argument]:
     """The command's arguments and options but for those that every command has."""
+    shared = COMMON_OPTIONS | SERVER_OPTIONS
     arguments = command.assemble_argument_collection(parse_docstring=True)
-    return [item for item in arguments if item.show and item.names[0] not in COMMON_OPTIONS]
+    return [item for item in arguments if item.show and item.names[0] not in shared]
 
 
 def _option(argument: Argument) -> tuple[str, ...]:

@@ -217,6 +217,8 @@ def test_every_command_is_documented(generator: ModuleType) -> None:
         if path[1] != "demo":
             names = {name for option in options for name in option.names}
             assert names >= generator.COMMON_OPTIONS, path
+        if path[1] in ("broker", "merchant"):
+            assert names >= generator.SERVER_OPTIONS, path
 
 
 def test_commands_named_in_the_documentation_exist(generator: ModuleType) -> None:

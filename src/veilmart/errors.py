@@ -551,6 +551,19 @@ class SegmentDamaged(StorageFailure):
         self.index = index
 
 
+class DatabaseAway(DatabaseFailure):
+    code = 5110
+    summary = "The database server cannot be reached."
+    money = MONEY_SAFE
+    hint = "It is tried again by itself; look whether PostgreSQL runs."
+
+
+class StoreAway(StorageFailure):
+    code = 5111
+    summary = "The object store cannot be reached or does not let us in."
+    hint = "Look at its address, the bucket and the AWS_* variables; then try again."
+
+
 # ---- 61xx: trust -----------------------------------------------------------------------------
 
 

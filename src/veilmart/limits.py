@@ -77,4 +77,6 @@ PIPELINE_MAX = 16  # HTTP requests sent ahead on one connection
 # storage
 DATABASE_BUSY_SECONDS = 10  # to wait for another process's transaction
 TRANSACTIONS_WAITING_MAX = 10_000  # transactions that wait for the writer
+WORKERS_MAX = 64  # worker processes of one server
+DATABASE_CONNECTIONS_MAX = 8  # connections of one server process to PostgreSQL
 TRANSACTIONS_PER_COMMIT_MAX = 512  # transactions that share one commit

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.broker.scripted import PRICE, Clock, ScriptedCustomer, ScriptedMerchant
-from veilmart.broker import merchant_book, operating
+from veilmart.broker import merchant_book, operating, settings
 from veilmart.broker.answer import Answer
 from veilmart.broker.audit import audit
 from veilmart.broker.events import Event
@@ -145,7 +145,14 @@ def home(template: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opened(home: Path) -> Iterator[BrokerHome]:
+def opened(home: Path, database_url: str | None) -> Iterator[BrokerHome]:
+    if database_url is not None:
+        with open_home(home) as template:
+            defaults = template.database.run_now(settings.load)
+        with open_home(home, database_url) as opened:
+            opened.database.run_now(settings.replace, defaults)
+            yield opened
+        return
     with open_home(home) as opened:
         yield opened
 

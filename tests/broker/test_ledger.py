@@ -1,7 +1,7 @@
 """The books: rules one by one, random sequences, and an audit that finds what is broken."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from tests.broker.conftest import Market
+from tests.conftest import both_engines
 from veilmart.broker import ledger, migrations, tables
 from veilmart.broker.audit import audit
 from veilmart.errors import LedgerViolated, StorageFailure
@@ -21,25 +22,32 @@ from veilmart.storage.database import Database
 
 
 @pytest.fixture
-def books(tmp_path: Path) -> Database:
-    return Database.open(tmp_path / "books.sqlite", tables.metadata, migrations)
+def books(tmp_path: Path, database_url: str | None) -> Iterator[Database]:
+    place = database_url or tmp_path / "books.sqlite"
+    books = Database.open(place, tables.metadata, migrations, schema="veilmart_broker")
+    yield books
+    books.close()
 
 
 def account(books: Database) -> int:
     return books.run_now(ledger.open_account, AccountKind.CUSTOMER)
 
 
+@both_engines
 def test_tables_and_migration_agree(books: Database) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
     def difference(conn: Connection) -> list[Any]:
         context = MigrationContext.configure(conn)
-        return list(compare_metadata(context, tables.metadata))
+        # An index on an expression is shown as written here and as normalised there.
+        found = compare_metadata(context, tables.metadata)
+        return [what for what in found if getattr(what[1], "name", "") != "once_per_order"]
 
     assert books.run_now(difference) == []
 
 
+@both_engines
 def test_a_transfer_moves_money(books: Database) -> None:
     customer = account(books)
     books.run_now(ledger.book, "credit", b"", 1, transfer(tables.CASH, customer, 700))
@@ -56,11 +64,13 @@ def test_a_transfer_moves_money(books: Database) -> None:
     ],
     ids=["nothing", "one side", "not zero"],
 )
+@both_engines
 def test_unbalanced_postings_are_refused(books: Database, moves: tuple[Posting, ...]) -> None:
     with pytest.raises(LedgerViolated):
         books.run_now(ledger.book, "credit", b"", 1, moves)
 
 
+@both_engines
 def test_nothing_but_cash_goes_below_zero(books: Database) -> None:
     customer = account(books)
     with pytest.raises(LedgerViolated):
@@ -70,12 +80,14 @@ def test_nothing_but_cash_goes_below_zero(books: Database) -> None:
     assert books.run_now(lambda conn: conn.execute(count).scalar_one()) == 0
 
 
+@both_engines
 def test_accounts_that_are_not_there_are_refused(books: Database) -> None:
     with pytest.raises(LedgerViolated):
         books.run_now(ledger.book, "credit", b"", 1, transfer(tables.CASH, 99, 1))
 
 
 @pytest.mark.parametrize("second", ["hold", "settle", "refund"])
+@both_engines
 def test_an_orders_money_goes_one_way_once(books: Database, second: str) -> None:
     customer, order = account(books), os.urandom(32)
     books.run_now(ledger.book, "credit", b"", 1, transfer(tables.CASH, customer, 900))
@@ -87,6 +99,7 @@ def test_an_orders_money_goes_one_way_once(books: Database, second: str) -> None
 
 @pytest.mark.parametrize("table", ["transactions", "postings"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET id = id + 1", "DELETE FROM {}"])
+@both_engines
 def test_books_only_grow(books: Database, table: str, change: str) -> None:
     books.run_now(ledger.book, "credit", b"", 1, transfer(tables.CASH, account(books), 1))
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.broker.conftest import Market
 from tests.broker.scripted import PRICE, SEGMENT, SHELF
+from tests.conftest import both_engines
 from veilmart.broker import events, tables
 from veilmart.broker.answer import Answer
 from veilmart.broker.customers import find_customer
@@ -44,6 +45,7 @@ def balance(market: Market, name: str) -> int:
     return found.balance
 
 
+@both_engines
 async def test_a_purchase_moves_the_price_and_costs_four_commits(market: Market) -> None:
     session = await market.customer("anna", 10_00)
     before = market.opened.database.commits
@@ -65,6 +67,7 @@ async def test_a_purchase_moves_the_price_and_costs_four_commits(market: Market)
     market.check_books()
 
 
+@both_engines
 async def test_retries_get_the_stored_answer_from_any_session(market: Market) -> None:
     session = await market.customer("anna", 20_00)
     order = await market.offered(session)
@@ -79,6 +82,7 @@ async def test_retries_get_the_stored_answer_from_any_session(market: Market) ->
     market.check_books()
 
 
+@both_engines
 async def test_one_operation_id_is_for_one_body(market: Market) -> None:
     session = await market.customer("anna", 20_00)
     order = await market.offered(session)
@@ -92,6 +96,7 @@ async def test_one_operation_id_is_for_one_body(market: Market) -> None:
     assert balance(market, "anna") == 15_00
 
 
+@both_engines
 async def test_nobody_else_sees_the_answer_to_a_payment(market: Market) -> None:
     payer = await market.customer("anna", 20_00)
     order = await market.offered(payer)
@@ -102,6 +107,7 @@ async def test_nobody_else_sees_the_answer_to_a_payment(market: Market) -> None:
     assert balance(market, "berta") == 20_00
 
 
+@both_engines
 async def test_too_little_money_names_balance_and_price(market: Market) -> None:
     session = await market.customer("anna", 4_99)
     order = await market.offered(session)
@@ -115,6 +121,7 @@ async def test_too_little_money_names_balance_and_price(market: Market) -> None:
     market.check_books()
 
 
+@both_engines
 async def test_paying_needs_a_login_an_invoice_and_the_right_amount(market: Market) -> None:
     anonymous = market.session()
     order = await market.offered(anonymous)
@@ -127,6 +134,7 @@ async def test_paying_needs_a_login_an_invoice_and_the_right_amount(market: Mark
         await market.ask(session, market.pay(os.urandom(32)))
 
 
+@both_engines
 async def test_an_offer_expires_by_the_brokers_clock(market: Market) -> None:
     session = await market.customer("anna", 20_00)
     order = await market.offered(session)
@@ -147,6 +155,7 @@ async def test_an_offer_expires_by_the_brokers_clock(market: Market) -> None:
     market.check_books()
 
 
+@both_engines
 async def test_cancel_gives_everything_back_but_not_after_the_key_is_out(market: Market) -> None:
     session = await market.customer("anna", 20_00)
     order, kept = await market.offered(session), await market.offered(session)
@@ -162,6 +171,7 @@ async def test_cancel_gives_everything_back_but_not_after_the_key_is_out(market:
     market.check_books()
 
 
+@both_engines
 async def test_held_past_its_deadline_is_refunded(market: Market) -> None:
     session = await market.customer("anna", 20_00)
     order = await market.offered(session)
@@ -179,6 +189,7 @@ async def test_held_past_its_deadline_is_refunded(market: Market) -> None:
     market.check_books()
 
 
+@both_engines
 async def test_released_past_its_deadline_is_settled(market: Market) -> None:
     session = await market.customer("anna", 20_00)
     order = await market.offered(session)
@@ -194,6 +205,7 @@ async def test_released_past_its_deadline_is_settled(market: Market) -> None:
     market.check_books()
 
 
+@both_engines
 async def test_only_the_order_key_speaks_for_the_order(market: Market) -> None:
     session = await market.customer("anna", 20_00)
     order = await market.offered(session)
@@ -209,6 +221,7 @@ async def test_only_the_order_key_speaks_for_the_order(market: Market) -> None:
             await market.ask(session, request)
 
 
+@both_engines
 async def test_a_signature_for_one_action_is_none_for_another(market: Market) -> None:
     session = await market.customer("anna", 20_00)
     order = await market.offered(session)
@@ -222,6 +235,7 @@ async def test_a_signature_for_one_action_is_none_for_another(market: Market) ->
         await market.ask(session, GetSegment(order=order, index=1, signature=first))
 
 
+@both_engines
 async def test_segments_come_once_paid_for_in_any_session(market: Market) -> None:
     session = await market.customer("anna", 20_00)
     order = await market.offered(session)
@@ -243,6 +257,7 @@ async def test_segments_come_once_paid_for_in_any_session(market: Market) -> Non
         await market.ask(session, market.segment(order))
 
 
+@both_engines
 async def test_a_segment_longer_than_its_shelf_is_not_passed_on(market: Market) -> None:
     session = await market.customer("anna", 20_00)
     order = await market.offered(session)
@@ -252,6 +267,7 @@ async def test_a_segment_longer_than_its_shelf_is_not_passed_on(market: Market) 
         await market.ask(session, market.segment(order))
 
 
+@both_engines
 async def test_invoices_name_no_customer(market: Market) -> None:
     session = await market.customer("anna", 20_00)
     order = await market.offered(session)

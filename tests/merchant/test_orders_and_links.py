@@ -29,7 +29,7 @@ from veilmart.merchant.orders import (
     forget_expired,
     load_sales,
 )
-from veilmart.merchant.serving import sweep
+from veilmart.merchant.serving import sweep_for_all
 from veilmart.merchant.tunnels import LINKS_UNPROVED_MAX, Links, Tunnels
 from veilmart.protocol.handshake import SessionKeys
 from veilmart.protocol.link_messages import FetchSegment, Report, ReportEntry
@@ -57,10 +57,10 @@ def report(stall: Stall, balance: int, *entries: tuple[int, bytes, str]) -> None
 async def test_an_unpaid_offer_expires_and_says_so(stall: Stall) -> None:
     order = ordered(stall)
     stall.now += PAY_WITHIN_SECONDS - 1
-    await sweep(stall.market, stall.counter)
+    await sweep_for_all(stall.market, stall.counter)
     assert state_of(stall, order) is OrderState.OFFERED
     stall.now += 1
-    await sweep(stall.market, stall.counter)
+    await sweep_for_all(stall.market, stall.counter)
     assert state_of(stall, order) is OrderState.EXPIRED
     assert stall.events[-1] == PaymentStatus(1, False)
 

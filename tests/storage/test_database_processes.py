@@ -180,7 +180,7 @@ def test_a_database_from_the_future_is_refused(tmp_path: Path) -> None:
 
 def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
     with pytest.raises(BadArgument):
-        open_sample("postgresql://localhost/sample")
+        open_sample("mysql://localhost/sample")
     garbage = tmp_path / "garbage.db"
     garbage.write_bytes(os.urandom(8192))
     with pytest.raises(DatabaseFailure):

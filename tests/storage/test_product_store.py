@@ -27,7 +27,7 @@ def expected_root(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     "size", [1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES]
 )
-def test_what_is_put_is_read(tmp_path: Path, size: int) -> None:
+def test_what_is_put_is_read_in_a_folder(tmp_path: Path, size: int) -> None:
     store = FolderStore(tmp_path / "store")
     content = os.urandom(size)
     root = store.put(iter(cut(content)), size)

@@ -122,6 +122,8 @@ async def reroute(market: object, outside: Recording, inside: Recording) -> None
 
     assert isinstance(market, Market)
     market.link = market.link.replace(market.broker.address, outside.address)
+    # Before the command: the broker may link anew before the command has ended.
+    market.merchant.lines.clear()
     await run_command(
         "broker",
         "merchant",
@@ -131,5 +133,4 @@ async def reroute(market: object, outside: Recording, inside: Recording) -> None
         "--home",
         str(market.broker_home),
     )
-    market.merchant.lines.clear()
     await market.merchant.wait_for_line("authenticated")

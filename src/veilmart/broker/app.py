@@ -21,17 +21,21 @@ from veilmart.broker.state import BrokerState
 from veilmart.crypto.suite import suite_by_id
 from veilmart.errors import (
     AuthenticationFailed,
+    DatabaseAway,
     DescriptorUnknown,
+    LoginRequired,
     MalformedMessage,
     NetworkFailure,
     PeerFault,
     Refusal,
+    ServerBusy,
     ServerFault,
+    UnknownRequestNumber,
     VeilmartError,
 )
 from veilmart.limits import BODY_MAX_BYTES, HANDSHAKE_MAX_BYTES, REQUEST_MAX_BYTES
 from veilmart.protocol import labels
-from veilmart.protocol.customer_messages import BrokerRequest, CustomerRequest
+from veilmart.protocol.customer_messages import BrokerRequest, CustomerRequest, Open
 from veilmart.protocol.effects import Effect, Forward, Rule, Transact
 from veilmart.protocol.handshake import SESSION_ID_BYTES, answer_certified, prologue
 from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
@@ -126,7 +130,9 @@ class BrokerApp:
             message1,
             state.random,
         )
-        state.sessions.add(Session(keys, own.serial, expiry(now)))
+        session = Session(keys, own.serial, expiry(now))
+        state.sessions.add(session)
+        await state.sessions.publish(session, now)
         state.observe(CustomerSession(suite.name, keys.session_fingerprint))
         return binary_answer(session_id + message2)
 
@@ -134,7 +140,7 @@ class BrokerApp:
         """Request record → answer record [‖ attachment]."""
         state = self._state
         record = await read_body(request, REQUEST_MAX_BYTES)
-        session = state.sessions.get(record_session(record), state.clock())
+        session = await state.sessions.fetch(record_session(record), state.clock())
         received = ReceivedRequest(session.keys, CustomerRequest, record, REQUEST_MAX_BYTES)
         message: BrokerRequest = received.message
         try:
@@ -145,6 +151,7 @@ class BrokerApp:
             if isinstance(error, AuthenticationFailed):
                 state.sessions.drop(session)
             answer, cells = Answer(refusal(error)), message.answer_cells
+        await state.sessions.publish(session, state.clock())
         sealed = received.seal_answer(answer.message, cells, state.random)
         if len(sealed) > BODY_MAX_BYTES:
             raise ServerFault
@@ -153,13 +160,30 @@ class BrokerApp:
     async def _answer(self, session: Session, message: BrokerRequest) -> Answer:
         """Raises only what may cross the wire."""
         try:
-            rule = answer_request(self._state, session, message)
-            return await perform(rule, self._performers)
+            return await self._decide(session, message)
         except (Refusal, NetworkFailure, PeerFault):
             raise
+        except DatabaseAway as fault:
+            self._state.observe(Trouble("A request", f"error {fault.code}"))
+            raise ServerBusy from None
         except Exception as fault:
             # Its text may quote a message, so the operator hears its kind only.
             self._state.observe(
                 Trouble(f"A request ({type(message).__name__})", type(fault).__name__)
             )
             raise ServerFault from None
+
+    async def _decide(self, session: Session, message: BrokerRequest) -> Answer:
+        """Once more when another worker may know what this one missed: nothing was done yet."""
+        state, name = self._state, session.keys.session_id
+        answer: Answer
+        if isinstance(message, Open):
+            # An opening that another worker has answered must get that answer again.
+            await state.sessions.fetch_changed(name, state.clock())
+        try:
+            answer = await self.perform(answer_request(state, session, message))
+        except (LoginRequired, UnknownRequestNumber):
+            if not await state.sessions.fetch_changed(name, state.clock()):
+                raise
+            answer = await self.perform(answer_request(state, session, message))
+        return answer

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, case, func, select
 
 from veilmart.broker import tables
+from veilmart.broker.ledger import true_balance
 from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.purchase import InvoiceState
 
@@ -68,7 +69,7 @@ def _transactions_sum_to_zero(conn: Connection) -> Check:
 def _balances_follow_from_postings(conn: Connection) -> Check:
     recomputed = func.coalesce(func.sum(_p.amount), 0)
     query = (
-        select(_a.id, _a.balance, recomputed)
+        select(_a.id, true_balance, recomputed)
         .join(tables.postings, _p.account == _a.id, isouter=True)
         .group_by(_a.id)
     )
@@ -82,7 +83,7 @@ def _balances_follow_from_postings(conn: Connection) -> Check:
 
 
 def _none_below_zero(conn: Connection) -> Check:
-    rows = conn.execute(select(_a.id, _a.kind, _a.balance)).all()
+    rows = conn.execute(select(_a.id, _a.kind, true_balance)).all()
     problems = [
         f"Account {row[0]} ({row[1]}) is at {row[2]}."
         for row in rows
@@ -96,7 +97,7 @@ def _escrow_is_what_is_held(conn: Connection) -> Check:
     count, total = conn.execute(
         select(func.count(), func.coalesce(func.sum(_i.amount), 0)).where(_i.state.in_(held))
     ).one()
-    escrow = conn.execute(select(_a.balance).where(_a.id == tables.ESCROW)).scalar_one()
+    escrow = conn.execute(select(true_balance).where(_a.id == tables.ESCROW)).scalar_one()
     problems = [] if escrow == total else [f"Escrow has {escrow}, orders hold {total}."]
     return Check("escrow is what orders hold", int(count), problems)
 

@@ -1,7 +1,6 @@
 """`veilmart broker ...`: set-up and serving; the other commands are in cli_operator.py."""
 
 import asyncio
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -9,15 +8,31 @@ from cyclopts import App, Parameter
 
 from veilmart.broker import settings
 from veilmart.broker.cli_operator import register_operator
-from veilmart.broker.home import initialise, is_initialised, open_home, renew_descriptor
+from veilmart.broker.events import Listening, Trouble
+from veilmart.broker.home import (
+    BrokerHome,
+    initialise,
+    open_home,
+    open_or_initialise,
+    renew_descriptor,
+)
 from veilmart.broker.narration import Narrator
-from veilmart.broker.serving import serve_opened
+from veilmart.broker.serving import serve_opened, serve_worker, shared_sessions
 from veilmart.broker.state import system_clock, system_random
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.protocol.address import DEFAULT_PORT, Link
 from veilmart.storage.home import default_home
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import ServerCommon as Common
+from veilmart.terminal.command import run
 from veilmart.terminal.memory import serve_from_here
+from veilmart.terminal.serving import (
+    require_workers,
+    stop_on_signals,
+    worker_command,
+    worker_environment,
+)
+from veilmart.transport.server import listen
+from veilmart.transport.workers import inherited_listener, run_workers, stop_with_parent
 
 DEFAULT_HOST = "127.0.0.1"
 
@@ -42,7 +57,9 @@ def init(
 
 
 def _init(currency: str, name: str, common: Common) -> None:
-    opened = initialise(home_of(common), system_random, name=name, currency=currency)
+    opened = initialise(
+        home_of(common), system_random, name=name, currency=currency, database=common.database
+    )
     with opened:
         renew_descriptor(opened, system_clock(), system_random)
         shown = format_fingerprint(opened.fingerprint)
@@ -62,24 +79,30 @@ def run_server(
     host: Annotated[str, Parameter(help="Address to listen on.")] = DEFAULT_HOST,
     port: Annotated[int, Parameter(help="Port; 0 lets the system choose.")] = DEFAULT_PORT,
     narrate: Annotated[bool, Parameter(help="Tell every step of every purchase.")] = False,
+    workers: Annotated[int, Parameter(help="Processes; more than one need PostgreSQL.")] = 1,
+    listener: Annotated[int | None, Parameter(show=False)] = None,
     common: Common = Common(),
 ) -> int:
     """Serve until Ctrl-C; sets the broker up first if that was not done."""
-    return run(_run(host, port, narrate, common), common, serving=True)
+    if listener is not None:
+        return run(_work(listener, narrate, common), common, serving=True)
+    return run(_run(host, port, narrate, workers, common), common, serving=True)
 
 
-async def _run(host: str, port: int, narrate: bool, common: Common) -> None:
+async def _run(host: str, port: int, narrate: bool, workers: int, common: Common) -> None:
     home = home_of(common)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    opened = open_home(home) if is_initialised(home) else initialise(home, system_random)
+    stop = stop_on_signals()
+    opened = open_or_initialise(home, system_random, common.database)
     with opened:
-        decimals = opened.database.run_now(settings.load).decimals
-        narrator = Narrator(
-            lambda line: print(line, flush=True), narrate=narrate, decimals=decimals
-        )
+        narrator = _narrator(opened, narrate)
+        if workers != 1:
+            require_workers(workers, opened.database)
+            shared_sessions(opened, system_random).make_table()
+            renew_descriptor(opened, system_clock(), system_random)
+            with opened.home.lock("server", wait=False):
+                opened.database.close()
+                await _supervise(host, port, narrate, workers, common, narrator, stop)
+            return
         await serve_opened(
             opened,
             host,
@@ -90,6 +113,52 @@ async def _run(host: str, port: int, narrate: bool, common: Common) -> None:
             stop=stop,
             on_started=lambda _port: serve_from_here(),
         )
+
+
+async def _supervise(
+    host: str,
+    port: int,
+    narrate: bool,
+    workers: int,
+    common: Common,
+    narrator: Narrator,
+    stop: asyncio.Event,
+) -> None:
+    socket = await listen(host, port)
+    with socket:
+        narrator(Listening(host, socket.getsockname()[1]))
+        await run_workers(
+            worker_command("broker", home_of(common), narrate),
+            workers,
+            socket,
+            environment=worker_environment(common),
+            stop=stop,
+            on_ended=lambda number, code: narrator(
+                Trouble(f"Worker {number}", f"it ended with {code}")
+            ),
+        )
+
+
+async def _work(listener: int, narrate: bool, common: Common) -> None:
+    """One of several workers; the parent has set the home up and holds its lock."""
+    stop = stop_on_signals()
+    watching = asyncio.create_task(stop_with_parent(stop))
+    with open_home(home_of(common), common.database) as opened:
+        await serve_worker(
+            opened,
+            inherited_listener(listener),
+            clock=system_clock,
+            random=system_random,
+            observe=_narrator(opened, narrate),
+            stop=stop,
+            on_started=lambda _port: serve_from_here(),
+        )
+    watching.cancel()
+
+
+def _narrator(opened: BrokerHome, narrate: bool) -> Narrator:
+    decimals = opened.database.run_now(settings.load).decimals
+    return Narrator(lambda line: print(line, flush=True), narrate=narrate, decimals=decimals)
 
 
 @app.command
@@ -104,7 +173,7 @@ def descriptor(
 
 
 def _descriptor(host: str, port: int, common: Common) -> None:
-    with open_home(home_of(common)) as opened:
+    with open_home(home_of(common), common.database) as opened:
         newest = renew_descriptor(opened, system_clock(), system_random).newest
         shown = format_fingerprint(opened.fingerprint)
         link = str(Link(host, port, opened.fingerprint, None, None))

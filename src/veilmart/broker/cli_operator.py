@@ -19,7 +19,8 @@ from veilmart.errors import Declined, LedgerViolated
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.files import visible
 from veilmart.storage.home import default_home
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import ServerCommon as Common
+from veilmart.terminal.command import run
 from veilmart.terminal.console import Terminal
 
 merchant_app = App(name="merchant", help="The merchants that this broker carries.")
@@ -37,7 +38,7 @@ def register_operator(app: App) -> None:
 
 def _open(common: Common) -> BrokerHome:
     home: Path = common.home or default_home("broker")
-    return open_home(home)
+    return open_home(home, common.database)
 
 
 @merchant_app.command

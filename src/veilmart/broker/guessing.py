@@ -9,11 +9,11 @@ import hashlib
 import hmac
 
 from sqlalchemy import Connection, bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.broker import tables
 from veilmart.errors import TooManyAttempts
 from veilmart.limits import GUESS_DELAY_MAX_SECONDS, GUESSES_FREE
+from veilmart.storage.upsert import insert
 
 FORGET_AFTER_SECONDS = 3600
 

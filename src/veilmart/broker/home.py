@@ -3,20 +3,24 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from veilmart.broker import migrations as revisions
 from veilmart.broker import own_descriptors, settings, tables
 from veilmart.broker.own_descriptors import OwnDescriptors
 from veilmart.broker.settings import Settings
 from veilmart.crypto import identity as keys
-from veilmart.errors import AlreadyInitialised, NotInitialised
+from veilmart.errors import AlreadyInitialised, DatabaseFailure, NotInitialised
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.handshake import Random
 from veilmart.storage.database import Database
 from veilmart.storage.home import Home
+from veilmart.storage.places import database_place, remember_database
 
 ROLE = "broker"
 IDENTITY_FILE = "identity.pem"
 DATABASE_FILE = "broker.sqlite"
+SCHEMA = "veilmart_broker"
 
 
 @dataclass(slots=True)
@@ -48,6 +52,7 @@ def initialise(
     *,
     name: str = settings.DEFAULT_NAME,
     currency: str = settings.DEFAULT_CURRENCY,
+    database: str | None = None,
 ) -> BrokerHome:
     """A new home with its identity and settings. Raises AlreadyInitialised, BadArgument.
 
@@ -64,23 +69,33 @@ def initialise(
             price_points=settings.DEFAULT_PRICE_POINTS,
             guess_secret=random(settings.SECRET_BYTES),
         )
-        database = _open_database(home)
+        place = database_place(home, database, DATABASE_FILE)
+        opened = _open_database(place)
         try:
-            database.run_now(settings.replace, fresh)
+            opened.run_now(_claim, fresh)
+            remember_database(home, place)
             home.write_secret(IDENTITY_FILE, keys.identity_to_pem(keys.generate_identity()))
         finally:
-            database.close()
-    return open_home(path)
+            opened.close()
+    return open_home(path, database)
 
 
-def open_home(path: Path) -> BrokerHome:
-    """Raises NotInitialised, StoreDamaged, DatabaseFailure."""
+def open_or_initialise(path: Path, random: Random, database: str | None = None) -> BrokerHome:
+    """`open_home`; a home that is not set up gets the defaults."""
+    if is_initialised(path):
+        return open_home(path, database)
+    return initialise(path, random, database=database)
+
+
+def open_home(path: Path, database: str | None = None) -> BrokerHome:
+    """`database` as in `database_place`. Raises NotInitialised, StoreDamaged, DatabaseFailure."""
     home = Home(path, create=False)
     if not home.has(IDENTITY_FILE):
         raise NotInitialised(str(path))
     key = keys.identity_from_pem(home.read(IDENTITY_FILE))
     fingerprint = keys.fingerprint(keys.public_spki(key))
-    return BrokerHome(home, key, fingerprint, _open_database(home))
+    place = database_place(home, database, DATABASE_FILE)
+    return BrokerHome(home, key, fingerprint, _open_database(place))
 
 
 def renew_descriptor(opened: BrokerHome, now: int, random: Random) -> OwnDescriptors:
@@ -89,6 +104,8 @@ def renew_descriptor(opened: BrokerHome, now: int, random: Random) -> OwnDescrip
     current = run(settings.load)
     newest = run(own_descriptors.newest_signed)
     previous = None if newest is None else read_descriptor(newest)
+    if previous is not None and previous.fingerprint != opened.fingerprint:
+        raise DatabaseFailure("It belongs to another broker.")
     if previous is None or not own_descriptors.is_current(previous, current, now):
         signed, secrets = own_descriptors.make_descriptor(
             opened.identity, current, previous, now, random
@@ -98,5 +115,15 @@ def renew_descriptor(opened: BrokerHome, now: int, random: Random) -> OwnDescrip
     return run(own_descriptors.load_usable, now)
 
 
-def _open_database(home: Home) -> Database:
-    return Database.open(home.file(DATABASE_FILE), tables.metadata, revisions)
+def _claim(conn: Connection, fresh: Settings) -> None:
+    """The first settings, in a database that no broker has used. An init cut short is begun again.
+
+    Raises DatabaseFailure for a database with a descriptor in it.
+    """
+    if own_descriptors.newest_signed(conn) is not None:
+        raise DatabaseFailure("It belongs to another broker.")
+    settings.replace(conn, fresh)
+
+
+def _open_database(place: str | Path) -> Database:
+    return Database.open(place, tables.metadata, revisions, schema=SCHEMA)

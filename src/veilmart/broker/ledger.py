@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from veilmart.broker import tables
+from veilmart.broker import batches, tables
 from veilmart.errors import LedgerViolated
 from veilmart.protocol.accounting import AccountKind, Posting, check_transaction
 
@@ -23,14 +23,16 @@ _move = (
     .where(tables.accounts.c.id == bindparam("of"))
     .values(balance=tables.accounts.c.balance + bindparam("change"))
 )
-_balance = select(tables.accounts.c.balance).where(tables.accounts.c.id == bindparam("of"))
+true_balance = tables.accounts.c.balance + batches.pending_of(tables.accounts.c.id)
+"""SQL: an account's balance, also where a batch has not added up everything yet."""
+_balance = select(true_balance).where(tables.accounts.c.id == bindparam("of"))
 _payer = (
     select(tables.postings.c.account)
     .where(tables.postings.c.entry == bindparam("entry_of"))
     .where(tables.postings.c.amount < 0)
 )
 _sum_by_kind = (
-    select(tables.accounts.c.kind, func.sum(tables.accounts.c.balance))
+    select(tables.accounts.c.kind, func.sum(true_balance))
     .group_by(tables.accounts.c.kind)
     .order_by(tables.accounts.c.kind)
 )
@@ -42,7 +44,7 @@ def open_account(conn: Connection, kind: AccountKind) -> int:
 
 
 def balance_of(conn: Connection, account: int) -> int:
-    """Stored balance in minor units. Raises LedgerViolated for an account that is not there."""
+    """Balance in minor units. Raises LedgerViolated for an account that is not there."""
     balance = conn.execute(_balance, {"of": account}).scalar_one_or_none()
     if balance is None:
         raise LedgerViolated(f"There is no account {account}.")
@@ -82,7 +84,19 @@ def book(
             _new_posting,
             [{"entry": entry, "account": move.account, "amount": move.amount} for move in moves],
         )
-        conn.execute(_move, [{"of": move.account, "change": move.amount} for move in moves])
+        _write_balances(conn, kind, moves)
     except IntegrityError as fault:
         raise LedgerViolated(f"A transaction of the kind {kind} was refused.") from fault
     return entry
+
+
+def _write_balances(conn: Connection, kind: TransactionKind, moves: tuple[Posting, ...]) -> None:
+    at_once = list(moves)
+    if batches.in_batches(conn):
+        at_once, later = batches.split(kind, moves)
+        batches.append(conn, later)
+        if not later:
+            batches.add_up_accounts(conn, moves)
+    for move in at_once:
+        if not conn.execute(_move, {"of": move.account, "change": move.amount}).rowcount:
+            raise LedgerViolated(f"There is no account {move.account}.")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from veilmart.broker import ledger, settings, tables
 from veilmart.crypto.identity import format_fingerprint
@@ -11,6 +10,7 @@ from veilmart.errors import CannotDo, MerchantSuspended, MerchantUnknown, NoSuch
 from veilmart.limits import MERCHANTS_PER_BROKER_MAX
 from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
+from veilmart.storage.upsert import insert as upsert
 
 ADMITTED = "admitted"
 SUSPENDED = "suspended"
@@ -34,7 +34,7 @@ _change = (
         name=bindparam("new_name"), address=bindparam("new_address"), state=bindparam("new_state")
     )
 )
-_new_descriptor = sqlite_insert(tables.merchant_descriptors).on_conflict_do_nothing()
+_new_descriptor = upsert(tables.merchant_descriptors).on_conflict_do_nothing()
 _end_descriptors = (
     delete(tables.merchant_descriptors)
     .where(tables.merchant_descriptors.c.merchant == bindparam("of"))

@@ -118,7 +118,7 @@ def account_lines(conn: Connection) -> list[AccountLine]:
         for row in conn.execute(select(tables.customers.c.account, tables.customers.c.username))
     }
     names |= {view.account: view.name for view in merchant_book.load_merchants(conn)}
-    query = select(tables.accounts.c.id, tables.accounts.c.kind, tables.accounts.c.balance)
+    query = select(tables.accounts.c.id, tables.accounts.c.kind, ledger.true_balance)
     return [
         AccountLine(row[0], row[1], names.get(row[0], ""), row[2])
         for row in conn.execute(query.order_by(tables.accounts.c.id))

@@ -51,6 +51,7 @@ from veilmart.protocol.offer import PaymentReceipt, invoice_hash, sign_object
 from veilmart.protocol.order_key import check_action
 from veilmart.protocol.parcel import piece_count, segment_length
 from veilmart.protocol.purchase import InvoiceEvent, InvoiceState
+from veilmart.storage.isolation import repeatable, snapshot
 
 SEGMENT_MAX_BYTES = segment_length(PIECE_BYTES, 0)
 NOT_PAID = (InvoiceState.OFFERED, InvoiceState.EXPIRED)
@@ -76,6 +77,8 @@ def pay(state: BrokerState, session: Session, request: Pay) -> Rule[Answer]:
     return Answer(decode(Paid, stored, BODY_MAX_BYTES))
 
 
+@repeatable
+@snapshot
 def _pay(
     conn: Connection,
     request: Pay,
@@ -154,6 +157,8 @@ _EVENTS: dict[str, InvoiceEvent] = {
 }
 
 
+@repeatable
+@snapshot
 def _act(
     conn: Connection, request: Release | Acknowledge | Cancel, action: Any, clock: Clock
 ) -> tuple[bytes, bool, bytes]:

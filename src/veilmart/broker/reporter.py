@@ -30,9 +30,12 @@ class Reporter:
         self._sent: dict[bytes, int] = {}
         self._balance: dict[bytes, int] = {}
         self._unmarked: dict[bytes, int] = {}
+        self._paused = False
 
     def wake(self, merchant: bytes) -> None:
         """The merchant's orders or balance may have changed."""
+        if self._paused:
+            return  # the worker that reports looks for itself
         self._wanted.setdefault(merchant, asyncio.Event()).set()
         if merchant not in self._tasks:
             self._tasks[merchant] = asyncio.create_task(self._work(merchant))
@@ -47,13 +50,26 @@ class Reporter:
             marks, self._unmarked = self._unmarked, {}
             await self._database.run(reports.mark_delivered, marks)
 
+    async def pause(self) -> None:
+        """Another worker reports from now on."""
+        self._paused = True
+        await self._stop()
+
+    def go_on(self) -> None:
+        """This worker reports from now on; what was not marked is sent once more."""
+        self._paused = False
+        self._sent.clear()
+
     async def aclose(self) -> None:
         """Stop; what was not delivered is sent after the next start."""
+        await self._stop()
+        await self.mark_delivered()
+
+    async def _stop(self) -> None:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._tasks.clear()
-        await self.mark_delivered()
 
     async def _work(self, merchant: bytes) -> None:
         wanted, pause = self._wanted[merchant], PAUSE_FIRST_SECONDS

@@ -10,8 +10,9 @@ from typing import Literal
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from veilmart.broker import ledger, tables
+from veilmart.broker import batches, ledger, tables
 from veilmart.protocol.link_messages import REPORTS_MAX, ReportEntry
+from veilmart.storage.isolation import snapshot
 
 KEPT_SECONDS = 30 * 24 * 3600
 ReportEvent = Literal["settled", "refunded"]
@@ -61,8 +62,13 @@ class Batch:
     balance: int
 
 
-def add_report(conn: Connection, merchant: bytes, order: bytes, event: ReportEvent, at: int) -> int:
-    """Returns the sequence number, which grows by one for each merchant."""
+def add_report(
+    conn: Connection, merchant: bytes, order: bytes, event: ReportEvent, at: int
+) -> None:
+    """Numbers grow by one for each merchant; in batches they are given later."""
+    if batches.in_batches(conn):
+        batches.append_report(conn, merchant, order, event, at)
+        return
     sequence = int(conn.execute(_next, {"of": merchant}).scalar_one())
     row = {
         "merchant": merchant,
@@ -72,11 +78,13 @@ def add_report(conn: Connection, merchant: bytes, order: bytes, event: ReportEve
         "at": at,
     }
     conn.execute(_add, row)
-    return sequence
 
 
+@snapshot
 def next_batch(conn: Connection, merchant: bytes, after: int) -> Batch:
     """The next undelivered entries after sequence `after`, and the balance."""
+    if batches.in_batches(conn):
+        batches.number_reports(conn, merchant)
     rows = conn.execute(_waiting, {"of": merchant, "after": after}).all()
     entries = [ReportEntry(sequence=row[0], order=row[1], event=row[2], at=row[3]) for row in rows]
     account = int(conn.execute(_account, {"of": merchant}).scalar_one())

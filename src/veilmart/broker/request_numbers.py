@@ -6,11 +6,13 @@ the same answer; another opening under a used number is refused, so that a repla
 cannot replace a customer's tunnel.
 """
 
+import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from veilmart.errors import ServerBusy, UnknownRequestNumber
 from veilmart.protocol.customer_messages import Open, Opened
+from veilmart.protocol.encoding import encode
 from veilmart.protocol.handshake import Random
 
 NUMBER_BYTES = 16
@@ -18,9 +20,11 @@ NUMBERS_PER_SESSION_MAX = 64
 
 
 @dataclass(slots=True)
-class _Number:
+class Number:
+    """merchant: 32 bytes. opening: SHA-256 of the opening request."""
+
     merchant: bytes | None = None
-    opening: Open | None = None
+    opening: bytes | None = None
     answer: Opened | None = None
 
 
@@ -28,13 +32,23 @@ class RequestNumbers:
     """The numbers of one session; the oldest is forgotten when there are too many."""
 
     def __init__(self) -> None:
-        self._numbers: OrderedDict[bytes, _Number] = OrderedDict()
-        self._last_opened: _Number | None = None
+        self._numbers: OrderedDict[bytes, Number] = OrderedDict()
+        self._last_opened: Number | None = None
+
+    def items(self) -> list[tuple[bytes, Number]]:
+        """All numbers with what is known of them, oldest first."""
+        return list(self._numbers.items())
+
+    def take_over(self, numbers: list[tuple[bytes, Number]]) -> None:
+        """Replace everything by what another worker has written down."""
+        self._numbers = OrderedDict(numbers)
+        answered = [number for _, number in numbers if number.answer is not None]
+        self._last_opened = answered[-1] if answered else None
 
     def hand_out(self, random: Random) -> bytes:
         """A fresh number (16 bytes)."""
         number = random(NUMBER_BYTES)
-        self._numbers[number] = _Number()
+        self._numbers[number] = Number()
         while len(self._numbers) > NUMBERS_PER_SESSION_MAX:
             self._numbers.popitem(last=False)
         return number
@@ -44,24 +58,24 @@ class RequestNumbers:
 
         Raises UnknownRequestNumber, or ServerBusy while the same number is being opened.
         """
-        entry = self._numbers.get(request.request_number)
+        entry, opening = self._numbers.get(request.request_number), _hash(request)
         if entry is None or entry.merchant not in (None, request.merchant):
             raise UnknownRequestNumber
-        if entry.answer is not None and entry.opening == request:
+        if entry.answer is not None and entry.opening == opening:
             return entry.answer
         if entry.opening is not None:
             raise (
                 ServerBusy
-                if entry.answer is None and entry.opening == request
+                if entry.answer is None and entry.opening == opening
                 else (UnknownRequestNumber)
             )
-        entry.merchant, entry.opening = request.merchant, request
+        entry.merchant, entry.opening = request.merchant, opening
         return None
 
     def finish_open(self, request: Open, answer: Opened | None) -> None:
         """The merchant answered, or (None) failed: then the number may be opened again."""
         entry = self._numbers.get(request.request_number)
-        if entry is None or entry.opening != request:
+        if entry is None or entry.opening != _hash(request):
             return
         if answer is None:
             entry.opening = None
@@ -78,3 +92,7 @@ class RequestNumbers:
         if entry is None or entry.merchant is None or entry.opening is None:
             raise UnknownRequestNumber
         return entry.merchant
+
+
+def _hash(request: Open) -> bytes:
+    return hashlib.sha256(encode(request)).digest()

@@ -1,10 +1,12 @@
 """A running broker: the server and the tasks beside it, from start to orderly stop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
-from veilmart.broker import merchant_book, settings
+from veilmart.broker import batches, merchant_book, settings
 from veilmart.broker.app import BrokerApp
 from veilmart.broker.events import Listening, MerchantLost, Trouble
 from veilmart.broker.home import BrokerHome, initialise, is_initialised, open_home, renew_descriptor
@@ -13,12 +15,14 @@ from veilmart.broker.merchant_book import ADMITTED, MerchantView
 from veilmart.broker.merchants_rules import refresh
 from veilmart.broker.passwords import Passwords
 from veilmart.broker.reporter import Reporter
+from veilmart.broker.shared_sessions import SharedSessions
 from veilmart.broker.state import BrokerState, Clock, Observe
 from veilmart.broker.sweeper import forget, sweep_invoices
-from veilmart.errors import VeilmartError
+from veilmart.errors import StorageFailure, VeilmartError
 from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
 from veilmart.protocol.handshake import Random
-from veilmart.transport.server import serve
+from veilmart.storage.row_keys import RowKeys
+from veilmart.transport.server import serve, serve_on
 
 LOOK_EVERY_SECONDS = 1.0
 LINK_PAUSE_FIRST_SECONDS = 1
@@ -29,7 +33,15 @@ FORGET_EVERY_SWEEPS = 12
 class RunningBroker:
     """Everything of one broker process but its socket."""
 
-    def __init__(self, opened: BrokerHome, clock: Clock, random: Random, observe: Observe) -> None:
+    def __init__(
+        self,
+        opened: BrokerHome,
+        clock: Clock,
+        random: Random,
+        observe: Observe,
+        *,
+        one_of_several: bool = False,
+    ) -> None:
         self._opened = opened
         self._database = opened.database
         self.state = BrokerState(
@@ -40,6 +52,10 @@ class RunningBroker:
             random=random,
             observe=observe,
         )
+        if one_of_several:
+            self.state.sessions = shared_sessions(opened, random)
+        self._lease = opened.database.lease("background")
+        self._leading = not opened.database.shared
         self.state.merchants.replace(opened.database.run_now(merchant_book.load_merchants))
         self.links = LinkPool(self.state, opened.identity, self._linked)
         self.reporter = Reporter(self.state, opened.database, self.links)
@@ -53,6 +69,10 @@ class RunningBroker:
 
     async def look(self) -> None:
         """Take over what a command changed, and link merchants that are not linked."""
+        await self._look_who_leads()
+        if self._leading:
+            for merchant in await self._database.run(batches.merchants_waiting):
+                self.reporter.wake(merchant)
         revision = await self._database.run(settings.revision)
         if revision != self._revision:
             self._revision = revision
@@ -66,7 +86,16 @@ class RunningBroker:
                 self._linking[view.fingerprint] = task
 
     async def sweep(self) -> None:
-        """One round: deadlines, delivered reports, and now and then what can be forgotten."""
+        """One round: deadlines, delivered reports, and now and then what can be forgotten.
+
+        Only one worker does what is everybody's; the others take care of their own memory.
+        """
+        if await self._look_who_leads():
+            await self._sweep_for_all()
+        else:
+            self.state.sessions.sweep(self.state.clock())
+
+    async def _sweep_for_all(self) -> None:
         state = self.state
         while True:
             swept = await self._database.run(sweep_invoices, state.clock)
@@ -77,12 +106,26 @@ class RunningBroker:
             if not swept.more:
                 break
         await self.reporter.mark_delivered()
-        state.sessions.sweep(state.clock())
+        await self._database.run(batches.add_up)
+        await state.sessions.tidy(state.clock())
         if self._sweeps % FORGET_EVERY_SWEEPS == 0:
             await self._database.run(forget, state.clock)
             if state.own.newest.not_after - state.clock() < DESCRIPTOR_OVERLAP_SECONDS:
                 await self._renew()
+                await self._database.run(settings.touch)
         self._sweeps += 1
+
+    async def _look_who_leads(self) -> bool:
+        """Whether this worker does what only one may do; it reports to merchants then."""
+        leading = await self._lease.held()
+        if leading and not self._leading:
+            self.reporter.go_on()
+            for view in self.state.merchants.all():
+                self.reporter.wake(view.fingerprint)
+        elif not leading:
+            await self.reporter.pause()
+        self._leading = leading
+        return leading
 
     async def keep(
         self, task: str, every_seconds: float, work: Callable[[], Awaitable[None]]
@@ -102,7 +145,12 @@ class RunningBroker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.reporter.aclose()
+        try:
+            await self.reporter.aclose()
+        except StorageFailure as fault:
+            # Reports that were not marked are sent once more.
+            self.state.observe(Trouble("Stopping", f"error {fault.code}"))
+        await self._lease.aclose()
         await self.links.aclose()
 
     async def _reload(self) -> None:
@@ -150,6 +198,26 @@ class RunningBroker:
             await self.app.perform(refresh(self.state, merchant))
         except VeilmartError as error:
             self.state.observe(Trouble("Reading a merchant's descriptor", f"error {error.code}"))
+
+
+def shared_sessions(opened: BrokerHome, random: Random) -> SharedSessions:
+    """What the workers of a broker share."""
+    return SharedSessions(opened.database, RowKeys(opened.home, random))
+
+
+async def serve_worker(
+    opened: BrokerHome,
+    listener: socket.socket,
+    *,
+    clock: Clock,
+    random: Random,
+    observe: Observe,
+    stop: asyncio.Event,
+    on_started: Callable[[int], None],
+) -> None:
+    """Be one of several workers, on a socket that their parent listens on."""
+    broker = RunningBroker(opened, clock, random, observe, one_of_several=True)
+    await _run(broker, serve_on(broker.app.asgi, listener, on_started=on_started, stop=stop))
 
 
 async def serve_broker(
@@ -211,12 +279,16 @@ async def _serve(
         broker.state.observe(Listening(host, actual_port))
         on_started(actual_port)
 
+    await _run(broker, serve(broker.app.asgi, host, port, on_started=started, stop=stop))
+
+
+async def _run(broker: RunningBroker, serving: Coroutine[Any, Any, None]) -> None:
     tasks = [
         asyncio.create_task(broker.keep("Looking for changes", LOOK_EVERY_SECONDS, broker.look)),
         asyncio.create_task(broker.keep("Sweeping", SWEEP_EVERY_SECONDS, broker.sweep)),
     ]
     try:
-        await serve(broker.app.asgi, host, port, on_started=started, stop=stop)
+        await serving
     finally:
         for task in tasks:
             task.cancel()

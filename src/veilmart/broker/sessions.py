@@ -1,7 +1,7 @@
 """Sessions of customers: keys, who is logged in, and request numbers. Volatile, never in backups.
 
-`SessionStore` is what the rest of the broker sees, so that many workers may share one later;
-`MemorySessions` is the one for a single worker.
+`SessionStore` is what the rest of the broker sees. `MemorySessions` is the one for a single worker,
+shared_sessions.py the one for several.
 """
 
 from collections import OrderedDict
@@ -36,7 +36,33 @@ class Session:
 
 
 class SessionStore(Protocol):
-    """Where sessions live, for an hour at most."""
+    """Where sessions live, for an hour at most.
+
+    Rules call the synchronous methods; around each rule the application calls `fetch` and
+    `publish`, which let other workers know.
+    """
+
+    async def fetch(self, session_id: bytes, now: int) -> Session:
+        """`get`, also for a session that another worker has made. Raises SessionUnknown."""
+        ...
+
+    async def fetch_changed(self, session_id: bytes, now: int) -> bool:
+        """Whether another worker has changed the session, which then is up to date here.
+
+        Raises SessionUnknown.
+        """
+        ...
+
+    async def publish(self, session: Session, now: int) -> None:
+        """Let other workers see what a rule did to the session and to others.
+
+        Raises ServerBusy when two workers changed it at once too often.
+        """
+        ...
+
+    async def tidy(self, now: int) -> None:
+        """`sweep`, for all workers."""
+        ...
 
     def add(self, session: Session) -> None:
         """Keep a new session; the oldest ones nobody logged in to make room."""
@@ -78,6 +104,19 @@ class MemorySessions:
         while len(self) >= self._capacity:
             (self._anonymous or self._known).popitem(last=False)
         self._anonymous[session.keys.session_id] = session
+
+    async def fetch(self, session_id: bytes, now: int) -> Session:
+        return self.get(session_id, now)
+
+    async def fetch_changed(self, session_id: bytes, now: int) -> bool:
+        """See `SessionStore`: nobody else changes them."""
+        return False
+
+    async def publish(self, session: Session, now: int) -> None:
+        """Nobody else has to know."""
+
+    async def tidy(self, now: int) -> None:
+        self.sweep(now)
 
     def get(self, session_id: bytes, now: int) -> Session:
         session = self._known.get(session_id) or self._anonymous.get(session_id)

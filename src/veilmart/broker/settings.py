@@ -7,12 +7,13 @@ broker looks at it once a second.
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from veilmart.broker import tables
 from veilmart.errors import BadArgument, NotInitialised
 from veilmart.limits import PRICE_POINTS_MAX
 from veilmart.protocol.encoding import Message, decode, encode
+from veilmart.storage.isolation import snapshot
+from veilmart.storage.upsert import insert as upsert
 
 DEFAULT_CURRENCY = "EUR"
 DEFAULT_DECIMALS = 2
@@ -22,7 +23,7 @@ SECRET_BYTES = 32
 _MAX_BYTES = 1024
 
 _get = select(tables.settings.c.value).where(tables.settings.c.name == bindparam("of"))
-_set = sqlite_insert(tables.settings)
+_set = upsert(tables.settings)
 _put = _set.on_conflict_do_update(
     index_elements=[tables.settings.c.name], set_={"value": _set.excluded.value}
 )
@@ -89,6 +90,7 @@ def set_price_points(conn: Connection, amounts: tuple[int, ...]) -> None:
     touch(conn)
 
 
+@snapshot
 def revision(conn: Connection) -> int:
     """Grows when a command changed what a running broker keeps in memory."""
     value = conn.execute(_get, {"of": "revision"}).scalar_one_or_none()

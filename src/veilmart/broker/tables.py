@@ -11,13 +11,14 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     Table,
     Text,
     text,
 )
+
+from veilmart.storage.columns import Integer
 
 metadata = MetaData()
 
@@ -32,13 +33,15 @@ settings = Table(
     Column("value", LargeBinary, nullable=False),
 )
 
-price_points = Table("price_points", metadata, Column("amount", Integer, primary_key=True))
+price_points = Table(
+    "price_points", metadata, Column("amount", Integer, primary_key=True, autoincrement=False)
+)
 
 # Tunnel private keys are erased as soon as nobody may use them any more.
 descriptors = Table(
     "descriptors",
     metadata,
-    Column("serial", Integer, primary_key=True),
+    Column("serial", Integer, primary_key=True, autoincrement=False),
     Column("signed", LargeBinary, nullable=False),
     Column("not_after", Integer, nullable=False),
     Column("secrets", LargeBinary),
@@ -69,6 +72,7 @@ Index(
     text("(CASE kind WHEN 'refund' THEN 'settle' ELSE kind END)"),
     unique=True,
     sqlite_where=text("kind IN ('hold', 'settle', 'refund')"),
+    postgresql_where=text("kind IN ('hold', 'settle', 'refund')"),
 )
 
 # "transaction" is a keyword of SQL; "entry" is the number of the transaction.
@@ -81,6 +85,16 @@ postings = Table(
     Column("amount", Integer, nullable=False),
 )
 Index("postings_of_entry", postings.c.entry)
+
+# What a batch has still to add to balances that every purchase would write (PostgreSQL only).
+pending_moves = Table(
+    "pending_moves",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Integer, nullable=False),
+    Column("amount", Integer, nullable=False),
+)
+Index("pending_moves_of_account", pending_moves.c.account)
 
 customers = Table(
     "customers",
@@ -123,7 +137,7 @@ merchant_descriptors = Table(
     "merchant_descriptors",
     metadata,
     Column("merchant", ForeignKey("merchants.fingerprint"), primary_key=True),
-    Column("serial", Integer, primary_key=True),
+    Column("serial", Integer, primary_key=True, autoincrement=False),
     Column("signed", LargeBinary, nullable=False),
     Column("not_after", Integer, nullable=False),
 )
@@ -148,6 +162,7 @@ Index(
     "invoices_due",
     invoices.c.due,
     sqlite_where=text("state IN ('offered', 'held', 'released', 'expired')"),
+    postgresql_where=text("state IN ('offered', 'held', 'released', 'expired')"),
 )
 
 operations = Table(
@@ -176,4 +191,17 @@ Index(
     reports.c.merchant,
     reports.c.sequence,
     sqlite_where=text("delivered = 0"),
+    postgresql_where=text("delivered = 0"),
 )
+
+# Reports that a batch has still to number (PostgreSQL only).
+pending_reports = Table(
+    "pending_reports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("merchant", LargeBinary, nullable=False),
+    Column("order", LargeBinary, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+)
+Index("pending_reports_of_merchant", pending_reports.c.merchant)

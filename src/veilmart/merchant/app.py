@@ -15,8 +15,11 @@ from starlette.responses import Response
 
 from veilmart.crypto.suite import suite_by_id
 from veilmart.errors import (
+    DatabaseAway,
     DescriptorUnknown,
     MalformedMessage,
+    OpenFailed,
+    ServerBusy,
     ServerFault,
     SessionUnknown,
     StorageFailure,
@@ -30,11 +33,18 @@ from veilmart.merchant.events import BrokerRefused, Faulted
 from veilmart.merchant.faults import wire_error
 from veilmart.merchant.link_rules import answer, pinned
 from veilmart.merchant.market_home import MerchantHome
+from veilmart.merchant.sharing import NotShared, Sharing
 from veilmart.merchant.tunnels import Link
 from veilmart.protocol.effects import Effect, Transact
 from veilmart.protocol.handshake import SESSION_ID_BYTES, SessionKeys, answer_certified
 from veilmart.protocol.link import answer_link
-from veilmart.protocol.link_messages import LinkRequest
+from veilmart.protocol.link_messages import (
+    LinkProof,
+    LinkRequest,
+    MerchantRequest,
+    TunnelOpen,
+    TunnelRelay,
+)
 from veilmart.protocol.parcel import piece_count, piece_length, seal_segment
 from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
 from veilmart.storage.product_store import ProductStore
@@ -69,8 +79,11 @@ def seal_piece(store: ProductStore, effect: SealPiece) -> bytes:
 class MerchantApp:
     """Endpoints over one `Counter`; `asgi` is the application to serve."""
 
-    def __init__(self, market: MerchantHome, counter: Counter) -> None:
+    def __init__(
+        self, market: MerchantHome, counter: Counter, sharing: Sharing | None = None
+    ) -> None:
         self._market = market
+        self._sharing: Sharing = NotShared() if sharing is None else sharing
         self._counter = counter
         self._signing = asyncio.Semaphore(SIGNATURES_AT_ONCE)
         self._performers: Mapping[type[Effect], Callable[[Any], Awaitable[Any]]] = {
@@ -146,13 +159,16 @@ class MerchantApp:
             counter.observe(BrokerRefused(str(error)))
             raise
         counter.links.open(keys, broker, counter.clock())
+        await self._sharing.publish_link(session_id)
         return binary_answer(message2)
 
     async def link_request(self, request: Request) -> Response:
         """A request record of an open link → answer record [‖ segment]."""
         record = await read_body(request, LINK_REQUEST_MAX_BYTES)
         counter = self._counter
-        link = counter.links.find(record_session(record), counter.clock())
+        session_id = record_session(record)
+        await self._sharing.fetch_link(session_id)
+        link = counter.links.find(session_id, counter.clock())
         received = ReceivedRequest(link.keys, LinkRequest, record, LINK_REQUEST_MAX_BYTES)
         reply = await self._decide(link, received)
         sealed = received.seal_answer(reply.message, reply.cells, counter.random)
@@ -161,9 +177,12 @@ class MerchantApp:
     async def _decide(self, link: Link, received: ReceivedRequest) -> Reply:
         cells = received.message.answer_cells
         try:
-            return await perform(answer(self._counter, link, received.message), self._performers)
+            return await self._answer(link, received.message)
         except SessionUnknown:
             raise
+        except DatabaseAway as error:
+            self._counter.observe(Faulted(str(error)))
+            return Reply(refusal(ServerBusy()), cells)
         except VeilmartError as error:
             if isinstance(error, StorageFailure):
                 self._counter.observe(Faulted(str(error)))
@@ -175,3 +194,36 @@ class MerchantApp:
             _log.error("server fault", kind=type(fault).__name__, place=place)
             self._counter.observe(Faulted(type(fault).__name__))
             return Reply(refusal(ServerFault()), cells)
+
+    async def _answer(self, link: Link, message: MerchantRequest) -> Reply:
+        """The rule's answer, with other workers told what they have to know before it is sent."""
+        if isinstance(message, TunnelRelay):
+            return await self._relay(link, message)
+        try:
+            return await self._perform(link, message)
+        finally:
+            if isinstance(message, LinkProof):
+                await self._sharing.publish_link(link.keys.session_id)
+            elif isinstance(message, TunnelOpen):
+                await self._sharing.publish_tunnel(message.request_number)
+
+    async def _relay(self, link: Link, message: TunnelRelay) -> Reply:
+        number, tunnels = message.request_number, self._counter.tunnels
+        await self._sharing.fetch_tunnel(number)
+        tunnel = tunnels.known(number)
+        undecided = tunnel is not None and tunnel.chosen is None
+        try:
+            reply = await self._perform(link, message)
+        except OpenFailed:
+            # Opened again by another worker: the keys we know are the earlier ones.
+            await self._sharing.fetch_tunnel(number, newest=True)
+            if tunnels.known(number) is tunnel:
+                raise
+            reply = await self._perform(link, message)
+        chosen = undecided and tunnel is not None and tunnel.chosen is not None
+        if chosen and not await self._sharing.publish_choice(number):
+            reply = await self._perform(link, message)
+        return reply
+
+    async def _perform(self, link: Link, message: MerchantRequest) -> Reply:
+        return await perform(answer(self._counter, link, message), self._performers)

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import os
-import signal
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +12,10 @@ from rich.console import Console
 from sqlalchemy import Connection
 
 from veilmart.crypto.identity import format_fingerprint
-from veilmart.errors import CannotWrite, NotInitialised
+from veilmart.errors import BadArgument, CannotWrite, NotInitialised
 from veilmart.merchant.brokers import load_brokers
 from veilmart.merchant.cli_goods import register_goods
-from veilmart.merchant.events import Event
+from veilmart.merchant.events import Event, Faulted, Listening, Observer
 from veilmart.merchant.market_home import SERVER_LOCK, MerchantHome, open_merchant
 from veilmart.merchant.narration import narrated_lines, quiet_lines
 from veilmart.merchant.products import find_product, load_products
@@ -26,9 +25,18 @@ from veilmart.protocol.address import Link, parse_link
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.storage.disk_errors import file_error
 from veilmart.storage.home import default_home
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import ServerCommon as Common
+from veilmart.terminal.command import run
 from veilmart.terminal.console import Terminal
 from veilmart.terminal.memory import serve_from_here
+from veilmart.terminal.serving import (
+    require_workers,
+    stop_on_signals,
+    worker_command,
+    worker_environment,
+)
+from veilmart.transport.server import listen
+from veilmart.transport.workers import inherited_listener, run_workers, stop_with_parent
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8100
@@ -54,13 +62,17 @@ def init(
     broker: Annotated[str, Parameter(help="http://HOST:PORT, or a veilmart:// link.")],
     name: Annotated[str, Parameter(help="The name customers and broker see.")] = "merchant",
     yes: Annotated[bool, Parameter(help="Accept the broker's fingerprint unseen.")] = False,
+    store: Annotated[
+        str | None,
+        Parameter(help="s3://BUCKET/PREFIX for the products, instead of the home folder."),
+    ] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Make this merchant's identity and pin the broker it sells through."""
-    return run(_init(broker, name, yes, common), common)
+    return run(_init(broker, name, yes, store, common), common)
 
 
-async def _init(broker: str, name: str, yes: bool, common: Common) -> None:
+async def _init(broker: str, name: str, yes: bool, store: str | None, common: Common) -> None:
     from veilmart.merchant.joining import init_merchant
 
     terminal = common.terminal()
@@ -73,7 +85,15 @@ async def _init(broker: str, name: str, yes: bool, common: Common) -> None:
         question = "Is that what its operator told you? (y/n) "
         return yes or terminal.confirm(question)
 
-    fingerprint = await init_merchant(home_of(common), link, name, unix_now(), confirm)
+    fingerprint = await init_merchant(
+        home_of(common),
+        link,
+        name,
+        unix_now(),
+        confirm,
+        database=common.database,
+        store=store,
+    )
     shown = format_fingerprint(fingerprint)
     terminal.result(
         {"name": name, "fingerprint": shown, "broker": link.url},
@@ -94,22 +114,31 @@ def run_server(
     interactive: Annotated[
         bool, Parameter(name=["--interactive", "-i"], help="Add and remove goods while serving.")
     ] = False,
+    workers: Annotated[int, Parameter(help="Processes; more than one need PostgreSQL.")] = 1,
+    listener: Annotated[int | None, Parameter(show=False)] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Serve until Ctrl-C. Changes by other commands take effect within a second."""
-    return run(_run(host, port, narrate, interactive, common), common, serving=True)
+    if listener is not None:
+        return run(_work(listener, narrate, common), common, serving=True)
+    return run(_run((host, port), narrate, interactive, workers, common), common, serving=True)
 
 
-async def _run(host: str, port: int, narrate: bool, interactive: bool, common: Common) -> None:
+async def _run(
+    place: tuple[str, int], narrate: bool, interactive: bool, workers: int, common: Common
+) -> None:
     terminal = common.terminal()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
+    if workers != 1 and interactive:
+        raise BadArgument("--interactive and --workers do not go together.")
     try:
-        opened = open_merchant(home_of(common))
+        opened = open_merchant(home_of(common), common.database)
         with opened as market, market.home.lock(SERVER_LOCK, wait=False):
-            await _serve(market, host, port, narrate, interactive, terminal, stop)
+            if workers != 1:
+                require_workers(workers, market.database)
+                await _supervise(market, place, narrate, workers, common, stop)
+            else:
+                await _serve(market, place, narrate, interactive, terminal, stop)
     except NotInitialised as error:
         raise NotInitialised(
             f"{error.detail} A merchant needs a broker first: "
@@ -119,8 +148,7 @@ async def _run(host: str, port: int, narrate: bool, interactive: bool, common: C
 
 async def _serve(
     market: MerchantHome,
-    host: str,
-    port: int,
+    place: tuple[str, int],
     narrate: bool,
     interactive: bool,
     terminal: Terminal,
@@ -128,12 +156,6 @@ async def _serve(
 ) -> None:
     from veilmart.merchant.interactive import converse
     from veilmart.merchant.serving import serve_opened
-
-    decimals = market.database.run_now(read_shop).decimals
-
-    def observe(event: Event) -> None:
-        for line in narrated_lines(event, decimals) if narrate else quiet_lines(event):
-            print(line, flush=True)
 
     started = asyncio.Event()
 
@@ -149,11 +171,10 @@ async def _serve(
     try:
         await serve_opened(
             market,
-            host,
-            port,
+            *place,
             clock=unix_now,
             random=os.urandom,
-            observe=observe,
+            observe=_observer(market, narrate),
             stop=stop,
             on_started=on_started,
         )
@@ -163,6 +184,60 @@ async def _serve(
             await asyncio.gather(conversation, return_exceptions=True)
 
 
+def _observer(market: MerchantHome, narrate: bool) -> Observer:
+    decimals = market.database.run_now(read_shop).decimals
+
+    def observe(event: Event) -> None:
+        for line in narrated_lines(event, decimals) if narrate else quiet_lines(event):
+            print(line, flush=True)
+
+    return observe
+
+
+async def _supervise(
+    market: MerchantHome,
+    place: tuple[str, int],
+    narrate: bool,
+    workers: int,
+    common: Common,
+    stop: asyncio.Event,
+) -> None:
+    from veilmart.merchant.serving import prepare_workers
+
+    await prepare_workers(market, unix_now, os.urandom)
+    observe = _observer(market, narrate)
+    market.database.close()
+    with await listen(*place) as socket:
+        observe(Listening(place[0], socket.getsockname()[1]))
+        await run_workers(
+            worker_command("merchant", home_of(common), narrate),
+            workers,
+            socket,
+            environment=worker_environment(common),
+            stop=stop,
+            on_ended=lambda number, code: observe(Faulted(f"Worker {number} ended with {code}.")),
+        )
+
+
+async def _work(listener: int, narrate: bool, common: Common) -> None:
+    """One of several workers; the parent has set everything up and holds the home's lock."""
+    from veilmart.merchant.serving import serve_worker
+
+    stop = stop_on_signals()
+    watching = asyncio.create_task(stop_with_parent(stop))
+    with open_merchant(home_of(common), common.database) as market:
+        await serve_worker(
+            market,
+            inherited_listener(listener),
+            clock=unix_now,
+            random=os.urandom,
+            observe=_observer(market, narrate),
+            stop=stop,
+            on_started=lambda _port: serve_from_here(),
+        )
+    watching.cancel()
+
+
 @app.command
 def balance(*, common: Common = DEFAULTS) -> int:
     """The merchant's account, as the broker last reported it."""
@@ -170,7 +245,7 @@ def balance(*, common: Common = DEFAULTS) -> int:
 
 
 def _balance(common: Common) -> None:
-    with open_merchant(home_of(common)) as market:
+    with open_merchant(home_of(common), common.database) as market:
         views = market.database.run_now(balance_views)
     common.terminal().result(
         views,
@@ -189,7 +264,7 @@ def sales(*, common: Common = DEFAULTS) -> int:
 
 
 def _sales(common: Common) -> None:
-    with open_merchant(home_of(common)) as market:
+    with open_merchant(home_of(common), common.database) as market:
         views = market.database.run_now(sales_views)
     common.terminal().result(
         views,
@@ -226,7 +301,7 @@ def shop_link(connection: Connection, merchant: bytes, product: str | None) -> L
 def _link(product: str | None, svg: Path | None, qr: bool, common: Common) -> None:
     import segno
 
-    with open_merchant(home_of(common)) as market:
+    with open_merchant(home_of(common), common.database) as market:
         text = str(market.database.run_now(shop_link, market.fingerprint, product))
     code = segno.make(text, micro=False)
     if svg is not None:

@@ -22,7 +22,8 @@ from veilmart.merchant.views import draw_products, draw_table, product_views, sh
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.disk_errors import typed_file_errors
 from veilmart.storage.home import default_home
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import ServerCommon as Common
+from veilmart.terminal.command import run
 from veilmart.terminal.console import Terminal
 
 DEFAULTS = Common()
@@ -75,7 +76,7 @@ def _add(
 ) -> None:
     terminal = common.terminal()
     with ExitStack() as stack:
-        market = stack.enter_context(open_merchant(_home(common)))
+        market = stack.enter_context(open_merchant(_home(common), common.database))
         sources = _sources(paths, words, market, stack)
         decimals = market.database.run_now(read_shop).decimals
         amount = None if price is None else parse_amount(price, decimals)
@@ -170,7 +171,7 @@ def remove(
 
 
 def _remove(product: str, alone: bool, common: Common) -> None:
-    with open_merchant(_home(common)) as market:
+    with open_merchant(_home(common), common.database) as market:
         found = find_product(market.database.run_now(load_products), product)
         market.database.run_now(remove_product, found.id, alone)
     common.terminal().result(
@@ -185,7 +186,7 @@ def list_products(*, common: Common = DEFAULTS) -> int:
 
 
 def _list(common: Common) -> None:
-    with open_merchant(_home(common)) as market:
+    with open_merchant(_home(common), common.database) as market:
         views = market.database.run_now(product_views)
     common.terminal().result(views, lambda console: draw_products(console, views))
 
@@ -217,7 +218,7 @@ def _edit(
     available: bool | None,
     common: Common,
 ) -> None:
-    with open_merchant(_home(common)) as market:
+    with open_merchant(_home(common), common.database) as market:
         found = find_product(market.database.run_now(load_products), product)
         market.database.run_now(edit_product, found.id, title, description, available)
     common.terminal().result(
@@ -232,7 +233,7 @@ def list_shelves(*, common: Common = DEFAULTS) -> int:
 
 
 def _list_shelves(common: Common) -> None:
-    with open_merchant(_home(common)) as market:
+    with open_merchant(_home(common), common.database) as market:
         views = market.database.run_now(shelf_views)
     common.terminal().result(
         views,
@@ -266,7 +267,7 @@ def parse_size(text: str) -> int:
 
 
 def _create(name: str, price: str, size: str, common: Common) -> None:
-    with open_merchant(_home(common)) as market:
+    with open_merchant(_home(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
         amount = market.database.run_now(check_price, parse_amount(price, decimals))
         shelf = market.database.run_now(create_shelf, name, amount, parse_size(size))

@@ -34,7 +34,16 @@ async def fetch_broker(link: Link, now: int) -> SignedDescriptor:
     return check_descriptor(signed, role="broker", fingerprint=pinned, now=now, known=None)
 
 
-async def init_merchant(path: Path, link: Link, name: str, now: int, confirm: Confirm) -> bytes:
+async def init_merchant(
+    path: Path,
+    link: Link,
+    name: str,
+    now: int,
+    confirm: Confirm,
+    *,
+    database: str | None = None,
+    store: str | None = None,
+) -> bytes:
     """Use case: our new fingerprint (32 bytes). Nothing is made before the broker is confirmed.
 
     Raises AlreadyInitialised, Declined and what `fetch_broker` and `create_merchant` raise.
@@ -44,4 +53,4 @@ async def init_merchant(path: Path, link: Link, name: str, now: int, confirm: Co
     broker = await fetch_broker(link, now)
     if link.broker is None and not confirm(broker):
         raise Declined("The broker's fingerprint was not confirmed.")
-    return create_merchant(path, name, link.url, broker)
+    return create_merchant(path, name, link.url, broker, database=database, store=store)

@@ -17,6 +17,7 @@ from veilmart.crypto.suite import all_suites, suite_by_id
 from veilmart.errors import OrderUnknown
 from veilmart.limits import DELIVER_WITHIN_SECONDS, DESCRIPTOR_SECONDS, SETTLE_WITHIN_SECONDS
 from veilmart.merchant.tables import SIGNING, keys
+from veilmart.storage.isolation import snapshot
 
 Random = Callable[[int], bytes]
 
@@ -77,6 +78,7 @@ def load_key_set(connection: Connection, key_set: int) -> KeySet:
     )
 
 
+@snapshot
 def signing_seed(connection: Connection, key_set: int) -> bytes:
     """Transaction: 32 bytes. Raises OrderUnknown once it has been deleted."""
     seed = connection.execute(_SEED, {"set_id": key_set}).scalar()

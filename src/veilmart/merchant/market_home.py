@@ -5,25 +5,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, select
 
 from veilmart.crypto import identity
 from veilmart.crypto.identity import IdentityKey
-from veilmart.errors import AlreadyInitialised, BadArgument
+from veilmart.errors import AlreadyInitialised, BadArgument, DatabaseFailure
 from veilmart.merchant import migrations
 from veilmart.merchant.brokers import pin_broker
 from veilmart.merchant.revision import create_shop, read_shop
-from veilmart.merchant.tables import brokers, metadata, shop
+from veilmart.merchant.tables import brokers, descriptors, metadata, shop
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.storage.database import Database
 from veilmart.storage.home import Home
-from veilmart.storage.product_store import FolderStore, ProductStore
+from veilmart.storage.open_store import open_store
+from veilmart.storage.places import (
+    database_place,
+    remember_database,
+    remember_store,
+    store_place,
+)
+from veilmart.storage.product_store import ProductStore
 
 ROLE = "merchant"
 IDENTITY_FILE = "identity.pem"
 DATABASE_FILE = "merchant.sqlite"
 STORE_FOLDER = "products"
 SERVER_LOCK = "server"
+SCHEMA = "veilmart_merchant"
 NAME_MAX_CHARACTERS = 64
 
 
@@ -38,15 +46,24 @@ class MerchantHome:
     store: ProductStore
 
 
-def _open_database(home: Home) -> Database:
-    return Database.open(home.file(DATABASE_FILE), metadata, migrations)
+def _open_database(place: str | Path) -> Database:
+    return Database.open(place, metadata, migrations, schema=SCHEMA)
 
 
-def create_merchant(path: Path, name: str, url: str, broker: SignedDescriptor) -> bytes:
+def create_merchant(
+    path: Path,
+    name: str,
+    url: str,
+    broker: SignedDescriptor,
+    *,
+    database: str | None = None,
+    store: str | None = None,
+) -> bytes:
     """Set up a home folder with a fresh identity and one accepted broker; its fingerprint (32).
 
     `broker` is the descriptor whose fingerprint a person has confirmed; the merchant's currency is
-    the broker's. Raises AlreadyInitialised, BadArgument, CannotWrite, DiskFull.
+    the broker's. `database` as in `database_place`; `store`: s3://bucket/prefix instead of a
+    folder. Raises AlreadyInitialised, BadArgument, CannotWrite, DiskFull, StoreAway.
     """
     if not 0 < len(name) <= NAME_MAX_CHARACTERS or not name.isprintable():
         raise BadArgument("A merchant's name is 1 to 64 printable characters.")
@@ -54,18 +71,23 @@ def create_merchant(path: Path, name: str, url: str, broker: SignedDescriptor) -
     with home.lock("init"):
         if home.has(IDENTITY_FILE):
             raise AlreadyInitialised(str(home.path))
-        database = _open_database(home)
+        place = database_place(home, database, DATABASE_FILE)
+        opened = _open_database(place)
         try:
-            database.run_now(_first_rows, name, url, broker)
+            opened.run_now(_first_rows, name, url, broker)
         finally:
-            database.close()
-        FolderStore(home.file(STORE_FOLDER))
+            opened.close()
+        remember_database(home, place)
+        remember_store(home, store)
+        open_store(store_place(home, STORE_FOLDER)).check()
         key = identity.generate_identity()
         home.write_secret(IDENTITY_FILE, identity.identity_to_pem(key))
     return identity.fingerprint(identity.public_spki(key))
 
 
 def _first_rows(connection: Connection, name: str, url: str, broker: SignedDescriptor) -> None:
+    if connection.execute(select(descriptors.c.serial)).first() is not None:
+        raise DatabaseFailure("It belongs to another merchant.")
     # An init that was interrupted before the identity was written is begun again.
     connection.execute(delete(brokers))
     connection.execute(delete(shop))
@@ -74,19 +96,22 @@ def _first_rows(connection: Connection, name: str, url: str, broker: SignedDescr
 
 
 @contextmanager
-def open_merchant(path: Path) -> Iterator[MerchantHome]:
-    """Open for one command or one server. Raises NotInitialised and StorageFailures."""
+def open_merchant(path: Path, database: str | None = None) -> Iterator[MerchantHome]:
+    """Open for one command or one server; `database` as in `database_place`.
+
+    Raises NotInitialised and StorageFailures.
+    """
     home = Home(path, create=False)
     key = identity.identity_from_pem(home.read(IDENTITY_FILE))
-    database = _open_database(home)
+    opened = _open_database(database_place(home, database, DATABASE_FILE))
     try:
-        database.run_now(read_shop)
+        opened.run_now(read_shop)
         yield MerchantHome(
             home=home,
             identity=key,
             fingerprint=identity.fingerprint(identity.public_spki(key)),
-            database=database,
-            store=FolderStore(home.file(STORE_FOLDER)),
+            database=opened,
+            store=open_store(store_place(home, STORE_FOLDER)),
         )
     finally:
-        database.close()
+        opened.close()

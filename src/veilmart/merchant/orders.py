@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
 from veilmart.errors import OrderUnknown, SegmentUnknown, WrongOrderState
 from veilmart.merchant.tables import brokers, orders
 from veilmart.protocol.link_messages import ReportEntry
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.purchase import ORDER, OrderEvent, OrderState, step
+from veilmart.storage.isolation import repeatable, snapshot
+from veilmart.storage.upsert import insert
 
 FORGET_UNPAID_SECONDS = 24 * 3600
 """How long an expired offer is kept: the broker may have held its payment in time."""
@@ -47,7 +49,7 @@ class ReportOutcome:
     contradictions: int
 
 
-_INSERT = insert(orders)
+_INSERT = insert(orders).on_conflict_do_nothing()
 _BY_NAME = select(orders).where(orders.c.order == bindparam("name"))
 _PAID = (
     update(orders)
@@ -62,17 +64,15 @@ _ENDED = (
     .where(orders.c.order == bindparam("name"))
     .values(state=bindparam("reached"), ended_at=bindparam("at"))
 )
-_WAITING = select(orders.c.order).where(
-    orders.c.state == "offered", orders.c.pay_by <= bindparam("now")
-)
+# Word for word as in the indexes, or neither database knows that they do.
+_offered, _expired = text("orders.state = 'offered'"), text("orders.state = 'expired'")
+_WAITING = select(orders.c.order).where(_offered, orders.c.pay_by <= bindparam("now"))
 _EXPIRE = (
     update(orders)
-    .where(orders.c.state == "offered", orders.c.pay_by <= bindparam("now"))
+    .where(_offered, orders.c.pay_by <= bindparam("now"))
     .values(state=OrderState.EXPIRED, ended_at=bindparam("now"))
 )
-_FORGET = delete(orders).where(
-    orders.c.state == OrderState.EXPIRED, orders.c.ended_at <= bindparam("before")
-)
+_FORGET = delete(orders).where(_expired, orders.c.ended_at <= bindparam("before"))
 _REPORTED = select(brokers.c.reported, brokers.c.balance).where(
     brokers.c.id == bindparam("broker_id")
 )
@@ -88,8 +88,10 @@ _SALES = (
 )
 
 
+@repeatable
+@snapshot
 def store_order(connection: Connection, order: Order) -> None:
-    """Transaction: the offer, before it is sent."""
+    """Transaction: the offer, before it is sent. Its name is random: the same one is the same."""
     connection.execute(_INSERT, vars(order))
 
 
@@ -101,6 +103,8 @@ def find_order(connection: Connection, name: bytes, broker: int) -> Order:
     return Order(**(dict(row._mapping) | {"state": OrderState(row.state)}))
 
 
+@repeatable
+@snapshot
 def segment_asked(
     connection: Connection, name: bytes, broker: int, index: int, held_at: int
 ) -> tuple[Order, bool]:

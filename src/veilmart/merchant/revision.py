@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from veilmart.errors import NotInitialised
 from veilmart.merchant.tables import SHOP_ROW, shop
+from veilmart.storage.isolation import snapshot
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def read_shop(connection: Connection) -> ShopRow:
     return ShopRow(row.name, row.currency, row.decimals, row.revision)
 
 
+@snapshot
 def read_revision(connection: Connection) -> int:
     """Transaction: grows with every change of shop, brokers, shelves or products."""
     return int(connection.execute(_REVISION).scalar_one())

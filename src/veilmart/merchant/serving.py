@@ -1,8 +1,10 @@
 """The running merchant: the HTTP server, the sweeper and the watch on the shop's changes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from veilmart.errors import VeilmartError
 from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
@@ -19,8 +21,10 @@ from veilmart.merchant.keys import drop_expired_keys
 from veilmart.merchant.market_home import SERVER_LOCK, MerchantHome, open_merchant
 from veilmart.merchant.orders import expire_unpaid, forget_expired
 from veilmart.merchant.revision import read_revision
+from veilmart.merchant.sharing import NotShared, SharedWithWorkers, Sharing
 from veilmart.merchant.shop import Shop, load_shop
-from veilmart.transport.server import serve
+from veilmart.storage.row_keys import RowKeys
+from veilmart.transport.server import serve, serve_on
 
 WATCH_EVERY_SECONDS = 0.5
 
@@ -48,16 +52,21 @@ async def watch(market: MerchantHome, counter: Counter) -> None:
 
 
 async def sweep(market: MerchantHome, counter: Counter) -> None:
-    """Once: end what has run out of time, and renew the descriptor when it is due."""
+    """Once: end what has run out of time here, and renew the descriptor when it is due."""
+    now = counter.clock()
+    counter.tunnels.drop_expired(now)
+    counter.links.drop_expired(now)
+    if renewal_due(counter.shop, now):
+        await reload_shop(market, counter)
+
+
+async def sweep_for_all(market: MerchantHome, counter: Counter) -> None:
+    """Once: what one worker does for all."""
     now = counter.clock()
     for order in await market.database.run(expire_unpaid, now):
         counter.observe(PaymentStatus(counter.tunnels.label_of(order), False))
-    counter.tunnels.drop_expired(now)
-    counter.links.drop_expired(now)
     await market.database.run(forget_expired, now)
     await market.database.run(drop_expired_keys, now)
-    if renewal_due(counter.shop, now):
-        await reload_shop(market, counter)
 
 
 def renewal_due(shop: Shop, now: int) -> bool:
@@ -123,19 +132,61 @@ async def serve_opened(
     """`serve_merchant` for a home that the caller has opened and locked."""
     shop = await open_shop(market, clock, random)
     counter = Counter(shop, market.identity, clock, random, observe)
+    app = MerchantApp(market, counter)
 
     def started(actual: int) -> None:
         observe(Listening(host, actual))
         on_started(actual)
 
+    serving = serve(app.asgi, host, port, on_started=started, stop=stop)
+    await _run(market, counter, NotShared(), serving)
+
+
+async def serve_worker(
+    market: MerchantHome,
+    listener: socket.socket,
+    *,
+    clock: Clock,
+    random: Random,
+    observe: Observer,
+    stop: asyncio.Event,
+    on_started: Callable[[int], None],
+) -> None:
+    """Be one of several workers, on a socket that their parent listens on."""
+    shop = await open_shop(market, clock, random)
+    counter = Counter(shop, market.identity, clock, random, observe)
+    sharing = SharedWithWorkers(market.database, RowKeys(market.home, random), counter)
+    app = MerchantApp(market, counter, sharing)
+    serving = serve_on(app.asgi, listener, on_started=on_started, stop=stop)
+    await _run(market, counter, sharing, serving)
+
+
+async def prepare_workers(market: MerchantHome, clock: Clock, random: Random) -> None:
+    """Before the first worker: publish what is due, and make what they share."""
+    shop = await open_shop(market, clock, random)
+    counter = Counter(shop, market.identity, clock, random, lambda _event: None)
+    SharedWithWorkers(market.database, RowKeys(market.home, random), counter).make_tables()
+
+
+async def _run(
+    market: MerchantHome, counter: Counter, sharing: Sharing, serving: Coroutine[Any, Any, None]
+) -> None:
+    lease = market.database.lease("background")
+
+    async def sweep_if_ours(market: MerchantHome, counter: Counter) -> None:
+        if await lease.held():
+            await sweep_for_all(market, counter)
+            await sharing.tidy()
+
     tasks = [
         asyncio.create_task(_every(WATCH_EVERY_SECONDS, watch, market, counter)),
         asyncio.create_task(_every(SWEEP_EVERY_SECONDS, sweep, market, counter)),
+        asyncio.create_task(_every(SWEEP_EVERY_SECONDS, sweep_if_ours, market, counter)),
     ]
     try:
-        app = MerchantApp(market, counter)
-        await serve(app.asgi, host, port, on_started=started, stop=stop)
+        await serving
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await lease.aclose()

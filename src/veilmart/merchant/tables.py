@@ -11,13 +11,15 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
+
+from veilmart.storage.columns import Integer
 
 metadata: Final = MetaData()
 
@@ -94,7 +96,7 @@ keys = Table(
 descriptors = Table(
     "descriptors",
     metadata,
-    Column("serial", Integer, primary_key=True),
+    Column("serial", Integer, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary, nullable=False, unique=True),
     Column("signed", LargeBinary, nullable=False),
     Column("key_set", Integer, nullable=False),
@@ -104,7 +106,7 @@ descriptors = Table(
 catalogues = Table(
     "catalogues",
     metadata,
-    Column("serial", Integer, primary_key=True),
+    Column("serial", Integer, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary, nullable=False),
     Column("products_hash", LargeBinary, nullable=False),
     Column("key_set", Integer, nullable=False),
@@ -130,6 +132,17 @@ orders = Table(
     Column("pay_by", Integer, nullable=False),
     Column("paid_at", Integer, nullable=True),
     Column("ended_at", Integer, nullable=True),
-    Index("orders_waiting", "pay_by", sqlite_where=Column("state") == "offered"),
+    Index(
+        "orders_waiting",
+        "pay_by",
+        sqlite_where=text("state = 'offered'"),
+        postgresql_where=text("state = 'offered'"),
+    ),
+    Index(
+        "orders_expired",
+        "ended_at",
+        sqlite_where=text("state = 'expired'"),
+        postgresql_where=text("state = 'expired'"),
+    ),
 )
 """order: hash of the signed offer. size: of the shelf's padded products."""

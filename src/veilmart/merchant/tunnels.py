@@ -77,6 +77,16 @@ class Tunnels:
             self._tunnels.popitem(last=False)
         return tunnel
 
+    def known(self, number: bytes) -> Tunnel | None:
+        """Whoever it belongs to, also an expired one."""
+        return self._tunnels.get(number)
+
+    def take_over(self, number: bytes, tunnel: Tunnel) -> None:
+        """A tunnel that another worker has opened or used."""
+        self._tunnels[number] = tunnel
+        if len(self._tunnels) > self._maximum:
+            self._tunnels.popitem(last=False)
+
     def find(self, number: bytes, broker: bytes, now: int) -> Tunnel:
         """Raises UnknownRequestNumber, also for a number that came through another broker."""
         tunnel = self._tunnels.get(number)
@@ -117,6 +127,18 @@ class Links:
         self._unproved[keys.session_id] = Link(keys, broker, now + PROOF_WITHIN_SECONDS)
         if len(self._unproved) > LINKS_UNPROVED_MAX:
             self._unproved.popitem(last=False)
+
+    def known(self, session_id: bytes) -> Link | None:
+        """Also an expired one."""
+        return self._proved.get(session_id) or self._unproved.get(session_id)
+
+    def take_over(self, link: Link) -> None:
+        """A link that another worker has opened or seen proved."""
+        self.drop(link)
+        links = self._proved if link.proved else self._unproved
+        links[link.keys.session_id] = link
+        if len(links) > (LINKS_MAX if link.proved else LINKS_UNPROVED_MAX):
+            links.popitem(last=False)
 
     def prove(self, link: Link, now: int) -> None:
         """Raises SessionUnknown when it was dropped meanwhile."""

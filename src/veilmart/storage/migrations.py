@@ -1,5 +1,7 @@
 """Alembic without its configuration file: a role's revisions, applied in one transaction.
 
+Revisions run on SQLite and on PostgreSQL; where these differ they ask `op.get_bind().dialect`.
+
 A role keeps its revisions in `<role>/migrations/versions/NNNN_what.py`. The revision id is the
 file's first four characters, and the files form one line, each naming the one before as its
 `down_revision`.
@@ -10,12 +12,15 @@ from types import ModuleType
 from typing import Any
 
 from pysqlite3 import dbapi2
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, text
 
 from veilmart.errors import DatabaseFailure, Misuse
 from veilmart.storage.sqlite_engine import begin_immediate
 
 _REVISION_CHARACTERS = 4
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_IS_TABLE = text("SELECT to_regclass('alembic_version')")
+_VERSION = text("SELECT version_num FROM alembic_version")
 
 
 def versions_folder(migrations: ModuleType | Path | str) -> Path:
@@ -38,10 +43,10 @@ def latest_revision(versions: Path) -> str:
     return names[-1][:_REVISION_CHARACTERS]
 
 
-def upgrade(
+def upgrade_sqlite(
     connection: Connection, metadata: MetaData, migrations: ModuleType | Path | str
 ) -> None:
-    """Bring the database to the newest revision: all missing revisions or none.
+    """Bring a SQLite database to the newest revision: all missing revisions or none.
 
     Raises `DatabaseFailure` when the database is newer than the program, or when a revision
     leaves a reference to nothing.
@@ -49,14 +54,19 @@ def upgrade(
     versions = versions_folder(migrations)
     latest = latest_revision(versions)
     raw: Any = connection.connection.driver_connection
-    if _current(raw) == latest:
+    if _current_sqlite(raw) == latest:
         return
     # Rebuilding a table drops it for a moment; enforced references would delete what hangs on it.
     raw.execute("PRAGMA foreign_keys=OFF")
     try:
         begin_immediate(raw)
         try:
-            _run(connection, metadata, versions, latest)
+            if _current_sqlite(raw) != latest:
+                # SQLAlchemy has to believe in an outer transaction, or Alembic makes one each.
+                connection.begin()
+                _run(connection, metadata, versions)
+                _check_reached(_current_sqlite(raw), latest)
+                _check_references(raw)
             raw.execute("COMMIT")
         except BaseException:
             if raw.in_transaction:
@@ -66,7 +76,27 @@ def upgrade(
         raw.execute("PRAGMA foreign_keys=ON")
 
 
-def _current(raw: Any) -> str | None:
+def upgrade_postgres(
+    connection: Connection, metadata: MetaData, migrations: ModuleType | Path | str, schema: str
+) -> None:
+    """The same for PostgreSQL, in `schema`. One process at a time: the others wait for it.
+
+    Everything, tables too, is one transaction: an interrupted migration leaves nothing behind.
+    """
+    versions = versions_folder(migrations)
+    latest = latest_revision(versions)
+    with connection.begin():
+        if _current_postgres(connection) == latest:
+            return
+        connection.execute(_ONE_AT_A_TIME, {"name": f"veilmart migration {schema}"})
+        if _current_postgres(connection) == latest:
+            return
+        connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        _run(connection, metadata, versions)
+        _check_reached(_current_postgres(connection), latest)
+
+
+def _current_sqlite(raw: Any) -> str | None:
     try:
         row = raw.execute("SELECT version_num FROM alembic_version").fetchone()
     except dbapi2.OperationalError:
@@ -74,23 +104,35 @@ def _current(raw: Any) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _run(connection: Connection, metadata: MetaData, versions: Path, latest: str) -> None:
+def _current_postgres(connection: Connection) -> str | None:
+    if connection.execute(_IS_TABLE).scalar() is None:
+        return None
+    version = connection.execute(_VERSION).scalar_one_or_none()
+    return None if version is None else str(version)
+
+
+def _check_references(raw: Any) -> None:
+    if raw.execute("PRAGMA foreign_key_check").fetchone() is not None:
+        raise DatabaseFailure("A migration left a reference to nothing.")
+
+
+def _check_reached(current: str | None, latest: str) -> None:
+    if current != latest:
+        raise Misuse("A revision id differs from its file's first four characters.")
+
+
+def _run(connection: Connection, metadata: MetaData, versions: Path) -> None:
     # Alembic takes a tenth of a second to import; a command on a current database never needs it.
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
 
-    raw: Any = connection.connection.driver_connection
-    if _current(raw) == latest:
-        return
     script = ScriptDirectory(str(versions.parent), version_locations=[str(versions)])
 
     def missing(revision: Any, _context: Any) -> Any:
         return script._upgrade_revs("head", revision)
 
-    # SQLAlchemy has to believe in an outer transaction, or Alembic makes one per revision.
-    connection.begin()
     try:
         with EnvironmentContext(Config(), script, fn=missing) as environment:
             environment.configure(
@@ -99,7 +141,3 @@ def _run(connection: Connection, metadata: MetaData, versions: Path, latest: str
             environment.run_migrations()
     except CommandError as fault:
         raise DatabaseFailure("It was made by a newer version of veilmart.") from fault
-    if _current(raw) != latest:
-        raise Misuse("A revision id differs from its file's first four characters.")
-    if raw.execute("PRAGMA foreign_key_check").fetchone() is not None:
-        raise DatabaseFailure("A migration left a reference to nothing.")

@@ -34,6 +34,9 @@ def root_of(piece_list: bytes) -> bytes:
 class ProductStore(Protocol):
     """Where products lie. Every method may block; a folder or an object store is behind it."""
 
+    def check(self) -> None:
+        """Raises a `StorageFailure` when it cannot be reached or used."""
+
     def put(self, pieces: Iterable[bytes], size: int) -> bytes:
         """Store `size` bytes given piece by piece, durably; the root. Same again: same root."""
 
@@ -61,6 +64,9 @@ class FolderStore:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fresh.mkdir(mode=0o700, exist_ok=True)
             self._clear()
+
+    def check(self) -> None:
+        """See `ProductStore`: opening it has made the folder."""
 
     def put(self, pieces: Iterable[bytes], size: int) -> bytes:
         """See `ProductStore`. Raises `Misuse` for wrong piece lengths, `DiskFull`, `CannotWrite`.

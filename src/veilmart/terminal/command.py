@@ -37,6 +37,20 @@ class Common:
         return Terminal(json=self.json)
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ServerCommon(Common):
+    """What the commands of broker and merchant have besides."""
+
+    database: Annotated[
+        str | None,
+        Parameter(
+            help="postgresql:// URL, or a file that holds it. Default: $VEILMART_DATABASE, then "
+            "what init was given, then SQLite in the home folder."
+        ),
+    ] = None
+
+
 def report_error(error: VeilmartError, json: bool) -> int:
     """Print an error the way its reader wants it; returns the exit code."""
     if json:

@@ -41,7 +41,28 @@ async def serve(
     `on_started(port)` is called once connections are accepted, with the actual port (`port` 0:
     the system chooses). Signals are the caller's. Raises `PortInUse` when it cannot listen.
     """
-    listener = await _listen(host, port)
+    await serve_on(
+        app,
+        await listen(host, port),
+        on_started=on_started,
+        stop=stop,
+        header_seconds=header_seconds,
+        request_seconds=request_seconds,
+        stop_seconds=stop_seconds,
+    )
+
+
+async def serve_on(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    on_started: Callable[[int], None],
+    stop: asyncio.Event,
+    header_seconds: float = HEADER_SECONDS,
+    request_seconds: float = REQUEST_SECONDS,
+    stop_seconds: int = GRACEFUL_STOP_SECONDS,
+) -> None:
+    """`serve` on a socket that listens already, and is closed at the end."""
     seconds = {"header_seconds": header_seconds, "request_seconds": request_seconds}
     config = uvicorn.Config(
         app,
@@ -113,7 +134,8 @@ class _Server(uvicorn.Server):
                 connection.cut()
 
 
-async def _listen(host: str, port: int) -> socket.socket:
+async def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises `PortInUse`."""
     loop = asyncio.get_running_loop()
     try:
         places: list[Any] = await loop.getaddrinfo(

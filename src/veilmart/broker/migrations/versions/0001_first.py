@@ -10,7 +10,9 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_BLOB, _INT, _TEXT = sa.LargeBinary, sa.Integer, sa.Text
+_BLOB, _TEXT = sa.LargeBinary, sa.Text
+# SQLite's INTEGER has 64 bits and numbers rows; PostgreSQL's has 32.
+_INT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
@@ -24,12 +26,38 @@ def upgrade() -> None:
         accounts,
         [{"id": 1, "kind": "cash"}, {"id": 2, "kind": "escrow"}, {"id": 3, "kind": "fees"}],
     )
+    if op.get_bind().dialect.name == "postgresql":
+        # Numbers given by hand do not move the sequence along.
+        op.execute("SELECT setval(pg_get_serial_sequence('accounts', 'id'), 3)")
+        op.execute(_RAISE)
     for table in ("transactions", "postings"):
-        for change in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} only grows'); END"
-            )
+        _let_only_grow(table)
+
+
+_RAISE = """
+CREATE FUNCTION only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% only grows', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END $$
+"""
+
+
+def _let_only_grow(table: str) -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION only_grows()"
+        )
+        op.execute(
+            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION only_grows()"
+        )
+        return
+    for change in ("UPDATE", "DELETE"):
+        op.execute(
+            f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} only grows'); END"
+        )
 
 
 def _column(name: str, kind: Any, *rest: Any) -> Any:
@@ -38,10 +66,12 @@ def _column(name: str, kind: Any, *rest: Any) -> Any:
 
 def _operator() -> None:
     op.create_table("settings", sa.Column("name", _TEXT, primary_key=True), _column("value", _BLOB))
-    op.create_table("price_points", sa.Column("amount", _INT, primary_key=True))
+    op.create_table(
+        "price_points", sa.Column("amount", _INT, primary_key=True, autoincrement=False)
+    )
     op.create_table(
         "descriptors",
-        sa.Column("serial", _INT, primary_key=True),
+        sa.Column("serial", _INT, primary_key=True, autoincrement=False),
         _column("signed", _BLOB),
         _column("not_after", _INT),
         sa.Column("secrets", _BLOB),
@@ -70,6 +100,7 @@ def _ledger() -> None:
         ["reference", sa.text("(CASE kind WHEN 'refund' THEN 'settle' ELSE kind END)")],
         unique=True,
         sqlite_where=sa.text("kind IN ('hold', 'settle', 'refund')"),
+        postgresql_where=sa.text("kind IN ('hold', 'settle', 'refund')"),
     )
     op.create_table(
         "postings",
@@ -79,6 +110,13 @@ def _ledger() -> None:
         _column("amount", _INT),
     )
     op.create_index("postings_of_entry", "postings", ["entry"])
+    op.create_table(
+        "pending_moves",
+        sa.Column("id", _INT, primary_key=True),
+        _column("account", _INT),
+        _column("amount", _INT),
+    )
+    op.create_index("pending_moves_of_account", "pending_moves", ["account"])
 
 
 def _customers() -> None:
@@ -117,7 +155,7 @@ def _merchants() -> None:
     op.create_table(
         "merchant_descriptors",
         sa.Column("merchant", _BLOB, sa.ForeignKey("merchants.fingerprint"), primary_key=True),
-        sa.Column("serial", _INT, primary_key=True),
+        sa.Column("serial", _INT, primary_key=True, autoincrement=False),
         _column("signed", _BLOB),
         _column("not_after", _INT),
     )
@@ -135,7 +173,17 @@ def _merchants() -> None:
         "reports",
         ["merchant", "sequence"],
         sqlite_where=sa.text("delivered = 0"),
+        postgresql_where=sa.text("delivered = 0"),
     )
+    op.create_table(
+        "pending_reports",
+        sa.Column("id", _INT, primary_key=True),
+        _column("merchant", _BLOB),
+        _column("order", _BLOB),
+        _column("event", _TEXT),
+        _column("at", _INT),
+    )
+    op.create_index("pending_reports_of_merchant", "pending_reports", ["merchant"])
 
 
 def _orders() -> None:
@@ -158,6 +206,7 @@ def _orders() -> None:
         "invoices",
         ["due"],
         sqlite_where=sa.text("state IN ('offered', 'held', 'released', 'expired')"),
+        postgresql_where=sa.text("state IN ('offered', 'held', 'released', 'expired')"),
     )
     op.create_table(
         "operations",

@@ -1,0 +1,106 @@
+"""Several worker processes behind one port: started, watched, started again, stopped together.
+
+The parent listens and serves nobody; every worker accepts on the inherited socket, so a worker
+that dies takes no waiting connection with it, and whoever has time takes the next one. A worker
+whose parent has died sees the end of its standard input and stops.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from veilmart.limits import GRACEFUL_STOP_SECONDS
+
+PAUSE_FIRST_SECONDS = 0.5
+PAUSE_MAX_SECONDS = 30.0
+HEALTHY_SECONDS = 10.0
+_KILL_AFTER_SECONDS = GRACEFUL_STOP_SECONDS + 5
+
+
+async def run_workers(
+    command: Sequence[str],
+    count: int,
+    listener: socket.socket,
+    *,
+    environment: Mapping[str, str],
+    stop: asyncio.Event,
+    on_ended: Callable[[int, int], None],
+) -> None:
+    """Keep `count` processes of `command --listener FD` running until `stop` is set.
+
+    One that ends is started again, at once if it was healthy, else after a growing pause.
+    `on_ended(worker, exit code)` hears of each. Returns when all have stopped.
+    """
+    await asyncio.gather(
+        *(
+            _keep(number, command, listener, environment, stop, on_ended)
+            for number in range(1, count + 1)
+        )
+    )
+
+
+async def _keep(
+    number: int,
+    command: Sequence[str],
+    listener: socket.socket,
+    environment: Mapping[str, str],
+    stop: asyncio.Event,
+    on_ended: Callable[[int, int], None],
+) -> None:
+    stopped = asyncio.ensure_future(stop.wait())
+    pause = PAUSE_FIRST_SECONDS
+    loop = asyncio.get_running_loop()
+    while not stop.is_set():
+        began = loop.time()
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            "--listener",
+            str(listener.fileno()),
+            pass_fds=(listener.fileno(),),
+            stdin=asyncio.subprocess.PIPE,
+            env=dict(environment),
+            # Ctrl-C in a terminal reaches the parent alone, which stops the workers in order.
+            start_new_session=True,
+        )
+        ended = asyncio.ensure_future(process.wait())
+        await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            await _end(process, ended)
+            return
+        on_ended(number, ended.result())
+        if loop.time() - began >= HEALTHY_SECONDS:
+            pause = PAUSE_FIRST_SECONDS
+        await asyncio.wait({stopped}, timeout=pause)
+        pause = min(PAUSE_MAX_SECONDS, pause * 2)
+    stopped.cancel()
+
+
+async def _end(process: asyncio.subprocess.Process, ended: "asyncio.Future[int]") -> None:
+    """Let it finish what is under way; make an end if it does not."""
+    if not ended.done():
+        process.send_signal(signal.SIGTERM)
+        done, _ = await asyncio.wait({ended}, timeout=_KILL_AFTER_SECONDS)
+        if not done:
+            process.kill()
+    await ended
+
+
+def inherited_listener(descriptor: int) -> socket.socket:
+    """The parent's listening socket, in a worker."""
+    listener = socket.socket(fileno=descriptor)
+    listener.setblocking(False)
+    os.set_inheritable(descriptor, False)
+    return listener
+
+
+async def stop_with_parent(stop: asyncio.Event) -> None:
+    """Set `stop` when standard input ends: the parent is gone."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(1024):
+        continue
+    stop.set()

@@ -1,0 +1,55 @@
+"""A whole market on PostgreSQL with two workers per role, one of which is killed."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import PostgresServer
+from tests.system.market import GOODS
+from tests.system.shared_market import shared_market
+from veilmart.demo.processes import run_command, run_json
+from veilmart.errors import ServerFault
+
+pytestmark = pytest.mark.long
+
+
+def children(pid: int) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def test_purchases_go_on_when_workers_are_killed(
+    tmp_path: Path, postgres: str, postgres_server: PostgresServer
+) -> None:
+    async with shared_market(tmp_path, postgres, 2) as market:
+        home = await market.customer("anna", "1000")
+        for turn, title in enumerate([*GOODS] * 2):
+            for server in (market.broker, market.merchant):
+                os.kill(children(server.pid)[turn % 2], signal.SIGKILL)
+            out = tmp_path / f"out{turn}"
+            try:
+                await market.buy(home, title, out, "--again")
+            except ServerFault:
+                # Whatever was cut off is finished or given back.
+                await run_command("customer", "sync", "--home", str(home))
+            await asyncio.sleep(1)
+            assert [len(children(s.pid)) for s in (market.broker, market.merchant)] == [2, 2]
+        audit = await run_json("broker", "audit", "--home", str(market.broker_home))
+        assert audit["ok"]
+        bought = [path for path in tmp_path.glob("out*/*") if path.is_file()]
+        assert bought
+        for path in bought:
+            assert path.read_bytes() == GOODS[path.name]
+        workers = [child for s in (market.broker, market.merchant) for child in children(s.pid)]
+        assert len(workers) == 4
+    await asyncio.sleep(0.5)
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+
+
+async def test_several_workers_need_postgresql(tmp_path: Path) -> None:
+    home = str(tmp_path / "broker")
+    await run_command("broker", "init", "--home", home)
+    with pytest.raises(ServerFault, match="PostgreSQL"):
+        await run_command("broker", "run", "--workers", "2", "--port", "0", "--home", home)
