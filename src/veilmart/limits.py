@@ -29,6 +29,12 @@ PRICE_POINTS_MAX = 32  # price points of a broker
 NAME_MAX_BYTES = 200  # product's file name
 TITLE_MAX_BYTES = 200  # product's title
 DESCRIPTION_MAX_BYTES = 2000  # product's description
+TAGS_MAX = 16  # tags of one product
+TAG_MAX_BYTES = 50  # one tag
+COVER_MAX_BYTES = 48 * 1024  # product's cover, re-encoded
+SAMPLE_MAX_BYTES = 256 * 1024  # product's free sample
+SHOWCASE_MAX_BYTES = 64 * 1024 * 1024  # covers and samples of one shelf
+CODE_MAX_BYTES = 700  # one unique code
 PIECES_MAX = 16 * 1024  # pieces of one product
 CATALOGUE_MAX_BYTES = 64 * 1024 * 1024  # catalogue's blob
 PRODUCTS_MAX = 100_000  # products of a merchant
@@ -53,6 +59,9 @@ CLOCK_SKEW_SECONDS = 300  # how far a descriptor may begin in the future
 PAY_WITHIN_SECONDS = 15 * 60  # default from offer to payment
 DELIVER_WITHIN_SECONDS = 24 * 3600  # default from payment to release of the key
 SETTLE_WITHIN_SECONDS = 72 * 3600  # default from release to settlement
+CODE_PAY_WITHIN_SECONDS = 5 * 60  # from offer to payment on a shelf of codes
+CODE_DELIVER_WITHIN_SECONDS = 30 * 60  # from payment to release there
+CODE_WINDOW_SECONDS = 3600  # stock of a shelf of codes is looked at once in
 SWEEP_EVERY_SECONDS = 5  # how often deadlines are looked at
 
 # transport

@@ -7,6 +7,8 @@ from pathlib import Path
 from veilmart.errors import VeilmartError
 from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
 from veilmart.merchant.app import MerchantApp
+from veilmart.merchant.code_windows import open_windows
+from veilmart.merchant.codes import give_back_unpaid
 from veilmart.merchant.counter import Clock, Counter, Random
 from veilmart.merchant.events import (
     CatalogueChanged,
@@ -55,6 +57,9 @@ async def sweep(market: MerchantHome, counter: Counter) -> None:
     counter.tunnels.drop_expired(now)
     counter.links.drop_expired(now)
     await market.database.run(forget_expired, now)
+    if counter.shop.code_shelves:
+        await market.database.run(give_back_unpaid, now)
+        await market.database.run(open_windows, now)
     await market.database.run(drop_expired_keys, now)
     if renewal_due(counter.shop, now):
         await reload_shop(market, counter)
