@@ -173,6 +173,7 @@ class Market:
             size=len(content),
             root=parcel.piece_list_root(self.piece_list),
             available=True,
+            tags=[],
         )
         self.tunnels: dict[bytes, handshake.SessionKeys] = {}
 

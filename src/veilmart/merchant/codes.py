@@ -25,6 +25,7 @@ from veilmart.limits import CLOCK_SKEW_SECONDS, CODE_MAX_BYTES
 from veilmart.merchant.code_windows import orders_left
 from veilmart.merchant.orders import Order, store_order
 from veilmart.merchant.products import ShopProduct
+from veilmart.merchant.shelves import find_shelf, load_shelves
 from veilmart.merchant.tables import codes
 from veilmart.protocol.descriptor import Shelf
 from veilmart.protocol.parcel import piece_hash, piece_list_root
@@ -86,6 +87,7 @@ _GIVE_BACK_UNPAID = (
     .where(codes.c.state == RESERVED, codes.c.free_at <= bindparam("now"))
     .values(_NOBODYS)
 )
+_ALL = select(func.count()).select_from(codes)
 _COUNTS = select(codes.c.product, codes.c.state, func.count()).group_by(
     codes.c.product, codes.c.state
 )
@@ -108,6 +110,11 @@ def read_codes(lines: Iterable[str]) -> list[str]:
     if not found:
         raise BadArgument("There are no codes in it.")
     return list(found)
+
+
+def unknown_codes(connection: Connection, lines: Iterable[str]) -> int:
+    """Transaction: how many of the lines are new."""
+    return sum(connection.execute(_KNOWN, {"line": line}).first() is None for line in lines)
 
 
 def packed_code(random32: bytes, file_name: str, line: str) -> bytes:
@@ -143,6 +150,14 @@ def add_codes(
         connection.execute(_INSERT, values)
         added += 1
     return CodesAdded(added, len(lines) - added)
+
+
+def restock(
+    connection: Connection, product: ShopProduct, lines: list[str], salts: list[bytes]
+) -> CodesAdded:
+    """Transaction: `add_codes` for a product that stands on its shelf already."""
+    shelf = find_shelf(load_shelves(connection), str(product.shelf))
+    return add_codes(connection, product, shelf, lines, salts)
 
 
 def _piece_list(packed: bytes, size: int) -> bytes:
@@ -200,6 +215,11 @@ def code_settled(connection: Connection, name: bytes, settled: bool) -> None:
 def give_back_unpaid(connection: Connection, now: int) -> int:
     """Transaction: codes that were offered and that nobody can pay for any more; how many."""
     return connection.execute(_GIVE_BACK_UNPAID, {"now": now}).rowcount
+
+
+def code_count(connection: Connection) -> int:
+    """Transaction: all codes there ever were."""
+    return int(connection.execute(_ALL).scalar_one())
 
 
 def stock(connection: Connection) -> dict[bytes, Stock]:

@@ -36,28 +36,32 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
 
 def encode_cover(path: Path) -> bytes:
     """JPEG of at most 480 by 480 pixels and 48 KiB. Raises BadSourceFile."""
-    from PIL import Image, ImageOps
-
     data = read_bounded(path, _FILE_MAX_BYTES)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
-                if opened.width * opened.height > _PIXELS_MAX:
-                    raise BadSourceFile(f"{path} has too many pixels.")
-                upright = ImageOps.exif_transpose(opened)
-                picture = _on_white(upright)
-    except BadSourceFile:
-        raise
+        picture = _decode(data)
     except Exception as fault:  # the decoder's own errors are of many kinds
         raise BadSourceFile(f"{path} is not a picture that can be read.") from fault
-    picture.thumbnail((COVER_SIDE_PIXELS, COVER_SIDE_PIXELS))
     for quality in _QUALITIES:
         out = io.BytesIO()
         picture.save(out, "JPEG", quality=quality, optimize=True)
         if out.tell() <= COVER_MAX_BYTES:
             return out.getvalue()
     raise BadSourceFile(f"{path} does not fit into {COVER_MAX_BYTES} bytes.")
+
+
+def _decode(data: bytes) -> "Image.Image":
+    """Upright, small, on white. Raises whatever the decoder does; too many pixels too."""
+    from PIL import Image, ImageOps
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+            if opened.width * opened.height > _PIXELS_MAX:
+                raise BadSourceFile("Too many pixels.")
+            opened.draft("RGB", (2 * COVER_SIDE_PIXELS, 2 * COVER_SIDE_PIXELS))
+            picture = _on_white(ImageOps.exif_transpose(opened))
+    picture.thumbnail((COVER_SIDE_PIXELS, COVER_SIDE_PIXELS))
+    return picture
 
 
 def _on_white(picture: "Image.Image") -> "Image.Image":

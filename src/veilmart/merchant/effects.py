@@ -10,7 +10,8 @@ from veilmart.protocol.effects import Effect
 class SealPiece(Effect):
     """Read piece `index` of `root` and seal it for an order; the answer is the signed segment.
 
-    size: of the padded product. piece: its bytes, if they are not in the store (a unique code). content_key, signing_seed: 32 bytes each.
+    size: of the padded product. content_key, signing_seed: 32 bytes each.
+    piece: its bytes, if they are not in the store (a unique code).
     """
 
     root: bytes

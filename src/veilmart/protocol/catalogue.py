@@ -64,7 +64,7 @@ class Product(Message, frozen=True):
 
 
 class ShowcaseEntry(Message, frozen=True):
-    """Where a shelf's covers and samples are: hash and length of the blob (protocol/showcase.py)."""
+    """Hash and length of the blob with a shelf's covers and samples (protocol/showcase.py)."""
 
     shelf: Natural
     hash: Bytes32
