@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import median
 
+from bench.plain import ANSWER_MAX_BYTES, ROUTE
 from veilmart.customer.events import Event, FileSaved, PaymentHeld
 from veilmart.customer.shopper import Menu, Shopper, connect
 from veilmart.customer.wallet import open_wallet
@@ -25,8 +26,6 @@ from veilmart.protocol.address import parse_link
 from veilmart.storage.files import PartialFile
 from veilmart.terminal.memory import keep_freed_memory
 from veilmart.transport.client import HttpClient
-
-from bench.plain import ANSWER_MAX_BYTES, ROUTE
 
 PRODUCT_BYTES = 256 * 1024 * 1024
 ROUNDS = 3
@@ -101,7 +100,9 @@ async def buy(shopper: Shopper, menu: Menu, watch: Stopwatch, out: Path, size: i
 
 
 @asynccontextmanager
-async def sealed_market(folder: Path, goods: Path) -> AsyncIterator[tuple[Shopper, Menu, Stopwatch]]:
+async def sealed_market(
+    folder: Path, goods: Path
+) -> AsyncIterator[tuple[Shopper, Menu, Stopwatch]]:
     """The real programs with one customer who has money."""
     broker_home, merchant_home = str(folder / "broker"), str(folder / "merchant")
     async with AsyncExitStack() as stack:
@@ -156,10 +157,8 @@ async def measure(size: int) -> tuple[list[float], list[float]]:
 
 def rows(size: int = PRODUCT_BYTES) -> list[dict[str, object]]:
     """One row: ratio of the rates, both in MB/s, from the medians of the rounds."""
-    import uvloop
-
     keep_freed_memory()
-    sealed, plain = uvloop.run(measure(size))
+    sealed, plain = asyncio.run(measure(size))
     ours, theirs = median(sealed), median(plain)
     return [
         {

@@ -8,7 +8,6 @@ import asyncio
 import os
 import sys
 
-import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -59,4 +58,4 @@ async def run(kind: str, target: str) -> None:
 
 if __name__ == "__main__":
     keep_freed_memory()
-    uvloop.run(run(*sys.argv[1:]))
+    asyncio.run(run(*sys.argv[1:]))

@@ -55,7 +55,7 @@ def test_purchase_delivers_and_commits_four_times(
     order = only_order(market.wallet)
     assert order.state == WalletState.DONE
     assert order.file_path == str(bought.path)
-    assert not market.wallet.parcels.folder_of(order.order).exists()
+    assert not market.wallet.parcels.file_of(order.order).exists()
 
 
 def test_nothing_is_stored_before_the_yes(market: Market, tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def test_full_parcels_folder_stops_before_the_key_and_goes_on_later(
     market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("veilmart.customer.parcels.os.write", full_disk)
+        patch.setattr("veilmart.customer.parcels.os.pwrite", full_disk)
         with pytest.raises(DiskFull) as caught:
             buy(market, tmp_path / "out")
     assert caught.value.money_now == MONEY_SAFE
@@ -355,7 +355,7 @@ def test_segment_damaged_on_our_disk_is_fetched_again_and_blames_nobody(
         with pytest.raises(OSError):
             buy(market, tmp_path / "out")
     order = only_order(market.wallet)
-    stored = market.wallet.parcels.folder_of(order.order) / "0"
+    stored = market.wallet.parcels.file_of(order.order)
     stored.write_bytes(stored.read_bytes()[:-1] + b"\0")
     assert [found.outcome for found in recovered(market)] == ["done"]
     assert (tmp_path / "out" / "stars.txt").read_bytes() == CONTENT

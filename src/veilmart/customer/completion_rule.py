@@ -56,7 +56,7 @@ from veilmart.protocol.customer_messages import (
 from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.offer import Invoice
 from veilmart.protocol.order_key import operation_id, sign_action
-from veilmart.protocol.parcel import check_segment, segment_length
+from veilmart.protocol.parcel import segment_length
 from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
 
 SEGMENT_TRIES = 4
@@ -137,7 +137,7 @@ def _fetch_segments(order: Order, terms: Terms, indices: tuple[int, ...]) -> Rul
     if indices:
         fetch = partial(_fetch_segment, order, terms)
         yield Together(fetch, indices, SEGMENTS_IN_FLIGHT)
-    yield MakeDurable(order.order, terms.count)
+    yield MakeDurable(order.order)
 
 
 def _fetch_segment(order: Order, terms: Terms, index: int) -> Rule[None]:
@@ -148,13 +148,12 @@ def _fetch_segment(order: Order, terms: Terms, index: int) -> Rule[None]:
     for left in reversed(range(SEGMENT_TRIES)):
         segment: bytes = yield AskSegment(request, segment_length(size, index))
         try:
-            check_segment(terms.signing_key, order.order, index, size, segment)
+            yield StoreSegment(order.order, index, size, terms.signing_key, segment)
         except (MalformedMessage, SignatureInvalid):
             if not left:
                 raise
             yield Tell(SegmentRefetched(index))
             continue
-        yield StoreSegment(order.order, index, segment)
         yield Tell(SegmentStored(index, len(segment)))
         return
 

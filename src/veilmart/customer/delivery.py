@@ -2,9 +2,12 @@
 
 Every segment is opened and checked against the piece list that the offer named, the padding is
 taken off and its zeros checked, and the file gets its name only when all of it is on the disk.
-Memory stays at one piece, whatever the size.
+Memory stays at a few pieces, whatever the size.
 """
 
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +19,19 @@ from veilmart.errors import (
     MalformedMessage,
     Misuse,
     PaddingInvalid,
+    PieceMismatch,
     SegmentDamaged,
     SignatureInvalid,
 )
-from veilmart.protocol.parcel import check_segment, open_segment, segment_length
+from veilmart.protocol.parcel import (
+    SIGNATURE_BYTES,
+    check_segment,
+    open_segment,
+    segment_length,
+)
 from veilmart.storage.files import PartialFile, check_file_name
+
+OPENED_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -52,8 +63,8 @@ def _write(order: Order, terms: Terms, parcels: Parcels) -> Path:
         raise PaddingInvalid("A product is longer than its shelf.")
     with PartialFile(Path(order.out_folder), _safe_name(name, order)) as partial:
         left = content
-        for index in range(terms.count):
-            piece = memoryview(first if index == 0 else _piece(order, terms, parcels, index))
+        for index, opened in enumerate(_pieces(order, terms, parcels, first)):
+            piece = memoryview(opened)
             if index == 0:
                 piece = piece[start:]
             if left:
@@ -65,18 +76,43 @@ def _write(order: Order, terms: Terms, parcels: Parcels) -> Path:
         return partial.finish()
 
 
+def _pieces(order: Order, terms: Terms, parcels: Parcels, first: bytes) -> Iterator[bytes]:
+    """All pieces in order; while one is written, the next ones are opened in two threads."""
+    yield first
+    with ThreadPoolExecutor(OPENED_AT_ONCE, "opening") as pool:
+        ahead: deque[Future[bytes]] = deque()
+        try:
+            for index in range(1, terms.count):
+                ahead.append(pool.submit(_piece, order, terms, parcels, index))
+                if len(ahead) > OPENED_AT_ONCE:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for waiting in ahead:
+                waiting.cancel()
+
+
 def _piece(order: Order, terms: Terms, parcels: Parcels, index: int) -> bytes:
+    """Piece `index`. Every segment was verified when it was stored, and its tags and the piece
+    list are checked here; who is to blame for one that fails is looked at only then.
+
+    Raises SegmentDamaged (our disk), PieceMismatch (the merchant).
+    """
     size = terms.offer.size
-    segment = parcels.read(order.order, index, segment_length(size, index))
-    if segment is None or order.content_key is None:
+    segment = parcels.read(order.order, index, size)
+    if segment is None or order.content_key is None or len(segment) != segment_length(size, index):
         raise SegmentDamaged(index)
+    key, suite = order.content_key, terms.suite
+    sealed = memoryview(segment)[SIGNATURE_BYTES:]
     try:
-        sealed = check_segment(terms.signing_key, order.order, index, size, segment)
-    except (MalformedMessage, SignatureInvalid) as fault:
-        raise SegmentDamaged(index) from fault
-    return open_segment(
-        terms.suite, order.content_key, order.order, index, size, order.pieces, sealed
-    )
+        return open_segment(suite, key, order.order, index, size, order.pieces, sealed)
+    except (PieceMismatch, MalformedMessage) as fault:
+        try:
+            check_segment(terms.signing_key, order.order, index, size, segment)
+        except (MalformedMessage, SignatureInvalid):
+            raise SegmentDamaged(index) from fault
+        raise
 
 
 def _safe_name(name: str, order: Order) -> str:
