@@ -14,7 +14,7 @@ import msgspec
 from veilmart.customer.shopper import Menu, Shopper, connect
 from veilmart.customer.wallet import Wallet, open_wallet
 from veilmart.protocol.address import parse_link
-from veilmart.terminal.memory import keep_freed_memory
+from veilmart.terminal.memory import keep_freed_memory, serve_from_here
 
 PASSWORD = "bench password"
 WARM_UP_PURCHASES = 3
@@ -61,6 +61,7 @@ async def drive(link: str, folder: Path, names: list[str], seconds: float) -> di
             bought = await shopper.buy(menu, menu.products[turn], home / "out")
             warm.append(0)
             bought.path.unlink()
+    serve_from_here()
     print("warm", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     took: list[float] = []

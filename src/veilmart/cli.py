@@ -2,7 +2,7 @@
 
 import sys
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from veilmart import __version__
 from veilmart.terminal.memory import keep_freed_memory
@@ -14,6 +14,7 @@ def build_app() -> App:
         name="veilmart",
         version=__version__,
         help="Sell digital goods through a broker that never learns what was bought.",
+        default_parameter=Parameter(negative=()),
     )
     app.command("veilmart.broker.cli:app", name="broker", help="Carry messages, move money.")
     app.command("veilmart.merchant.cli:app", name="merchant", help="Sell products.")

@@ -298,14 +298,15 @@ class UnknownSuite(PeerFault):
 class PaddingInvalid(PeerFault):
     code = 2108
     summary = "The padding is not what the protocol prescribes."
+    money = "If you paid, the money goes to the merchant when the time to settle ends."
     hint = "The product was packed wrongly; do not trust the file."
 
 
 class PieceMismatch(PeerFault):
     code = 2109
     summary = "A delivered segment is not the piece that was promised."
-    money = MONEY_SAFE
-    hint = "It is fetched again by `veilmart customer sync`."
+    money = "You have paid; the money goes to the merchant when the time to settle ends."
+    hint = "Keep the order: the merchant signed it. Turn to the broker's operator before that time."
 
 
 class OfferMismatch(PeerFault):
@@ -323,8 +324,8 @@ class UnexpectedAnswer(PeerFault):
 class ContentKeyInvalid(PeerFault):
     code = 2112
     summary = "The key that was paid for does not open what was promised."
-    money = "Your money is held: it is not paid out to the merchant without your acknowledgement."
-    hint = "Keep the order; it is evidence."
+    money = "You have paid; the money goes to the merchant when the time to settle ends."
+    hint = "Keep the order: the merchant signed it. Turn to the broker's operator before that time."
 
 
 class TooSlow(PeerFault):

@@ -37,6 +37,7 @@ SHOWCASE_MAX_BYTES = 64 * 1024 * 1024  # covers and samples of one shelf
 CODE_MAX_BYTES = 700  # one unique code
 PIECES_MAX = 16 * 1024  # pieces of one product
 CATALOGUE_MAX_BYTES = 64 * 1024 * 1024  # catalogue's blob
+PARCEL_IN_DATABASE_MAX_BYTES = 64 * 1024  # sealed parcel that a wallet keeps in its database
 PRODUCTS_MAX = 100_000  # products of a merchant
 
 # accounts
@@ -47,6 +48,7 @@ GUESS_DELAY_MAX_SECONDS = 30  # longest delay after failed logins
 GUESSES_FREE = 3  # failed logins before the delay begins
 DEVICE_IDLE_MAX_SECONDS = 90 * 24 * 3600  # device key that is not used ends after
 UNPAID_PER_SESSION_MAX = 64  # unpaid orders of one session
+UNPAID_MAX = 20_000  # unpaid orders that one broker process lets stand
 
 # time
 SESSION_SECONDS = 3600  # life of a session
@@ -62,9 +64,12 @@ SETTLE_WITHIN_SECONDS = 72 * 3600  # default from release to settlement
 CODE_PAY_WITHIN_SECONDS = 5 * 60  # from offer to payment on a shelf of codes
 CODE_DELIVER_WITHIN_SECONDS = 30 * 60  # from payment to release there
 CODE_WINDOW_SECONDS = 3600  # stock of a shelf of codes is looked at once in
+DELIVER_MIN_SECONDS = 600  # least time to deliver that a broker accepts
+SETTLE_MIN_SECONDS = 3600  # least time to examine and settle that a broker accepts
 SWEEP_EVERY_SECONDS = 5  # how often deadlines are looked at
 
 # transport
+HANDSHAKES_WAITING_MAX = 256  # handshakes waiting for their turn at one server
 HEADER_SECONDS = 10  # to send an HTTP header
 REQUEST_SECONDS = 60  # to send an HTTP body
 CONNECT_SECONDS = 5  # to connect

@@ -13,6 +13,7 @@ from veilmart.crypto.diffie_hellman import FFDHE3072, X25519, ffdhe3072_prime
 from veilmart.crypto.hash_functions import Blake3, HashFunction, Sha256, hkdf
 from veilmart.crypto.kem import MLKEM768
 from veilmart.crypto.key_derivation import derive
+from veilmart.crypto.key_pair import KeyPair
 from veilmart.crypto.suite import all_suites, suite_by_id, suite_by_name
 from veilmart.errors import BadPublicValue, Misuse, UnknownSuite
 
@@ -30,8 +31,9 @@ def test_x25519_rfc_7748_section_6_1() -> None:
     assert one.public.hex() == "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"
     assert two.public.hex() == "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"
     shared = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"
-    assert dh.shared(one.private, two.public).hex() == shared
-    assert dh.shared(two.private, one.public).hex() == shared
+    assert dh.shared(one, two.public).hex() == shared
+    assert dh.shared(two, one.public).hex() == shared
+    assert dh.shared(KeyPair(one.private, one.public), two.public).hex() == shared
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,7 @@ def test_x25519_rfc_7748_section_6_1() -> None:
 def test_x25519_low_order_values_are_refused(low_order: int) -> None:
     dh = X25519()
     with pytest.raises(BadPublicValue):
-        dh.shared(dh.generate(os.urandom).private, low_order.to_bytes(32, "little"))
+        dh.shared(dh.generate(os.urandom), low_order.to_bytes(32, "little"))
 
 
 def test_x25519_lengths() -> None:
@@ -50,9 +52,9 @@ def test_x25519_lengths() -> None:
     pair = dh.generate(os.urandom)
     for wrong in (b"", pair.public[:-1], pair.public + b"\0"):
         with pytest.raises(BadPublicValue):
-            dh.shared(pair.private, wrong)
+            dh.shared(pair, wrong)
     with pytest.raises(Misuse):
-        dh.shared(pair.private[:-1], pair.public)
+        dh.shared(KeyPair(pair.private[:-1], pair.public), pair.public)
     assert pair.private.hex() not in repr(pair)
     assert repr(pair.private) not in repr(pair)
 
@@ -76,8 +78,8 @@ def test_ffdhe3072_agrees_with_plain_arithmetic() -> None:
     assert x.bit_length() == y.bit_length() == 384
     assert int.from_bytes(one.public, "big") == pow(2, x, p)
     expected = pow(2, x * y, p).to_bytes(PRIME_BYTES, "big")
-    assert dh.shared(one.private, two.public) == expected
-    assert dh.shared(two.private, one.public) == expected
+    assert dh.shared(one, two.public) == expected
+    assert dh.shared(two, one.public) == expected
 
 
 @pytest.mark.parametrize(
@@ -96,16 +98,16 @@ def test_ffdhe3072_bad_values_are_refused(name: str) -> None:
         "minus-4-of-order-2q": p - 4,
     }[name]
     with pytest.raises(BadPublicValue):
-        dh.shared(dh.generate(os.urandom).private, value.to_bytes(PRIME_BYTES, "big"))
+        dh.shared(dh.generate(os.urandom), value.to_bytes(PRIME_BYTES, "big"))
 
 
 def test_ffdhe3072_edges_of_the_range() -> None:
     dh = FFDHE3072()
     pair = dh.generate(os.urandom)
-    assert dh.shared(pair.private, (2).to_bytes(PRIME_BYTES, "big")) == pair.public
+    assert dh.shared(pair, (2).to_bytes(PRIME_BYTES, "big")) == pair.public
     for wrong in (b"", pair.public[1:], b"\0" + pair.public):
         with pytest.raises(BadPublicValue):
-            dh.shared(pair.private, wrong)
+            dh.shared(pair, wrong)
     for exponent in (bytes(48), pair.private[1:], pair.private + b"\0"):
         with pytest.raises(Misuse):
             dh.key_pair(exponent)
@@ -117,9 +119,10 @@ def test_ml_kem_768() -> None:
     assert pair == kem.generate(lambda size: pair.private[:size])
     ciphertext, shared = kem.encapsulate(pair.public, os.urandom)
     assert (len(pair.public), len(ciphertext), len(shared)) == (1184, 1088, 32)
-    assert kem.decapsulate(pair.private, ciphertext) == shared
+    assert kem.decapsulate(pair, ciphertext) == shared
+    assert kem.decapsulate(KeyPair(pair.private, pair.public), ciphertext) == shared
     changed = bytes((ciphertext[0] ^ 1,)) + ciphertext[1:]
-    assert kem.decapsulate(pair.private, changed) != shared
+    assert kem.decapsulate(pair, changed) != shared
 
 
 def test_ml_kem_768_malformed_values() -> None:
@@ -131,9 +134,9 @@ def test_ml_kem_768_malformed_values() -> None:
             kem.encapsulate(wrong, os.urandom)
     for wrong in (b"", bytes(1087), bytes(1089)):
         with pytest.raises(BadPublicValue):
-            kem.decapsulate(pair.private, wrong)
+            kem.decapsulate(pair, wrong)
     with pytest.raises(Misuse):
-        kem.decapsulate(pair.private[:-1], bytes(1088))
+        kem.decapsulate(KeyPair(pair.private[:-1], pair.public), bytes(1088))
     with pytest.raises(Misuse):
         kem.generate(lambda size: bytes(size - 1))
 

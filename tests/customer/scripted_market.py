@@ -202,7 +202,7 @@ class Market:
             effects.StoreSegment: lambda e: keep_segment(self.wallet.parcels, e),
             effects.MakeDurable: lambda e: self.wallet.parcels.make_durable(e.order),
             effects.MissingSegments: lambda e: self.wallet.parcels.missing(e.order),
-            effects.Deliver: lambda e: deliver(e.order, self.wallet.parcels),
+            effects.Deliver: lambda e: deliver(e.order, e.terms, self.wallet.parcels, e.segment),
             effects.DropParcel: lambda e: self.wallet.parcels.drop(e.order),
         }
         return perform_now(

@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from tests.customer.scripted_market import CONTENT, NOW, Keys, Killed, Market, changed
 from veilmart.crypto.padding import pack_product
 from veilmart.customer.order import all_orders
 from veilmart.customer.purchase_rule import purchase
 from veilmart.customer.recovery_rule import cancel, may_still_be_paid, recover
+from veilmart.customer.small_parcels import store_segment, stored_segment
+from veilmart.customer.tables import parcels
 from veilmart.customer.wallet import Wallet, find_order, to_sync, unfinished
 from veilmart.errors import (
     MONEY_SAFE,
@@ -23,8 +26,10 @@ from veilmart.errors import (
     SignatureInvalid,
     WrongOrderState,
 )
-from veilmart.limits import PIECE_BYTES
+from veilmart.limits import PARCEL_IN_DATABASE_MAX_BYTES, PIECE_BYTES
 from veilmart.protocol.purchase import InvoiceState, WalletState
+
+LARGE_BYTES = PARCEL_IN_DATABASE_MAX_BYTES + 1024
 
 
 def buy(market: Market, out: Path, suite: int = 0) -> Any:
@@ -33,6 +38,13 @@ def buy(market: Market, out: Path, suite: int = 0) -> Any:
 
 def recovered(market: Market) -> list[Any]:
     return [market.run(recover(order, market.clock)) for order in to_sync(market.wallet)]
+
+
+def kept_parcels(connection: Any, home: Path) -> list[Any]:
+    """Whatever is left of parcels, in the database and beside it."""
+    folder = home / "parcels"
+    files = list(folder.iterdir()) if folder.exists() else []
+    return [*connection.execute(select(parcels)), *files]
 
 
 def only_order(wallet: Wallet) -> Any:
@@ -56,6 +68,7 @@ def test_purchase_delivers_and_commits_four_times(
     assert order.state == WalletState.DONE
     assert order.file_path == str(bought.path)
     assert not market.wallet.parcels.file_of(order.order).exists()
+    assert market.wallet.database.run_now(stored_segment, order.order) is None
 
 
 def test_nothing_is_stored_before_the_yes(market: Market, tmp_path: Path) -> None:
@@ -246,9 +259,10 @@ def test_file_of_the_same_name_is_not_replaced(market: Market, tmp_path: Path) -
 # ---- interruptions ---------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("size", [4096, LARGE_BYTES], ids=["small", "large"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_every_effect_it_finishes_or_costs_nothing(
-    keys: Keys, tmp_path: Path, after: bool
+    keys: Keys, tmp_path: Path, after: bool, size: int
 ) -> None:
     from veilmart.customer.wallet import open_wallet
 
@@ -256,7 +270,7 @@ def test_killed_at_every_effect_it_finishes_or_costs_nothing(
     for position in range(1000):
         home, out = tmp_path / f"w{position}", tmp_path / f"out{position}"
         wallet = open_wallet(home, lambda: NOW, keys.random)
-        market = Market(wallet, keys)
+        market = Market(wallet, keys, size=size)
         market.kill_at, market.kill_after = position, after
         try:
             buy(market, out)
@@ -280,6 +294,8 @@ def test_killed_at_every_effect_it_finishes_or_costs_nothing(
             assert states in ([], [WalletState.ABANDONED])
             assert not out.exists()
         assert unfinished(reopened) == []
+        if outcomes or size != LARGE_BYTES:  # files may outlive a kill right after the DONE commit
+            assert reopened.database.run_now(kept_parcels, home) == []
         reopened.close()
     assert set(killed_at) == {"", "abandoned", "done"}
     assert len(killed_at) > 25
@@ -322,8 +338,9 @@ def full_disk(*arguments: Any, **options: Any) -> int:
 
 
 def test_full_parcels_folder_stops_before_the_key_and_goes_on_later(
-    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wallet: Wallet, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    market = Market(wallet, keys, size=LARGE_BYTES)
     with monkeypatch.context() as patch:
         patch.setattr("veilmart.customer.parcels.os.pwrite", full_disk)
         with pytest.raises(DiskFull) as caught:
@@ -347,15 +364,35 @@ def test_full_out_folder_keeps_the_key_and_goes_on_later(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["stars.txt"]
 
 
-def test_segment_damaged_on_our_disk_is_fetched_again_and_blames_nobody(
-    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def stopped_before_delivery(market: Market, out: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A RELEASED order whose file could not be written."""
     with monkeypatch.context() as patch:
         patch.setattr("veilmart.customer.delivery.PartialFile.finish", full_disk)
         with pytest.raises(OSError):
-            buy(market, tmp_path / "out")
-    order = only_order(market.wallet)
-    stored = market.wallet.parcels.file_of(order.order)
+            buy(market, out)
+    return only_order(market.wallet)
+
+
+def test_segment_damaged_on_our_disk_is_fetched_again_and_blames_nobody(
+    wallet: Wallet, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = Market(wallet, keys, size=LARGE_BYTES)
+    order = stopped_before_delivery(market, tmp_path / "out", monkeypatch)
+    stored = wallet.parcels.file_of(order.order)
     stored.write_bytes(stored.read_bytes()[:-1] + b"\0")
     assert [found.outcome for found in recovered(market)] == ["done"]
     assert (tmp_path / "out" / "stars.txt").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("damage", [lambda segment: segment[:-1] + b"\0", lambda segment: b""])
+def test_small_parcel_damaged_in_our_database_is_fetched_again_and_blames_nobody(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Any
+) -> None:
+    order = stopped_before_delivery(market, tmp_path / "out", monkeypatch)
+    database = market.wallet.database
+    segment = database.run_now(stored_segment, order.order)
+    assert segment is not None
+    database.run_now(store_segment, order.order, damage(segment))
+    assert [found.outcome for found in recovered(market)] == ["done"]
+    assert (tmp_path / "out" / "stars.txt").read_bytes() == CONTENT
+    assert sum(market.invoices[order.order].attempts.values()) == 2

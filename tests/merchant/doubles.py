@@ -14,7 +14,7 @@ from veilmart.crypto.suite import Suite, all_suites
 from veilmart.merchant.adding import Added, add_now
 from veilmart.merchant.app import seal_piece
 from veilmart.merchant.counter import Counter, Reply
-from veilmart.merchant.effects import SealPiece
+from veilmart.merchant.effects import AnswerTunnel, SealPiece
 from veilmart.merchant.events import Event
 from veilmart.merchant.link_rules import answer
 from veilmart.merchant.market_home import MerchantHome
@@ -31,7 +31,12 @@ from veilmart.protocol.descriptor import (
     sign_descriptor,
 )
 from veilmart.protocol.effects import Transact
-from veilmart.protocol.handshake import CertifiedInitiator, SessionKeys, prologue
+from veilmart.protocol.handshake import (
+    CertifiedInitiator,
+    SessionKeys,
+    answer_certified,
+    prologue,
+)
 from veilmart.protocol.link import LinkInitiator, answer_link
 from veilmart.protocol.link_messages import LinkProof, TunnelOpen, TunnelRelay
 from veilmart.protocol.merchant_messages import Select
@@ -132,6 +137,14 @@ class Stall:
         performers = {
             Transact: lambda effect: self.market.database.run_now(effect.function, *effect.args),
             SealPiece: lambda effect: seal_piece(self.market.store, effect),
+            AnswerTunnel: lambda effect: answer_certified(
+                effect.suite,
+                effect.prologue,
+                effect.static,
+                effect.number,
+                effect.message1,
+                self.counter.random,
+            ),
         }
         return perform_now(answer(self.counter, link, message), performers)
 

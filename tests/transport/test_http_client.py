@@ -9,7 +9,7 @@ from test_http_server import MAX_BYTES, Shop, running
 
 from veilmart.errors import (
     BrokerUnreachable,
-    InsufficientBalance,
+    DescriptorUnknown,
     MerchantUnreachable,
     MessageTooLarge,
     ServerBusy,
@@ -61,13 +61,13 @@ async def test_connections_are_used_again() -> None:
             body = bytes([number]) * number
             assert await http.post("/echo", body, max_bytes=MAX_BYTES) == body + b"!"
         assert http.exchanges == 5
-        assert len(http._session.connector._conns) == 1  # type: ignore[union-attr]
+        assert http.idle_connections == 1
     assert len(shop.bodies) == 5
 
 
 async def test_errors_that_the_server_names() -> None:
     async with running(Shop()) as (port, _), client(port) as http:
-        with pytest.raises(InsufficientBalance, match="5 short"):
+        with pytest.raises(UnexpectedAnswer, match="4108, unsealed"):
             await http.post("/refuse", b"", max_bytes=10)
         with pytest.raises(ServerFault):
             await http.post("/fail", b"", max_bytes=10)
@@ -95,7 +95,7 @@ async def test_answers_are_bounded_while_reading(said: bytes, more_to_come: bool
         with pytest.raises(MessageTooLarge):
             await http.get("/", max_bytes=10)
         if more_to_come:
-            assert not http._session.connector._conns  # type: ignore[union-attr]
+            assert http.idle_connections == 0
 
 
 async def test_an_answer_of_exactly_the_limit() -> None:
@@ -112,7 +112,8 @@ def named(code: object, detail: object) -> bytes:
     [
         (b"\x16\x03\x01 garbage\r\n\r\n", UnexpectedAnswer),
         (answer(b"not MessagePack", "403 Forbidden"), UnexpectedAnswer),
-        (answer(named(4108, "x"), "403 Forbidden"), InsufficientBalance),
+        (answer(named(4108, "x"), "403 Forbidden"), UnexpectedAnswer),  # a rule's refusal is sealed
+        (answer(named(4116, "x"), "403 Forbidden"), DescriptorUnknown),
         (answer(named("4108", "x"), "403 Forbidden"), UnexpectedAnswer),
         (answer(named(5101, "x"), "500 Bad"), UnexpectedAnswer),  # ours alone to raise
         (answer(b"", "503 Service Unavailable"), ServerBusy),
@@ -129,9 +130,9 @@ async def test_wrong_answers_are_typed(said: bytes, error: type[VeilmartError]) 
 
 
 async def test_a_peers_sentence_cannot_steer_a_terminal() -> None:
-    said = answer(named(4108, "a\x1b[2Jb\u202e" + "x" * 1000), "403 Forbidden")
+    said = answer(named(4116, "a\x1b[2Jb\u202e" + "x" * 1000), "403 Forbidden")
     async with saying(said) as (port, _), client(port) as http:
-        with pytest.raises(InsufficientBalance) as caught:
+        with pytest.raises(DescriptorUnknown) as caught:
             await http.get("/", max_bytes=10)
     assert caught.value.detail.startswith("a[2Jbxxx")
     assert len(caught.value.detail) == 300

@@ -92,12 +92,13 @@ def change_password(state: BrokerState, session: Session, request: ChangePasswor
     """Every device key and every other session of the account ends. Raises LoginRequired."""
     who = require_login(session)
     _check_password(request.new)
-    hashed = yield Transact(customers.password_hash, (who.account,))
+    name = guessing.name_mac(state.settings.guess_secret, who.username)
+    hashed = yield Transact(_begin_change, (name, who.account, state.clock()))
     if not (yield VerifyPassword(hashed, request.old)):
         _refuse(state)
     fresh = yield HashPassword(request.new)
     device = state.random(DEVICE_BYTES)
-    balance = yield Transact(_change_password, (who.account, fresh, device, state.clock()))
+    balance = yield Transact(_change_password, (who.account, name, fresh, device, state.clock()))
     state.sessions.drop_account(who.account, keep=session)
     who.device = device
     return _welcome(state, session, balance)
@@ -147,7 +148,16 @@ def _resume(conn: Connection, username: str, device: bytes, now: int) -> Custome
     return found
 
 
-def _change_password(conn: Connection, account: int, hashed: str, device: bytes, now: int) -> int:
+def _begin_change(conn: Connection, name: bytes, account: int, now: int) -> str:
+    """The stored hash; a device key alone must not make the old password free to guess."""
+    guessing.take_guess(conn, name, now)
+    return customers.password_hash(conn, account)
+
+
+def _change_password(
+    conn: Connection, account: int, name: bytes, hashed: str, device: bytes, now: int
+) -> int:
+    guessing.forgive(conn, name)
     customers.set_password(conn, account, hashed, device, now)
     return ledger.balance_of(conn, account)
 

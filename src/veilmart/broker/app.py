@@ -6,10 +6,8 @@ refusal sealed and padded like the answer it replaces.
 
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from veilmart.broker.answer import Answer
 from veilmart.broker.effects import HashPassword, VerifyPassword
@@ -38,9 +36,11 @@ from veilmart.protocol.effects import Effect, Forward, Rule, Transact
 from veilmart.protocol.handshake import SESSION_ID_BYTES, answer_certified, prologue
 from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
 from veilmart.storage.database import Database
-from veilmart.transport.answers import answer_errors, binary_answer
+from veilmart.transport.answers import binary_answer
 from veilmart.transport.body import read_body
 from veilmart.transport.perform import perform
+from veilmart.transport.routes import Routes
+from veilmart.transport.turnstile import Turnstile
 
 _HELLO_BYTES = 33
 _SERIAL_DIGITS_MAX = 15
@@ -66,14 +66,14 @@ class BrokerApp:
             HashPassword: self._hash,
             VerifyPassword: self._verify,
         }
-        self.asgi = Starlette(
-            routes=[
-                Route("/v1/session", answer_errors(self._session), methods=["POST"]),
-                Route("/v1/request", answer_errors(self._request), methods=["POST"]),
-                Route("/v1/descriptor", answer_errors(self._descriptor), methods=["GET"]),
-                Route("/v1/descriptor/{serial}", answer_errors(self._descriptor), methods=["GET"]),
-                Route("/v1/healthz", answer_errors(self._health), methods=["GET"]),
-            ]
+        self._handshakes = Turnstile()
+        self.asgi = Routes(
+            {"/v1/session": self._session, "/v1/request": self._request},
+            [
+                ("/v1/descriptor", self._descriptor),
+                ("/v1/descriptor/{serial}", self._descriptor),
+                ("/v1/healthz", self._health),
+            ],
         )
 
     async def perform(self, rule: Rule[Any]) -> Any:
@@ -117,7 +117,8 @@ class BrokerApp:
         now = state.clock()
         own = state.own.by_hash(descriptor_hash, now)
         session_id = state.random(SESSION_ID_BYTES)
-        message2, keys = answer_certified(
+        message2, keys = await self._handshakes.run(
+            answer_certified,
             suite,
             prologue(labels.PROLOGUE_CUSTOMER_BROKER, suite, descriptor_hash),
             own.tunnel_key(suite),

@@ -17,6 +17,7 @@ from veilmart.crypto.identity import format_fingerprint
 from veilmart.protocol.address import DEFAULT_PORT, Link
 from veilmart.storage.home import default_home
 from veilmart.terminal.command import Common, run
+from veilmart.terminal.memory import serve_from_here
 
 DEFAULT_HOST = "127.0.0.1"
 
@@ -64,7 +65,7 @@ def run_server(
     common: Common = Common(),
 ) -> int:
     """Serve until Ctrl-C; sets the broker up first if that was not done."""
-    return run(_run(host, port, narrate, common), common)
+    return run(_run(host, port, narrate, common), common, serving=True)
 
 
 async def _run(host: str, port: int, narrate: bool, common: Common) -> None:
@@ -87,7 +88,7 @@ async def _run(host: str, port: int, narrate: bool, common: Common) -> None:
             random=system_random,
             observe=narrator,
             stop=stop,
-            on_started=lambda _port: None,
+            on_started=lambda _port: serve_from_here(),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from veilmart.broker import merchant_book, operating, settings
 from veilmart.broker.audit import SHOWN_MAX, Check, audit
@@ -221,7 +222,7 @@ def _table(
     def draw(console: Console) -> None:
         table = Table(*heads, box=None, pad_edge=False)
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*(Text(visible(cell)) for cell in row))
         console.print(table)
 
     terminal.result(value, draw)

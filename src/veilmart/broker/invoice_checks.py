@@ -3,7 +3,7 @@
 from veilmart.broker.merchant_book import MerchantView
 from veilmart.crypto.suite import suite_by_id
 from veilmart.errors import OfferMismatch, SignatureInvalid
-from veilmart.limits import CLOCK_SKEW_SECONDS
+from veilmart.limits import CLOCK_SKEW_SECONDS, DELIVER_MIN_SECONDS, SETTLE_MIN_SECONDS
 from veilmart.protocol import labels
 from veilmart.protocol.descriptor import Descriptor
 from veilmart.protocol.offer import Invoice, open_object
@@ -38,6 +38,8 @@ def check_relayed_invoice(
         raise OfferMismatch("The invoice's amount and deadlines are those of no shelf.")
     if max(invoice.deliver_within, invoice.settle_within) > DEADLINE_MAX_SECONDS:
         raise OfferMismatch("The invoice's deadlines are too far away.")
+    if invoice.deliver_within < DELIVER_MIN_SECONDS or invoice.settle_within < SETTLE_MIN_SECONDS:
+        raise OfferMismatch("The invoice's deadlines leave no time to examine the goods.")
     return invoice
 
 

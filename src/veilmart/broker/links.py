@@ -31,7 +31,6 @@ from veilmart.errors import (
     SessionUnknown,
     UnknownRequestNumber,
     UnknownSuite,
-    VeilmartError,
 )
 from veilmart.limits import (
     BODY_MAX_BYTES,
@@ -189,25 +188,24 @@ class LinkPool:
         return keys
 
     async def _handshake(self, line: _Line, view: MerchantView) -> tuple[SessionKeys, LinkReady]:
-        """In the order of the merchant's preference. Raises as `LinkInitiator.finish`."""
+        """In the suite that the merchant's signed descriptor prefers, and in no other: an unsigned
+
+        "unknown suite" must not talk us into a weaker one. Raises as `LinkInitiator.finish`.
+        """
         state, descriptor = self._state, view.newest.descriptor
-        failure: VeilmartError = UnknownSuite()
-        for suite in descriptor.suites():
-            initiator = LinkInitiator(suite, state.fingerprint, view.fingerprint, state.random)
-            body = _hello(suite, state.fingerprint, initiator.message1)
-            try:
-                message2 = await line.client.post(LINK_PATH, body, max_bytes=HANDSHAKE_MAX_BYTES)
-            except UnknownSuite as fault:
-                failure = fault
-                continue
-            keys = initiator.finish(message2, descriptor.identity)
-            proof = LinkProof(
-                signature=initiator.proof(keys, self._identity),
-                descriptor=state.own.newest.public.signed,
-            )
-            ready, _attachment = await self._exchange(line, keys, proof)
-            return keys, ready
-        raise failure
+        suites = descriptor.suites()
+        if not suites:
+            raise UnknownSuite
+        initiator = LinkInitiator(suites[0], state.fingerprint, view.fingerprint, state.random)
+        body = _hello(suites[0], state.fingerprint, initiator.message1)
+        message2 = await line.client.post(LINK_PATH, body, max_bytes=HANDSHAKE_MAX_BYTES)
+        keys = initiator.finish(message2, descriptor.identity)
+        proof = LinkProof(
+            signature=initiator.proof(keys, self._identity),
+            descriptor=state.own.newest.public.signed,
+        )
+        ready, _attachment = await self._exchange(line, keys, proof)
+        return keys, ready
 
     async def _exchange(
         self, line: _Line, keys: SessionKeys, message: MerchantRequest

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from veilmart.broker import events
 from veilmart.protocol.accounting import format_amount
+from veilmart.storage.file_names import visible
 
 REMEMBERED_MAX = 10_000
 QUIET = (
@@ -49,7 +50,7 @@ class Narrator:
 
     def __call__(self, event: events.Event) -> None:
         if self._narrate or isinstance(event, QUIET):
-            self._write(self._line(event))
+            self._write(visible(self._line(event)))
 
     def _line(self, event: events.Event) -> str:
         line = type(event).__name__

@@ -19,7 +19,7 @@ from veilmart.errors import (
     NotYourBroker,
     OfferMismatch,
 )
-from veilmart.limits import DESCRIPTOR_MAX_BYTES
+from veilmart.limits import DESCRIPTOR_MAX_BYTES, INTEGER_MAX
 from veilmart.protocol.accounting import format_amount, transfer
 from veilmart.protocol.address import parse_link
 from veilmart.protocol.descriptor import SignedDescriptor, check_descriptor, read_descriptor
@@ -129,6 +129,9 @@ def credit(conn: Connection, name: str, amount: int, merchant: bool, now: int) -
     """Somebody paid cash in. Raises NoSuchAccount, NoSuchMerchant, BadAmount."""
     account = find_merchant(conn, name).account if merchant else _customer_account(conn, name)
     _check_amount(amount)
+    if amount - ledger.balance_of(conn, tables.CASH) > INTEGER_MAX:
+        # Cash mirrors everything paid in, so no account can ever hold more than a message can say.
+        raise BadAmount("All accounts together would hold too much.")
     ledger.book(conn, "credit", b"", now, transfer(tables.CASH, account, amount))
     settings.touch(conn)
     return _booked(conn, name, amount, account)

@@ -70,6 +70,7 @@ def pay(state: BrokerState, session: Session, request: Pay) -> Rule[Answer]:
         (request, who.account, state.fingerprint, seed, state.settings.decimals, state.clock),
     )
     session.unpaid.pop(request.order, None)
+    state.unpaid.pop(request.order, None)
     if fresh:
         state.observe(PaymentHeld(request.order))
     return Answer(decode(Paid, stored, BODY_MAX_BYTES))

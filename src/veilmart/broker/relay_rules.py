@@ -12,7 +12,7 @@ from veilmart.broker.merchants_rules import refresh
 from veilmart.broker.sessions import Session
 from veilmart.broker.state import BrokerState
 from veilmart.errors import MerchantUnreachable, PeerFault, TooManyOpen, TrustFailure
-from veilmart.limits import UNPAID_PER_SESSION_MAX
+from veilmart.limits import UNPAID_MAX, UNPAID_PER_SESSION_MAX
 from veilmart.protocol.customer_messages import Open, Opened, Payable, Relay, Relayed
 from veilmart.protocol.effects import Forward, Rule, Transact
 from veilmart.protocol.link_messages import (
@@ -67,7 +67,8 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
     """
     fingerprint = session.numbers.merchant_of(request.request_number)
     merchant = state.merchants.admitted(fingerprint)
-    _check_unpaid(session, state.clock())
+    _check_room(session.unpaid, UNPAID_PER_SESSION_MAX, state.clock())
+    _check_room(state.unpaid, UNPAID_MAX, state.clock())
     answer: TunnelRelayed
     answer, _attachment = yield Forward(
         fingerprint, TunnelRelay(request_number=request.request_number, record=request.record)
@@ -84,16 +85,17 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
         state.clock(),
     )
     yield Transact(add_invoice, (invoice, answer.invoice))
-    session.unpaid[invoice.order] = invoice.pay_by
+    session.unpaid[invoice.order] = state.unpaid[invoice.order] = invoice.pay_by
     state.observe(AwaitingPayment(request.request_number, invoice.order, invoice.amount))
     payable = Payable(order=invoice.order, amount=invoice.amount, pay_by=invoice.pay_by)
     return Answer(Relayed(record=answer.record, payable=payable), natural=True)
 
 
-def _check_unpaid(session: Session, now: int) -> None:
-    if len(session.unpaid) < UNPAID_PER_SESSION_MAX:
+def _check_room(unpaid: dict[bytes, int], most: int, now: int) -> None:
+    """`unpaid`: order → deadline. Raises TooManyOpen."""
+    if len(unpaid) < most:
         return
-    for order in [order for order, pay_by in session.unpaid.items() if pay_by <= now]:
-        del session.unpaid[order]
-    if len(session.unpaid) >= UNPAID_PER_SESSION_MAX:
+    for order in [order for order, pay_by in unpaid.items() if pay_by <= now]:
+        del unpaid[order]
+    if len(unpaid) >= most:
         raise TooManyOpen

@@ -62,7 +62,8 @@ class Reporter:
             wanted.clear()
             try:
                 while await self._send(merchant):
-                    pause = PAUSE_FIRST_SECONDS
+                    continue
+                pause = PAUSE_FIRST_SECONDS
             except VeilmartError:
                 # The link's keeper has told the operator that the merchant is away.
                 wanted.set()

@@ -36,7 +36,10 @@ def nobody_reports(merchant: bytes) -> None:
 
 @dataclass(slots=True)
 class BrokerState:
-    """fingerprint: ours, 32 bytes. `settings`, `own` and `merchants` follow the database."""
+    """fingerprint: ours, 32 bytes. `settings`, `own` and `merchants` follow the database.
+
+    unpaid: order → deadline, of every session together.
+    """
 
     fingerprint: bytes
     settings: Settings
@@ -47,3 +50,4 @@ class BrokerState:
     wake_reporter: Callable[[bytes], None] = nobody_reports
     merchants: MerchantDirectory = field(default_factory=MerchantDirectory)
     sessions: SessionStore = field(default_factory=MemorySessions)
+    unpaid: dict[bytes, int] = field(default_factory=dict)

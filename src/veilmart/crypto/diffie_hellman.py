@@ -52,7 +52,11 @@ class DiffieHellman(Protocol):
         """A fresh key pair."""
         ...
 
-    def shared(self, private: bytes, peer_public: bytes) -> bytes:
+    def key_pair(self, private: bytes) -> KeyPair:
+        """The pair of a private half that `generate` made."""
+        ...
+
+    def shared(self, own: KeyPair, peer_public: bytes) -> bytes:
         """`public_bytes` bytes. Raises BadPublicValue for a value the protocol does not allow."""
         ...
 
@@ -69,11 +73,14 @@ class X25519:
 
     def key_pair(self, private: bytes) -> KeyPair:
         """The pair of a 32-byte private half."""
-        return KeyPair(private, _x25519_private(private).public_key().public_bytes_raw())
-
-    def shared(self, private: bytes, peer_public: bytes) -> bytes:
-        """32 bytes. Raises BadPublicValue when they would all be zero (RFC 7748 section 6.1)."""
         key = _x25519_private(private)
+        return KeyPair(private, key.public_key().public_bytes_raw(), key)
+
+    def shared(self, own: KeyPair, peer_public: bytes) -> bytes:
+        """32 bytes. Raises BadPublicValue when they would all be zero (RFC 7748 section 6.1)."""
+        key = own.parsed
+        if not isinstance(key, X25519PrivateKey):
+            key = _x25519_private(own.private)
         if len(peer_public) != self.public_bytes:
             raise BadPublicValue("An X25519 value has 32 bytes.")
         try:
@@ -102,7 +109,7 @@ class FFDHE3072:
         """The pair of a 48-byte private exponent, highest bit set; anything else is Misuse."""
         return KeyPair(private, _power(2, private))
 
-    def shared(self, private: bytes, peer_public: bytes) -> bytes:
+    def shared(self, own: KeyPair, peer_public: bytes) -> bytes:
         """384 bytes. Raises BadPublicValue outside 2..p-2 and outside the subgroup of order q."""
         if len(peer_public) != self.public_bytes:
             raise BadPublicValue("An FFDHE3072 value has 384 bytes.")
@@ -112,7 +119,7 @@ class FFDHE3072:
             raise BadPublicValue("An FFDHE3072 value is out of range.")
         if gmpy2.jacobi(value, prime) != 1:
             raise BadPublicValue("An FFDHE3072 value lies outside the subgroup.")
-        return _power(value, private)
+        return _power(value, own.private)
 
 
 @cache

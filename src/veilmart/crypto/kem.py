@@ -36,7 +36,7 @@ class Kem(Protocol):
         """(ciphertext, shared secret). Raises BadPublicValue for a malformed key."""
         ...
 
-    def decapsulate(self, private: bytes, ciphertext: bytes) -> bytes:
+    def decapsulate(self, pair: KeyPair, ciphertext: bytes) -> bytes:
         """The shared secret. Raises BadPublicValue for a malformed ciphertext."""
         ...
 
@@ -57,9 +57,8 @@ class MLKEM768:
         seed = random(SEED_BYTES)
         if len(seed) != SEED_BYTES:
             raise Misuse("An ML-KEM seed has 64 bytes.")
-        return KeyPair(
-            seed, MLKEM768PrivateKey.from_seed_bytes(seed).public_key().public_bytes_raw()
-        )
+        key = MLKEM768PrivateKey.from_seed_bytes(seed)
+        return KeyPair(seed, key.public_key().public_bytes_raw(), key)
 
     def encapsulate(self, public: bytes, random: RandomSource) -> tuple[bytes, bytes]:
         """(1088, 32) bytes. Raises BadPublicValue on a wrong length or a coefficient >= q.
@@ -76,10 +75,13 @@ class MLKEM768:
         shared, ciphertext = key.encapsulate()
         return ciphertext, shared
 
-    def decapsulate(self, private: bytes, ciphertext: bytes) -> bytes:
+    def decapsulate(self, pair: KeyPair, ciphertext: bytes) -> bytes:
         """32 bytes. Raises BadPublicValue on a wrong length."""
-        if len(private) != SEED_BYTES:
-            raise Misuse("An ML-KEM seed has 64 bytes.")
+        key = pair.parsed
+        if not isinstance(key, MLKEM768PrivateKey):
+            if len(pair.private) != SEED_BYTES:
+                raise Misuse("An ML-KEM seed has 64 bytes.")
+            key = MLKEM768PrivateKey.from_seed_bytes(pair.private)
         if len(ciphertext) != self.ciphertext_bytes:
             raise BadPublicValue("An ML-KEM-768 ciphertext has 1088 bytes.")
-        return MLKEM768PrivateKey.from_seed_bytes(private).decapsulate(ciphertext)
+        return key.decapsulate(ciphertext)

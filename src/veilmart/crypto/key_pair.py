@@ -9,7 +9,12 @@ RandomSource = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """Lengths are those of the algorithm that made it. The private half is not in the repr."""
+    """Lengths are those of the algorithm that made it. The private half is not in the repr.
+
+    parsed: the library's form of the private half, where the algorithm has one. It is derived
+    (expanding an ML-KEM seed takes longer than using it), and lives exactly as long as the pair.
+    """
 
     private: bytes = field(repr=False)
     public: bytes
+    parsed: object = field(default=None, repr=False, compare=False)

@@ -201,7 +201,7 @@ class Handshake:
                 ciphertext = self._state.decrypt_and_hash(sealed)
                 if self._kem_pair is None:
                     raise Misuse("There is no KEM key to decapsulate with.")
-                self._state.mix_key(self._kem().decapsulate(self._kem_pair.private, ciphertext))
+                self._state.mix_key(self._kem().decapsulate(self._kem_pair, ciphertext))
             case _:
                 self._mix_shared(token)
         return message
@@ -210,7 +210,7 @@ class Handshake:
         ours, theirs = _DH_TOKENS[token]
         if not self._initiator:
             ours, theirs = theirs, ours
-        shared = self._protocol.dh.shared(self._own(ours).private, self._peer(theirs))
+        shared = self._protocol.dh.shared(self._own(ours), self._peer(theirs))
         self._state.mix_key(shared)
 
     def _own(self, which: str) -> KeyPair:

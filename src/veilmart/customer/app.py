@@ -167,7 +167,9 @@ class Performer:
         return await asyncio.to_thread(self._wallet.parcels.missing, effect.order)
 
     async def _deliver(self, effect: effects.Deliver) -> Delivered:
-        return await asyncio.to_thread(deliver, effect.order, self._wallet.parcels)
+        return await asyncio.to_thread(
+            deliver, effect.order, effect.terms, self._wallet.parcels, effect.segment
+        )
 
     async def _drop(self, effect: effects.DropParcel) -> None:
         await asyncio.to_thread(self._wallet.parcels.drop, effect.order)

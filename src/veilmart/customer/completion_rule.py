@@ -6,60 +6,50 @@ a login or a tunnel to the merchant: the order key speaks.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from veilmart.customer.delivery import Delivered
 from veilmart.customer.effects import (
     AskBroker,
-    AskSegment,
     Deliver,
     DropParcel,
-    MakeDurable,
     MissingSegments,
-    StoreSegment,
     Tell,
-    Together,
 )
 from veilmart.customer.events import (
     FileSaved,
     IntegrityChecked,
     KeyReleased,
-    ParcelBegun,
     PurchaseDone,
-    SegmentRefetched,
-    SegmentStored,
+    ReceiptUseless,
     StepReached,
 )
-from veilmart.customer.order import Order, Terms, save_order, terms_of
+from veilmart.customer.order import Order, Terms, save_order
+from veilmart.customer.segments_rule import fetch_parcel, fetch_segments
+from veilmart.customer.small_parcels import is_small, save_ended, save_held
 from veilmart.errors import (
     MONEY_SAFE,
     ContentKeyInvalid,
-    MalformedMessage,
-    NetworkFailure,
     OfferMismatch,
     SegmentDamaged,
-    SignatureInvalid,
+    VeilmartError,
     WrongOrderState,
 )
-from veilmart.limits import SEGMENTS_IN_FLIGHT
 from veilmart.protocol import labels
 from veilmart.protocol import offer as offers
 from veilmart.protocol.customer_messages import (
     Acknowledge,
-    GetSegment,
     GetStatus,
     OrderStatus,
     Release,
     Released,
 )
 from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.encoding import decode
 from veilmart.protocol.offer import Invoice
 from veilmart.protocol.order_key import operation_id, sign_action
-from veilmart.protocol.parcel import segment_length
 from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
 
-SEGMENT_TRIES = 4
 DELIVERY_TRIES = 3
 REFUNDED = "The whole amount is back on your balance."
 
@@ -75,30 +65,29 @@ class Bought:
     balance: int | None = None
 
 
-def complete(order: Order, clock: Clock, *, fresh: bool) -> Rule[Bought]:
+def complete(order: Order, terms: Terms, clock: Clock, *, fresh: bool) -> Rule[Bought]:
     """Finish a paid order from CONFIRMING (paid), HELD, RELEASED or DELIVERED.
 
-    fresh: nothing of it is on the disk yet. Raises WrongOrderState once it was refunded,
+    fresh: nothing of its parcel was fetched yet. Raises WrongOrderState once it was refunded,
     ContentKeyInvalid, PieceMismatch, PaddingInvalid (evidence against the merchant), and errors
     of network and disk, after which it can be called again.
     """
-    terms = terms_of(order)
+    segment: bytes | None = None
     try:
         if order.state == WalletState.CONFIRMING:
-            yield from _fetch_parcel(order, terms, fresh=fresh)
+            segment = yield from fetch_parcel(order, terms, fresh=fresh)
             order = order.after(WalletEvent.PAID, clock())
-            yield Transact(save_order, (order,))
-            fresh = True
-        if order.state == WalletState.HELD:
-            if not fresh:
-                yield from _fetch_parcel(order, terms, fresh=False)
+            yield Transact(save_held, (order, segment))
+            order = yield from _release(order, terms, clock)
+        elif order.state == WalletState.HELD:
+            segment = yield from fetch_parcel(order, terms, fresh=False)
             order = yield from _release(order, terms, clock)
     except WrongOrderState:
         yield from _notice_refund(order, clock)
         raise
     if order.state == WalletState.RELEASED:
-        order = yield from _deliver(order, terms, clock)
-    return (yield from _acknowledge(order, clock))
+        order = yield from _deliver(order, terms, clock, segment)
+    return (yield from _acknowledge(order, terms, clock))
 
 
 def order_status(order: Order) -> Rule[OrderStatus]:
@@ -113,49 +102,9 @@ def _notice_refund(order: Order, clock: Clock) -> Rule[None]:
     status = yield from order_status(order)
     if status.state == InvoiceState.REFUNDED:
         refunded = order.after(WalletEvent.REFUND_SEEN, clock())
-        yield Transact(save_order, (refunded,))
+        yield Transact(save_ended, (refunded,))
         yield DropParcel(order.order)
         raise WrongOrderState("It was refunded.", money=REFUNDED)
-
-
-# ---- segments -----------------------------------------------------------------------
-
-
-def _fetch_parcel(order: Order, terms: Terms, *, fresh: bool) -> Rule[None]:
-    """All segments that are missing, verified and durable on the disk."""
-    yield Tell(StepReached("segment"))
-    indices: tuple[int, ...] = tuple(range(terms.count))
-    if not fresh:
-        indices = yield MissingSegments(order)
-    yield from _fetch_segments(order, terms, indices)
-
-
-def _fetch_segments(order: Order, terms: Terms, indices: tuple[int, ...]) -> Rule[None]:
-    size = terms.offer.size
-    total = segment_length(size, 0) * (terms.count - 1) + segment_length(size, terms.count - 1)
-    yield Tell(ParcelBegun(terms.count - len(indices), terms.count, total))
-    if indices:
-        fetch = partial(_fetch_segment, order, terms)
-        yield Together(fetch, indices, SEGMENTS_IN_FLIGHT)
-    yield MakeDurable(order.order)
-
-
-def _fetch_segment(order: Order, terms: Terms, index: int) -> Rule[None]:
-    """One segment; what does not verify was damaged on the way and is asked for again."""
-    size = terms.offer.size
-    signature = sign_action(order.order_seed, order.order, "segment", index)
-    request = GetSegment(order=order.order, index=index, signature=signature)
-    for left in reversed(range(SEGMENT_TRIES)):
-        segment: bytes = yield AskSegment(request, segment_length(size, index))
-        try:
-            yield StoreSegment(order.order, index, size, terms.signing_key, segment)
-        except (MalformedMessage, SignatureInvalid):
-            if not left:
-                raise
-            yield Tell(SegmentRefetched(index))
-            continue
-        yield Tell(SegmentStored(index, len(segment)))
-        return
 
 
 # ---- the key -----------------------------------------------------------------------
@@ -179,7 +128,18 @@ def _release(order: Order, terms: Terms, clock: Clock) -> Rule[Order]:
         raise
     yield Transact(save_order, (order,))
     yield Tell(KeyReleased())
+    if not _receipt_names(order, released.invoice):
+        yield Tell(ReceiptUseless())
     return order
+
+
+def _receipt_names(order: Order, signed_invoice: bytes) -> bool:
+    """Whether the broker's receipt is for this invoice. The goods are paid for either way."""
+    if order.receipt is None:
+        return True
+    body = order.receipt[offers.SIGNATURE_BYTES :]
+    receipt = decode(offers.PaymentReceipt, body, offers.SIGNED_MAX_BYTES)
+    return receipt.invoice == offers.invoice_hash(signed_invoice)
 
 
 def _content_key(order: Order, terms: Terms, invoice: Invoice) -> bytes:
@@ -196,21 +156,23 @@ def _content_key(order: Order, terms: Terms, invoice: Invoice) -> bytes:
 # ---- the file -----------------------------------------------------------------------
 
 
-def _deliver(order: Order, terms: Terms, clock: Clock) -> Rule[Order]:
+def _deliver(order: Order, terms: Terms, clock: Clock, segment: bytes | None) -> Rule[Order]:
     if order.content_key is None:
         raise ContentKeyInvalid
+    if segment is None and is_small(terms):
+        segment = yield from fetch_parcel(order, terms, fresh=False)
     for _ in range(DELIVERY_TRIES):
-        delivered: Delivered = yield Deliver(order)
+        delivered: Delivered = yield Deliver(order, terms, segment)
         if delivered.path is not None:
             yield Tell(IntegrityChecked())
             yield Tell(FileSaved(delivered.path))
             return order.after(WalletEvent.FILE_READY, clock(), file_path=str(delivered.path))
         missing: tuple[int, ...] = yield MissingSegments(order)
-        yield from _fetch_segments(order, terms, missing)
+        yield from fetch_segments(order, terms, missing)
     raise SegmentDamaged(delivered.damaged[0])
 
 
-def _acknowledge(order: Order, clock: Clock) -> Rule[Bought]:
+def _acknowledge(order: Order, terms: Terms, clock: Clock) -> Rule[Bought]:
     """The file is there: let the merchant have its money, and only then call it done."""
     yield Tell(StepReached("acknowledge"))
     request = Acknowledge(
@@ -220,13 +182,14 @@ def _acknowledge(order: Order, clock: Clock) -> Rule[Bought]:
     )
     try:
         yield AskBroker(request, OrderStatus)
-    except NetworkFailure as error:
+    except VeilmartError as error:
         # Without this the next run would deliver the file a second time under another name.
         yield Transact(save_order, (order,))
         error.money_now = MONEY_SAFE
         raise
     order = order.after(WalletEvent.SETTLED, clock())
-    yield Transact(save_order, (order,))
-    yield DropParcel(order.order)
+    yield Transact(save_ended, (order,))
+    if not is_small(terms):
+        yield DropParcel(order.order)
     yield Tell(PurchaseDone(order.order))
     return Bought(order, Path(order.file_path or ""))

@@ -6,13 +6,14 @@ Memory stays at a few pieces, whatever the size.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from veilmart.crypto.padding import PRODUCT_PREFIX_MAX_BYTES, is_zeros, parse_prefix
-from veilmart.customer.order import Order, Terms, terms_of
+from veilmart.customer.order import Order, Terms
 from veilmart.customer.parcels import Parcels
 from veilmart.errors import (
     BadName,
@@ -23,12 +24,7 @@ from veilmart.errors import (
     SegmentDamaged,
     SignatureInvalid,
 )
-from veilmart.protocol.parcel import (
-    SIGNATURE_BYTES,
-    check_segment,
-    open_segment,
-    segment_length,
-)
+from veilmart.protocol.parcel import check_segment, open_segment, segment_length, segment_object
 from veilmart.storage.files import PartialFile, check_file_name
 
 OPENED_AT_ONCE = 2
@@ -42,48 +38,50 @@ class Delivered:
     damaged: tuple[int, ...] = ()
 
 
-def deliver(order: Order, parcels: Parcels) -> Delivered:
+def deliver(order: Order, terms: Terms, parcels: Parcels, segment: bytes | None) -> Delivered:
     """Write the file of a RELEASED order into its folder.
 
+    segment: a small parcel's only one, verified already; None to read them from `parcels`.
     Raises PieceMismatch and PaddingInvalid (the merchant's fault, provable), DiskFull, CannotWrite.
     """
-    if order.content_key is None:
-        raise Misuse("A parcel is opened after its key has come.")
-    terms = terms_of(order)
     try:
-        return Delivered(_write(order, terms, parcels))
+        if segment is not None:
+            return Delivered(_write(order, terms, lambda _: _open(order, terms, 0, segment)))
+        return Delivered(_write(order, terms, partial(_stored, order, terms, parcels)))
     except SegmentDamaged as fault:
         return Delivered(None, (fault.index,))
 
 
-def _write(order: Order, terms: Terms, parcels: Parcels) -> Path:
-    first = _piece(order, terms, parcels, 0)
+def _write(order: Order, terms: Terms, piece_at: Callable[[int], bytes]) -> Path:
+    first = piece_at(0)
     name, content, start = parse_prefix(first[:PRODUCT_PREFIX_MAX_BYTES])
     if start + content > terms.offer.size:
         raise PaddingInvalid("A product is longer than its shelf.")
-    with PartialFile(Path(order.out_folder), _safe_name(name, order)) as partial:
+    with PartialFile(Path(order.out_folder), _safe_name(name, order)) as unfinished:
         left = content
-        for index, opened in enumerate(_pieces(order, terms, parcels, first)):
+        for index, opened in enumerate(_pieces(first, terms.count, piece_at)):
             piece = memoryview(opened)
             if index == 0:
                 piece = piece[start:]
             if left:
-                partial.write(piece[:left])
+                unfinished.write(piece[:left])
             filler = piece[left:]
             left -= min(left, len(piece))
             if not is_zeros(filler):
                 raise PaddingInvalid("A product's filler is not zero.")
-        return partial.finish()
+        return unfinished.finish()
 
 
-def _pieces(order: Order, terms: Terms, parcels: Parcels, first: bytes) -> Iterator[bytes]:
+def _pieces(first: bytes, count: int, piece_at: Callable[[int], bytes]) -> Iterator[bytes]:
     """All pieces in order; while one is written, the next ones are opened in two threads."""
     yield first
+    if count == 1:
+        return
     with ThreadPoolExecutor(OPENED_AT_ONCE, "opening") as pool:
         ahead: deque[Future[bytes]] = deque()
         try:
-            for index in range(1, terms.count):
-                ahead.append(pool.submit(_piece, order, terms, parcels, index))
+            for index in range(1, count):
+                ahead.append(pool.submit(piece_at, index))
                 if len(ahead) > OPENED_AT_ONCE:
                     yield ahead.popleft().result()
             while ahead:
@@ -93,20 +91,29 @@ def _pieces(order: Order, terms: Terms, parcels: Parcels, first: bytes) -> Itera
                 waiting.cancel()
 
 
-def _piece(order: Order, terms: Terms, parcels: Parcels, index: int) -> bytes:
-    """Piece `index`. Every segment was verified when it was stored, and its tags and the piece
-    list are checked here; who is to blame for one that fails is looked at only then.
+def _open(order: Order, terms: Terms, index: int, segment: bytes) -> bytes:
+    """Raises PieceMismatch for a verified segment that is not what was promised."""
+    if order.content_key is None:
+        raise Misuse("A parcel is opened after its key has come.")
+    size = terms.offer.size
+    sealed = segment_object(segment)
+    return open_segment(
+        terms.suite, order.content_key, order.order, index, size, order.pieces, sealed
+    )
+
+
+def _stored(order: Order, terms: Terms, parcels: Parcels, index: int) -> bytes:
+    """Piece `index` from the disk. It was verified when it was stored, and its tags and the piece
+    list are checked now; whose fault it is when that fails, the signature tells.
 
     Raises SegmentDamaged (our disk), PieceMismatch (the merchant).
     """
     size = terms.offer.size
     segment = parcels.read(order.order, index, size)
-    if segment is None or order.content_key is None or len(segment) != segment_length(size, index):
+    if segment is None or len(segment) != segment_length(size, index):
         raise SegmentDamaged(index)
-    key, suite = order.content_key, terms.suite
-    sealed = memoryview(segment)[SIGNATURE_BYTES:]
     try:
-        return open_segment(suite, key, order.order, index, size, order.pieces, sealed)
+        return _open(order, terms, index, segment)
     except (PieceMismatch, MalformedMessage) as fault:
         try:
             check_segment(terms.signing_key, order.order, index, size, segment)

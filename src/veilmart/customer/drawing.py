@@ -20,6 +20,7 @@ from veilmart.customer.events import (
     IntegrityChecked,
     ParcelBegun,
     PaymentHeld,
+    ReceiptUseless,
     SegmentRefetched,
     SegmentStored,
     TunnelOpened,
@@ -75,6 +76,8 @@ class Drawer:
                 self._advance(event)
             case SegmentRefetched():
                 say(f"Segment {event.index + 1} arrived damaged and is fetched again.")
+            case ReceiptUseless():
+                say("Warning: the broker's receipt is for another invoice; it proves nothing.")
             case IntegrityChecked():
                 self.close()
                 self._tell_balance()

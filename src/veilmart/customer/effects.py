@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from veilmart.customer.events import Event
-from veilmart.customer.order import Order
+from veilmart.customer.order import Order, Terms
 from veilmart.protocol.customer_messages import BrokerRequest, GetSegment
 from veilmart.protocol.effects import Effect, Rule
 
@@ -79,7 +79,7 @@ class BrokerPapers(Effect):
 
 @dataclass(frozen=True, slots=True)
 class StoreSegment(Effect):
-    """Verify a signed segment and write it into the wallet.
+    """Verify a segment of a large parcel and write it to the disk.
 
     size: of the padded product. signing_key: the merchant's, 32 bytes. Raises MalformedMessage and
     SignatureInvalid for one that was damaged on the way.
@@ -108,9 +108,14 @@ class MissingSegments(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Deliver(Effect):
-    """Open every segment into the finished file; the answer is a `Delivered`."""
+    """Open every segment into the finished file; the answer is a `Delivered`.
+
+    segment: a small parcel's only one, verified; None to read them from the disk.
+    """
 
     order: Order
+    terms: Terms
+    segment: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,11 @@ class KeyReleased(Event):
 
 
 @dataclass(frozen=True)
+class ReceiptUseless(Event):
+    """The broker's payment receipt names another invoice than the one it handed out."""
+
+
+@dataclass(frozen=True)
 class IntegrityChecked(Event):
     """Every piece is what the piece list promised, and the padding is zero."""
 

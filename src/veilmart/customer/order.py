@@ -65,7 +65,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Terms:
-    """What an order's signed papers say, read once per run from the stored bytes."""
+    """What an order's signed papers say: just verified, or read again from the stored bytes."""
 
     offer: Offer
     suite: Suite

@@ -15,7 +15,7 @@ from dataclasses import replace
 from veilmart.customer.completion_rule import Bought, Clock, complete
 from veilmart.customer.effects import AskBroker, BrokerPapers, Confirm, Tell
 from veilmart.customer.events import Dropped, PaymentHeld, StepReached
-from veilmart.customer.order import Order, Terms, add_order, save_order, terms_of
+from veilmart.customer.order import Order, Terms, add_order, save_order
 from veilmart.customer.quote import Choice, Quote
 from veilmart.customer.selection_rule import select
 from veilmart.errors import (
@@ -33,11 +33,12 @@ from veilmart.protocol import labels
 from veilmart.protocol import offer as offers
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.customer_messages import Paid, Pay
-from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
+from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.handshake import Random
 from veilmart.protocol.offer import PaymentReceipt
 from veilmart.protocol.order_key import operation_id
+from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.purchase import WalletEvent, WalletState
 
 # Refusals after which the broker certainly holds nothing: an answer stored for the same operation
@@ -53,14 +54,18 @@ def purchase(choice: Choice, clock: Clock, random: Random) -> Rule[Bought]:
     if not agreed:
         yield Tell(Dropped())
         raise Declined
-    order = new_order(quote, clock())
+    order, terms = new_order(quote, clock()), agreed_terms(quote)
     yield Transact(add_order, (order,))
     try:
-        terms = terms_of(order)
-        order, balance = yield from pay(order, terms, clock)
-        bought = yield from complete(order, clock, fresh=True)
+        order, balance = yield from pay(order, terms, choice.broker, clock)
+    except _CERTAINLY_UNPAID:
+        raise
     except VeilmartError as error:
-        raise _after_payment(error) from error.__cause__
+        raise _money_may_be_held(error) from error.__cause__
+    try:
+        bought = yield from complete(order, terms, clock, fresh=True)
+    except VeilmartError as error:
+        raise _money_may_be_held(error) from error.__cause__
     return replace(bought, balance=balance)
 
 
@@ -72,9 +77,9 @@ def _check_balance(quote: Quote) -> None:
         raise InsufficientBalance(f"It is {has}, the price is {needs}.")
 
 
-def _after_payment(error: VeilmartError) -> VeilmartError:
+def _money_may_be_held(error: VeilmartError) -> VeilmartError:
     """From the yes on, no error may claim that no money moved unless that is certain."""
-    if error.money_now == NO_MONEY and not isinstance(error, _CERTAINLY_UNPAID):
+    if error.money_now == NO_MONEY:
         error.money_now = MONEY_SAFE
     return error
 
@@ -103,11 +108,23 @@ def new_order(quote: Quote, now: int) -> Order:
     )
 
 
+def agreed_terms(quote: Quote) -> Terms:
+    """What `terms_of` would read from the stored papers; they were verified a moment ago."""
+    key = quote.choice.merchant.descriptor.signing_key
+    return Terms(quote.offer, quote.choice.suite, key, piece_count(quote.offer.size))
+
+
 def pay(
-    order: Order, terms: Terms, clock: Clock, *, known_held: bool = False
+    order: Order,
+    terms: Terms,
+    papers: SignedDescriptor,
+    clock: Clock,
+    *,
+    known_held: bool = False,
 ) -> Rule[tuple[Order, int]]:
     """Send Pay and check its receipt: (the order with its receipt, the balance after).
 
+    papers: the broker's descriptor that the order was made under.
     The same operation id every time, so that a second Pay is answered like the first and charges
     nothing. A refusal that proves that nothing is held abandons the order, unless the broker has
     just said that it is held (`known_held`): then only the receipt is missing.
@@ -123,17 +140,18 @@ def pay(
             abandoned = order.after(WalletEvent.OFFER_LOST, clock())
             yield Transact(save_order, (abandoned,))
         raise
-    signed_by = yield from _check_receipt(order, terms, paid.receipt)
+    signed_by = yield from _check_receipt(order, terms, papers, paid.receipt)
     yield Tell(PaymentHeld(terms.offer.price, paid.balance))
     return replace(order, receipt=paid.receipt, broker_descriptor=signed_by.signed), paid.balance
 
 
-def _check_receipt(order: Order, terms: Terms, signed: bytes) -> Rule[SignedDescriptor]:
+def _check_receipt(
+    order: Order, terms: Terms, papers: SignedDescriptor, signed: bytes
+) -> Rule[SignedDescriptor]:
     """Which descriptor of the broker certifies the receipt. Raises SignatureInvalid, OfferMismatch.
 
     The broker may have renewed its descriptor since the session began, hence the second try.
     """
-    papers = read_descriptor(order.broker_descriptor)
     try:
         receipt = _open_receipt(papers, signed)
     except SignatureInvalid:

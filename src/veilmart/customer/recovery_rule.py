@@ -19,8 +19,9 @@ from pathlib import Path
 
 from veilmart.customer.completion_rule import REFUNDED, Bought, Clock, complete, order_status
 from veilmart.customer.effects import AskBroker, DropParcel
-from veilmart.customer.order import UNFINISHED, Order, save_order, terms_of
+from veilmart.customer.order import UNFINISHED, Order, terms_of
 from veilmart.customer.purchase_rule import pay
+from veilmart.customer.small_parcels import save_ended
 from veilmart.errors import (
     MONEY_SAFE,
     NotLoggedIn,
@@ -30,6 +31,7 @@ from veilmart.errors import (
 )
 from veilmart.limits import CLOCK_SKEW_SECONDS
 from veilmart.protocol.customer_messages import Cancel, OrderStatus
+from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
@@ -60,7 +62,7 @@ def recover(order: Order, clock: Clock) -> Rule[Recovered]:
             return (yield from _end(order, WalletEvent.OFFER_LOST, "abandoned", clock))
         order = yield from _receipt_again(order, clock)
     try:
-        bought: Bought = yield from complete(order, clock, fresh=False)
+        bought: Bought = yield from complete(order, terms_of(order), clock, fresh=False)
     except WrongOrderState as error:
         if error.money_now != REFUNDED:
             raise
@@ -114,8 +116,9 @@ def _asked_state(order: Order) -> Rule[str]:
 
 def _receipt_again(order: Order, clock: Clock) -> Rule[Order]:
     """Without a login, or once the broker has forgotten the operation, it goes on without."""
+    papers = read_descriptor(order.broker_descriptor)
     try:
-        order, _ = yield from pay(order, terms_of(order), clock, known_held=True)
+        order, _ = yield from pay(order, terms_of(order), papers, clock, known_held=True)
     except (NotLoggedIn, Refusal):
         return order
     return order
@@ -123,6 +126,6 @@ def _receipt_again(order: Order, clock: Clock) -> Rule[Order]:
 
 def _end(order: Order, event: WalletEvent, outcome: str, clock: Clock) -> Rule[Recovered]:
     ended = order.after(event, clock())
-    yield Transact(save_order, (ended,))
+    yield Transact(save_ended, (ended,))
     yield DropParcel(order.order)
     return Recovered(ended, outcome)

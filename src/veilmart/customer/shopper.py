@@ -325,9 +325,9 @@ class Shopper:
 
 
 def check_username(username: str) -> None:
-    """Raises BadArgument unless it has 1 to 64 bytes."""
-    if not 1 <= len(username.encode()) <= USERNAME_MAX_BYTES:
-        raise BadArgument(f"A username has 1 to {USERNAME_MAX_BYTES} bytes.")
+    """Raises BadArgument unless it has 1 to 64 bytes, all printable."""
+    if not username.isprintable() or not 1 <= len(username.encode()) <= USERNAME_MAX_BYTES:
+        raise BadArgument(f"A username has 1 to {USERNAME_MAX_BYTES} bytes of printable text.")
 
 
 def check_password(password: str) -> None:

@@ -1,7 +1,8 @@
 """The wallet's tables: whom it trusts, as whom it is logged in, and what it bought.
 
-Everything here is on the customer's own machine. Sealed segments are files beside the database
-(parcels.py); everything else of a purchase is one row of `orders`.
+Everything here is on the customer's own machine. A purchase is one row of `orders`. A parcel of
+one small sealed segment is a row of `parcels` from the HELD commit to the DONE commit, so it costs
+no commit and no sync of its own; larger ones are files beside the database (parcels.py).
 """
 
 from sqlalchemy import (
@@ -87,4 +88,11 @@ orders = Table(
     Column("file_path", String),
     Index("orders_by_state", "state"),
     Index("orders_by_product", "merchant", "product"),
+)
+
+parcels = Table(
+    "parcels",
+    metadata,
+    Column("order", LargeBinary(32), ForeignKey("orders.order"), primary_key=True),
+    Column("segment", LargeBinary, nullable=False),
 )

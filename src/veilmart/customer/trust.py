@@ -12,6 +12,7 @@ from veilmart.customer.pins import (
     PinnedBroker,
     PinnedMerchant,
     broker_at,
+    broker_named,
     drop_catalogue,
     pin_broker,
     pin_merchant,
@@ -67,6 +68,9 @@ async def trusted_broker(
     if pin is not None and expected is not None and pin.fingerprint != expected:
         raise FingerprintChanged("The link names another broker than the one pinned here.")
     fingerprint = pin.fingerprint if pin is not None else expected
+    if pin is None and expected is not None:
+        # The same broker under another address: what was seen before still counts.
+        pin = await wallet.database.run(broker_named, expected)
     known = None if pin is None else read_descriptor(pin.descriptor)
     fresh = _check(wallet, signed, "broker", fingerprint, known)
     if fingerprint is None and not approve("broker", fresh):

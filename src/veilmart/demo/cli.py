@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from veilmart.demo.market import Story, run_market
@@ -48,12 +49,12 @@ def draw(story: Story, console: Console) -> None:
         same = "identical with the original" if purchase.identical else "NOT the original"
         short = purchase.order[:ORDER_CHARACTERS]
         table.add_row(
-            f"{purchase.customer} bought\n“{visible(purchase.title)}”\nfor {purchase.price}\n"
+            f"{purchase.customer} bought\n{_quoted(purchase.title)}\nfor {purchase.price}\n"
             f"{same}\norder {short}",
             f"{broker.account} paid {broker.amount / 100:.2f}\nto {broker.merchant}: "
             f"{broker.state}\nfor a sealed product of that shelf\n"
             f"which one: not known\norder {broker.order[:ORDER_CHARACTERS]}",
-            f"somebody bought\n“{visible(merchant.title)}”\nfor {merchant.amount / 100:.2f}: "
+            f"somebody bought\n{_quoted(merchant.title)}\nfor {merchant.amount / 100:.2f}: "
             f"{merchant.state}\nwho: not known\norder {merchant.order[:ORDER_CHARACTERS]}",
         )
     console.print(table)
@@ -73,3 +74,8 @@ def draw(story: Story, console: Console) -> None:
     )
     verdict = "Everything as promised." if story.as_promised else "NOT as promised."
     console.print(f"{verdict} {story.seconds} seconds.", style="bold")
+
+
+def _quoted(title: str) -> str:
+    """A stranger's text, harmless on a terminal and in markup."""
+    return f"“{escape(visible(title))}”"

@@ -1,6 +1,6 @@
 """The merchant's HTTP surface: reads bytes, lets a rule decide, performs effects, sends bytes.
 
-Routes are in docs/protocol/02-transport.md. Whatever a stranger sends, the answer is a typed
+Routes are in docs/protocol/04-sessions.md. Whatever a stranger sends, the answer is a typed
 error and the process goes on.
 """
 
@@ -10,10 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from veilmart.crypto.suite import suite_by_id
 from veilmart.errors import (
@@ -27,22 +25,24 @@ from veilmart.errors import (
 from veilmart.limits import HANDSHAKE_MAX_BYTES, PIECE_BYTES, REQUEST_MAX_BYTES
 from veilmart.merchant.counter import Counter, Reply
 from veilmart.merchant.descriptors import signed_descriptor
-from veilmart.merchant.effects import SealPiece
+from veilmart.merchant.effects import AnswerTunnel, SealPiece
 from veilmart.merchant.events import BrokerRefused, Faulted
 from veilmart.merchant.faults import wire_error
 from veilmart.merchant.link_rules import answer, pinned
 from veilmart.merchant.market_home import MerchantHome
 from veilmart.merchant.tunnels import Link
 from veilmart.protocol.effects import Effect, Transact
-from veilmart.protocol.handshake import SESSION_ID_BYTES
+from veilmart.protocol.handshake import SESSION_ID_BYTES, SessionKeys, answer_certified
 from veilmart.protocol.link import answer_link
 from veilmart.protocol.link_messages import LinkRequest
 from veilmart.protocol.parcel import piece_count, piece_length, seal_segment
 from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
 from veilmart.storage.product_store import ProductStore
-from veilmart.transport.answers import answer_errors, binary_answer
+from veilmart.transport.answers import binary_answer
 from veilmart.transport.body import read_body
 from veilmart.transport.perform import perform
+from veilmart.transport.routes import Routes
+from veilmart.transport.turnstile import Turnstile
 
 LINK_REQUEST_MAX_BYTES = 2 * REQUEST_MAX_BYTES
 INLINE_PIECE_BYTES = 64 * 1024
@@ -79,19 +79,31 @@ class MerchantApp:
         self._performers: Mapping[type[Effect], Callable[[Any], Awaitable[Any]]] = {
             Transact: self._transact,
             SealPiece: self._seal_piece,
+            AnswerTunnel: self._answer_tunnel,
         }
-        self.asgi = Starlette(
-            routes=[
-                Route("/v1/link", answer_errors(self.open_link), methods=["POST"]),
-                Route("/v1/link/request", answer_errors(self.link_request), methods=["POST"]),
-                Route("/v1/descriptor", answer_errors(self.descriptor), methods=["GET"]),
-                Route("/v1/descriptor/{serial}", answer_errors(self.descriptor), methods=["GET"]),
-                Route("/v1/healthz", answer_errors(self.healthy), methods=["GET"]),
-            ]
+        self._handshakes = Turnstile()
+        self.asgi = Routes(
+            {"/v1/link": self.open_link, "/v1/link/request": self.link_request},
+            [
+                ("/v1/descriptor", self.descriptor),
+                ("/v1/descriptor/{serial}", self.descriptor),
+                ("/v1/healthz", self.healthy),
+            ],
         )
 
     async def _transact(self, effect: Transact) -> object:
         return await self._market.database.run(effect.function, *effect.args)
+
+    async def _answer_tunnel(self, effect: AnswerTunnel) -> tuple[bytes, SessionKeys]:
+        return await self._handshakes.run(
+            answer_certified,
+            effect.suite,
+            effect.prologue,
+            effect.static,
+            effect.number,
+            effect.message1,
+            self._counter.random,
+        )
 
     async def _seal_piece(self, effect: SealPiece) -> bytes:
         if piece_length(effect.size, effect.index) <= INLINE_PIECE_BYTES:

@@ -28,6 +28,7 @@ from veilmart.storage.disk_errors import file_error
 from veilmart.storage.home import default_home
 from veilmart.terminal.command import Common, run
 from veilmart.terminal.console import Terminal
+from veilmart.terminal.memory import serve_from_here
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8100
@@ -96,7 +97,7 @@ def run_server(
     common: Common = DEFAULTS,
 ) -> int:
     """Serve until Ctrl-C. Changes by other commands take effect within a second."""
-    return run(_run(host, port, narrate, interactive, common), common)
+    return run(_run(host, port, narrate, interactive, common), common, serving=True)
 
 
 async def _run(host: str, port: int, narrate: bool, interactive: bool, common: Common) -> None:
@@ -135,6 +136,11 @@ async def _serve(
             print(line, flush=True)
 
     started = asyncio.Event()
+
+    def on_started(_port: int) -> None:
+        serve_from_here()
+        started.set()
+
     conversation: asyncio.Task[None] | None = None
     if interactive:
         conversation = asyncio.create_task(
@@ -149,7 +155,7 @@ async def _serve(
             random=os.urandom,
             observe=observe,
             stop=stop,
-            on_started=lambda _port: started.set(),
+            on_started=on_started,
         )
     finally:
         if conversation is not None:

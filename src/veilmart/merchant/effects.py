@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from veilmart.crypto.key_pair import KeyPair
 from veilmart.crypto.suite import Suite
 from veilmart.protocol.effects import Effect
 
@@ -22,3 +23,14 @@ class SealPiece(Effect):
     signing_seed: bytes = field(repr=False)
     order: bytes
     piece: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTunnel(Effect):
+    """Answer a customer's handshake: (message 2, keys). Dear in one suite, so it takes its turn."""
+
+    suite: Suite
+    prologue: bytes
+    number: bytes
+    message1: bytes
+    static: KeyPair = field(repr=False)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from veilmart.crypto import signing
 from veilmart.crypto.key_pair import KeyPair
-from veilmart.crypto.suite import all_suites
+from veilmart.crypto.suite import all_suites, suite_by_id
 from veilmart.errors import OrderUnknown
 from veilmart.limits import DELIVER_WITHIN_SECONDS, DESCRIPTOR_SECONDS, SETTLE_WITHIN_SECONDS
 from veilmart.merchant.tables import SIGNING, keys
@@ -72,7 +72,7 @@ def load_key_set(connection: Connection, key_set: int) -> KeySet:
         id=key_set,
         seed=signer.private,
         public=signer.public,
-        tunnel={suite: KeyPair(row.private, row.public) for suite, row in rows.items()},
+        tunnel={suite: suite_by_id(suite).dh.key_pair(row.private) for suite, row in rows.items()},
         expires_at=signer.expires_at - SEGMENT_SECONDS,
     )
 

@@ -13,7 +13,7 @@ from veilmart.merchant.brokers import PinnedBroker, renew_broker
 from veilmart.merchant.codes import code_asked, code_settled
 from veilmart.merchant.counter import Counter, Reply
 from veilmart.merchant.descriptors import signed_descriptor
-from veilmart.merchant.effects import SealPiece
+from veilmart.merchant.effects import AnswerTunnel, SealPiece
 from veilmart.merchant.events import (
     BrokerAuthenticated,
     BrokerRefused,
@@ -30,7 +30,7 @@ from veilmart.merchant.tunnels import Link
 from veilmart.protocol import labels
 from veilmart.protocol.descriptor import check_descriptor
 from veilmart.protocol.effects import Rule, Transact
-from veilmart.protocol.handshake import answer_certified, prologue
+from veilmart.protocol.handshake import prologue
 from veilmart.protocol.link import check_proof
 from veilmart.protocol.link_messages import (
     FetchDescriptor,
@@ -60,7 +60,7 @@ def answer(counter: Counter, link: Link, request: MerchantRequest) -> Rule[Reply
         case TunnelRelay():
             return (yield from relay(counter, link.broker, request))
         case TunnelOpen():
-            return open_tunnel(counter, link.broker, request)
+            return (yield from open_tunnel(counter, link.broker, request))
         case FetchSegment():
             return (yield from deliver(counter, broker, request))
         case Report():
@@ -114,7 +114,7 @@ def show_descriptor(counter: Counter, request: FetchDescriptor) -> Rule[Reply]:
     return Reply(LinkDescriptor(signed=signed), request.answer_cells)
 
 
-def open_tunnel(counter: Counter, broker: bytes, request: TunnelOpen) -> Reply:
+def open_tunnel(counter: Counter, broker: bytes, request: TunnelOpen) -> Rule[Reply]:
     """The customer's handshake. Raises DescriptorUnknown, UnknownSuite, UnknownRequestNumber
     and what the handshake raises.
     """
@@ -128,7 +128,8 @@ def open_tunnel(counter: Counter, broker: bytes, request: TunnelOpen) -> Reply:
         raise UnknownSuite(suite.name)
     number = request.request_number
     bound = prologue(labels.PROLOGUE_CUSTOMER_MERCHANT, suite, request.descriptor, number)
-    message, keys = answer_certified(suite, bound, static, number, request.message, counter.random)
+    message: bytes
+    message, keys = yield AnswerTunnel(suite, bound, number, request.message, static)
     tunnel = counter.tunnels.open(keys, broker, published, now)
     counter.observe(CustomerTunnel(tunnel.label, suite.name, keys.session_fingerprint))
     opened = TunnelOpened(message=message, serial=counter.shop.newest.serial)

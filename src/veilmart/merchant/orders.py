@@ -11,7 +11,7 @@ from veilmart.protocol.link_messages import ReportEntry
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.purchase import ORDER, OrderEvent, OrderState, step
 
-FORGET_UNPAID_SECONDS = 30 * 24 * 3600
+FORGET_UNPAID_SECONDS = 24 * 3600
 """How long an expired offer is kept: the broker may have held its payment in time."""
 
 

@@ -15,7 +15,7 @@ from veilmart.protocol.handshake import SessionKeys
 from veilmart.protocol.merchant_messages import Offered, Select
 
 LINKS_MAX = 256
-LINKS_UNPROVED_MAX = 64
+LINKS_UNPROVED_MAX = 8192
 PROOF_WITHIN_SECONDS = 30
 
 

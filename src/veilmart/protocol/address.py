@@ -40,6 +40,15 @@ class Link:
         return text
 
 
+def _is_host_name(host: str) -> bool:
+    """Whether a resolver could take it; an IPv6 address counts as one label."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
 def parse_link(text: str) -> Link:
     """A veilmart:// link, an http:// URL or host[:port]. Raises BadLink."""
     text = text.strip()
@@ -54,7 +63,7 @@ def parse_link(text: str) -> Link:
         raise BadLink(repr(text[:80])) from fault
     if not host or port == 0 or parts.username is not None or parts.query:
         raise BadLink(repr(text[:80]))
-    if _HOST_FORBIDDEN & set(host):
+    if _HOST_FORBIDDEN & set(host) or not _is_host_name(host):
         raise BadLink(repr(text[:80]))
     if parts.scheme == "http":
         if parts.path not in ("", "/") or parts.fragment:

@@ -130,6 +130,8 @@ def read_descriptor(signed: bytes) -> SignedDescriptor:
     signature, body = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
     descriptor = decode(Descriptor, body, DESCRIPTOR_MAX_BYTES)
     identity.verify_pss(descriptor.identity, labels.DESCRIPTOR, body, signature)
+    if not descriptor.name.isprintable():
+        raise MalformedMessage("A descriptor's name is not printable.")
     return SignedDescriptor(
         signed, descriptor, identity.fingerprint(descriptor.identity), descriptor_hash(signed)
     )

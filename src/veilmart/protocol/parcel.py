@@ -73,6 +73,11 @@ def seal_segment(
     return signing.sign(signing_seed, labels.SEGMENT, ad + digest) + sealed
 
 
+def segment_object(segment: bytes) -> memoryview:
+    """The sealed object of a signed segment, without copying it."""
+    return memoryview(segment)[SIGNATURE_BYTES:]
+
+
 def check_segment(public: bytes, order: bytes, index: int, size: int, segment: bytes) -> memoryview:
     """Verify length and signature; returns the object without copying it.
 
@@ -80,10 +85,9 @@ def check_segment(public: bytes, order: bytes, index: int, size: int, segment: b
     """
     if len(segment) != segment_length(size, index):
         raise MalformedMessage("A segment has the wrong length.")
-    view = memoryview(segment)
-    sealed = view[SIGNATURE_BYTES:]
+    sealed = segment_object(segment)
     data = _segment_ad(order, index, piece_count(size)) + hashlib.sha256(sealed).digest()
-    signing.verify(public, labels.SEGMENT, data, bytes(view[:SIGNATURE_BYTES]))
+    signing.verify(public, labels.SEGMENT, data, segment[:SIGNATURE_BYTES])
     return sealed
 
 

@@ -54,11 +54,21 @@ def report_error(error: VeilmartError, json: bool) -> int:
     return error.exit_code
 
 
-def run(command: Coroutine[Any, Any, int | None] | Callable[[], int | None], common: Common) -> int:
-    """Run a command to its end and return its exit code. Ctrl-C is exit code 130."""
+def run(
+    command: Coroutine[Any, Any, int | None] | Callable[[], int | None],
+    common: Common,
+    *,
+    serving: bool = False,
+) -> int:
+    """Run a command to its end and return its exit code. Ctrl-C is exit code 130.
+
+    serving: on uvloop, which takes half the time per exchange and is slower to start.
+    """
     try:
         if callable(command):
             return command() or 0
+        if serving:
+            return _run_serving(command) or 0
         return asyncio.run(command) or 0
     except VeilmartError as error:
         return report_error(error, common.json)
@@ -68,3 +78,10 @@ def run(command: Coroutine[Any, Any, int | None] | Callable[[], int | None], com
         # The reader (head, less) went away: there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _run_serving(command: Coroutine[Any, Any, int | None]) -> int | None:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(command)

@@ -1,0 +1,48 @@
+"""A turnstile for work that strangers can ask for and that is dear: half of the time at most.
+
+A handshake over ffdhe3072 costs some milliseconds, whoever asks and however often. One at a time
+passes, and after each the turnstile stays shut for as long as the work took, so that everything
+else goes on. When too many wait, newcomers are told that the server is busy.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from veilmart.errors import ServerBusy
+from veilmart.limits import HANDSHAKES_WAITING_MAX
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CHEAP_SECONDS = 0.002
+"""Work that is done within this time opens the turnstile again at once."""
+
+
+class Turnstile:
+    """One for each event loop; not shared between threads."""
+
+    def __init__(self, waiting_max: int = HANDSHAKES_WAITING_MAX) -> None:
+        self._waiting_max = waiting_max
+        self._waiting = 0
+        self._turn = asyncio.Lock()
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `work`, which blocks. Raises ServerBusy when too many are waiting."""
+        if self._waiting >= self._waiting_max:
+            raise ServerBusy
+        self._waiting += 1
+        try:
+            await self._turn.acquire()
+        finally:
+            self._waiting -= 1
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            spent = loop.time() - began
+            if spent > CHEAP_SECONDS:
+                loop.call_later(spent, self._turn.release)
+            else:
+                self._turn.release()

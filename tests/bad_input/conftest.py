@@ -1,0 +1,37 @@
+"""One template of homes for all tests; a market for each module, or for one test alone."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.bad_input.roles import Clock, Roles, Template, make_template, running_roles
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return make_template(tmp_path_factory.mktemp("template"), Clock())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(
+    template: Template, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Roles]:
+    """One market for a whole module; its tests use customers of their own."""
+    async with running_roles(template, tmp_path_factory.mktemp("market")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def roles(template: Template, tmp_path: Path) -> AsyncIterator[Roles]:
+    """A market for one test, which may do with it what it likes."""
+    async with running_roles(template, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less before asking again: what is tested here does not get better by waiting."""
+    monkeypatch.setattr("veilmart.customer.app.PAUSES_SECONDS", (0.01, 0.02, 0.05))
+    monkeypatch.setattr("veilmart.broker.reporter.PAUSE_FIRST_SECONDS", 0.05)

@@ -1,0 +1,310 @@
+"""A whole market inside the test's event loop, with a proxy on each of its two HTTP links.
+
+customer → `outside` → broker → `inside` → merchant. The roles are the ones that `veilmart ROLE run`
+serves; only the processes are missing, which makes a market start in a fraction of a second.
+"""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from sqlalchemy import Connection, select
+
+from tests.bad_input.tampering_proxy import TamperingProxy, tampering_proxy
+from veilmart.broker import merchant_book, tables
+from veilmart.broker.audit import audit
+from veilmart.broker.events import Event as BrokerEvent
+from veilmart.broker.home import BrokerHome, initialise, open_home, renew_descriptor
+from veilmart.broker.links import LinkPool
+from veilmart.broker.operating import account_lines, credit, fetch_candidate
+from veilmart.broker.serving import serve_opened
+from veilmart.crypto.suite import Suite
+from veilmart.customer.events import Observer, ignore
+from veilmart.customer.order import all_orders
+from veilmart.customer.pins import current_broker
+from veilmart.customer.shopper import Menu, Shopper, connect
+from veilmart.customer.trust import Approve, refuse
+from veilmart.customer.wallet import Wallet, open_wallet
+from veilmart.errors import VeilmartError
+from veilmart.merchant.adding import add_now
+from veilmart.merchant.events import Event as MerchantEvent
+from veilmart.merchant.market_home import create_merchant, open_merchant
+from veilmart.merchant.packing import look_at
+from veilmart.merchant.serving import serve_merchant
+from veilmart.merchant.views import sales_views
+from veilmart.protocol.address import Link
+from veilmart.protocol.catalogue import Product
+from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
+from veilmart.storage.database import Database
+
+PASSWORD = "correct horse battery"
+PRICE = 500
+CREDIT = 1_000_00
+GOODS = {"june.txt": b"The stars of June.\n", "july.txt": b"The stars of July.\n" * 3}
+WAIT_SECONDS = 20
+
+
+@dataclass
+class Clock:
+    """Unix seconds of the whole market; `ahead` moves it."""
+
+    ahead: int = 0
+
+    def __call__(self) -> int:
+        return int(time.time()) + self.ahead
+
+
+@dataclass(frozen=True)
+class Template:
+    """Homes of a broker and a merchant with two products, made once and copied."""
+
+    broker: Path
+    merchant: Path
+    merchant_print: bytes
+
+
+def make_template(folder: Path, clock: Clock) -> Template:
+    """RSA keys take their time; a copy does not."""
+    broker_home, merchant_home = folder / "broker", folder / "merchant"
+    with initialise(broker_home, os.urandom) as opened:
+        own = renew_descriptor(opened, clock(), os.urandom).newest.public
+    fingerprint = create_merchant(merchant_home, "stall", "http://127.0.0.1:9", own)
+    goods = folder / "goods"
+    goods.mkdir()
+    for name, content in GOODS.items():
+        (goods / name).write_bytes(content)
+    sources = tuple(look_at(goods / name) for name in GOODS)
+    with open_merchant(merchant_home) as market:
+        add_now(market, sources, price=PRICE, now=clock(), random=os.urandom)
+    return Template(broker_home, merchant_home, fingerprint)
+
+
+class Served:
+    """A role that is being served in this event loop; can be stopped and started again."""
+
+    def __init__(self, begin: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        self._begin = begin
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.address = ""
+
+    async def start(self) -> None:
+        started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._stop = asyncio.Event()
+        self._task = asyncio.create_task(
+            self._begin(stop=self._stop, on_started=started.set_result)
+        )
+        await asyncio.wait({self._task, started}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            await self._task
+        self.address = f"127.0.0.1:{await started}"
+
+    async def stop(self) -> None:
+        self._stop.set()
+        if self._task is not None:
+            await self._task
+
+
+@dataclass
+class Roles:
+    """The running market. `credited`: what was paid in, minor units."""
+
+    folder: Path
+    clock: Clock
+    opened: BrokerHome
+    merchant_home: Path
+    merchant_print: bytes
+    outside: TamperingProxy
+    inside: TamperingProxy
+    broker: Served
+    merchant: Served
+    broker_told: list[BrokerEvent]
+    merchant_told: list[MerchantEvent]
+    links: list[LinkPool]
+    closing: AsyncExitStack
+    credited: int = 0
+    wallets: dict[str, Wallet] = field(default_factory=dict)
+
+    @property
+    def database(self) -> Database:
+        return self.opened.database
+
+    @property
+    def link(self) -> Link:
+        host, _, port = self.outside.address.partition(":")
+        return Link(host, int(port), self.opened.fingerprint, self.merchant_print, None)
+
+    def wallet(self, name: str, clock: Callable[[], int] | None = None) -> Wallet:
+        """The wallet of this name, made when first asked for."""
+        if name not in self.wallets:
+            opened = open_wallet(self.folder / name, clock or self.clock, os.urandom)
+            self.closing.push_async_callback(opened.aclose)
+            self.wallets[name] = opened
+        return self.wallets[name]
+
+    def opened_descriptor(self) -> SignedDescriptor:
+        """The broker's newest."""
+        return renew_descriptor(self.opened, self.clock(), os.urandom).newest.public
+
+    def wallet_broker(self, name: str) -> SignedDescriptor:
+        """The broker's descriptor as this wallet saw it last."""
+        pin = self.wallet(name).database.run_now(current_broker)
+        assert pin is not None
+        return read_descriptor(pin.descriptor)
+
+    def renew_link(self) -> None:
+        """The broker makes its link with the merchant anew."""
+        self.links[-1].renew()
+
+    async def pay_in(self, name: str, amount: int) -> None:
+        await self.database.run(credit, name, amount, False, self.clock())
+        self.credited += amount
+
+    async def connect(
+        self,
+        name: str,
+        *,
+        suite: Suite | None = None,
+        observe: Observer = ignore,
+        approve: Approve = refuse,
+    ) -> Shopper:
+        """A new connection; logged in when this wallet has logged in before."""
+        shopper = await connect(
+            self.wallet(name), self.link, suite=suite, observe=observe, approve=approve
+        )
+        self.closing.push_async_callback(shopper.aclose)
+        return shopper
+
+    async def customer(
+        self, name: str, *, amount: int = CREDIT, suite: Suite | None = None
+    ) -> Shopper:
+        """Registered, logged in, with money."""
+        shopper = await self.connect(name, suite=suite)
+        await shopper.register(name, PASSWORD)
+        if amount:
+            await self.pay_in(name, amount)
+        return shopper
+
+    # ---- what is true afterwards -----------------------------------------------------------
+
+    async def balance(self, name: str) -> int:
+        lines = await self.database.run(account_lines)
+        return next(line.balance for line in lines if line.name == name)
+
+    async def check_books(self) -> None:
+        """The audit finds nothing, and every minor unit that was paid in is still somewhere."""
+        checks = await self.database.run(audit)
+        assert [problem for check in checks for problem in check.problems] == []
+        lines = await self.database.run(account_lines)
+        kept = sum(line.balance for line in lines if line.kind != "cash")
+        assert kept == self.credited
+
+    async def check_customer(self, name: str) -> None:
+        """Charged for exactly the orders that are done, and nothing is left half way."""
+        orders = await self.wallet(name).database.run(all_orders)
+        states = [order.state for order in orders]
+        assert set(states) <= {"done", "refunded", "abandoned"}
+        assert await self.balance(name) == CREDIT - PRICE * states.count("done")
+        for order in orders:
+            if order.state == "done":
+                assert order.file_path is not None
+                assert Path(order.file_path).read_bytes() == GOODS[order.file_name]
+
+    async def merchant_hears_of_all(self) -> None:
+        """The merchant's own books say what the broker's say, sooner or later."""
+        settled = (await self.states()).count("settled")
+        ends = time.monotonic() + WAIT_SECONDS
+        while True:
+            with open_merchant(self.merchant_home) as market:
+                views = await market.database.run(sales_views)
+            counts = sum(view.count for view in views if view.state == "settled")
+            if counts == settled:
+                return
+            assert time.monotonic() < ends, views
+            await asyncio.sleep(0.02)
+
+    async def states(self) -> list[str]:
+        """Of the broker's invoices."""
+
+        def read(conn: Connection) -> list[str]:
+            return list(conn.execute(select(tables.invoices.c.state)).scalars())
+
+        return await self.database.run(read)
+
+
+def product_of(menu: Menu, name: str) -> Product:
+    return next(product for product in menu.products if product.file_name == name)
+
+
+@asynccontextmanager
+async def running_roles(template: Template, folder: Path) -> AsyncIterator[Roles]:
+    """Copies of the template, served on free ports, admitted and linked."""
+    clock = Clock()
+    broker_home, merchant_home = folder / "broker", folder / "merchant"
+    shutil.copytree(template.broker, broker_home)
+    shutil.copytree(template.merchant, merchant_home)
+    broker_told: list[BrokerEvent] = []
+    merchant_told: list[MerchantEvent] = []
+    links: list[LinkPool] = []
+    common = {"host": "127.0.0.1", "port": 0, "clock": clock, "random": os.urandom}
+    async with AsyncExitStack() as stack:
+        outside = await stack.enter_async_context(tampering_proxy())
+        inside = await stack.enter_async_context(tampering_proxy())
+        opened = open_home(broker_home)
+        stack.push_async_callback(opened.database.aclose)
+
+        async def begin_merchant(**more: Any) -> None:
+            observe = merchant_told.append
+            await serve_merchant(merchant_home, observe=observe, **common, **more)  # type: ignore[arg-type]
+
+        async def begin_broker(**more: Any) -> None:
+            observe = broker_told.append
+
+            def keep(*parts: Any) -> LinkPool:
+                links.append(LinkPool(*parts))
+                return links[-1]
+
+            with patch("veilmart.broker.serving.LinkPool", keep):
+                await serve_opened(opened, observe=observe, **common, **more)  # type: ignore[arg-type]
+
+        merchant, broker = Served(begin_merchant), Served(begin_broker)
+        await merchant.start()
+        stack.push_async_callback(merchant.stop)
+        inside.target = merchant.address
+        found = await fetch_candidate(opened, f"http://{inside.address}", clock())
+        await opened.database.run(merchant_book.admit, found.descriptor, found.address)
+        await broker.start()
+        stack.push_async_callback(broker.stop)
+        outside.target = broker.address
+        closing = await stack.enter_async_context(AsyncExitStack())
+        yield Roles(
+            folder,
+            clock,
+            opened,
+            merchant_home,
+            template.merchant_print,
+            outside,
+            inside,
+            broker,
+            merchant,
+            broker_told,
+            merchant_told,
+            links,
+            closing,
+        )
+
+
+def told(error: VeilmartError, *, code: int, money: str = "No money moved.") -> None:
+    """What a person reads: what happened, whether money moved, what to do next."""
+    assert error.code == code, error.explain()
+    lines = error.explain().splitlines()
+    assert lines[0].startswith(error.summary) and lines[0].endswith(f"(error {code})")
+    assert lines[1] == money
+    assert lines[2] == error.hint and error.hint

@@ -1,0 +1,141 @@
+"""Replayed, reordered, truncated, oversized and bit-flipped messages on each of the three links.
+
+For each link, fault and direction a purchase is made with the fault on its first exchange, one
+with it on its second, and so on until every exchange had its turn. Each time the purchase ends
+well, by itself or when tried again, or in a typed error that tells the truth about the money; and
+the broker's books balance.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.bad_input.faults import (
+    DIRECTIONS,
+    FAULTS,
+    HttpTampering,
+    Tampering,
+    TunnelTampering,
+)
+from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles, product_of
+from veilmart.customer.order import all_orders
+from veilmart.customer.wallet import to_sync
+from veilmart.errors import NO_MONEY, VeilmartError
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("impatient"),
+]
+
+EXCHANGES_MAX = 40
+CUSTOMER_BROKER_EXCHANGES = 11  # descriptor to acknowledgement
+BROKER_MERCHANT_EXCHANGES = (
+    7  # link, proof, 2 tunnels, 2 records, segment; and descriptors, reports
+)
+CUSTOMER_MERCHANT_EXCHANGES = 5  # 2 tunnels, 2 records, segment
+
+
+def matrix(test: Callable[..., object]) -> object:
+    with_fault = pytest.mark.parametrize("fault", FAULTS)(test)
+    return pytest.mark.parametrize("direction", DIRECTIONS)(with_fault)
+
+
+async def attempt(roles: Roles, name: str, out: Path) -> None:
+    """From the broker's descriptor to the acknowledgement, logged in by the device key."""
+    shopper = await roles.connect(name)
+    try:
+        menu = await shopper.browse(roles.merchant_print)
+        await shopper.buy(menu, product_of(menu, "june.txt"), out)
+    finally:
+        await shopper.aclose()
+
+
+async def attempt_with(roles: Roles, name: str, out: Path) -> None:
+    """A typed error is fine if what it says about the money is true."""
+    before = await roles.balance(name)
+    try:
+        await attempt(roles, name, out)
+    except VeilmartError as error:
+        assert error.code and error.hint, repr(error)
+        if await roles.balance(name) != before:
+            assert error.money_now != NO_MONEY, error.explain()
+
+
+async def try_again(roles: Roles, name: str, out: Path) -> None:
+    """What a person does next: sync, and buy again what was not bought."""
+    if unfinished := to_sync(roles.wallet(name)):
+        async with await roles.connect(name) as shopper:
+            for order in unfinished:
+                await shopper.recover(order)
+    if not out.exists() or not list(out.iterdir()):
+        await attempt(roles, name, out)
+
+
+async def purchase_with_every_fault(
+    roles: Roles, name: str, out: Path, begin: Callable[[int], Tampering[object]], expected: int
+) -> None:
+    """`begin(n)` puts the fault on exchange n; ends when a purchase has no exchange n."""
+    await (await roles.customer(name, amount=CREDIT)).aclose()
+    reached = 0
+    for at in range(EXCHANGES_MAX):
+        tampering = begin(at)
+        await attempt_with(roles, name, out / str(at))
+        reached += tampering.done
+        roles.outside.reset()
+        roles.inside.reset()
+        tampering.at = -1
+        await try_again(roles, name, out / str(at))
+        await roles.check_books()
+        await roles.check_customer(name)
+        if not tampering.done:
+            break
+    assert reached >= expected
+    files = sorted(out.rglob("june*.txt"))
+    assert [file.read_bytes() for file in files] == [GOODS["june.txt"]] * len(files)
+    orders = await roles.wallet(name).database.run(all_orders)
+    assert len(files) == [order.state for order in orders].count("done") > reached
+    assert await roles.balance(name) == CREDIT - PRICE * len(files)
+    await roles.merchant_hears_of_all()
+
+
+@matrix
+async def test_messages_between_customer_and_broker(
+    shared: Roles, tmp_path: Path, fault: str, direction: str
+) -> None:
+    def begin(at: int) -> HttpTampering:
+        shared.outside.handler = HttpTampering(fault, direction, at)
+        return shared.outside.handler
+
+    name = f"outside {fault} {direction}"
+    await purchase_with_every_fault(shared, name, tmp_path, begin, CUSTOMER_BROKER_EXCHANGES)
+
+
+@matrix
+async def test_messages_between_broker_and_merchant(
+    shared: Roles, tmp_path: Path, fault: str, direction: str
+) -> None:
+    def begin(at: int) -> HttpTampering:
+        shared.renew_link()
+        shared.inside.handler = HttpTampering(fault, direction, at)
+        return shared.inside.handler
+
+    name = f"inside {fault} {direction}"
+    await purchase_with_every_fault(shared, name, tmp_path, begin, BROKER_MERCHANT_EXCHANGES)
+
+
+@matrix
+async def test_messages_between_customer_and_merchant(
+    shared: Roles, tmp_path: Path, fault: str, direction: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+
+        def begin(at: int) -> TunnelTampering:
+            patch.undo()
+            patch.setattr("veilmart.customer.app.PAUSES_SECONDS", (0.01, 0.02, 0.05))
+            tampering = TunnelTampering(fault, direction, at)
+            patch.setattr("veilmart.broker.links.LinkPool.ask", tampering.installed())
+            return tampering
+
+        name = f"tunnel {fault} {direction}"
+        await purchase_with_every_fault(shared, name, tmp_path, begin, CUSTOMER_MERCHANT_EXCHANGES)
