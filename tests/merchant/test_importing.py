@@ -229,7 +229,7 @@ def test_covers_come_for_a_whole_shelf_and_are_checked(stall: Stall, tmp_path: P
         customer = stall.customer(link)
         pages = []
         for number in range(-(-entry.size // (256 * 1024))):
-            request = GetShowcase(shelf=entry.shelf, hash=entry.hash, page=number)
+            request = GetShowcase(shelf=entry.shelf, page=number)
             page, _, _ = stall.tell(link, customer, request, ShowcasePage)
             pages.append(page.data)
         blobs.append(b"".join(pages))
@@ -243,7 +243,7 @@ def test_covers_come_for_a_whole_shelf_and_are_checked(stall: Stall, tmp_path: P
     (folder / "shop.toml").write_text("")
     run_import(stall, folder)
     stall.reload()
-    gone = GetShowcase(shelf=entry.shelf, hash=entry.hash, page=0)
+    gone = GetShowcase(shelf=entry.shelf, page=0)
     with pytest.raises(ProductGone):
         stall.tell(link, stall.customer(link), gone, ShowcasePage)
 

@@ -51,8 +51,8 @@ def look(
 ) -> Rule[Showcase]:
     """The showcase that the catalogue's `entry` names.
 
-    Raises ProductGone when the merchant has replaced it, SignatureInvalid and MalformedMessage
-    when it is not what the catalogue promises, and what opening a tunnel raises.
+    Raises ProductGone, SignatureInvalid or MalformedMessage when it is not what the catalogue
+    promises (the merchant may have replaced it since), and what opening a tunnel raises.
     """
     kept: bytes | None = yield Transact(stored_showcase, (merchant.fingerprint, entry))
     if kept is not None:
@@ -60,7 +60,7 @@ def look(
     tunnel = yield from open_tunnel(merchant, suite, random)
     parts = []
     for index in range(page_count(entry.size)):
-        request = GetShowcase(shelf=entry.shelf, hash=entry.hash, page=index)
+        request = GetShowcase(shelf=entry.shelf, page=index)
         page: ShowcasePage
         page, _ = yield from ask_merchant(tunnel, request, ShowcasePage, random)
         wanted = min(CATALOGUE_PAGE_BYTES, entry.size - index * CATALOGUE_PAGE_BYTES)

@@ -42,7 +42,6 @@ _PICTURES = (
     .order_by(pictures.c.product)
 )
 _CURRENT = select(showcases).order_by(showcases.c.shelf)
-_HASH = select(showcases.c.hash).where(showcases.c.shelf == bindparam("at"))
 _PAGE = select(showcase_pages.c.data).where(
     showcase_pages.c.shelf == bindparam("at"), showcase_pages.c.page == bindparam("number")
 )
@@ -111,13 +110,9 @@ def _drop(connection: Connection, shelf: int) -> None:
     connection.execute(_DROP, {"at": shelf})
 
 
-def showcase_page(connection: Connection, shelf: int, name: bytes, number: int) -> bytes:
-    """Transaction: one page of the blob called `name` (hash, 32 bytes).
-
-    Raises ProductGone when the catalogue names another one by now, or has no such page.
-    """
-    current = connection.execute(_HASH, {"at": shelf}).scalar_one_or_none()
+def showcase_page(connection: Connection, shelf: int, number: int) -> bytes:
+    """Transaction: one page of the newest blob. Raises ProductGone when there is no such page."""
     data = connection.execute(_PAGE, {"at": shelf, "number": number}).scalar_one_or_none()
-    if current != name or data is None:
+    if data is None:
         raise ProductGone
     return bytes(data)

@@ -77,7 +77,7 @@ def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
         if isinstance(asked, Select):
             answer, invoice = yield from select(counter, tunnel, asked)
         elif isinstance(asked, GetShowcase):
-            data = yield Transact(showcase_page, (asked.shelf, asked.hash, asked.page))
+            data = yield Transact(showcase_page, (asked.shelf, asked.page))
             answer = ShowcasePage(data=data)
         else:
             answer = show_catalogue(counter, tunnel, asked)

@@ -31,10 +31,9 @@ class CataloguePage(Message, tag="catalogue", tag_field="kind", frozen=True):
 
 
 class GetShowcase(TunnelRequest, tag="showcase", frozen=True):
-    """Covers and samples of a shelf. hash: as the catalogue names it; page: from 0."""
+    """Covers and samples of a shelf. page: from 0. It does not say which catalogue one has."""
 
     shelf: Natural
-    hash: Bytes32
     page: Natural
 
 
