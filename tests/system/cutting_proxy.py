@@ -59,6 +59,10 @@ class CuttingProxy:
     def _cut(self) -> None:
         self._cut_at = None
         self._on_cut()
+        self.drop_all()
+
+    def drop_all(self) -> None:
+        """End every connection."""
         for writer in list(self._writers):
             writer.transport.abort()
 
@@ -74,4 +78,4 @@ async def cutting_proxy(
         yield proxy
     finally:
         server.close()
-        proxy._cut()
+        proxy.drop_all()
