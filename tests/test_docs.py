@@ -19,6 +19,7 @@ from veilmart.protocol import (
     link_messages,
     merchant_messages,
     offer,
+    showcase,
 )
 from veilmart.protocol.encoding import Message
 from veilmart.protocol.tunnel import Refused
@@ -35,6 +36,7 @@ DEFINED_ON: dict[ModuleType, str] = {
     link_messages: "06",
     merchant_messages: "07",
     catalogue: "08",
+    showcase: "08",
     offer: "09",
 }
 

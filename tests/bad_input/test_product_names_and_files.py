@@ -5,6 +5,7 @@ the merchant's `add`, and in a hostile merchant's catalogue and goods at the cus
 symbolic links, a source file that changed after or during `add`.
 """
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -128,7 +129,11 @@ async def test_source_file_changed_after_add(shared: Roles, tmp_path: Path) -> N
         add_now(market, (looked,), price=PRICE, now=shared.clock(), random=os.urandom)
     source.write_bytes(b"Something else altogether.\n")
     shopper = await shared.customer("reader")
-    menu = await shopper.browse(shared.merchant_print)
+    async with asyncio.timeout(20):
+        menu = await shopper.browse(shared.merchant_print)
+        while product_of(menu, "june.txt").version == 1:
+            await asyncio.sleep(0.05)
+            menu = await shopper.browse(shared.merchant_print)
     bought = await shopper.buy(menu, product_of(menu, "june.txt"), tmp_path / "one")
     source.unlink()
     again = await shopper.buy(menu, product_of(menu, "june.txt"), tmp_path / "two")

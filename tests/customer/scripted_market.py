@@ -18,6 +18,7 @@ from veilmart.crypto import identity, signing
 from veilmart.crypto.padding import pack_product
 from veilmart.crypto.suite import all_suites
 from veilmart.customer import effects
+from veilmart.customer.app import keep_segment
 from veilmart.customer.delivery import deliver
 from veilmart.customer.events import Event
 from veilmart.customer.quote import Choice
@@ -173,6 +174,7 @@ class Market:
             size=len(content),
             root=parcel.piece_list_root(self.piece_list),
             available=True,
+            tags=[],
         )
         self.tunnels: dict[bytes, handshake.SessionKeys] = {}
 
@@ -197,8 +199,8 @@ class Market:
             effects.Confirm: lambda e: self.agree,
             effects.BrokerPapers: lambda e: self.broker,
             effects.Together: lambda e: [self.run(e.rule(index)) for index in e.indices],
-            effects.StoreSegment: lambda e: self.wallet.parcels.store(e.order, e.index, e.segment),
-            effects.MakeDurable: lambda e: self.wallet.parcels.make_durable(e.order, e.count),
+            effects.StoreSegment: lambda e: keep_segment(self.wallet.parcels, e),
+            effects.MakeDurable: lambda e: self.wallet.parcels.make_durable(e.order),
             effects.MissingSegments: lambda e: self.wallet.parcels.missing(e.order),
             effects.Deliver: lambda e: deliver(e.order, e.terms, self.wallet.parcels, e.segment),
             effects.DropParcel: lambda e: self.wallet.parcels.drop(e.order),

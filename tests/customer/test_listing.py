@@ -17,6 +17,7 @@ def menu_of(market: Market, *changes: dict[str, object]) -> Menu:
         previous=bytes(32),
         made_at=0,
         products=products,
+        showcases=[],
     )
     return Menu(market.merchant, SignedCatalogue(b"", catalogue, bytes(32)))
 
@@ -41,9 +42,17 @@ def test_products_are_found_by_title_number_and_id(market: Market) -> None:
 
 
 def test_search_looks_everywhere_in_any_case(market: Market) -> None:
-    menu = menu_of(market, {"title": "SKY"}, {"description": "a sky"}, {"file_name": "x.pdf"})
-    assert len(menu.search("sKy")) == 2
-    assert len(menu.search("")) == 3
+    menu = menu_of(
+        market,
+        {"title": "SKY"},
+        {"description": "a sky"},
+        {"file_name": "x.pdf", "tags": ["Maps", "skyline"]},
+        {"file_name": "y.pdf"},
+    )
+    assert [number for number, _ in menu.search("sKy")] == [1, 2, 3]
+    assert [number for number, _ in menu.search("MAPS sky")] == [3]
+    assert [line.number for line in menu_lines(menu, 2, "pdf")] == [3, 4]
+    assert len(menu.search("")) == 4
 
 
 def test_product_of_a_shelf_that_is_gone_is_not_shown(market: Market) -> None:

@@ -67,7 +67,7 @@ def test_purchase_delivers_and_commits_four_times(
     order = only_order(market.wallet)
     assert order.state == WalletState.DONE
     assert order.file_path == str(bought.path)
-    assert not market.wallet.parcels.folder_of(order.order).exists()
+    assert not market.wallet.parcels.file_of(order.order).exists()
     assert market.wallet.database.run_now(stored_segment, order.order) is None
 
 
@@ -342,7 +342,7 @@ def test_full_parcels_folder_stops_before_the_key_and_goes_on_later(
 ) -> None:
     market = Market(wallet, keys, size=LARGE_BYTES)
     with monkeypatch.context() as patch:
-        patch.setattr("veilmart.customer.parcels.os.write", full_disk)
+        patch.setattr("veilmart.customer.parcels.os.pwrite", full_disk)
         with pytest.raises(DiskFull) as caught:
             buy(market, tmp_path / "out")
     assert caught.value.money_now == MONEY_SAFE
@@ -378,7 +378,7 @@ def test_segment_damaged_on_our_disk_is_fetched_again_and_blames_nobody(
 ) -> None:
     market = Market(wallet, keys, size=LARGE_BYTES)
     order = stopped_before_delivery(market, tmp_path / "out", monkeypatch)
-    stored = wallet.parcels.folder_of(order.order) / "0"
+    stored = wallet.parcels.file_of(order.order)
     stored.write_bytes(stored.read_bytes()[:-1] + b"\0")
     assert [found.outcome for found in recovered(market)] == ["done"]
     assert (tmp_path / "out" / "stars.txt").read_bytes() == CONTENT

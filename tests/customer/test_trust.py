@@ -179,7 +179,9 @@ def test_suite_that_is_not_offered_is_not_used(keys: Keys) -> None:
 
 def test_catalogues_lie_on_one_chain() -> None:
     seed = counting_random(b"catalogue")(32)
-    plain = Catalogue(merchant=b"m" * 32, serial=3, previous=bytes(32), made_at=NOW, products=[])
+    plain = Catalogue(
+        merchant=b"m" * 32, serial=3, previous=bytes(32), made_at=NOW, products=[], showcases=[]
+    )
 
     def signed(**changes: Any) -> Any:
         blob = sign_catalogue(seed, changed(plain, **changes))

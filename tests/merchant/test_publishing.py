@@ -190,7 +190,7 @@ def test_a_catalogue_of_many_pages(stall: Stall) -> None:
     model = run(load_products)[0]
     many = tuple(replace(model, id=os.urandom(16)) for _ in range(200))
     keys = stall.counter.shop.newest.keys
-    catalogue = run(publish_catalogue, stall.market.fingerprint, keys, many, NOW)
+    catalogue = run(publish_catalogue, stall.market.fingerprint, keys, many, [], NOW)
     stall.counter.shop = replace(stall.counter.shop, catalogue=catalogue)
     link = stall.link()
     customer = stall.customer(link)

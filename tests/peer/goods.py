@@ -46,6 +46,15 @@ class Product(Struct, forbid_unknown_fields=True):
     size: Number
     root: Bytes32
     available: bool
+    tags: list[str]
+
+
+class Showcase(Struct, forbid_unknown_fields=True):
+    """Where the covers and samples of a shelf are (8.5); not fetched here."""
+
+    shelf: Number
+    hash: Bytes32
+    size: Number
 
 
 class CatalogueBody(Struct, forbid_unknown_fields=True):
@@ -56,6 +65,7 @@ class CatalogueBody(Struct, forbid_unknown_fields=True):
     previous: Bytes32
     made_at: Number
     products: list[Product]
+    showcases: list[Showcase]
 
 
 def padme(length: int) -> int:

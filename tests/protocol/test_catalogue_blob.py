@@ -36,12 +36,18 @@ def product(number: int, title: str = "A product", available: bool = True) -> Pr
         size=1000,
         root=number.to_bytes(32, "big"),
         available=available,
+        tags=["a tag"],
     )
 
 
 def catalogue(*products: Product, merchant: bytes = MERCHANT) -> Catalogue:
     return Catalogue(
-        merchant=merchant, serial=1, previous=bytes(32), made_at=NOW, products=list(products)
+        merchant=merchant,
+        serial=1,
+        previous=bytes(32),
+        made_at=NOW,
+        products=list(products),
+        showcases=[],
     )
 
 

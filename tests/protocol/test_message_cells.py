@@ -42,6 +42,7 @@ FIXED_REQUESTS: list[type[Any]] = [
     link.FetchSegment,
     link.Report,
     merchant.GetCatalogue,
+    merchant.GetShowcase,
     merchant.Select,
 ]
 
@@ -226,7 +227,7 @@ def test_handshakes_fit_into_open(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=SUITE_IDS)
-@pytest.mark.parametrize("kind", [merchant.GetCatalogue, merchant.Select])
+@pytest.mark.parametrize("kind", [merchant.GetCatalogue, merchant.GetShowcase, merchant.Select])
 def test_tunnel_requests_fit_into_relay(suite: Suite, kind: type[Any]) -> None:
     """The broker sees two cells, whatever the customer asks of the merchant."""
     keys = make_session(suite).initiator

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from veilmart.customer import effects
 from veilmart.customer.delivery import Delivered, deliver
 from veilmart.customer.events import Observer
+from veilmart.customer.parcels import Parcels
 from veilmart.customer.quote import Quote
 from veilmart.customer.session import BrokerSession
 from veilmart.customer.wallet import Wallet
@@ -20,6 +21,7 @@ from veilmart.errors import (
 from veilmart.protocol.customer_messages import Account, GetAccount
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Effect, Rule, Transact
+from veilmart.protocol.parcel import check_segment
 from veilmart.transport.perform import perform
 
 T = TypeVar("T")
@@ -28,12 +30,21 @@ T = TypeVar("T")
 PAUSES_SECONDS = (0.2, 0.6, 1.5)
 _WORTH_WAITING = (BrokerUnreachable, MerchantUnreachable, ServerBusy, OpenFailed)
 
+# Hashing and writing so little takes less time than handing it to a thread.
+INLINE_SEGMENT_BYTES = 64 * 1024
+
 ConfirmQuote = Callable[[Quote], bool]
 
 
 def always(quote: Quote) -> bool:
     """Confirms every quote: for --yes and programs."""
     return True
+
+
+def keep_segment(parcels: Parcels, effect: effects.StoreSegment) -> None:
+    """Perform StoreSegment. Blocks. Raises as it says, and DiskFull, CannotWrite."""
+    check_segment(effect.signing_key, effect.order, effect.index, effect.size, effect.segment)
+    parcels.store(effect.order, effect.index, effect.size, effect.segment)
 
 
 class Performer:
@@ -144,11 +155,13 @@ class Performer:
     # ---- the disk ---------------------------------------------------------------------------
 
     async def _store_segment(self, effect: effects.StoreSegment) -> None:
-        store = self._wallet.parcels.store
-        await asyncio.to_thread(store, effect.order, effect.index, effect.segment)
+        if len(effect.segment) <= INLINE_SEGMENT_BYTES:
+            keep_segment(self._wallet.parcels, effect)
+        else:
+            await asyncio.to_thread(keep_segment, self._wallet.parcels, effect)
 
     async def _make_durable(self, effect: effects.MakeDurable) -> None:
-        await asyncio.to_thread(self._wallet.parcels.make_durable, effect.order, effect.count)
+        await asyncio.to_thread(self._wallet.parcels.make_durable, effect.order)
 
     async def _missing(self, effect: effects.MissingSegments) -> tuple[int, ...]:
         return await asyncio.to_thread(self._wallet.parcels.missing, effect.order)

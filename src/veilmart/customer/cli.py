@@ -3,10 +3,12 @@
 from cyclopts import App
 
 from veilmart.customer.cli_account import register_account
+from veilmart.customer.cli_look import register_look
 from veilmart.customer.cli_orders import register_orders
 from veilmart.customer.cli_shop import register_shop
 
 app = App(name="customer", help="Browse, buy and keep digital goods, without the merchant knowing.")
 register_account(app)
 register_shop(app)
+register_look(app)
 register_orders(app)

@@ -60,12 +60,12 @@ async def _browse(merchant: str | None, search: str | None, yes: bool, common: C
         async with visited(wallet, person) as shopper:
             menu = await shopper.browse(await choose_merchant(shopper, person, merchant))
             decimals = shopper.broker.descriptor.decimals
-    found = {product.id.hex() for product in menu.search(search or "")}
-    lines = [line for line in menu_lines(menu, decimals) if line.id in found]
+    lines = menu_lines(menu, decimals, search or "")
 
     def draw(console: Console) -> None:
         for line in lines:
-            console.print(f"{menu_text(line)}  [{line.id[:8]}]", markup=False)
+            tags = f"  ({', '.join(line.tags)})" if line.tags else ""
+            console.print(f"{menu_text(line)}  [{line.id[:8]}]{tags}", markup=False)
         if not lines:
             console.print("Nothing found.")
 

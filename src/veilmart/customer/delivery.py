@@ -2,10 +2,12 @@
 
 Every segment is opened and checked against the piece list that the offer named, the padding is
 taken off and its zeros checked, and the file gets its name only when all of it is on the disk.
-Memory stays at one piece, whatever the size.
+Memory stays at a few pieces, whatever the size.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,11 +20,14 @@ from veilmart.errors import (
     MalformedMessage,
     Misuse,
     PaddingInvalid,
+    PieceMismatch,
     SegmentDamaged,
     SignatureInvalid,
 )
 from veilmart.protocol.parcel import check_segment, open_segment, segment_length, segment_object
 from veilmart.storage.files import PartialFile, check_file_name
+
+OPENED_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -44,22 +49,21 @@ def deliver(
     """
     try:
         if segment is not None:
-            return Delivered(_write(order, terms, lambda index: segment_object(segment), again))
+            return Delivered(_write(order, terms, lambda _: _open(order, terms, 0, segment), again))
         return Delivered(_write(order, terms, partial(_stored, order, terms, parcels), again))
     except SegmentDamaged as fault:
         return Delivered(None, (fault.index,))
 
 
-def _write(order: Order, terms: Terms, sealed: Callable[[int], memoryview], again: bool) -> Path:
-    """sealed(index): the verified object of a segment."""
-    first = _piece(order, terms, 0, sealed)
+def _write(order: Order, terms: Terms, piece_at: Callable[[int], bytes], again: bool) -> Path:
+    first = piece_at(0)
     name, content, start = parse_prefix(first[:PRODUCT_PREFIX_MAX_BYTES])
     if start + content > terms.offer.size:
         raise PaddingInvalid("A product is longer than its shelf.")
     with PartialFile(Path(order.out_folder), _safe_name(name, order)) as unfinished:
         left = content
-        for index in range(terms.count):
-            piece = memoryview(first if index == 0 else _piece(order, terms, index, sealed))
+        for index, opened in enumerate(_pieces(first, terms.count, piece_at)):
+            piece = memoryview(opened)
             if index == 0:
                 piece = piece[start:]
             if left:
@@ -71,30 +75,54 @@ def _write(order: Order, terms: Terms, sealed: Callable[[int], memoryview], agai
         return unfinished.finish(reuse=again)
 
 
-def _piece(order: Order, terms: Terms, index: int, sealed: Callable[[int], memoryview]) -> bytes:
+def _pieces(first: bytes, count: int, piece_at: Callable[[int], bytes]) -> Iterator[bytes]:
+    """All pieces in order; while one is written, the next ones are opened in two threads."""
+    yield first
+    if count == 1:
+        return
+    with ThreadPoolExecutor(OPENED_AT_ONCE, "opening") as pool:
+        ahead: deque[Future[bytes]] = deque()
+        try:
+            for index in range(1, count):
+                ahead.append(pool.submit(piece_at, index))
+                if len(ahead) > OPENED_AT_ONCE:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for waiting in ahead:
+                waiting.cancel()
+
+
+def _open(order: Order, terms: Terms, index: int, segment: bytes) -> bytes:
+    """Raises PieceMismatch for a verified segment that is not what was promised."""
     if order.content_key is None:
         raise Misuse("A parcel is opened after its key has come.")
+    size = terms.offer.size
+    sealed = segment_object(segment)
     return open_segment(
-        terms.suite,
-        order.content_key,
-        order.order,
-        index,
-        terms.offer.size,
-        order.pieces,
-        sealed(index),
+        terms.suite, order.content_key, order.order, index, size, order.pieces, sealed
     )
 
 
-def _stored(order: Order, terms: Terms, parcels: Parcels, index: int) -> memoryview:
-    """The object of a segment on the disk, verified again: disks forget."""
+def _stored(order: Order, terms: Terms, parcels: Parcels, index: int) -> bytes:
+    """Piece `index` from the disk. It was verified when it was stored, and its tags and the piece
+    list are checked now; whose fault it is when that fails, the signature tells.
+
+    Raises SegmentDamaged (our disk), PieceMismatch (the merchant).
+    """
     size = terms.offer.size
-    segment = parcels.read(order.order, index, segment_length(size, index))
-    if segment is None:
+    segment = parcels.read(order.order, index, size)
+    if segment is None or len(segment) != segment_length(size, index):
         raise SegmentDamaged(index)
     try:
-        return check_segment(terms.signing_key, order.order, index, size, segment)
-    except (MalformedMessage, SignatureInvalid) as fault:
-        raise SegmentDamaged(index) from fault
+        return _open(order, terms, index, segment)
+    except (PieceMismatch, MalformedMessage) as fault:
+        try:
+            check_segment(terms.signing_key, order.order, index, size, segment)
+        except (MalformedMessage, SignatureInvalid):
+            raise SegmentDamaged(index) from fault
+        raise
 
 
 def _safe_name(name: str, order: Order) -> str:

@@ -1,5 +1,8 @@
 """Draws a purchase's events: a bar on a terminal, a line per tenth elsewhere."""
 
+import time
+from collections.abc import Callable
+
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -27,12 +30,21 @@ from veilmart.storage.files import visible
 from veilmart.terminal.console import Terminal
 
 TENTHS = 10
+# Below this nobody has waited, and a rate says nothing.
+RATE_AFTER_SECONDS = 1.0
 
 
 class Drawer:
     """An observer. `sessions`: also tell who was authenticated and by which group."""
 
-    def __init__(self, terminal: Terminal, decimals: int = 2, *, sessions: bool = False) -> None:
+    def __init__(
+        self,
+        terminal: Terminal,
+        decimals: int = 2,
+        *,
+        sessions: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.decimals = decimals
         self._terminal = terminal
         self._sessions = sessions
@@ -42,6 +54,10 @@ class Drawer:
         self._stored = 0
         self._count = 0
         self._bar: Progress | None = None
+        self._clock = clock
+        self._began = 0.0
+        self._received = 0
+        self._left = 0
 
     def __call__(self, event: Event) -> None:
         say = self._terminal.say
@@ -86,6 +102,8 @@ class Drawer:
     def _begin(self, event: ParcelBegun) -> None:
         self.close()
         self._stored, self._count = event.stored, event.count
+        self._began, self._received = self._clock(), 0
+        self._left = event.total - event.total * event.stored // max(event.count, 1)
         if self._terminal.json or not self._terminal.console.is_terminal:
             return
         self._bar = Progress(
@@ -103,9 +121,30 @@ class Drawer:
     def _advance(self, event: SegmentStored) -> None:
         before = self._stored * TENTHS // max(self._count, 1)
         self._stored += 1
+        self._received += event.length
+        self._left -= event.length
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0], event.length)
             return
         tenth = self._stored * TENTHS // max(self._count, 1)
         if tenth > before:
-            self._terminal.say(f"Received {tenth * 100 // TENTHS} %")
+            self._terminal.say(f"Received {tenth * 100 // TENTHS} %{self._rate()}")
+
+    def _rate(self) -> str:
+        """Rate and time left, once they say anything."""
+        took = self._clock() - self._began
+        if took < RATE_AFTER_SECONDS:
+            return ""
+        rate = self._received / took
+        left = max(self._left, 0) / rate
+        return f", {rate / 1e6:.1f} MB/s" + (f", {duration(left)} left" if left >= 1 else "")
+
+
+def duration(seconds: float) -> str:
+    """Such as "48 s", "3 min 5 s" or "2 h 7 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -79,10 +79,16 @@ class BrokerPapers(Effect):
 
 @dataclass(frozen=True, slots=True)
 class StoreSegment(Effect):
-    """Write a verified sealed segment of a large parcel to the disk."""
+    """Verify a segment of a large parcel and write it to the disk.
+
+    size: of the padded product. signing_key: the merchant's, 32 bytes. Raises MalformedMessage and
+    SignatureInvalid for one that was damaged on the way.
+    """
 
     order: bytes
     index: int
+    size: int
+    signing_key: bytes
     segment: bytes = field(repr=False)
 
 
@@ -91,7 +97,6 @@ class MakeDurable(Effect):
     """Sync the stored segments of an order to the disk."""
 
     order: bytes
-    count: int
 
 
 @dataclass(frozen=True, slots=True)

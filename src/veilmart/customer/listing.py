@@ -26,6 +26,7 @@ class MenuLine:
     version: int
     price: str
     available: bool
+    tags: list[str]
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,11 @@ class OrderLine:
     path: str | None
 
 
-def menu_lines(menu: Menu, decimals: int) -> list[MenuLine]:
-    """Every product, numbered from 1."""
+def menu_lines(menu: Menu, decimals: int, search: str = "") -> list[MenuLine]:
+    """Every product that has the text, numbered from 1 as in the whole menu."""
+    prices = {
+        shelf.id: format_amount(shelf.price, decimals) for shelf in menu.merchant.descriptor.shelves
+    }
     return [
         MenuLine(
             number=number,
@@ -53,10 +57,11 @@ def menu_lines(menu: Menu, decimals: int) -> list[MenuLine]:
             file_name=visible(product.file_name),
             size=product.size,
             version=product.version,
-            price=format_amount(menu.shelf(product).price, decimals),
+            price=prices[product.shelf],
             available=product.available,
+            tags=[visible(tag) for tag in product.tags],
         )
-        for number, product in enumerate(menu.products, start=1)
+        for number, product in menu.search(search)
     ]
 
 

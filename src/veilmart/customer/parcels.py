@@ -1,12 +1,13 @@
-"""Sealed segments on the disk: home/parcels/<order>/<index>, as they were received.
+"""Sealed segments on the disk: one file per order, home/parcels/<order>, as they were received.
 
-Nothing here is fsynced one by one: `make_durable` syncs a whole parcel once, before the wallet
-records HELD and asks for the key. What a crash leaves half written before that does not verify and
-is fetched again.
+Segment i lies at i times the length of a full one; where nothing was written yet there is nothing
+that verifies. So no list of what is there has to be kept, or can be wrong: `missing` looks. The
+file is synced now and then while it grows, and by `make_durable` once, before the wallet records
+HELD and asks for the key. What a crash leaves half written does not verify and is fetched again.
 """
 
 import os
-import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from veilmart.customer.order import Order, terms_of
@@ -15,6 +16,9 @@ from veilmart.protocol.parcel import check_segment, segment_length
 from veilmart.storage.disk_errors import typed_file_errors
 from veilmart.storage.home import sync_folder
 
+SYNC_EVERY_SEGMENTS = 32
+_BEGINNING_BYTES = 64
+
 
 class Parcels:
     """The folder of all parcels. Every method blocks; call it off the event loop."""
@@ -22,48 +26,58 @@ class Parcels:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def folder_of(self, order: bytes) -> Path:
+    def file_of(self, order: bytes) -> Path:
         return self._folder / order.hex()
 
-    def store(self, order: bytes, index: int, segment: bytes) -> None:
-        """Write segment `index`. Raises DiskFull, CannotWrite."""
-        folder = self.folder_of(order)
+    def store(self, order: bytes, index: int, size: int, segment: bytes) -> None:
+        """Write segment `index` of a product of `size` padded bytes. Raises DiskFull,
+        CannotWrite.
+        """
         with typed_file_errors(f"The folder {self._folder}"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(
-                folder / str(index), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
-            )
-            with os.fdopen(descriptor, "wb", buffering=0) as stream:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(self.file_of(order), flags, 0o600)
+            try:
+                at = index * segment_length(size, 0)
                 view = memoryview(segment)
                 while view:
-                    view = view[os.write(stream.fileno(), view) :]
+                    written = os.pwrite(descriptor, view, at)
+                    view, at = view[written:], at + written
+                if index % SYNC_EVERY_SEGMENTS == SYNC_EVERY_SEGMENTS - 1:
+                    os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
 
-    def make_durable(self, order: bytes, count: int) -> None:
-        """Sync segments 0 to count - 1 and the folders' entries. Raises DiskFull, CannotWrite."""
-        folder = self.folder_of(order)
+    def make_durable(self, order: bytes) -> None:
+        """Sync the parcel and its folder's entry. Raises DiskFull, CannotWrite."""
         with typed_file_errors(f"The folder {self._folder}"):
-            for index in range(count):
-                descriptor = os.open(folder / str(index), os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-            sync_folder(folder)
+            descriptor = os.open(self.file_of(order), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
             sync_folder(self._folder)
 
-    def read(self, order: bytes, index: int, max_bytes: int) -> bytes | None:
-        """A stored segment of at most `max_bytes` bytes, or None. Raises CannotWrite."""
+    def read(self, order: bytes, index: int, size: int) -> bytes | None:
+        """What lies where segment `index` belongs, None when nothing does. Raises CannotWrite."""
         with typed_file_errors(f"The folder {self._folder}"):
             try:
-                with (self.folder_of(order) / str(index)).open("rb") as stream:
-                    return stream.read(max_bytes + 1)
+                descriptor = os.open(self.file_of(order), os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 return None
+            try:
+                at = index * segment_length(size, 0)
+                # A hole in the file is zeros, and no signature is.
+                if not any(os.pread(descriptor, _BEGINNING_BYTES, at)):
+                    return None
+                return os.pread(descriptor, segment_length(size, index), at)
+            finally:
+                os.close(descriptor)
 
     def missing(self, order: Order) -> tuple[int, ...]:
         """The segments that are not there, or that do not verify any more."""
         terms = terms_of(order)
-        if not self.folder_of(order.order).is_dir():
+        if not self.file_of(order.order).exists():
             return tuple(range(terms.count))
         return tuple(
             index
@@ -72,7 +86,7 @@ class Parcels:
         )
 
     def _verifies(self, order: bytes, index: int, size: int, signing_key: bytes) -> bool:
-        segment = self.read(order, index, segment_length(size, index))
+        segment = self.read(order, index, size)
         if segment is None:
             return False
         try:
@@ -83,4 +97,5 @@ class Parcels:
 
     def drop(self, order: bytes) -> None:
         """Remove the parcel. What cannot be removed stays; it is sealed, and only takes room."""
-        shutil.rmtree(self.folder_of(order), ignore_errors=True)
+        with suppress(OSError):
+            self.file_of(order).unlink(missing_ok=True)

@@ -4,6 +4,7 @@ docs/protocol/09-purchase.md, step 7. A small parcel is handed on in memory and 
 with the HELD commit; the segments of a large one are files.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from veilmart.customer.effects import (
@@ -48,7 +49,7 @@ def fetch_segments(order: Order, terms: Terms, indices: tuple[int, ...]) -> Rule
     if indices:
         store = partial(_store_segment, order, terms)
         yield Together(store, indices, SEGMENTS_IN_FLIGHT)
-    yield MakeDurable(order.order, terms.count)
+    yield MakeDurable(order.order)
 
 
 def _small_parcel(order: Order, terms: Terms, *, fresh: bool) -> Rule[bytes]:
@@ -58,7 +59,7 @@ def _small_parcel(order: Order, terms: Terms, *, fresh: bool) -> Rule[bytes]:
             yield Tell(_begun(terms, terms.count))
             return stored
     yield Tell(_begun(terms, 0))
-    segment = yield from _fetch_segment(order, terms, 0)
+    segment = yield from _fetch_segment(order, terms, 0, partial(_check, order, terms))
     if not fresh:
         yield Transact(store_segment, (order.order, segment))
     yield Tell(SegmentStored(0, len(segment)))
@@ -80,13 +81,28 @@ def _begun(terms: Terms, stored: int) -> ParcelBegun:
 
 
 def _store_segment(order: Order, terms: Terms, index: int) -> Rule[None]:
-    segment = yield from _fetch_segment(order, terms, index)
-    yield StoreSegment(order.order, index, segment)
+    """Verified where it is written: hashing a piece takes a thread's time, not the event loop's."""
+    size, key = terms.offer.size, terms.signing_key
+
+    def store(segment: bytes) -> Rule[None]:
+        yield StoreSegment(order.order, index, size, key, segment)
+
+    segment = yield from _fetch_segment(order, terms, index, store)
     yield Tell(SegmentStored(index, len(segment)))
 
 
-def _fetch_segment(order: Order, terms: Terms, index: int) -> Rule[bytes]:
-    """One segment; what does not verify was damaged on the way and is asked for again."""
+def _check(order: Order, terms: Terms, segment: bytes) -> Rule[None]:
+    check_segment(terms.signing_key, order.order, 0, terms.offer.size, segment)
+    yield from ()
+
+
+def _fetch_segment(
+    order: Order, terms: Terms, index: int, accept: Callable[[bytes], Rule[None]]
+) -> Rule[bytes]:
+    """One segment; what does not verify was damaged on the way and is asked for again.
+
+    accept: raises MalformedMessage or SignatureInvalid for one that does not.
+    """
     size = terms.offer.size
     signature = sign_action(order.order_seed, order.order, "segment", index)
     request = GetSegment(order=order.order, index=index, signature=signature)
@@ -95,7 +111,7 @@ def _fetch_segment(order: Order, terms: Terms, index: int) -> Rule[bytes]:
         segment: bytes = yield AskSegment(request, segment_length(size, index))
         left -= 1
         try:
-            check_segment(terms.signing_key, order.order, index, size, segment)
+            yield from accept(segment)
         except (MalformedMessage, SignatureInvalid):
             if not left:
                 raise

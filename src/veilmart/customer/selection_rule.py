@@ -27,6 +27,7 @@ from veilmart.limits import HASH_BYTES
 from veilmart.protocol import handshake, labels
 from veilmart.protocol import offer as offers
 from veilmart.protocol import tunnel as records
+from veilmart.protocol.catalogue import NO_ROOT
 from veilmart.protocol.customer_messages import Open, Opened, Payable, Relay, Relayed
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule
@@ -122,7 +123,8 @@ def _select_in(tunnel: Tunnel, choice: Choice, now: int, random: handshake.Rando
         descriptor=choice.merchant.hash,
         suite=choice.suite,
         shelf=choice.shelf,
-        root=choice.product.root,
+        # A unique code has a root of its own: the offer names it, the piece list has to fit it.
+        root=offer.product if choice.product.root == NO_ROOT else choice.product.root,
         order_key=order_key,
     )
     offers.check_offer(offer, selection, escrow, now)

@@ -34,6 +34,7 @@ from veilmart.customer.purchase_rule import purchase
 from veilmart.customer.quote import Choice
 from veilmart.customer.recovery_rule import Recovered, cancel, recover
 from veilmart.customer.session import BrokerSession, choose_suite
+from veilmart.customer.showcase_rule import look as look_rule
 from veilmart.customer.trust import (
     Approve,
     accept_merchant,
@@ -71,6 +72,7 @@ from veilmart.protocol.customer_messages import (
     Welcome,
 )
 from veilmart.protocol.descriptor import Shelf, SignedDescriptor
+from veilmart.protocol.showcase import Picture, Showcase
 from veilmart.transport.client import HttpClient
 
 MERCHANT_PAGES_MAX = 40
@@ -97,14 +99,22 @@ class Menu:
             raise NoSuchProduct
         return shelf
 
-    def search(self, text: str) -> list[Product]:
-        """Products whose title, description or file name has `text`, in any case."""
-        wanted = text.casefold()
+    def search(self, text: str) -> list[tuple[int, Product]]:
+        """Products whose title, tags, description or file name has every word of `text`, in any
+        case, with their numbers in the menu from 1.
+        """
+        words = text.casefold().split()
         return [
-            product
-            for product in self.products
-            if wanted in f"{product.title}\n{product.description}\n{product.file_name}".casefold()
+            (number, product)
+            for number, product in enumerate(self.products, start=1)
+            if not words or _has_all(product, words)
         ]
+
+
+def _has_all(product: Product, words: list[str]) -> bool:
+    about = (product.title, product.description, product.file_name, *product.tags)
+    folded = "\n".join(about).casefold()
+    return all(word in folded for word in words)
 
 
 class Shopper:
@@ -253,6 +263,20 @@ class Shopper:
             descriptor = await self.merchant(merchant, fresh=True)
             rule = browse_rule(descriptor, self._suite_for(descriptor), self.wallet.random)
             return Menu(descriptor, await performer.run(rule))
+
+    async def showcase(self, menu: Menu, shelf: int) -> dict[bytes, Picture]:
+        """Covers and samples of a shelf by product id, in a tunnel of its own; kept in the wallet.
+
+        The broker sees which shelf's, not which product's. Raises ProductGone when the catalogue
+        has changed since.
+        """
+        entries = {entry.shelf: entry for entry in menu.catalogue.catalogue.showcases}
+        if shelf not in entries:
+            return {}
+        suite = self._suite_for(menu.merchant)
+        rule = look_rule(menu.merchant, suite, entries[shelf], self.wallet.random)
+        shown: Showcase = await self._performer(always).run(rule)
+        return {picture.product: picture for picture in shown.pictures}
 
     async def buy(
         self, menu: Menu, product: Product, out: Path, confirm: ConfirmQuote = always

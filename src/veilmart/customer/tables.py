@@ -45,6 +45,15 @@ catalogues = Table(
     Column("blob", LargeBinary, nullable=False),
 )
 
+showcases = Table(
+    "showcases",
+    metadata,
+    Column("merchant", LargeBinary(32), primary_key=True),
+    Column("shelf", Integer, primary_key=True),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("blob", LargeBinary, nullable=False),
+)
+
 logins = Table(
     "logins",
     metadata,

@@ -24,6 +24,7 @@ from veilmart.merchant.products import (
 from veilmart.merchant.revision import read_shop
 from veilmart.merchant.shelves import (
     automatic_name,
+    code_shelves,
     create_shelf,
     find_shelf,
     load_shelves,
@@ -84,7 +85,8 @@ def _plan(
     alone: bool,
 ) -> _Plan:
     """Which shelf the batch goes on, and whether it may: before anything is copied."""
-    known = load_shelves(connection)
+    with_codes = code_shelves(connection)
+    known = tuple(shelf for shelf in load_shelves(connection) if shelf.id not in with_codes)
     largest = max(source.packed_size for source in sources)
     if largest > PIECES_MAX * PIECE_BYTES:
         raise ShelfTooSmall("No shelf holds more than 16 GiB.")

@@ -64,7 +64,10 @@ _log = structlog.get_logger("veilmart.merchant")
 
 def seal_piece(store: ProductStore, effect: SealPiece) -> bytes:
     """The signed segment. Raises StoreDamaged. Blocks: reads the store, hashes up to 1 MiB."""
-    length = piece_length(effect.size, effect.index)
+    piece = effect.piece
+    if piece is None:
+        length = piece_length(effect.size, effect.index)
+        piece = store.read(effect.root, effect.index * PIECE_BYTES, length)
     return seal_segment(
         effect.suite,
         effect.content_key,
@@ -72,7 +75,7 @@ def seal_piece(store: ProductStore, effect: SealPiece) -> bytes:
         effect.order,
         effect.index,
         piece_count(effect.size),
-        store.read(effect.root, effect.index * PIECE_BYTES, length),
+        piece,
     )
 
 

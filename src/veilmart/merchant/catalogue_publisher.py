@@ -12,7 +12,13 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from veilmart.merchant.keys import KeySet
 from veilmart.merchant.products import ShopProduct
 from veilmart.merchant.tables import catalogues
-from veilmart.protocol.catalogue import Catalogue, Product, catalogue_hash, sign_catalogue
+from veilmart.protocol.catalogue import (
+    Catalogue,
+    Product,
+    ShowcaseEntry,
+    catalogue_hash,
+    sign_catalogue,
+)
 from veilmart.protocol.descriptor import FIRST_PREVIOUS
 from veilmart.protocol.encoding import encode
 
@@ -45,7 +51,8 @@ def catalogue_entries(products: tuple[ShopProduct, ...]) -> list[Product]:
             description=product.description,
             size=product.size,
             root=product.root,
-            available=product.available,
+            available=product.available and product.in_stock,
+            tags=product.tags.split("\n") if product.tags else [],
         )
         for product in products
     ]
@@ -56,11 +63,12 @@ def publish_catalogue(
     merchant: bytes,
     keys: KeySet,
     products: tuple[ShopProduct, ...],
+    showcases: list[ShowcaseEntry],
     now: int,
 ) -> PublishedCatalogue:
     """Part of a transaction: the newest catalogue, made if the last one is out of date."""
     entries = catalogue_entries(products)
-    digest = hashlib.sha256(encode(entries)).digest()
+    digest = hashlib.sha256(encode((entries, showcases))).digest()
     newest = connection.execute(_NEWEST).first()
     if newest is not None and (newest.products_hash, newest.key_set) == (digest, keys.id):
         return PublishedCatalogue(newest.serial, newest.hash, newest.key_set, newest.blob)
@@ -70,6 +78,7 @@ def publish_catalogue(
         previous=FIRST_PREVIOUS if newest is None else newest.hash,
         made_at=now,
         products=entries,
+        showcases=showcases,
     )
     blob = sign_catalogue(keys.seed, catalogue)
     published = PublishedCatalogue(catalogue.serial, catalogue_hash(blob), keys.id, blob)

@@ -13,6 +13,8 @@ from cyclopts import App, Parameter
 
 from veilmart.errors import BadArgument, BadName
 from veilmart.merchant.adding import Added, add_products, check_price
+from veilmart.merchant.cli_import import register_import
+from veilmart.merchant.cli_shelves import register_shelves
 from veilmart.merchant.market_home import MerchantHome, open_merchant
 from veilmart.merchant.packing import Source, look_at, sources_in
 from veilmart.merchant.products import edit_product, find_product, load_products, remove_product
@@ -43,6 +45,8 @@ def register_goods(app: App) -> None:
     shelf.command(list_shelves, name="list")
     shelf.command(create, name="create")
     app.command(shelf)
+    register_shelves(app, shelf)
+    register_import(app)
 
 
 def add(
@@ -196,6 +200,10 @@ def edit(
     *,
     title: str | None = None,
     description: str | None = None,
+    tags: Annotated[
+        list[str] | None, Parameter(name="--tag", help="Tags; --no-tag removes all.")
+    ] = None,
+    wish: Annotated[str | None, Parameter(help="Price wanted in the next plan.")] = None,
     available: Annotated[bool, Parameter(negative="", help="It can be bought.")] = False,
     out: Annotated[bool, Parameter(negative="", help="It cannot be bought.")] = False,
     common: Common = DEFAULTS,
@@ -204,7 +212,7 @@ def edit(
     if available and out:
         return run(lambda: _refuse("Either --available or --out."), common)
     chosen = True if available else False if out else None
-    return run(lambda: _edit(product, title, description, chosen, common), common)
+    return run(lambda: _edit(product, (title, description), chosen, tags, wish, common), common)
 
 
 def _refuse(why: str) -> None:
@@ -213,14 +221,18 @@ def _refuse(why: str) -> None:
 
 def _edit(
     product: str,
-    title: str | None,
-    description: str | None,
+    words: tuple[str | None, str | None],
     available: bool | None,
+    tags: list[str] | None,
+    wish: str | None,
     common: Common,
 ) -> None:
     with open_merchant(_home(common), common.database) as market:
         found = find_product(market.database.run_now(load_products), product)
-        market.database.run_now(edit_product, found.id, title, description, available)
+        decimals = market.database.run_now(read_shop).decimals
+        amount = None if wish is None else parse_amount(wish, decimals)
+        price = None if amount is None else market.database.run_now(check_price, amount)
+        market.database.run_now(edit_product, found.id, *words, available, tags, price)
     common.terminal().result(
         {"changed": found.id.hex()},
         lambda console: console.print(f"{found.title} was changed.", markup=False),

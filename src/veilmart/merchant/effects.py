@@ -12,6 +12,7 @@ class SealPiece(Effect):
     """Read piece `index` of `root` and seal it for an order; the answer is the signed segment.
 
     size: of the padded product. content_key, signing_seed: 32 bytes each.
+    piece: its bytes, if they are not in the store (a unique code).
     """
 
     root: bytes
@@ -21,6 +22,7 @@ class SealPiece(Effect):
     content_key: bytes = field(repr=False)
     signing_seed: bytes = field(repr=False)
     order: bytes
+    piece: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from veilmart.errors import (
     VeilmartError,
 )
 from veilmart.merchant.brokers import PinnedBroker, renew_broker
+from veilmart.merchant.codes import code_asked, code_settled
 from veilmart.merchant.counter import Counter, Reply
 from veilmart.merchant.descriptors import signed_descriptor
 from veilmart.merchant.effects import AnswerTunnel, SealPiece
@@ -146,6 +147,9 @@ def deliver(counter: Counter, broker: PinnedBroker, request: FetchSegment) -> Ru
     order, first = found
     if first:
         counter.observe(PaymentStatus(counter.tunnels.label_of(order.order), True))
+    piece: bytes | None = None
+    if order.shelf in counter.shop.code_shelves:
+        piece = yield Transact(code_asked, (order.order, order.size))
     newest = counter.shop.newest.keys
     seed = newest.seed
     if order.key_set != newest.id:
@@ -158,14 +162,16 @@ def deliver(counter: Counter, broker: PinnedBroker, request: FetchSegment) -> Ru
         content_key=order.content_key,
         signing_seed=seed,
         order=order.order,
+        piece=piece,
     )
     return Reply(SegmentFollows(length=len(segment)), request.answer_cells, segment)
 
 
 def take_report(counter: Counter, broker: PinnedBroker, request: Report) -> Rule[Reply]:
     """What became of orders; sent again, it changes nothing."""
+    ended = code_settled if counter.shop.code_shelves else None
     outcome: ReportOutcome = yield Transact(
-        apply_report, (broker.id, request.entries, request.balance)
+        apply_report, (broker.id, request.entries, request.balance, ended)
     )
     for order, settled, total in outcome.ended:
         counter.observe(OrderEnded(counter.tunnels.forget_order(order), settled, total))

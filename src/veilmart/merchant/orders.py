@@ -1,6 +1,6 @@
 """Orders: a row from the offer on, its state moved by the table in protocol/purchase.py."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, delete, func, select, text, update
@@ -124,9 +124,15 @@ def segment_asked(
 
 
 def apply_report(
-    connection: Connection, broker: int, entries: Sequence[ReportEntry], funds: int
+    connection: Connection,
+    broker: int,
+    entries: Sequence[ReportEntry],
+    funds: int,
+    ended_order: Callable[[Connection, bytes, bool], None] | None = None,
 ) -> ReportOutcome:
     """Transaction: all entries of a report, idempotently, and the account's balance.
+
+    ended_order: told of each order that ended now and whether it was settled; same transaction.
 
     Entries about orders we do not know are passed over: offers that were forgotten. So are
     entries that contradict an earlier one; they are counted.
@@ -146,6 +152,8 @@ def apply_report(
             continue
         if reached != found.state:
             connection.execute(_ENDED, {"name": entry.order, "reached": reached, "at": entry.at})
+            if ended_order is not None:
+                ended_order(connection, entry.order, settled)
             ended.append((entry.order, settled, found.price if settled else 0))
     _store_balance(connection, broker, entries, funds)
     return ReportOutcome(_running_totals(ended, funds), contradictions)

@@ -4,6 +4,7 @@ Padded product = 32 random bytes ‖ true length ‖ name ‖ content ‖ zeros,
 (docs/protocol/08-goods.md, section 1).
 """
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -82,7 +83,9 @@ def pack(
         before = os.fstat(descriptor)
         if before.st_size != source.size:
             raise SourceChanged(str(source.path))
-        root = store.put(_pieces(descriptor, prefix, source, shelf_size), shelf_size)
+        digest = hashlib.sha256()
+        pieces = _pieces(descriptor, prefix, source, shelf_size, digest.update)
+        root = store.put(pieces, shelf_size)
         after = os.fstat(descriptor)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise SourceChanged(str(source.path))
@@ -93,10 +96,17 @@ def pack(
         size=source.size,
         root=root,
         pieces=store.piece_list(root),
+        source=digest.digest(),
     )
 
 
-def _pieces(descriptor: int, prefix: bytes, source: Source, shelf_size: int) -> Iterator[bytes]:
+def _pieces(
+    descriptor: int,
+    prefix: bytes,
+    source: Source,
+    shelf_size: int,
+    seen: Callable[[bytes], None],
+) -> Iterator[bytes]:
     """`shelf_size` bytes in pieces of 1 MiB, the last one shorter."""
     piece = bytearray(prefix)
     left = source.size
@@ -106,12 +116,22 @@ def _pieces(descriptor: int, prefix: bytes, source: Source, shelf_size: int) -> 
             block = _read(descriptor, min(left, length - len(piece)), source.path)
             if not block:
                 raise SourceChanged(str(source.path))
+            seen(block)
             piece += block
             left -= len(block)
         yield bytes(piece.ljust(length, b"\0"))
         piece.clear()
     if left or _read(descriptor, 1, source.path):
         raise SourceChanged(str(source.path))
+
+
+def content_digest(source: Source) -> bytes:
+    """SHA-256 of the file as it is now. Raises BadSourceFile."""
+    digest = hashlib.sha256()
+    with _opened(source.path) as descriptor:
+        while block := _read(descriptor, PIECE_BYTES, source.path):
+            digest.update(block)
+    return digest.digest()
 
 
 def _read(descriptor: int, length: int, path: Path) -> bytes:

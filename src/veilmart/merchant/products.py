@@ -6,7 +6,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from veilmart.errors import AloneOnShelf, BadArgument, NoSuchProduct
-from veilmart.limits import DESCRIPTION_MAX_BYTES, PRODUCTS_MAX, TITLE_MAX_BYTES
+from veilmart.limits import (
+    DESCRIPTION_MAX_BYTES,
+    PRODUCTS_MAX,
+    TAG_MAX_BYTES,
+    TAGS_MAX,
+    TITLE_MAX_BYTES,
+)
 from veilmart.merchant.revision import touch
 from veilmart.merchant.tables import products
 from veilmart.storage.file_names import unseen
@@ -14,7 +20,10 @@ from veilmart.storage.file_names import unseen
 
 @dataclass(frozen=True)
 class ShopProduct:
-    """id: 16 bytes. size: true bytes. root, pieces: of the padded bytes."""
+    """id: 16 bytes. size: true bytes. root, pieces: of the padded bytes. tags: one a line.
+
+    source: SHA-256 of the imported file. codes: see codes.py; `root` is then NO_ROOT.
+    """
 
     id: bytes
     shelf: int
@@ -26,6 +35,11 @@ class ShopProduct:
     root: bytes
     pieces: bytes
     available: bool
+    tags: str = ""
+    wish: int | None = None
+    source: bytes | None = None
+    codes: bool = False
+    in_stock: bool = True
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,9 @@ class Packed:
     size: int
     root: bytes
     pieces: bytes
+    tags: str | None = None
+    source: bytes | None = None
+    codes: bool = False
 
 
 _COLUMNS = (
@@ -51,6 +68,11 @@ _COLUMNS = (
     "root",
     "pieces",
     "available",
+    "tags",
+    "wish",
+    "source",
+    "codes",
+    "in_stock",
 )
 _SHOWN = (
     select(products)
@@ -84,6 +106,18 @@ def check_description(description: str) -> str:
     if len(description.encode()) > DESCRIPTION_MAX_BYTES or any(map(unseen, lines)):
         raise BadArgument("A description is at most 2000 bytes of visible text.")
     return description
+
+
+def check_tags(tags: list[str]) -> str:
+    """One a line, in the order given. Raises BadArgument for more than 16, or one that is empty,
+    longer than 50 bytes or not visible.
+    """
+    for tag in tags:
+        if not tag.strip() or len(tag.encode()) > TAG_MAX_BYTES or any(map(unseen, tag)):
+            raise BadArgument(f"A tag is 1 to {TAG_MAX_BYTES} bytes of visible text.")
+    if len(tags) > TAGS_MAX or len(set(tags)) != len(tags):
+        raise BadArgument(f"A product has {TAGS_MAX} tags at most, each once.")
+    return "\n".join(tags)
 
 
 def place_products(
@@ -121,6 +155,9 @@ def _place(
         "size": packed.size,
         "root": packed.root,
         "pieces": packed.pieces,
+        "source": packed.source,
+        "codes": packed.codes,
+        "in_stock": not packed.codes,
         "available": True,
         "removed": False,
         "added_at": now,
@@ -133,6 +170,8 @@ def _place(
             "file_name": packed.file_name,
             "title": packed.file_name if packed.title is None else packed.title,
             "description": packed.description or "",
+            "tags": packed.tags or "",
+            "wish": None,
         }
         connection.execute(insert(products).values(values))
     else:
@@ -141,6 +180,8 @@ def _place(
             values["title"] = packed.title
         if packed.description is not None:
             values["description"] = packed.description
+        if packed.tags is not None:
+            values["tags"] = packed.tags
         changed = update(products).where(products.c.id == earlier.id)
         connection.execute(changed.values(values))
     return _product(connection.execute(_SAME_NAME, parameters).one())
@@ -199,6 +240,8 @@ def edit_product(
     title: str | None,
     description: str | None,
     available: bool | None,
+    tags: list[str] | None = None,
+    wish: int | None = None,
 ) -> None:
     """Transaction: change what is given. Raises NoSuchProduct, BadArgument."""
     values: dict[str, Any] = {}
@@ -208,6 +251,10 @@ def edit_product(
         values["description"] = check_description(description)
     if available is not None:
         values["available"] = available
+    if tags is not None:
+        values["tags"] = check_tags(tags)
+    if wish is not None:
+        values["wish"] = wish
     if not values:
         raise BadArgument("Nothing to change was given.")
     found = update(products).where(products.c.id == product, products.c.removed.is_(False))

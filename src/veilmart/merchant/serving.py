@@ -9,6 +9,8 @@ from typing import Any
 from veilmart.errors import VeilmartError
 from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
 from veilmart.merchant.app import MerchantApp
+from veilmart.merchant.code_windows import open_windows
+from veilmart.merchant.codes import give_back_unpaid
 from veilmart.merchant.counter import Clock, Counter, Random
 from veilmart.merchant.events import (
     CatalogueChanged,
@@ -66,6 +68,9 @@ async def sweep_for_all(market: MerchantHome, counter: Counter) -> None:
     for order in await market.database.run(expire_unpaid, now):
         counter.observe(PaymentStatus(counter.tunnels.label_of(order), False))
     await market.database.run(forget_expired, now)
+    if counter.shop.code_shelves:
+        await market.database.run(give_back_unpaid, now)
+        await market.database.run(open_windows, now)
     await market.database.run(drop_expired_keys, now)
 
 

@@ -1,10 +1,12 @@
 """Shelves: one price, one padded size and one set of deadlines, fixed for the shelf's life."""
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from veilmart.crypto.padding import shelf_bytes
 from veilmart.errors import BadArgument, NoSuchShelf
 from veilmart.limits import (
+    CODE_DELIVER_WITHIN_SECONDS,
+    CODE_PAY_WITHIN_SECONDS,
     DELIVER_WITHIN_SECONDS,
     PAY_WITHIN_SECONDS,
     PIECE_BYTES,
@@ -13,21 +15,55 @@ from veilmart.limits import (
     SHELVES_MAX,
 )
 from veilmart.merchant.revision import touch
-from veilmart.merchant.tables import shelves
+from veilmart.merchant.tables import products, shelves
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.descriptor import Shelf
 
 NAME_MAX_CHARACTERS = 64
 _COLUMNS = ("id", "name", "price", "size", "pay_within", "deliver_within", "settle_within")
-_ALL = select(shelves).order_by(shelves.c.id)
+_ALL = select(shelves).where(shelves.c.retired.is_(False)).order_by(shelves.c.id)
+_CODES = select(shelves.c.id).where(shelves.c.codes.is_(True))
+_LAST = select(func.coalesce(func.max(shelves.c.id), 0))
+_EMPTY = (
+    select(shelves.c.id, shelves.c.name)
+    .where(shelves.c.retired.is_(False))
+    .where(
+        ~select(products.c.id)
+        .where(products.c.shelf == shelves.c.id, products.c.removed.is_(False))
+        .exists()
+    )
+)
+_RETIRE = (
+    update(shelves)
+    .where(shelves.c.id == bindparam("at"))
+    .values(retired=True, name=bindparam("as"))
+)
 
 
 def load_shelves(connection: Connection) -> tuple[Shelf, ...]:
-    """Transaction: all shelves, oldest first."""
+    """Transaction: all shelves in use, oldest first."""
     return tuple(
         Shelf(**{column: getattr(row, column) for column in _COLUMNS})
         for row in connection.execute(_ALL)
     )
+
+
+def code_shelves(connection: Connection) -> frozenset[int]:
+    """Transaction: the numbers of the shelves of unique codes, retired ones too."""
+    return frozenset(connection.execute(_CODES).scalars())
+
+
+def retire_empty(connection: Connection) -> tuple[str, ...]:
+    """Transaction: take shelves on which nothing stands out of use; their names.
+
+    Their numbers are never given again: orders and descriptors name them.
+    """
+    empty = connection.execute(_EMPTY).all()
+    for row in empty:
+        connection.execute(_RETIRE, {"at": row.id, "as": f"{row.name} (retired {row.id})"})
+    if empty:
+        touch(connection)
+    return tuple(row.name for row in empty)
 
 
 def find_shelf(known: tuple[Shelf, ...], name: str) -> Shelf:
@@ -38,9 +74,19 @@ def find_shelf(known: tuple[Shelf, ...], name: str) -> Shelf:
     raise NoSuchShelf(repr(name[:NAME_MAX_CHARACTERS]))
 
 
-def create_shelf(connection: Connection, name: str, price: int, size: int) -> Shelf:
+def create_shelf(
+    connection: Connection,
+    name: str,
+    price: int,
+    size: int,
+    *,
+    codes: bool = False,
+    leaving: int = 0,
+) -> Shelf:
     """Transaction: a shelf for products of up to `size` packed bytes, rounded up as the protocol
-    prescribes. `price` must have been checked against the broker's price points.
+    prescribes. `price` must have been checked against the broker's price points. A shelf of `codes`
+    has shorter deadlines, so that what nobody pays for is soon given to somebody else. leaving: how
+    many shelves the same transaction takes out of use.
 
     Raises BadArgument when the name is taken or there are too many shelves already.
     """
@@ -51,20 +97,20 @@ def create_shelf(connection: Connection, name: str, price: int, size: int) -> Sh
     known = load_shelves(connection)
     if any(shelf.name == name for shelf in known):
         raise BadArgument(f"There is a shelf {name} already.")
-    if len(known) >= SHELVES_MAX:
+    if len(known) - leaving >= SHELVES_MAX:
         raise BadArgument(f"A merchant has {SHELVES_MAX} shelves at most.")
     shelf = Shelf(
-        id=max((shelf.id for shelf in known), default=0) + 1,
+        id=int(connection.execute(_LAST).scalar_one()) + 1,
         name=name,
         price=price,
         size=min(shelf_bytes(size), PIECES_MAX * PIECE_BYTES),
-        pay_within=PAY_WITHIN_SECONDS,
-        deliver_within=DELIVER_WITHIN_SECONDS,
+        pay_within=CODE_PAY_WITHIN_SECONDS if codes else PAY_WITHIN_SECONDS,
+        deliver_within=CODE_DELIVER_WITHIN_SECONDS if codes else DELIVER_WITHIN_SECONDS,
         settle_within=SETTLE_WITHIN_SECONDS,
     )
-    connection.execute(
-        insert(shelves).values({column: getattr(shelf, column) for column in _COLUMNS})
-    )
+    values = {column: getattr(shelf, column) for column in _COLUMNS}
+    values |= {"codes": codes, "window": 0, "quota": 0, "retired": False}
+    connection.execute(insert(shelves).values(values))
     touch(connection)
     return shelf
 

@@ -12,7 +12,8 @@ from veilmart.merchant.descriptors import Published, publish_descriptor, valid_d
 from veilmart.merchant.keys import Random
 from veilmart.merchant.products import ShopProduct, load_products
 from veilmart.merchant.revision import read_shop
-from veilmart.merchant.shelves import load_shelves
+from veilmart.merchant.shelves import code_shelves, load_shelves
+from veilmart.merchant.showcases import publish_showcases
 from veilmart.protocol.descriptor import Shelf
 
 
@@ -31,6 +32,7 @@ class Shop:
     catalogue: PublishedCatalogue
     shelves: Mapping[int, Shelf]
     products: Mapping[bytes, ShopProduct]
+    code_shelves: frozenset[int]
     brokers: Mapping[bytes, PinnedBroker]
 
 
@@ -49,8 +51,16 @@ def load_shop(
         fingerprint=fingerprint,
         newest=newest,
         descriptors={published.known.hash: published for published in valid},
-        catalogue=publish_catalogue(connection, fingerprint, newest.keys, products, now),
+        catalogue=publish_catalogue(
+            connection,
+            fingerprint,
+            newest.keys,
+            products,
+            publish_showcases(connection, products),
+            now,
+        ),
         shelves={shelf.id: shelf for shelf in load_shelves(connection)},
         products={product.id: product for product in products},
+        code_shelves=code_shelves(connection),
         brokers={broker.fingerprint: broker for broker in load_brokers(connection)},
     )

@@ -61,8 +61,15 @@ shelves = Table(
     Column("pay_within", Integer, nullable=False),
     Column("deliver_within", Integer, nullable=False),
     Column("settle_within", Integer, nullable=False),
+    Column("codes", Boolean, nullable=False),
+    Column("window", Integer, nullable=False),
+    Column("quota", Integer, nullable=False),
+    Column("retired", Boolean, nullable=False),
     CheckConstraint("price > 0 AND size > 0", name="positive"),
 )
+"""codes: unique codes stand here; then `window` is when the current one began, `quota` how many
+orders it takes. retired: nothing stands here any more, and nothing will.
+"""
 
 products = Table(
     "products",
@@ -79,8 +86,67 @@ products = Table(
     Column("available", Boolean, nullable=False),
     Column("removed", Boolean, nullable=False),
     Column("added_at", Integer, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("wish", Integer, nullable=True),
+    Column("source", LargeBinary, nullable=True),
+    Column("codes", Boolean, nullable=False),
+    Column("in_stock", Boolean, nullable=False),
     UniqueConstraint("shelf", "file_name"),
 )
+"""tags: one a line. wish: the price wanted in the next plan. source: SHA-256 of an imported file.
+codes: one unique code per sale; `in_stock` is then what the last window found.
+"""
+
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("product", LargeBinary, ForeignKey("products.id"), primary_key=True),
+    Column("cover", LargeBinary, nullable=False),
+    Column("sample_name", Text, nullable=False),
+    Column("sample", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+)
+"""Covers, re-encoded, and free samples, beside the products so that these stay quick to load."""
+
+showcases = Table(
+    "showcases",
+    metadata,
+    Column("shelf", Integer, ForeignKey("shelves.id"), primary_key=True),
+    Column("inputs", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+)
+"""The current blob of covers and samples of a shelf. inputs: hash of what it was made from."""
+
+showcase_pages = Table(
+    "showcase_pages",
+    metadata,
+    Column("shelf", Integer, ForeignKey("shelves.id"), primary_key=True),
+    Column("page", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+codes = Table(
+    "codes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("product", LargeBinary, ForeignKey("products.id"), nullable=False),
+    Column("shelf", Integer, nullable=False),
+    Column("line", Text, nullable=False, unique=True),
+    Column("packed", LargeBinary, nullable=False),
+    Column("root", LargeBinary, nullable=False, unique=True),
+    Column("state", Text, nullable=False),
+    Column("order", LargeBinary, nullable=True, unique=True),
+    Column("window", Integer, nullable=True),
+    Column("free_at", Integer, nullable=True),
+    CheckConstraint("state IN ('free', 'reserved', 'sold')", name="code_state"),
+    Index("codes_by_product", "product", "state"),
+    Index("codes_by_window", "shelf", "window"),
+    Index("codes_to_free", "free_at", sqlite_where=Column("state") == "reserved"),
+)
+"""Unique codes. packed: salted and named, without the filler. window: of its order. free_at: when
+a reserved one that nobody paid for can be offered to somebody else.
+"""
 
 keys = Table(
     "keys",

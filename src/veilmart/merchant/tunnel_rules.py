@@ -4,6 +4,8 @@ docs/protocol/07-customer-merchant.md and 09-purchase.md, step 2. The answer is 
 broker, which carries it, sees the same for every product of a shelf and for a refusal.
 """
 
+from typing import TypeAlias
+
 from veilmart.errors import (
     DescriptorUnknown,
     MalformedMessage,
@@ -15,11 +17,13 @@ from veilmart.errors import (
     WrongOrderState,
 )
 from veilmart.limits import HASH_BYTES, REQUEST_MAX_BYTES
+from veilmart.merchant.codes import sell_code
 from veilmart.merchant.counter import Counter, Reply
 from veilmart.merchant.events import MenuSent, Selected
 from veilmart.merchant.faults import wire_error
 from veilmart.merchant.orders import Order, store_order
 from veilmart.merchant.products import ShopProduct
+from veilmart.merchant.showcases import showcase_page
 from veilmart.merchant.tunnels import Tunnel
 from veilmart.protocol import labels, offer
 from veilmart.protocol.catalogue import page, page_count
@@ -31,14 +35,19 @@ from veilmart.protocol.merchant_messages import (
     CataloguePage,
     CustomerTunnelRequest,
     GetCatalogue,
+    GetShowcase,
     Offered,
     Select,
+    ShowcasePage,
 )
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.purchase import OrderState
 from veilmart.protocol.tunnel import ReceivedRequest, cells_for, refusal
 
 _OFFERED_FRAME_BYTES = offer.SIGNED_MAX_BYTES + 64
+
+Written: TypeAlias = tuple[Offered, bytes, Order]
+"""Answer, signed invoice, the order to store."""
 
 
 def offered_cells(shelf: Shelf | None) -> int:
@@ -58,7 +67,7 @@ def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
         tunnel.keys, CustomerTunnelRequest, request.record, REQUEST_MAX_BYTES
     )
     tunnel.used = True
-    asked: GetCatalogue | Select = received.message
+    asked: GetCatalogue | GetShowcase | Select = received.message
     cells = asked.answer_cells
     if isinstance(asked, Select):
         cells = offered_cells(counter.shop.shelves.get(asked.shelf))
@@ -67,6 +76,9 @@ def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
     try:
         if isinstance(asked, Select):
             answer, invoice = yield from select(counter, tunnel, asked)
+        elif isinstance(asked, GetShowcase):
+            data = yield Transact(showcase_page, (asked.shelf, asked.page))
+            answer = ShowcasePage(data=data)
         else:
             answer = show_catalogue(counter, tunnel, asked)
     except VeilmartError as error:
@@ -108,10 +120,19 @@ def select(counter: Counter, tunnel: Tunnel, request: Select) -> Rule[tuple[Offe
     product, shelf = _current(counter, tunnel, request)
     if tunnel.choosing:
         raise ServerBusy
-    answer, invoice, order = _write_offer(counter, tunnel, request, product, shelf)
     tunnel.choosing = True
     try:
-        yield Transact(store_order, (order,))
+        if product.codes:
+
+            def write(found: ShopProduct) -> tuple[Written, Order]:
+                written = _write_offer(counter, tunnel, request, found, shelf)
+                return written, written[2]
+
+            transaction = Transact(sell_code, (product, shelf, counter.clock(), write))
+            answer, invoice, order = yield transaction
+        else:
+            answer, invoice, order = _write_offer(counter, tunnel, request, product, shelf)
+            yield Transact(store_order, (order,))
     finally:
         tunnel.choosing = False
     tunnel.chosen = (request, answer, invoice)
@@ -131,14 +152,14 @@ def _current(counter: Counter, tunnel: Tunnel, request: Select) -> tuple[ShopPro
     wanted = (request.shelf, request.root, request.price)
     if wanted != (product.shelf, product.root, shelf.price):
         raise ProductGone
-    if not product.available:
+    if not (product.available and product.in_stock):
         raise ProductOut
     return product, shelf
 
 
 def _write_offer(
     counter: Counter, tunnel: Tunnel, request: Select, product: ShopProduct, shelf: Shelf
-) -> tuple[Offered, bytes, Order]:
+) -> Written:
     """Signed offer and invoice with a fresh content key; W only the customer's key opens."""
     shop, suite, keys = counter.shop, tunnel.keys.suite, tunnel.published.keys
     now = counter.clock()

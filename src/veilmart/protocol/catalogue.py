@@ -17,8 +17,13 @@ from veilmart.limits import (
     CATALOGUE_PAGE_BYTES,
     CELL_BYTES,
     DESCRIPTION_MAX_BYTES,
+    HASH_BYTES,
     NAME_MAX_BYTES,
     PRODUCTS_MAX,
+    SHELVES_MAX,
+    SHOWCASE_MAX_BYTES,
+    TAG_MAX_BYTES,
+    TAGS_MAX,
     TITLE_MAX_BYTES,
 )
 from veilmart.protocol import labels
@@ -34,10 +39,17 @@ from veilmart.protocol.encoding import (
 
 SIGNATURE_BYTES = 64
 LENGTH_BYTES = 4
+NO_ROOT = bytes(HASH_BYTES)
+"""The root of a product of unique codes: every copy has its own, named in the offer."""
+
+Tag = Annotated[str, Meta(min_length=1, max_length=TAG_MAX_BYTES)]
 
 
 class Product(Message, frozen=True):
-    """id: 16 random bytes, stable over versions. root: of the padded bytes. size: true bytes."""
+    """id: 16 random bytes, stable over versions. root: of the padded bytes, or NO_ROOT. size: true
+
+    bytes, 0 for codes.
+    """
 
     id: Bytes16
     shelf: Natural
@@ -48,6 +60,15 @@ class Product(Message, frozen=True):
     size: Natural
     root: Bytes32
     available: bool
+    tags: Annotated[list[Tag], Meta(max_length=TAGS_MAX)]
+
+
+class ShowcaseEntry(Message, frozen=True):
+    """Hash and length of the blob with a shelf's covers and samples (protocol/showcase.py)."""
+
+    shelf: Natural
+    hash: Bytes32
+    size: Annotated[int, Meta(ge=1, le=SHOWCASE_MAX_BYTES)]
 
 
 class Catalogue(Message, frozen=True):
@@ -58,6 +79,7 @@ class Catalogue(Message, frozen=True):
     previous: Bytes32
     made_at: Natural
     products: Annotated[list[Product], Meta(max_length=PRODUCTS_MAX)]
+    showcases: Annotated[list[ShowcaseEntry], Meta(max_length=SHELVES_MAX)]
 
 
 @dataclass(frozen=True)

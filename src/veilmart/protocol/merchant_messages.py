@@ -30,6 +30,19 @@ class CataloguePage(Message, tag="catalogue", tag_field="kind", frozen=True):
     data: Annotated[bytes, Meta(max_length=CATALOGUE_PAGE_BYTES)]
 
 
+class GetShowcase(TunnelRequest, tag="showcase", frozen=True):
+    """Covers and samples of a shelf. page: from 0. It does not say which catalogue one has."""
+
+    shelf: Natural
+    page: Natural
+
+
+class ShowcasePage(Message, tag="showcase", tag_field="kind", frozen=True):
+    """data: one page of the blob, the last one shorter; its length is in the catalogue."""
+
+    data: Annotated[bytes, Meta(max_length=CATALOGUE_PAGE_BYTES)]
+
+
 class Select(TunnelRequest, tag="select", frozen=True):
     """The sealed choice. product: root (32); order_key: Ed25519 public key, fresh (32)."""
 
@@ -48,4 +61,4 @@ class Offered(Message, tag="offered", tag_field="kind", frozen=True):
     pieces: Annotated[bytes, Meta(max_length=PIECES_MAX * HASH_BYTES)]
 
 
-CustomerTunnelRequest = GetCatalogue | Select
+CustomerTunnelRequest = GetCatalogue | GetShowcase | Select

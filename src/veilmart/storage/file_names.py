@@ -45,6 +45,8 @@ def check_file_name(name: str) -> str:
 
 def visible(text: str) -> str:
     """`text` on one line without anything that could steer a terminal or turn its direction."""
+    if text.isprintable():
+        return text  # nothing that `unseen` names is printable
     plain = _ESCAPES.sub("", text)
     plain = plain.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
     return "".join(character for character in plain if not unseen(character))
