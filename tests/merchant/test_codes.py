@@ -22,7 +22,7 @@ from veilmart.merchant.codes import read_codes, stock
 from veilmart.merchant.importing import Imported, compare, import_folder
 from veilmart.merchant.link_rules import answer
 from veilmart.merchant.products import load_products
-from veilmart.merchant.serving import sweep
+from veilmart.merchant.serving import sweep_for_all
 from veilmart.merchant.shop_folder import read_folder
 from veilmart.protocol import labels
 from veilmart.protocol.catalogue import NO_ROOT, open_catalogue
@@ -66,7 +66,7 @@ def run_import(stall: Stall, folder: Path, **how: Any) -> Imported:
 
 def refresh(stall: Stall) -> None:
     stall.reload()
-    asyncio.run(sweep(stall.market, stall.counter))
+    asyncio.run(sweep_for_all(stall.market, stall.counter))
     stall.reload()
 
 
