@@ -87,7 +87,7 @@ def test_pem_round_trip_and_damage(key: identity.IdentityKey) -> None:
             identity.identity_from_pem(damaged)
 
 
-@pytest.mark.parametrize("digest", [bytes(32), b"\xff" * 32, bytes(range(32)), os.urandom(32)])
+@pytest.mark.parametrize("digest", [bytes(32), b"\xff" * 32, bytes(range(32))])
 def test_fingerprints_are_read_as_they_are_written(digest: bytes) -> None:
     text = identity.format_fingerprint(digest)
     groups = text.split("-")

@@ -116,7 +116,7 @@ async def test_64_buyers_at_once_never_get_one_code_twice(stall: Stall, tmp_path
         (folder / f"{name}.codes").write_text("".join(f"{name}-{n}\n" for n in range(40)))
     run_import(stall, folder)
     stall.reload()
-    await sweep(stall.market, stall.counter)
+    await sweep_for_all(stall.market, stall.counter)
     stall.reload()
     link = stall.link()
     customers = [stall.customer(link) for _ in range(64)]
