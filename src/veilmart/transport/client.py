@@ -1,10 +1,12 @@
 """The HTTP client: bytes there, bytes back, bounded in size and time."""
 
 import asyncio
-from collections import deque
+from io import BytesIO
 from types import TracebackType
 
+import aiohttp
 import msgspec
+from yarl import URL
 
 from veilmart.errors import (
     DescriptorUnknown,
@@ -20,15 +22,18 @@ from veilmart.errors import (
 )
 from veilmart.limits import ANSWER_SECONDS, CONNECT_SECONDS, KEEP_ALIVE_SECONDS
 from veilmart.transport.answers import DETAIL_MAX_CHARACTERS, OCTETS, WireError
-from veilmart.transport.client_connection import ClientConnection, ConnectionEnded
 
 _OK = 200
 HINTS = (DescriptorUnknown, NotYourBroker)
 """Refusals of a handshake, before there is anything to seal with; believing them costs nothing."""
+_ERROR_MAX_BYTES = 4096
+_URLS_KEPT = 16
 _BY_STATUS: dict[int, type[VeilmartError]] = {408: TooSlow, 413: MessageTooLarge, 503: ServerBusy}
+_COPY_FREE_BYTES = 1024 * 1024
 # Ours ends first, so that a request never meets a connection the server is just closing.
 _IDLE_SECONDS = KEEP_ALIVE_SECONDS - 15
-_DEFAULT_PORT = "80"
+_BINARY = {"Content-Type": OCTETS}
+_NEVER_SENT = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
 class HttpClient:
@@ -48,20 +53,20 @@ class HttpClient:
         answer_seconds: float = ANSWER_SECONDS,
         proxy: str | None = None,
     ) -> None:
-        """`address`: "host:port". `failure`: what it means that the server is not reached.
-
-        `answer_seconds` bounds an exchange from its first byte to its last. `proxy`: the
-        "host:port" of an HTTP proxy, which is then asked for absolute addresses.
-        """
+        """`address`: "host:port". `failure`: what it means that the server is not reached."""
         self.exchanges = 0
+        self._base = f"http://{address}"
         self._address = address
         self._failure = failure
-        self._connect_seconds = connect_seconds
-        self._answer_seconds = answer_seconds
-        self._peer = _host_and_port(proxy or address)
-        self._before_path = f"http://{address}" if proxy else ""
-        self._idle: deque[ClientConnection] = deque()
-        self._turns = asyncio.Semaphore(connections)
+        self._connections = connections
+        self._timeout = aiohttp.ClientTimeout(
+            total=connect_seconds + answer_seconds,
+            sock_connect=connect_seconds,
+            sock_read=answer_seconds,
+        )
+        self._proxy = proxy
+        self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[str, URL] = {}
 
     async def __aenter__(self) -> "HttpClient":
         return self
@@ -74,16 +79,11 @@ class HttpClient:
     ) -> None:
         await self.aclose()
 
-    @property
-    def idle_connections(self) -> int:
-        """Open connections that wait for the next exchange."""
-        return len(self._idle)
-
     async def aclose(self) -> None:
-        """Close every connection that nobody is using."""
-        while self._idle:
-            self._idle.pop().cut()
-        await asyncio.sleep(0)  # the event loop closes the sockets
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
     async def post(self, url_path: str, body: bytes, *, max_bytes: int) -> bytes:
         """POST `body` to "/v1/..."; the answer's body of at most `max_bytes` bytes.
@@ -92,87 +92,75 @@ class HttpClient:
         failure given to the constructor. Never tries again by itself: the request may have had
         its effect.
         """
-        head = (
-            f"POST {self._before_path}{url_path} HTTP/1.1\r\nHost: {self._address}\r\n"
-            f"Content-Type: {OCTETS}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        return await self._exchange(head.encode(), body, max_bytes)
+        return await self._exchange("POST", url_path, body, max_bytes)
 
     async def get(self, url_path: str, *, max_bytes: int) -> bytes:
         """GET; otherwise like `post`."""
-        head = f"GET {self._before_path}{url_path} HTTP/1.1\r\nHost: {self._address}\r\n\r\n"
-        return await self._exchange(head.encode(), b"", max_bytes)
+        return await self._exchange("GET", url_path, None, max_bytes)
 
-    async def _exchange(self, head: bytes, body: bytes, max_bytes: int) -> bytes:
-        async with self._turns:
-            try:
-                status, content = await self._send(head, body, max_bytes)
-            except TimeoutError as fault:
-                raise self._failure(f"{self._address} did not answer in time.") from fault
-            except OSError as fault:
-                reason = fault.strerror or type(fault).__name__
-                raise self._failure(f"{self._address}: {reason}.") from fault
-            except ConnectionEnded as fault:
-                raise self._failure(f"{self._address}: the connection ended.") from fault
-        self.exchanges += 1
-        if status != _OK:
-            raise _named_error(status, content)
-        return content
-
-    async def _send(self, head: bytes, body: bytes, max_bytes: int) -> tuple[int, bytes]:
-        kept = self._take()
-        if kept is not None:
-            try:
-                return await self._ask(kept, head, body, max_bytes)
-            except ConnectionEnded:
-                # A server may close a kept connection at any time; a GET loses nothing by that.
-                if not head.startswith(b"GET "):
-                    raise
-        return await self._ask(await self._connect(), head, body, max_bytes)
-
-    async def _ask(
-        self, connection: ClientConnection, head: bytes, body: bytes, max_bytes: int
-    ) -> tuple[int, bytes]:
+    async def _exchange(self, method: str, path: str, body: bytes | None, max_bytes: int) -> bytes:
+        large = body is not None and len(body) > _COPY_FREE_BYTES
         try:
-            answer = await connection.exchange(head, body, max_bytes, self._answer_seconds)
-        except BaseException:
-            connection.cut()  # what still comes belongs to nobody
-            raise
-        if connection.usable:
-            connection.idle_since = asyncio.get_running_loop().time()
-            self._idle.append(connection)
-        else:
-            connection.cut()
-        return answer
+            async with self._open_session().request(
+                method,
+                self._url(path),
+                data=BytesIO(body) if large and body is not None else body,
+                headers=None if body is None else _BINARY,
+                allow_redirects=False,
+                proxy=self._proxy,
+            ) as response:
+                if response.status == _OK:
+                    content = await _read(response, max_bytes)
+                    self.exchanges += 1
+                    return content
+                content = await _read(response, _ERROR_MAX_BYTES)
+                self.exchanges += 1
+        except aiohttp.ClientResponseError as fault:
+            raise UnexpectedAnswer("It was not HTTP.") from fault
+        except TimeoutError as fault:
+            raise self._failure(f"{self._address} did not answer in time.") from fault
+        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as fault:
+            raise self._failure(f"{self._address}: {_reason(fault)}.") from fault
+        raise _named_error(response.status, content)
 
-    def _take(self) -> ClientConnection | None:
-        """The connection used last, while it is fresh."""
-        if not self._idle:
-            return None
-        oldest_allowed = asyncio.get_running_loop().time() - _IDLE_SECONDS
-        while self._idle and self._idle[0].idle_since < oldest_allowed:
-            self._idle.popleft().cut()
-        return self._idle.pop() if self._idle else None
+    def _url(self, path: str) -> URL:
+        """Parsed once: a purchase goes to the same two paths again and again."""
+        known = self._urls.get(path)
+        if known is None:
+            known = URL(self._base + path, encoded=True)
+            if len(self._urls) < _URLS_KEPT:
+                self._urls[path] = known
+        return known
 
-    async def _connect(self) -> ClientConnection:
-        host, port = self._peer
-        async with asyncio.timeout(self._connect_seconds):
-            _transport, connection = await asyncio.get_running_loop().create_connection(
-                lambda: ClientConnection(self._lost), host, port
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._connections, keepalive_timeout=_IDLE_SECONDS
+                ),
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=_NEVER_SENT,
+                auto_decompress=False,
+                trust_env=False,
             )
-        return connection
-
-    def _lost(self, connection: ClientConnection) -> None:
-        if connection in self._idle:
-            self._idle.remove(connection)
+        return self._session
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
-    """Of "host:port" or "[host]:port"."""
-    host, _, port = address.removeprefix("http://").rpartition(":")
-    if not host:
-        host, port = port, _DEFAULT_PORT
-    return host.strip("[]"), int(port)
+async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """The body; past `max_bytes` the connection is cut instead of read on."""
+    if (response.content_length or 0) > max_bytes:
+        response.close()
+        raise MessageTooLarge(f"The answer has {response.content_length} bytes.")
+    blocks: list[bytes] = []
+    total = 0
+    while block := await response.content.readany():
+        total += len(block)
+        if total > max_bytes:
+            response.close()
+            raise MessageTooLarge(f"The answer has more than {max_bytes} bytes.")
+        blocks.append(block)
+    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
 
 def _named_error(status: int, content: bytes) -> VeilmartError:
@@ -187,3 +175,8 @@ def _named_error(status: int, content: bytes) -> VeilmartError:
         # Nobody signed it. A rule's refusal comes sealed, or it was not the other side's.
         return UnexpectedAnswer(f"Somebody answered with error {error.code}, unsealed.")
     return error
+
+
+def _reason(fault: Exception) -> str:
+    origin = getattr(fault, "os_error", fault)
+    return getattr(origin, "strerror", None) or type(fault).__name__
