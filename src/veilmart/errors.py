@@ -243,6 +243,36 @@ class WeakPassword(CannotDo):
     hint = "Use 8 to 128 bytes."
 
 
+class CodeMistyped(CannotDo):
+    code = 1140
+    summary = "That code is mistyped: its check characters do not fit."
+    hint = "Compare it with the sheet; O is read as 0, and I and L as 1. Nobody was asked."
+
+
+class NoSuchCode(CannotDo):
+    code = 1141
+    summary = "There is no such voucher or invitation that could be changed."
+    hint = "See `veilmart broker voucher list` and `veilmart broker invitation list`."
+
+
+class NoSuchRequest(CannotDo):
+    code = 1142
+    summary = "No merchant has asked for that."
+    hint = "See `veilmart broker merchant requests` and `veilmart broker withdrawals`."
+
+
+class BackupInvalid(CannotDo):
+    code = 1143
+    summary = "That is not a whole backup of this role."
+    hint = "It was cut off, changed, or belongs to another role or identity. Nothing was changed."
+
+
+class BackupOlder(CannotDo):
+    code = 1144
+    summary = "What is in this home is newer than the backup."
+    hint = "Nothing was changed. With --over-newer it is put aside, not deleted, and replaced."
+
+
 class HomeInUse(CannotDo):
     code = 1150
     summary = "Another veilmart process is using this home folder."
@@ -504,6 +534,42 @@ class AmountDiffers(Refusal):
     code = 4121
     summary = "The amount that was confirmed is not the invoice's."
     hint = "Order again, and compare the price."
+
+
+class AccountDisabled(Refusal):
+    code = 4140
+    summary = "The account has been disabled."
+    hint = "Ask the broker's operator."
+
+
+class RegistrationClosed(Refusal):
+    code = 4141
+    summary = "The broker takes no new accounts at the moment."
+    hint = "Ask the broker's operator."
+
+
+class InvitationInvalid(Refusal):
+    code = 4142
+    summary = "Accounts are opened by invitation here, and that is not a good one."
+    hint = "Pass --invitation with a code from the broker's operator; each is good for one account."
+
+
+class VoucherUnknown(Refusal):
+    code = 4143
+    summary = "The broker knows no such voucher."
+    hint = "Compare it with the sheet. After three wrong ones there is a pause between tries."
+
+
+class VoucherSpent(Refusal):
+    code = 4144
+    summary = "The voucher has been redeemed already, or was taken back."
+    hint = "Each is good once. Ask whoever gave it to you."
+
+
+class NotSettled(Refusal):
+    code = 4145
+    summary = "The merchant has not heard from the broker that the order is settled."
+    hint = "Try again later; a refunded order is not delivered again."
 
 
 # ---- 51xx: disk and database -----------------------------------------------------------------

@@ -49,6 +49,11 @@ GUESSES_FREE = 3  # failed logins before the delay begins
 DEVICE_IDLE_MAX_SECONDS = 90 * 24 * 3600  # device key that is not used ends after
 UNPAID_PER_SESSION_MAX = 64  # unpaid orders of one session
 UNPAID_MAX = 20_000  # unpaid orders that one broker process lets stand
+CODES_AT_ONCE_MAX = 1000  # vouchers or invitations issued by one command
+FEE_MAX_BASIS_POINTS = 5000  # the broker's fee per sale, in hundredths of a percent
+JOIN_REQUESTS_MAX = 100  # merchants that wait for admission
+WITHDRAWALS_OPEN_MAX = 16  # payments that one merchant waits for
+NOTE_MAX_CHARACTERS = 200  # note of a withdrawal
 
 # time
 SESSION_SECONDS = 3600  # life of a session
@@ -66,6 +71,11 @@ CODE_DELIVER_WITHIN_SECONDS = 30 * 60  # from payment to release there
 CODE_WINDOW_SECONDS = 3600  # stock of a shelf of codes is looked at once in
 DELIVER_MIN_SECONDS = 600  # least time to deliver that a broker accepts
 SETTLE_MIN_SECONDS = 3600  # least time to examine and settle that a broker accepts
+FOLD_AFTER_SECONDS = 30 * 24 * 3600  # from the end of a month to the folding of its postings
+REQUEST_KEPT_SECONDS = 30 * 24 * 3600  # a merchant's request to join, unanswered
+WITHDRAWAL_KEPT_SECONDS = 90 * 24 * 3600  # a withdrawal that was paid or declined
+UPDATE_WINDOW_SECONDS = 48 * 3600  # new versions are fetched at a random moment within
+SIGNED_REQUEST_SECONDS = 600  # how old a merchant's signed request may be
 SWEEP_EVERY_SECONDS = 5  # how often deadlines are looked at
 
 # transport

@@ -57,12 +57,12 @@ def run(home: Path, *arguments: str, typed: str = "") -> Finished:
 
 
 @contextmanager
-def serving(home: Path, role: str) -> Iterator[str]:
+def serving(home: Path, role: str, port: str = "0", *more: str) -> Iterator[str]:
     """`veilmart ROLE run` on a free port; yields its URL."""
     log = home / f"{role}.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [*COMMAND, role, "run", "--port", "0"],
+            [*COMMAND, role, "run", "--port", port, *more],
             stdout=stream,
             stderr=subprocess.STDOUT,
             env={**os.environ, "VEILMART_HOME": str(home), "PYTHONUNBUFFERED": "1"},

@@ -12,9 +12,9 @@ import msgspec
 from veilmart.crypto import identity, signing
 from veilmart.crypto.suite import Suite, all_suites
 from veilmart.merchant.adding import Added, add_now
-from veilmart.merchant.app import seal_piece
+from veilmart.merchant.app import read_piece, seal_piece
 from veilmart.merchant.counter import Counter, Reply
-from veilmart.merchant.effects import AnswerTunnel, SealPiece
+from veilmart.merchant.effects import AnswerTunnel, ReadPiece, ReadPieceList, SealPiece
 from veilmart.merchant.events import Event
 from veilmart.merchant.link_rules import answer
 from veilmart.merchant.market_home import MerchantHome
@@ -145,6 +145,8 @@ class Stall:
                 effect.message1,
                 self.counter.random,
             ),
+            ReadPiece: lambda effect: read_piece(self.market.store, effect),
+            ReadPieceList: lambda effect: self.market.store.piece_list(effect.root),
         }
         return perform_now(answer(self.counter, link, message), performers)
 

@@ -44,6 +44,12 @@ FIXED_REQUESTS: list[type[Any]] = [
     merchant.GetCatalogue,
     merchant.GetShowcase,
     merchant.Select,
+    merchant.Again,
+    merchant.GetPiece,
+    customer.RegisterInvited,
+    customer.Redeem,
+    customer.AskToJoin,
+    customer.AskToWithdraw,
 ]
 
 FIXED_ANSWERS: list[tuple[type[Any], type[Any]]] = [
@@ -65,6 +71,9 @@ FIXED_ANSWERS: list[tuple[type[Any], type[Any]]] = [
     (link.FetchDescriptor, link.LinkDescriptor),
     (link.FetchSegment, link.SegmentFollows),
     (link.Report, link.Reported),
+    (customer.RegisterInvited, customer.Welcome),
+    (customer.Redeem, customer.Redeemed),
+    (customer.AskToJoin, customer.Noted),
 ]
 
 VARIABLE_REQUESTS = {customer.Open, customer.Relay, link.TunnelOpen, link.TunnelRelay}
@@ -72,6 +81,7 @@ VARIABLE_REQUESTS = {customer.Open, customer.Relay, link.TunnelOpen, link.Tunnel
 
 ASCII_TEXT: dict[type[Any], str] = {
     customer.Register: "password",
+    customer.RegisterInvited: "password",
     customer.Login: "password",
     customer.ChangePassword: "old new",
     customer.Merchants: "name",
@@ -227,7 +237,16 @@ def test_handshakes_fit_into_open(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=SUITE_IDS)
-@pytest.mark.parametrize("kind", [merchant.GetCatalogue, merchant.GetShowcase, merchant.Select])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        merchant.GetCatalogue,
+        merchant.GetShowcase,
+        merchant.Select,
+        merchant.Again,
+        merchant.GetPiece,
+    ],
+)
 def test_tunnel_requests_fit_into_relay(suite: Suite, kind: type[Any]) -> None:
     """The broker sees two cells, whatever the customer asks of the merchant."""
     keys = make_session(suite).initiator

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from sqlalchemy import Connection
 
-from veilmart.broker import customers, guessing, ledger
+from veilmart.broker import codes, customers, guessing, ledger, settings, users
 from veilmart.broker.answer import Answer
 from veilmart.broker.customers import DEVICE_BYTES, Customer
 from veilmart.broker.effects import HashPassword, VerifyPassword
@@ -17,14 +17,25 @@ from veilmart.broker.events import CustomerAuthenticated, CustomerRefused
 from veilmart.broker.sessions import Login as LoggedIn
 from veilmart.broker.sessions import Session
 from veilmart.broker.state import BrokerState
-from veilmart.errors import AuthenticationFailed, LoginRequired, MalformedMessage, NameTaken
+from veilmart.errors import (
+    AccountDisabled,
+    AuthenticationFailed,
+    CodeMistyped,
+    InvitationInvalid,
+    LoginRequired,
+    MalformedMessage,
+    NameTaken,
+    RegistrationClosed,
+)
 from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES, USERNAME_MAX_BYTES
+from veilmart.protocol.code import code_hash, parse_code
 from veilmart.protocol.customer_messages import (
     Account,
     ChangePassword,
     GetAccount,
     Login,
     Register,
+    RegisterInvited,
     Resume,
     Start,
     Welcome,
@@ -41,20 +52,61 @@ def start(state: BrokerState, session: Session, request: Start) -> Rule[Answer]:
 
 
 def register(state: BrokerState, session: Session, request: Register) -> Rule[Answer]:
-    """A new account. Raises NameTaken; asked again in its own session, the same answer."""
-    _check_password(request.password)
+    """A new account. Raises NameTaken, RegistrationClosed, InvitationInvalid.
+
+    Asked again in its own session, the same answer.
+    """
+    if session.login is None:
+        if state.settings.registration == settings.INVITATION:
+            raise InvitationInvalid
+        _check_registration(state)
+    return (yield from _register(state, session, request.username, request.password, None))
+
+
+def register_invited(
+    state: BrokerState, session: Session, request: RegisterInvited
+) -> Rule[Answer]:
+    """A new account for an invitation; where everybody may, the invitation is kept. As above."""
+    invitation: bytes | None = None
+    if session.login is None:
+        _check_registration(state)
+        if state.settings.registration == settings.INVITATION:
+            try:
+                invitation = code_hash(parse_code(request.invitation))
+            except CodeMistyped as fault:
+                raise InvitationInvalid from fault
+            if not (yield Transact(codes.is_invited, (invitation,))):
+                raise InvitationInvalid
+    return (yield from _register(state, session, request.username, request.password, invitation))
+
+
+def _check_registration(state: BrokerState) -> None:
+    if state.settings.registration == settings.CLOSED:
+        raise RegistrationClosed
+
+
+def _register(
+    state: BrokerState, session: Session, username: str, password: str, invitation: bytes | None
+) -> Rule[Answer]:
+    _check_password(password)
     if session.login is not None:
-        return (yield from _again(state, session, request.username, request.password))
-    if not _is_username(request.username):
+        return (yield from _again(state, session, username, password))
+    if not _is_username(username):
         raise NameTaken("Use 1 to 64 bytes of printable text.")
-    if (yield Transact(customers.find_customer, (request.username,))) is not None:
+    if (yield Transact(customers.find_customer, (username,))) is not None:
         raise NameTaken
-    hashed = yield HashPassword(request.password)
+    hashed = yield HashPassword(password)
     device = state.random(DEVICE_BYTES)
-    account = yield Transact(
-        customers.add_customer, (request.username, hashed, device, state.clock())
-    )
-    return _enter(state, session, account, request.username, device, 0)
+    account = yield Transact(_add_customer, (invitation, username, hashed, device, state.clock()))
+    return _enter(state, session, account, username, device, 0)
+
+
+def _add_customer(
+    conn: Connection, invitation: bytes | None, username: str, hashed: str, device: bytes, now: int
+) -> int:
+    if invitation is not None:
+        codes.use_invitation(conn, invitation)
+    return customers.add_customer(conn, username, hashed, device, now)
 
 
 def login(state: BrokerState, session: Session, request: Login) -> Rule[Answer]:
@@ -70,6 +122,7 @@ def login(state: BrokerState, session: Session, request: Login) -> Rule[Answer]:
     fits = yield VerifyPassword(found.password_hash if found else None, request.password)
     if found is None or not fits:
         _refuse(state)
+    _check_enabled(found)
     device = request.device if exempt else state.random(DEVICE_BYTES)
     balance = yield Transact(_finish_login, (found, name, device, exempt, state.clock()))
     if balance is None:
@@ -85,6 +138,7 @@ def resume(state: BrokerState, session: Session, request: Resume) -> Rule[Answer
     found: Customer | None = yield Transact(_resume, (request.username, request.device, now))
     if found is None:
         _refuse(state)
+    _check_enabled(found)
     return _enter(state, session, found.account, found.username, request.device, found.balance)
 
 
@@ -132,8 +186,9 @@ def _begin_login(
 def _finish_login(
     conn: Connection, found: Customer, name: bytes, device: bytes, exempt: bool, now: int
 ) -> int | None:
-    """The balance; None if the password was changed while it was being verified."""
-    if customers.password_hash(conn, found.account) != found.password_hash:
+    """The balance; None if the account was changed while the password was being verified."""
+    changed = customers.password_hash(conn, found.account) != found.password_hash
+    if changed or users.is_disabled(conn, found.account):
         return None
     if not exempt:
         guessing.forgive(conn, name)
@@ -197,6 +252,12 @@ def _welcome(state: BrokerState, session: Session, balance: int) -> Answer:
 def _refuse(state: BrokerState) -> NoReturn:
     state.observe(CustomerRefused())
     raise AuthenticationFailed
+
+
+def _check_enabled(found: Customer) -> None:
+    """Only who has shown the right password or device key learns that it is disabled."""
+    if found.disabled:
+        raise AccountDisabled
 
 
 def _check_password(password: str) -> None:

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, case, func, select
 
-from veilmart.broker import tables
+from veilmart.broker import folds, tables
 from veilmart.broker.ledger import true_balance
+from veilmart.broker.operator_tables import ISSUED, vouchers
 from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.purchase import InvoiceState
 
 _a, _p, _t, _i = tables.accounts.c, tables.postings.c, tables.transactions.c, tables.invoices.c
+_v = vouchers.c
 SHOWN_MAX = 5
 
 _paid_states = (
@@ -42,6 +44,8 @@ def audit(conn: Connection) -> list[Check]:
         _escrow_is_what_is_held(conn),
         _invoices_have_their_postings(conn),
         _settled_money_has_an_invoice(conn),
+        _folded_orders_are_accounted_for(conn),
+        _vouchers_are_what_is_outstanding(conn),
     ]
 
 
@@ -105,12 +109,12 @@ def _escrow_is_what_is_held(conn: Connection) -> Check:
 def _invoices_have_their_postings(conn: Connection) -> Check:
     """Each paid invoice took its amount into escrow; each ended one gave it where it belongs."""
     moves = _moves_by_order(conn)
-    query = select(_i.order, _i.state, _i.amount, tables.merchants.c.account, _i.hold).join(
+    query = select(_i.order, _i.state, _i.amount, tables.merchants.c.account, _i.hold, _i.fee).join(
         tables.merchants, tables.merchants.c.fingerprint == _i.merchant
     )
-    rows = conn.execute(query.where(_i.state.in_(_paid_states))).all()
+    rows = conn.execute(query.where(_i.state.in_(_paid_states)).where(~folds.is_folded)).all()
     problems = []
-    for order, state, amount, merchant, hold in rows:
+    for order, state, amount, merchant, hold, fee in rows:
         entries = moves.get(order, {})
         held = entries.get("hold")
         if (
@@ -124,7 +128,7 @@ def _invoices_have_their_postings(conn: Connection) -> Check:
         ):
             problems.append(f"Order {order.hex()[:8]} is {state} without its money being held.")
             continue
-        if _outcome(entries) != _expected(state, merchant, held.source, amount):
+        if _outcome(entries) != _expected(state, merchant, held.source, amount, fee):
             problems.append(f"Order {order.hex()[:8]} is {state}, its postings say otherwise.")
     return Check("invoices have their postings", len(rows), problems)
 
@@ -141,12 +145,35 @@ def _settled_money_has_an_invoice(conn: Connection) -> Check:
     return Check("orders' money has its invoice", int(counted), problems)
 
 
+def _folded_orders_are_accounted_for(conn: Connection) -> Check:
+    """What months gave away when they were folded is what their invoices say."""
+    said, found = folds.sums_stated(conn), folds.sums_of_invoices(conn)
+    problems = [] if said == found else [f"Folded months state {said}, their invoices {found}."]
+    return Check("folded months have their invoices", found[0], problems)
+
+
+def _vouchers_are_what_is_outstanding(conn: Connection) -> Check:
+    count, total = conn.execute(
+        select(func.count(), func.coalesce(func.sum(_v.value), 0)).where(_v.state == ISSUED)
+    ).one()
+    query = select(func.coalesce(func.sum(_a.balance), 0)).where(_a.kind == AccountKind.VOUCHERS)
+    booked = conn.execute(query).scalar_one()
+    problems = [] if booked == total else [f"{booked} is booked for vouchers worth {total}."]
+    return Check("vouchers are what is outstanding", int(count), problems)
+
+
 @dataclass(frozen=True, slots=True)
 class _Move:
+    """amount: without the fee."""
+
     entry: int
     source: int
     target: int
     amount: int
+    fee: int
+
+
+_is_gift = (_p.amount > 0) & (_p.account != tables.FEES)
 
 
 def _moves_by_order(conn: Connection) -> dict[bytes, dict[str, _Move]]:
@@ -156,33 +183,34 @@ def _moves_by_order(conn: Connection) -> dict[bytes, dict[str, _Move]]:
             _t.kind,
             _t.id,
             func.max(case((_p.amount < 0, _p.account))),
-            func.max(case((_p.amount > 0, _p.account))),
-            func.max(_p.amount),
+            func.max(case((_is_gift, _p.account))),
+            func.max(case((_is_gift, _p.amount))),
+            func.coalesce(func.sum(case((_p.account == tables.FEES, _p.amount))), 0),
         )
         .join(tables.postings, _p.entry == _t.id)
         .where(_t.kind.in_(["hold", "settle", "refund"]))
         .group_by(_t.id)
     )
     moves: dict[bytes, dict[str, _Move]] = {}
-    for reference, kind, entry, source, target, amount in conn.execute(query):
-        move = _Move(entry, source or 0, target or 0, amount or 0)
+    for reference, kind, entry, source, target, amount, fee in conn.execute(query):
+        move = _Move(entry, source or 0, target or 0, amount or 0, fee)
         moves.setdefault(reference, {})[kind] = move
     return moves
 
 
-def _outcome(entries: dict[str, _Move]) -> list[tuple[str, int, int, int]]:
+def _outcome(entries: dict[str, _Move]) -> list[tuple[str, int, int, int, int]]:
     return [
-        (kind, move.source, move.target, move.amount)
+        (kind, move.source, move.target, move.amount, move.fee)
         for kind, move in sorted(entries.items())
         if kind != "hold"
     ]
 
 
 def _expected(
-    state: str, merchant: int, customer: int, amount: int
-) -> list[tuple[str, int, int, int]]:
+    state: str, merchant: int, customer: int, amount: int, fee: int
+) -> list[tuple[str, int, int, int, int]]:
     if state == InvoiceState.SETTLED:
-        return [("settle", tables.ESCROW, merchant, amount)]
+        return [("settle", tables.ESCROW, merchant, amount - fee, fee)]
     if state == InvoiceState.REFUNDED:
-        return [("refund", tables.ESCROW, customer, amount)]
+        return [("refund", tables.ESCROW, customer, amount, 0)]
     return []

@@ -7,7 +7,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from veilmart.broker import settings
+from veilmart.broker.cli_codes import register_codes
 from veilmart.broker.cli_operator import register_operator
+from veilmart.broker.cli_people import register_people
+from veilmart.broker.cli_upkeep import register_upkeep
 from veilmart.broker.events import Listening, Trouble
 from veilmart.broker.home import (
     BrokerHome,
@@ -18,13 +21,15 @@ from veilmart.broker.home import (
 )
 from veilmart.broker.narration import Narrator
 from veilmart.broker.serving import serve_opened, serve_worker, shared_sessions
-from veilmart.broker.state import system_clock, system_random
+from veilmart.broker.state import Observe, system_clock, system_random
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.protocol.address import DEFAULT_PORT, Link
 from veilmart.storage.home import default_home
 from veilmart.terminal.command import ServerCommon as Common
 from veilmart.terminal.command import run
+from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here
+from veilmart.terminal.service import Log, StatusPort, Telling
 from veilmart.terminal.serving import (
     require_workers,
     stop_on_signals,
@@ -38,6 +43,9 @@ DEFAULT_HOST = "127.0.0.1"
 
 app = App(name="broker", help="Carry sealed messages and money, without learning what is bought.")
 register_operator(app)
+register_people(app)
+register_codes(app)
+register_upkeep(app)
 
 
 def home_of(common: Common) -> Path:
@@ -79,29 +87,32 @@ def run_server(
     host: Annotated[str, Parameter(help="Address to listen on.")] = DEFAULT_HOST,
     port: Annotated[int, Parameter(help="Port; 0 lets the system choose.")] = DEFAULT_PORT,
     narrate: Annotated[bool, Parameter(help="Tell every step of every purchase.")] = False,
+    status_port: StatusPort = None,
+    log: Log = False,
     workers: Annotated[int, Parameter(help="Processes; more than one need PostgreSQL.")] = 1,
     listener: Annotated[int | None, Parameter(show=False)] = None,
     common: Common = Common(),
 ) -> int:
     """Serve until Ctrl-C; sets the broker up first if that was not done."""
+    telling = Telling(narrate, log, status_port)
     if listener is not None:
-        return run(_work(listener, narrate, common), common, serving=True)
-    return run(_run(host, port, narrate, workers, common), common, serving=True)
+        return run(_work(listener, telling, common), common, serving=True)
+    return run(_run(host, port, telling, workers, common), common, serving=True)
 
 
-async def _run(host: str, port: int, narrate: bool, workers: int, common: Common) -> None:
+async def _run(host: str, port: int, telling: Telling, workers: int, common: Common) -> None:
     home = home_of(common)
     stop = stop_on_signals()
     opened = open_or_initialise(home, system_random, common.database)
     with opened:
-        narrator = _narrator(opened, narrate)
+        narrator = _narrator(opened, telling)
         if workers != 1:
             require_workers(workers, opened.database)
             shared_sessions(opened, system_random).make_table()
             renew_descriptor(opened, system_clock(), system_random)
             with opened.home.lock("server", wait=False):
                 opened.database.close()
-                await _supervise(host, port, narrate, workers, common, narrator, stop)
+                await _supervise(host, port, telling, workers, common, narrator, stop)
             return
         await serve_opened(
             opened,
@@ -112,23 +123,24 @@ async def _run(host: str, port: int, narrate: bool, workers: int, common: Common
             observe=narrator,
             stop=stop,
             on_started=lambda _port: serve_from_here(),
+            status=telling.place(),
         )
 
 
 async def _supervise(
     host: str,
     port: int,
-    narrate: bool,
+    telling: Telling,
     workers: int,
     common: Common,
-    narrator: Narrator,
+    narrator: Observe,
     stop: asyncio.Event,
 ) -> None:
     socket = await listen(host, port)
     with socket:
         narrator(Listening(host, socket.getsockname()[1]))
         await run_workers(
-            worker_command("broker", home_of(common), narrate),
+            worker_command("broker", home_of(common), telling.words()),
             workers,
             socket,
             environment=worker_environment(common),
@@ -139,7 +151,7 @@ async def _supervise(
         )
 
 
-async def _work(listener: int, narrate: bool, common: Common) -> None:
+async def _work(listener: int, telling: Telling, common: Common) -> None:
     """One of several workers; the parent has set the home up and holds its lock."""
     stop = stop_on_signals()
     watching = asyncio.create_task(stop_with_parent(stop))
@@ -149,16 +161,22 @@ async def _work(listener: int, narrate: bool, common: Common) -> None:
             inherited_listener(listener),
             clock=system_clock,
             random=system_random,
-            observe=_narrator(opened, narrate),
+            observe=_narrator(opened, telling),
             stop=stop,
             on_started=lambda _port: serve_from_here(),
+            status=telling.place(),
         )
     watching.cancel()
 
 
-def _narrator(opened: BrokerHome, narrate: bool) -> Narrator:
+def _narrator(opened: BrokerHome, telling: Telling) -> Observe:
+    if telling.log:
+        configure_logs()
+        return event_log("broker")
     decimals = opened.database.run_now(settings.load).decimals
-    return Narrator(lambda line: print(line, flush=True), narrate=narrate, decimals=decimals)
+    return Narrator(
+        lambda line: print(line, flush=True), narrate=telling.narrate, decimals=decimals
+    )
 
 
 @app.command

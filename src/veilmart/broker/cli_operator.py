@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from veilmart.broker import merchant_book, operating, settings
+from veilmart.broker import merchant_requests, operating, settings
 from veilmart.broker.audit import SHOWN_MAX, Check, audit
 from veilmart.broker.home import BrokerHome, open_home
 from veilmart.broker.ledger import totals
@@ -36,14 +36,17 @@ def register_operator(app: App) -> None:
     app.command(audit_books, name="audit")
 
 
-def _open(common: Common) -> BrokerHome:
+def open_books(common: Common) -> BrokerHome:
+    """The broker's home of this command."""
     home: Path = common.home or default_home("broker")
     return open_home(home, common.database)
 
 
 @merchant_app.command
 def admit(
-    url: Annotated[str, Parameter(help="http://HOST:PORT of the merchant.")],
+    url: Annotated[
+        str, Parameter(help="http://HOST:PORT of the merchant, or the name it asked to join under.")
+    ],
     *,
     yes: Annotated[bool, Parameter(help="Accept the fingerprint unseen.")] = False,
     fingerprint: Annotated[str | None, Parameter(help="The fingerprint you expect.")] = None,
@@ -56,16 +59,23 @@ def admit(
 async def _admit(url: str, yes: bool, fingerprint: str | None, common: Common) -> None:
     terminal = common.terminal()
     wanted = None if fingerprint is None else parse_fingerprint(fingerprint)
-    with _open(common) as opened:
+    with open_books(common) as opened:
+        if "://" not in url:
+            asked = opened.database.run_now(merchant_requests.find_join, url)
+            url, wanted = f"http://{asked.address}", wanted or parse_fingerprint(asked.fingerprint)
         candidate = await operating.fetch_candidate(opened, url, system_clock())
         name = visible(candidate.descriptor.descriptor.name)
         terminal.say(f"The merchant {name!r} at {candidate.address} has the fingerprint")
         terminal.say(f"  {candidate.fingerprint}")
         if wanted is not None:
             operating.expect_fingerprint(candidate, wanted)
-        elif not yes and not terminal.confirm("Is that what its operator told you? (y/n) "):
+        if (
+            fingerprint is None
+            and not yes
+            and not terminal.confirm("Is that what its operator told you? (y/n) ")
+        ):
             raise Declined("The merchant was not admitted.")
-        opened.database.run_now(merchant_book.admit, candidate.descriptor, candidate.address)
+        opened.database.run_now(operating.admit, candidate)
     terminal.result(
         {"name": name, "fingerprint": candidate.fingerprint, "address": candidate.address},
         lambda console: console.print(f"Merchant {name} is admitted.", markup=False),
@@ -79,14 +89,16 @@ def list_merchants(*, common: Common = Common()) -> int:
 
 
 def _list_merchants(common: Common) -> None:
-    with _open(common) as opened:
+    with open_books(common) as opened:
         lines = opened.database.run_now(operating.merchant_lines)
         decimals = opened.database.run_now(settings.load).decimals
     rows = [
         (visible(m.name), m.state, m.address, format_amount(m.balance, decimals), m.fingerprint)
         for m in lines
     ]
-    _table(common.terminal(), lines, ("Name", "State", "Address", "Balance", "Fingerprint"), rows)
+    show_table(
+        common.terminal(), lines, ("Name", "State", "Address", "Balance", "Fingerprint"), rows
+    )
 
 
 @merchant_app.command
@@ -100,7 +112,7 @@ def suspend(
 
 
 def _suspend(merchant: str, common: Common) -> None:
-    with _open(common) as opened:
+    with open_books(common) as opened:
         line = opened.database.run_now(operating.suspend_merchant, merchant)
     text = f"Merchant {visible(line.name)} is suspended."
     common.terminal().result(line, lambda console: console.print(text, markup=False))
@@ -123,7 +135,7 @@ def set_points(
 
 
 def _points(amounts: list[str] | None, common: Common) -> None:
-    with _open(common) as opened:
+    with open_books(common) as opened:
         run_now = opened.database.run_now
         decimals = run_now(settings.load).decimals
         if amounts is not None:
@@ -160,7 +172,7 @@ def _book(
     more: tuple[Any, ...],
     common: Common,
 ) -> None:
-    with _open(common) as opened:
+    with open_books(common) as opened:
         decimals = opened.database.run_now(settings.load).decimals
         minor = parse_amount(amount, decimals)
         booked = opened.database.run_now(use_case, name, minor, *more, system_clock())
@@ -174,14 +186,14 @@ def accounts(*, common: Common = Common()) -> int:
 
 
 def _accounts(common: Common) -> None:
-    with _open(common) as opened:
+    with open_books(common) as opened:
         lines = opened.database.run_now(operating.account_lines)
         decimals = opened.database.run_now(settings.load).decimals
     rows = [
         (str(line.account), line.kind, visible(line.name), format_amount(line.balance, decimals))
         for line in lines
     ]
-    _table(common.terminal(), lines, ("Account", "Kind", "Name", "Balance"), rows)
+    show_table(common.terminal(), lines, ("Account", "Kind", "Name", "Balance"), rows)
 
 
 def audit_books(*, common: Common = Common()) -> int:
@@ -190,7 +202,7 @@ def audit_books(*, common: Common = Common()) -> int:
 
 
 def _audit(common: Common) -> int:
-    with _open(common) as opened:
+    with open_books(common) as opened:
         checks = opened.database.run_now(audit)
         sums = opened.database.run_now(totals)
         decimals = opened.database.run_now(settings.load).decimals
@@ -217,9 +229,11 @@ def _draw_check(console: Console, check: Check) -> None:
         console.print(f"       and {len(check.problems) - SHOWN_MAX} more", markup=False)
 
 
-def _table(
+def show_table(
     terminal: Terminal, value: Any, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]
 ) -> None:
+    """A list as a table for people, as it is for programs."""
+
     def draw(console: Console) -> None:
         table = Table(*heads, box=None, pad_edge=False)
         for row in rows:

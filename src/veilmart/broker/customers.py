@@ -24,6 +24,7 @@ _by_name = (
         tables.customers.c.account,
         tables.customers.c.password_hash,
         tables.accounts.c.balance,
+        tables.customers.c.disabled,
     )
     .join(tables.accounts, tables.accounts.c.id == tables.customers.c.account)
     .where(tables.customers.c.username == bindparam("of"))
@@ -66,6 +67,7 @@ class Customer:
     username: str
     balance: int
     password_hash: str = field(repr=False)
+    disabled: bool = False
 
 
 def device_hash(device: bytes) -> bytes:
@@ -76,7 +78,7 @@ def find_customer(conn: Connection, username: str) -> Customer | None:
     row = conn.execute(_by_name, {"of": username}).one_or_none()
     if row is None:
         return None
-    return Customer(int(row[0]), username, int(row[2]), str(row[1]))
+    return Customer(int(row[0]), username, int(row[2]), str(row[1]), bool(row[3]))
 
 
 def password_hash(conn: Connection, account: int) -> str:
@@ -98,9 +100,14 @@ def add_customer(conn: Connection, username: str, hashed: str, device: bytes, no
 
 def set_password(conn: Connection, account: int, hashed: str, device: bytes, now: int) -> None:
     """Replace the password; every device key but the new one ends."""
+    replace_password(conn, account, hashed)
+    add_device(conn, account, device, now)
+
+
+def replace_password(conn: Connection, account: int, hashed: str) -> None:
+    """A new password, and no machine is logged in any more."""
     conn.execute(_new_password, {"of": account, "fresh": hashed})
     conn.execute(_end_devices, {"of": account})
-    add_device(conn, account, device, now)
 
 
 def add_device(conn: Connection, account: int, device: bytes, now: int) -> None:

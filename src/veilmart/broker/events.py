@@ -97,6 +97,26 @@ class OrderRefunded(OrderEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class VoucherRedeemed(Event):
+    """Somebody put a voucher on their account."""
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantAsked(Event):
+    """A merchant wants something of the operator: "join" or "withdrawal"."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class BooksFolded(Event):
+    """A month's transactions became one; until: the month's end, Unix seconds."""
+
+    transactions: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble(Event):
     """A background task failed and will try again."""
 

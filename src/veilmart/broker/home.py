@@ -21,6 +21,9 @@ ROLE = "broker"
 IDENTITY_FILE = "identity.pem"
 DATABASE_FILE = "broker.sqlite"
 SCHEMA = "veilmart_broker"
+RESTORED = "restored"
+SERIALS_SKIPPED = 1_000_000
+"""A restored broker's serials go on above everything that wallets can have seen."""
 
 
 @dataclass(slots=True)
@@ -106,12 +109,16 @@ def renew_descriptor(opened: BrokerHome, now: int, random: Random) -> OwnDescrip
     previous = None if newest is None else read_descriptor(newest)
     if previous is not None and previous.fingerprint != opened.fingerprint:
         raise DatabaseFailure("It belongs to another broker.")
-    if previous is None or not own_descriptors.is_current(previous, current, now):
+    restored = run(settings.number, RESTORED) > 0
+    if previous is None or restored or not own_descriptors.is_current(previous, current, now):
+        step = SERIALS_SKIPPED if restored else 1
         signed, secrets = own_descriptors.make_descriptor(
-            opened.identity, current, previous, now, random
+            opened.identity, current, previous, now, random, step
         )
         # False: another process was quicker, and its descriptor does as well.
         run(own_descriptors.store, signed, secrets)
+        if restored:
+            run(settings.remove, RESTORED)
     return run(own_descriptors.load_usable, now)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, text, upda
 from veilmart.broker import ledger, tables
 from veilmart.broker.reports import add_report
 from veilmart.errors import LedgerViolated, OrderUnknown, WrongOrderState
-from veilmart.protocol.accounting import transfer
+from veilmart.protocol.accounting import share, transfer
 from veilmart.protocol.offer import Invoice
 from veilmart.protocol.purchase import INVOICE, InvoiceEffect, InvoiceEvent, InvoiceState, step
 from veilmart.storage.isolation import repeatable, snapshot
@@ -29,6 +29,7 @@ _row = select(
     _i.held_at,
     _i.hold,
     tables.merchants.c.account,
+    _i.fee,
 ).join(tables.merchants, tables.merchants.c.fingerprint == _i.merchant)
 _find = _row.where(_i.order == bindparam("of"))
 # Word for word as in the index, or neither database knows that the index does.
@@ -56,7 +57,10 @@ _forget = delete(tables.invoices).where(
 
 @dataclass(frozen=True, slots=True)
 class InvoiceRow:
-    """account: the merchant's. hold: the transaction that took the money, once HELD."""
+    """account: the merchant's. hold: the transaction that took the money, once HELD.
+
+    fee: the broker's share of `amount`, minor units.
+    """
 
     order: bytes
     merchant: bytes
@@ -70,6 +74,7 @@ class InvoiceRow:
     held_at: int | None
     hold: int | None
     account: int
+    fee: int = 0
 
 
 DUE_EVENTS = {
@@ -81,8 +86,8 @@ DUE_EVENTS = {
 
 @repeatable
 @snapshot
-def add_invoice(conn: Connection, invoice: Invoice, signed: bytes) -> None:
-    """Store a checked invoice as OFFERED. The same one again does nothing.
+def add_invoice(conn: Connection, invoice: Invoice, signed: bytes, fee: int = 0) -> None:
+    """Store a checked invoice as OFFERED, with our share of it. The same one again does nothing.
 
     Raises WrongOrderState for another invoice of the same order.
     """
@@ -101,6 +106,7 @@ def add_invoice(conn: Connection, invoice: Invoice, signed: bytes) -> None:
         "settle_within": invoice.settle_within,
         "state": InvoiceState.OFFERED.value,
         "due": invoice.pay_by,
+        "fee": fee,
     }
     conn.execute(_add, row)
 
@@ -150,9 +156,8 @@ def advance(
         add_report(conn, row.merchant, row.order, "refunded", now)
     elif effect is InvoiceEffect.SETTLE:
         _held(row)
-        ledger.book(
-            conn, "settle", row.order, now, transfer(tables.ESCROW, row.account, row.amount)
-        )
+        parts = ((row.account, row.amount - row.fee), (tables.FEES, row.fee))
+        ledger.book(conn, "settle", row.order, now, share(tables.ESCROW, parts))
         add_report(conn, row.merchant, row.order, "settled", now)
     if state is InvoiceState.RELEASED and row.state is InvoiceState.HELD:
         due = now + row.settle_within

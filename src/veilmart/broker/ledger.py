@@ -13,7 +13,9 @@ from veilmart.broker import batches, tables
 from veilmart.errors import LedgerViolated
 from veilmart.protocol.accounting import AccountKind, Posting, check_transaction
 
-TransactionKind = Literal["hold", "settle", "refund", "credit", "payout"]
+TransactionKind = Literal[
+    "hold", "settle", "refund", "credit", "payout", "voucher", "redeem", "void", "fold"
+]
 
 _new_account = insert(tables.accounts).returning(tables.accounts.c.id)
 _new_transaction = insert(tables.transactions).returning(tables.transactions.c.id)
@@ -26,6 +28,7 @@ _move = (
 true_balance = tables.accounts.c.balance + batches.pending_of(tables.accounts.c.id)
 """SQL: an account's balance, also where a batch has not added up everything yet."""
 _balance = select(true_balance).where(tables.accounts.c.id == bindparam("of"))
+_by_kind = select(tables.accounts.c.id).where(tables.accounts.c.kind == bindparam("of"))
 _payer = (
     select(tables.postings.c.account)
     .where(tables.postings.c.entry == bindparam("entry_of"))
@@ -41,6 +44,12 @@ _sum_by_kind = (
 def open_account(conn: Connection, kind: AccountKind) -> int:
     """A new account with balance 0; returns its number."""
     return int(conn.execute(_new_account, {"kind": kind.value}).scalar_one())
+
+
+def account_of(conn: Connection, kind: AccountKind) -> int:
+    """The one account of a kind that has one; opened when it is first needed."""
+    known = conn.execute(_by_kind, {"of": kind.value}).scalar_one_or_none()
+    return open_account(conn, kind) if known is None else int(known)
 
 
 def balance_of(conn: Connection, account: int) -> int:

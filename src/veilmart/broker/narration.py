@@ -18,12 +18,15 @@ QUIET = (
     events.MerchantLost,
     events.CustomerAuthenticated,
     events.CustomerRefused,
+    events.MerchantAsked,
+    events.BooksFolded,
     events.Trouble,
 )
 _GROUPS = {
     "X25519MLKEM768-KHAE-BLAKE3": "X25519+ML-KEM-768",
     "FFDHE3072-MIX-SHA256": "ffdhe3072",
 }
+_WHERE = {"join": "merchant requests", "withdrawal": "withdrawals"}
 _OUTCOMES = {
     events.PaymentHeld: "Payment Status - True",
     events.PaymentLapsed: "Payment Status - False",
@@ -36,6 +39,18 @@ _OUTCOMES = {
 def group_name(suite: str) -> str:
     """The key agreement of a suite as people write it."""
     return _GROUPS.get(suite, suite)
+
+
+def _office_line(event: events.Event) -> str:
+    """What is the operator's business and no part of a purchase."""
+    match event:
+        case events.VoucherRedeemed():
+            return "A voucher was redeemed."
+        case events.MerchantAsked(what):
+            return f"A merchant asks: {what}. See `veilmart broker {_WHERE[what]}`."
+        case events.BooksFolded(transactions, _until):
+            return f"The books were audited and {transactions} old transactions folded."
+    return type(event).__name__
 
 
 class Narrator:
@@ -53,7 +68,7 @@ class Narrator:
             self._write(visible(self._line(event)))
 
     def _line(self, event: events.Event) -> str:
-        line = type(event).__name__
+        line = _office_line(event)
         match event:
             case events.Listening(host, port):
                 line = f"Broker listening on {host}:{port}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Connection, select
 
-from veilmart.broker import customers, ledger, merchant_book, settings, tables
+from veilmart.broker import customers, ledger, merchant_book, merchant_requests, settings, tables
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.merchant_book import MerchantView, find_merchant
 from veilmart.crypto.identity import format_fingerprint
@@ -101,6 +101,12 @@ def expect_fingerprint(candidate: Candidate, wanted: bytes) -> None:
         raise FingerprintChanged(candidate.fingerprint)
 
 
+def admit(conn: Connection, candidate: Candidate) -> None:
+    """Carry it from now on; it need not ask any more."""
+    merchant_book.admit(conn, candidate.descriptor, candidate.address)
+    merchant_requests.forget_join(conn, candidate.descriptor.fingerprint)
+
+
 def merchant_lines(conn: Connection) -> list[MerchantLine]:
     return [_merchant_line(conn, view) for view in merchant_book.load_merchants(conn)]
 
@@ -138,12 +144,17 @@ def credit(conn: Connection, name: str, amount: int, merchant: bool, now: int) -
 
 
 def payout(conn: Connection, name: str, amount: int, now: int) -> Booked:
-    """A merchant is paid out in cash. Raises NoSuchMerchant, BadAmount, InsufficientBalance."""
-    account = find_merchant(conn, name).account
+    """A merchant is paid out in cash, which answers a withdrawal it asked for.
+
+    Raises NoSuchMerchant, BadAmount, InsufficientBalance.
+    """
+    merchant = find_merchant(conn, name)
+    account = merchant.account
     _check_amount(amount)
     if ledger.balance_of(conn, account) < amount:
         raise InsufficientBalance(f"{name} has less than that.")
     ledger.book(conn, "payout", b"", now, transfer(account, tables.CASH, amount))
+    merchant_requests.mark_paid(conn, merchant.fingerprint, amount, now)
     settings.touch(conn)
     return _booked(conn, name, amount, account)
 

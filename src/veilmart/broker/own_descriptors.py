@@ -27,6 +27,7 @@ from veilmart.protocol.encoding import Message, decode, encode
 from veilmart.protocol.handshake import Random
 
 _SECRETS_MAX_BYTES = 4096
+FEE_EXTENSION = "fee"
 
 _newest = (
     select(tables.descriptors.c.signed, tables.descriptors.c.secrets)
@@ -116,8 +117,9 @@ def make_descriptor(
     previous: SignedDescriptor | None,
     now: int,
     random: Random,
+    step: int = 1,
 ) -> tuple[bytes, Secrets]:
-    """A signed descriptor that follows `previous`, with fresh keys for every suite."""
+    """A signed descriptor `step` serials after `previous`, with fresh keys for every suite."""
     pairs = {suite.id: suite.dh.generate(random) for suite in all_suites()}
     seed = signing.generate_signing_key(random)
     descriptor = Descriptor(
@@ -131,14 +133,20 @@ def make_descriptor(
         currency=settings.currency,
         decimals=settings.decimals,
         brokers=[],
-        serial=1 if previous is None else previous.descriptor.serial + 1,
+        serial=1 if previous is None else previous.descriptor.serial + step,
         previous=FIRST_PREVIOUS if previous is None else previous.hash,
         not_before=now,
         not_after=now + DESCRIPTOR_SECONDS,
-        extensions={},
+        extensions=_extensions(settings),
     )
     private = {suite: pair.private for suite, pair in pairs.items()}
     return sign_descriptor(descriptor, key), Secrets(tunnel_keys=private, signing_seed=seed)
+
+
+def _extensions(settings: Settings) -> dict[str, bytes]:
+    """What merchants have to know beyond the fields: our share of a sale, if we take one."""
+    points = settings.fee_basis_points
+    return {FEE_EXTENSION: str(points).encode()} if points else {}
 
 
 def is_current(newest: SignedDescriptor, settings: Settings, now: int) -> bool:
@@ -147,6 +155,7 @@ def is_current(newest: SignedDescriptor, settings: Settings, now: int) -> bool:
     return (
         descriptor.price_points == list(settings.price_points)
         and descriptor.name == settings.name
+        and descriptor.extensions == _extensions(settings)
         and descriptor.not_before <= now
         and descriptor.not_after - now >= DESCRIPTOR_OVERLAP_SECONDS
         and [entry.suite for entry in descriptor.tunnel_keys] == [s.id for s in all_suites()]

@@ -13,6 +13,7 @@ from veilmart.broker.sessions import Session
 from veilmart.broker.state import BrokerState
 from veilmart.errors import MerchantUnreachable, PeerFault, TooManyOpen, TrustFailure
 from veilmart.limits import UNPAID_MAX, UNPAID_PER_SESSION_MAX
+from veilmart.protocol.accounting import fee_of
 from veilmart.protocol.customer_messages import Open, Opened, Payable, Relay, Relayed
 from veilmart.protocol.effects import Forward, Rule, Transact
 from veilmart.protocol.link_messages import (
@@ -84,7 +85,8 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
         state.settings.price_points,
         state.clock(),
     )
-    yield Transact(add_invoice, (invoice, answer.invoice))
+    fee = fee_of(invoice.amount, state.settings.fee_basis_points)
+    yield Transact(add_invoice, (invoice, answer.invoice, fee))
     session.unpaid[invoice.order] = state.unpaid[invoice.order] = invoice.pay_by
     state.observe(AwaitingPayment(request.request_number, invoice.order, invoice.amount))
     payable = Payable(order=invoice.order, amount=invoice.amount, pay_by=invoice.pay_by)

@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from veilmart.broker import accounts_rules, merchants_rules, payment_rules, relay_rules
+from veilmart.broker import (
+    accounts_rules,
+    merchant_requests,
+    merchants_rules,
+    payment_rules,
+    relay_rules,
+    voucher_rules,
+)
 from veilmart.broker.answer import Answer
 from veilmart.broker.sessions import Session
 from veilmart.broker.state import BrokerState
@@ -29,6 +36,10 @@ RULES: dict[type[messages.BrokerRequest], RequestRule] = {
     messages.Acknowledge: payment_rules.acknowledge,
     messages.Cancel: payment_rules.cancel,
     messages.GetStatus: payment_rules.get_status,
+    messages.RegisterInvited: accounts_rules.register_invited,
+    messages.Redeem: voucher_rules.redeem,
+    messages.AskToJoin: merchant_requests.join,
+    messages.AskToWithdraw: merchant_requests.withdraw,
 }
 
 

@@ -3,12 +3,15 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from veilmart.broker import batches, merchant_book, settings
+from veilmart.broker import batches, merchant_book, settings, users
 from veilmart.broker.app import BrokerApp
-from veilmart.broker.events import Listening, MerchantLost, Trouble
+from veilmart.broker.events import BooksFolded, Event, Listening, MerchantLost, Trouble
+from veilmart.broker.folding import fold
 from veilmart.broker.home import BrokerHome, initialise, is_initialised, open_home, renew_descriptor
 from veilmart.broker.links import LinkPool
 from veilmart.broker.merchant_book import ADMITTED, MerchantView
@@ -18,11 +21,16 @@ from veilmart.broker.reporter import Reporter
 from veilmart.broker.shared_sessions import SharedSessions
 from veilmart.broker.state import BrokerState, Clock, Observe
 from veilmart.broker.sweeper import forget, sweep_invoices
+from veilmart.broker.telemetry import broker_metrics, count
+from veilmart.crypto.identity import sign_pss
 from veilmart.errors import StorageFailure, VeilmartError
 from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
+from veilmart.protocol import labels
 from veilmart.protocol.handshake import Random
 from veilmart.storage.row_keys import RowKeys
+from veilmart.transport.metrics import Metrics
 from veilmart.transport.server import serve, serve_on
+from veilmart.transport.status import StatusPlace, status_served
 
 LOOK_EVERY_SECONDS = 1.0
 LINK_PAUSE_FIRST_SECONDS = 1
@@ -62,10 +70,25 @@ class RunningBroker:
         self.state.wake_reporter = self.reporter.wake
         self.app = BrokerApp(self.state, opened.database, self.links, Passwords(random))
         self._revision = opened.database.run_now(settings.revision)
+        self._ended = max((n for n, _ in opened.database.run_now(users.ended_since, 0)), default=0)
         self._try_again: dict[bytes, tuple[int, int]] = {}
         self._linking: dict[bytes, asyncio.Task[None]] = {}
         self._refreshing: set[asyncio.Task[None]] = set()
         self._sweeps = 0
+
+    def describe(self, metrics: Metrics) -> None:
+        """Let somebody who looks at the metrics see how things stand."""
+        database, links, merchants = self._database, self.links, self.state.merchants
+
+        def linked() -> float:
+            return float(sum(links.linked(view.fingerprint) for view in merchants.all()))
+
+        metrics.gauge("merchants", "Merchants carried.", lambda: float(len(merchants.all())))
+        metrics.gauge("merchants_linked", "Merchants with a session now.", linked)
+        metrics.gauge("database_commits", "Durable commits.", lambda: float(database.commits))
+        metrics.gauge(
+            "database_decisions", "Transactions in them.", lambda: float(database.decisions)
+        )
 
     async def look(self) -> None:
         """Take over what a command changed, and link merchants that are not linked."""
@@ -110,6 +133,7 @@ class RunningBroker:
         await state.sessions.tidy(state.clock())
         if self._sweeps % FORGET_EVERY_SWEEPS == 0:
             await self._database.run(forget, state.clock)
+            await self._fold()
             if state.own.newest.not_after - state.clock() < DESCRIPTOR_OVERLAP_SECONDS:
                 await self._renew()
                 await self._database.run(settings.touch)
@@ -126,6 +150,17 @@ class RunningBroker:
             await self.reporter.pause()
         self._leading = leading
         return leading
+
+    async def _fold(self) -> None:
+        """Fold the postings of a month that is over for long; nearly always there is none."""
+        sign = partial(sign_pss, self._opened.identity, labels.AUDIT)
+        more = True
+        while more:
+            now = self.state.clock()
+            folded = await self._database.run(fold, self.state.fingerprint, now, sign)
+            if folded is not None:
+                self.state.observe(BooksFolded(folded.transactions, folded.until))
+            more = folded is not None and folded.more
 
     async def keep(
         self, task: str, every_seconds: float, work: Callable[[], Awaitable[None]]
@@ -157,6 +192,9 @@ class RunningBroker:
         state = self.state
         state.settings = await self._database.run(settings.load)
         state.merchants.replace(await self._database.run(merchant_book.load_merchants))
+        for number, account in await self._database.run(users.ended_since, self._ended):
+            state.sessions.drop_account(account, keep=None)
+            self._ended = number
         self._try_again.clear()
         await self._renew()
         for view in state.merchants.all():
@@ -214,10 +252,34 @@ async def serve_worker(
     observe: Observe,
     stop: asyncio.Event,
     on_started: Callable[[int], None],
+    status: StatusPlace | None = None,
 ) -> None:
     """Be one of several workers, on a socket that their parent listens on."""
-    broker = RunningBroker(opened, clock, random, observe, one_of_several=True)
-    await _run(broker, serve_on(broker.app.asgi, listener, on_started=on_started, stop=stop))
+    metrics = broker_metrics()
+    observed = _counting(metrics, observe)
+    broker = RunningBroker(opened, clock, random, observed, one_of_several=True)
+    serving = serve_on(broker.app.asgi, listener, on_started=on_started, stop=stop)
+    async with _status(broker, metrics, opened, stop, status):
+        await _run(broker, serving)
+
+
+def _counting(metrics: Metrics, observe: Observe) -> Observe:
+    def observed(event: Event) -> None:
+        count(metrics, event)
+        observe(event)
+
+    return observed
+
+
+def _status(
+    broker: RunningBroker,
+    metrics: Metrics,
+    opened: BrokerHome,
+    stop: asyncio.Event,
+    status: StatusPlace | None,
+) -> AbstractAsyncContextManager[None]:
+    broker.describe(metrics)
+    return status_served(status, metrics, partial(opened.database.run, settings.revision), stop)
 
 
 async def serve_broker(
@@ -261,11 +323,17 @@ async def serve_opened(
     observe: Observe,
     stop: asyncio.Event,
     on_started: Callable[[int], None],
+    status: StatusPlace | None = None,
 ) -> None:
-    """Like `serve_broker` on a home that the caller has opened and closes."""
+    """Like `serve_broker` on a home that the caller has opened and closes.
+
+    status: where health and metrics are answered, if anywhere.
+    """
+    metrics = broker_metrics()
     with opened.home.lock("server", wait=False):
-        broker = RunningBroker(opened, clock, random, observe)
-        await _serve(broker, host, port, stop, on_started)
+        broker = RunningBroker(opened, clock, random, _counting(metrics, observe))
+        async with _status(broker, metrics, opened, stop, status):
+            await _serve(broker, host, port, stop, on_started)
 
 
 async def _serve(

@@ -80,7 +80,7 @@ class SessionStore(Protocol):
         """End a session; ending one twice is fine."""
         ...
 
-    def drop_account(self, account: int, keep: Session) -> None:
+    def drop_account(self, account: int, keep: Session | None) -> None:
         """End every session of an account but `keep`."""
         ...
 
@@ -138,7 +138,7 @@ class MemorySessions:
         self._anonymous.pop(session.keys.session_id, None)
         self._known.pop(session.keys.session_id, None)
 
-    def drop_account(self, account: int, keep: Session) -> None:
+    def drop_account(self, account: int, keep: Session | None) -> None:
         ended = [
             session
             for session in self._known.values()

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from veilmart.broker import tables
 from veilmart.errors import BadArgument, NotInitialised
-from veilmart.limits import PRICE_POINTS_MAX
+from veilmart.limits import FEE_MAX_BASIS_POINTS, PRICE_POINTS_MAX
 from veilmart.protocol.encoding import Message, decode, encode
 from veilmart.storage.isolation import snapshot
 from veilmart.storage.upsert import insert as upsert
@@ -20,6 +20,11 @@ DEFAULT_DECIMALS = 2
 DEFAULT_NAME = "broker"
 DEFAULT_PRICE_POINTS = (100, 200, 500, 1000, 2000, 5000)
 SECRET_BYTES = 32
+OPEN = "open"
+INVITATION = "invitation"
+CLOSED = "closed"
+_FEE = "fee"
+_REGISTRATION = "registration"
 _MAX_BYTES = 1024
 
 _get = select(tables.settings.c.value).where(tables.settings.c.name == bindparam("of"))
@@ -41,13 +46,18 @@ class _Stored(Message, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """price_points: minor units, ascending. guess_secret: 32 bytes."""
+    """price_points: minor units, ascending. guess_secret: 32 bytes.
+
+    registration: "open", "invitation" or "closed". fee_basis_points: our share of a sale.
+    """
 
     name: str
     currency: str
     decimals: int
     price_points: tuple[int, ...]
     guess_secret: bytes = field(repr=False)
+    registration: str = OPEN
+    fee_basis_points: int = 0
 
 
 def replace(conn: Connection, fresh: Settings) -> None:
@@ -75,9 +85,32 @@ def load(conn: Connection) -> Settings:
         raise NotInitialised
     stored = decode(_Stored, value, _MAX_BYTES)
     points = tuple(int(amount) for amount in conn.execute(_all_points).scalars())
+    registration = conn.execute(_get, {"of": _REGISTRATION}).scalar_one_or_none()
     return Settings(
-        stored.name, stored.currency, stored.decimals, points, guess_secret=stored.guess_secret
+        stored.name,
+        stored.currency,
+        stored.decimals,
+        points,
+        guess_secret=stored.guess_secret,
+        registration=OPEN if registration is None else registration.decode(),
+        fee_basis_points=number(conn, _FEE),
     )
+
+
+def set_registration(conn: Connection, mode: str) -> None:
+    """Who may open an account from now on. Raises BadArgument."""
+    if mode not in (OPEN, INVITATION, CLOSED):
+        raise BadArgument("Registration is open, by invitation, or closed.")
+    conn.execute(_put, {"name": _REGISTRATION, "value": mode.encode()})
+    touch(conn)
+
+
+def set_fee(conn: Connection, basis_points: int) -> None:
+    """Our share of every sale invoiced from now on. Raises BadArgument."""
+    if not 0 <= basis_points <= FEE_MAX_BASIS_POINTS:
+        raise BadArgument(f"A fee has 0 to {FEE_MAX_BASIS_POINTS} basis points.")
+    set_number(conn, _FEE, basis_points)
+    touch(conn)
 
 
 def set_price_points(conn: Connection, amounts: tuple[int, ...]) -> None:
@@ -93,11 +126,24 @@ def set_price_points(conn: Connection, amounts: tuple[int, ...]) -> None:
 @snapshot
 def revision(conn: Connection) -> int:
     """Grows when a command changed what a running broker keeps in memory."""
-    value = conn.execute(_get, {"of": "revision"}).scalar_one_or_none()
-    return 0 if value is None else int.from_bytes(value, "big")
+    return number(conn, "revision")
 
 
 def touch(conn: Connection) -> None:
     """Tell a running broker to look again."""
-    count = revision(conn) + 1
-    conn.execute(_put, {"name": "revision", "value": count.to_bytes(8, "big")})
+    set_number(conn, "revision", revision(conn) + 1)
+
+
+def number(conn: Connection, name: str) -> int:
+    """A number kept under a name; 0 when there is none."""
+    value = conn.execute(_get, {"of": name}).scalar_one_or_none()
+    return 0 if value is None else int.from_bytes(value, "big")
+
+
+def set_number(conn: Connection, name: str, value: int) -> None:
+    conn.execute(_put, {"name": name, "value": value.to_bytes(8, "big")})
+
+
+def remove(conn: Connection, name: str) -> None:
+    """Forget what is kept under a name."""
+    conn.execute(delete(tables.settings).where(tables.settings.c.name == name))

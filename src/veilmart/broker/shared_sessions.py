@@ -88,9 +88,9 @@ class SharedSessions:
         self._seen.pop(session.keys.session_id, None)
         self._ended.append(session.keys.session_id)
 
-    def drop_account(self, account: int, keep: Session) -> None:
+    def drop_account(self, account: int, keep: Session | None) -> None:
         self._memory.drop_account(account, keep)
-        self._ended_accounts.append((account, keep.keys.session_id))
+        self._ended_accounts.append((account, b"" if keep is None else keep.keys.session_id))
 
     def sweep(self, now: int) -> None:
         self._memory.sweep(now)
@@ -145,6 +145,7 @@ class SharedSessions:
 
     async def tidy(self, now: int) -> None:
         self.sweep(now)
+        await self._publish_ended()
         await self._database.run(self._rows.sweep, now, ANONYMOUS, SESSIONS_MAX)
 
     async def _publish_ended(self) -> None:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from veilmart.broker import customers, guessing, operations, own_descriptors, reports
+from veilmart.broker import (
+    customers,
+    guessing,
+    merchant_requests,
+    operations,
+    own_descriptors,
+    reports,
+    users,
+)
 from veilmart.broker.events import Event, OrderRefunded, OrderSettled, PaymentLapsed
 from veilmart.broker.invoices import (
     DUE_AT_ONCE,
@@ -58,3 +66,5 @@ def forget(conn: Connection, clock: Clock) -> None:
     guessing.forget_old(conn, now)
     customers.end_idle_devices(conn, now)
     own_descriptors.erase_ended(conn, now)
+    merchant_requests.forget_old(conn, now)
+    users.forget_ended(conn, now)

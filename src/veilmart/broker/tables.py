@@ -102,6 +102,7 @@ customers = Table(
     Column("account", ForeignKey("accounts.id"), primary_key=True),
     Column("username", Text, nullable=False, unique=True),
     Column("password_hash", Text, nullable=False),
+    Column("disabled", Integer, nullable=False, server_default=text("0")),
 )
 
 devices = Table(
@@ -142,7 +143,8 @@ merchant_descriptors = Table(
     Column("not_after", Integer, nullable=False),
 )
 
-# due: when the state changes by itself. `hold` is the transaction that took the money.
+# due: when the state changes by itself. `hold` is the transaction that took the money, until it
+# is folded. fee: the broker's share of the amount, fixed with the invoice.
 invoices = Table(
     "invoices",
     metadata,
@@ -157,6 +159,7 @@ invoices = Table(
     Column("due", Integer, nullable=False),
     Column("held_at", Integer),
     Column("hold", ForeignKey("transactions.id")),
+    Column("fee", Integer, nullable=False, server_default=text("0")),
 )
 Index(
     "invoices_due",

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from veilmart.customer import effects
-from veilmart.customer.delivery import Delivered, deliver
+from veilmart.customer.copies import missing_pieces, store_piece
+from veilmart.customer.delivery import Delivered, deliver, deliver_copy
 from veilmart.customer.events import Observer
 from veilmart.customer.parcels import Parcels
 from veilmart.customer.quote import Quote
@@ -79,6 +80,9 @@ class Performer:
             effects.MissingSegments: self._missing,
             effects.Deliver: self._deliver,
             effects.DropParcel: self._drop,
+            effects.MissingPieces: self._missing_pieces,
+            effects.DeliverCopy: self._deliver_copy,
+            effects.StorePiece: self._store_piece,
         }
 
     async def run(self, rule: Rule[T]) -> T:
@@ -175,6 +179,24 @@ class Performer:
             effect.segment,
             again=effect.again,
         )
+
+    async def _missing_pieces(self, effect: effects.MissingPieces) -> tuple[int, ...]:
+        parcels = self._wallet.parcels
+        return await asyncio.to_thread(missing_pieces, parcels, effect.copy, effect.size)
+
+    async def _store_piece(self, effect: effects.StorePiece) -> None:
+        await asyncio.to_thread(
+            store_piece,
+            self._wallet.parcels,
+            effect.name,
+            effect.index,
+            effect.size,
+            effect.data,
+        )
+
+    async def _deliver_copy(self, effect: effects.DeliverCopy) -> Delivered:
+        parcels = self._wallet.parcels
+        return await asyncio.to_thread(deliver_copy, effect.copy, effect.order, parcels)
 
     async def _drop(self, effect: effects.DropParcel) -> None:
         await asyncio.to_thread(self._wallet.parcels.drop, effect.order)

@@ -3,6 +3,7 @@
 from cyclopts import App
 
 from veilmart.customer.cli_account import register_account
+from veilmart.customer.cli_library import register_library
 from veilmart.customer.cli_look import register_look
 from veilmart.customer.cli_orders import register_orders
 from veilmart.customer.cli_shop import register_shop
@@ -12,3 +13,4 @@ register_account(app)
 register_shop(app)
 register_look(app)
 register_orders(app)
+register_library(app)

@@ -1,5 +1,6 @@
 """`veilmart customer join|register|login|passwd|balance|trust`."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from veilmart.crypto.identity import format_fingerprint, parse_fingerprint
 from veilmart.customer.person import Person, login_person, register_person
 from veilmart.customer.pins import PinnedBroker, broker_at, current_broker, pinned_merchant
+from veilmart.customer.shopper import Shopper
 from veilmart.customer.trust import (
     fetch_broker,
     http_client,
@@ -64,10 +66,13 @@ def register(
     username: Username = None,
     *,
     password_file: PasswordFile = None,
+    invitation: Annotated[
+        str | None, Parameter(help="A code from the operator, where accounts are by invitation.")
+    ] = None,
     common: Common = Common(),
 ) -> int:
     """Open an account with the broker."""
-    return run(_enter(username, password_file, common, new=True), common)
+    return run(_register(username, password_file, invitation, common), common)
 
 
 def login(
@@ -77,17 +82,30 @@ def login(
     common: Common = Common(),
 ) -> int:
     """Log in; this machine stays logged in."""
-    return run(_enter(username, password_file, common, new=False), common)
+    return run(_login(username, password_file, common), common)
 
 
-async def _enter(
-    username: str | None, password_file: Path | None, common: Common, *, new: bool
+async def _register(
+    username: str | None, password_file: Path | None, invitation: str | None, common: Common
 ) -> None:
+    async def enter(shopper: Shopper, person: Person) -> str:
+        return await register_person(shopper, person, username, password_file, invitation)
+
+    await _enter(enter, common)
+
+
+async def _login(username: str | None, password_file: Path | None, common: Common) -> None:
+    async def enter(shopper: Shopper, person: Person) -> str:
+        return await login_person(shopper, person, username, password_file)
+
+    await _enter(enter, common)
+
+
+async def _enter(enter: Callable[[Shopper, Person], Awaitable[str]], common: Common) -> None:
     person = Person(common.terminal())
     with opened_wallet(common) as wallet:
         async with visited(wallet, person) as shopper:
-            enter = register_person if new else login_person
-            name = await enter(shopper, person, username, password_file)
+            name = await enter(shopper, person)
             decimals = shopper.broker.descriptor.decimals
             shown = format_amount(shopper.session.balance or 0, decimals)
     person.terminal.result(

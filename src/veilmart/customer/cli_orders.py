@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from veilmart.customer.cli_account import Yes
+from veilmart.customer.cli_library import sync_copies
 from veilmart.customer.drawing import Drawer
 from veilmart.customer.listing import OrderLine, order_line
 from veilmart.customer.order import Order, all_orders
@@ -21,6 +22,7 @@ from veilmart.customer.receipts import (
     verify_receipt,
 )
 from veilmart.customer.recovery_rule import Recovered
+from veilmart.customer.updates import newest_copies
 from veilmart.customer.visit import mention_unfinished, opened_wallet, visited
 from veilmart.customer.wallet import Wallet, find_order, to_sync
 from veilmart.errors import BadArgument, Declined, NotInitialised, VeilmartError
@@ -34,6 +36,15 @@ OUTCOMES = {
     "cancelled": "cancelled; the whole amount is back on your balance",
     "abandoned": "was never paid; no money moved, buy it again if you like",
 }
+
+
+@dataclass(frozen=True)
+class CopyLine:
+    """The newest version that was fetched after the purchase. order: hexadecimal."""
+
+    order: str
+    version: int
+    path: str | None
 
 
 @dataclass(frozen=True)
@@ -71,17 +82,25 @@ def _list(common: Common, *, finished: bool) -> None:
     with opened_wallet(common) as wallet:
         mention_unfinished(wallet, terminal)
         found = wallet.database.run_now(all_orders)
+        copies = newest_copies(wallet) if finished else {}
     if finished:
         found = [order for order in found if order.state == WalletState.DONE]
     lines = [order_line(order) for order in found]
+    fetched = [
+        CopyLine(order.hex(), copy.version, copy.file_path) for order, copy in copies.items()
+    ]
 
     def draw(console: Console) -> None:
         for line in lines:
             console.print(_order_text(line), markup=False)
+            for copy in fetched:
+                if copy.order == line.order:
+                    place = visible(copy.path or "")
+                    console.print(f"{'':10}version {copy.version}  {place}", markup=False)
         if not lines:
             console.print("Nothing yet.")
 
-    terminal.result({"orders": lines}, draw)
+    terminal.result({"orders": lines, "copies": fetched} if finished else {"orders": lines}, draw)
 
 
 def _order_text(line: OrderLine) -> str:
@@ -151,12 +170,21 @@ def _draw_receipt(console: Console, found: VerifiedReceipt) -> None:
 # ---- sync and cancel -----------------------------------------------------------------------
 
 
-def sync(*, common: Common = Common()) -> int:
-    """Finish interrupted purchases, or find out that they were refunded or never paid."""
-    return run(_sync(common), common)
+def sync(
+    *,
+    updates: Annotated[
+        bool, Parameter(help="Also look for new versions of what you own.", negative="--no-updates")
+    ] = True,
+    now: Annotated[
+        bool, Parameter(help="Fetch new versions at once, not at a random moment.")
+    ] = False,
+    common: Common = Common(),
+) -> int:
+    """Do what is due: finish interrupted purchases, fetch new versions. Fit for a timer."""
+    return run(_sync(updates, now, common), common)
 
 
-async def _sync(common: Common) -> int:
+async def _sync(updates: bool, at_once: bool, common: Common) -> int:
     person = Person(common.terminal())
     lines: list[SyncLine] = []
     exit_code = 0
@@ -172,6 +200,11 @@ async def _sync(common: Common) -> int:
             if not quiet or recovered.outcome == "cancelled":
                 text = OUTCOMES[recovered.outcome].format(path=recovered.path)
                 lines.append(_sync_line(order, recovered.outcome, text))
+        for order, outcome, detail, code in await sync_copies(
+            wallet, person, look=updates, at_once=at_once
+        ):
+            exit_code = exit_code or code
+            lines.append(_sync_line(order, outcome, detail))
     person.terminal.result({"orders": lines}, lambda console: _draw_sync(console, lines))
     return exit_code
 

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from veilmart.crypto.padding import PRODUCT_PREFIX_MAX_BYTES, is_zeros, parse_prefix
-from veilmart.customer.order import Order, Terms
+from veilmart.customer.copies import Copy, read_piece
+from veilmart.customer.order import Order, Terms, terms_of
 from veilmart.customer.parcels import Parcels
 from veilmart.errors import (
     BadName,
@@ -24,7 +25,13 @@ from veilmart.errors import (
     SegmentDamaged,
     SignatureInvalid,
 )
-from veilmart.protocol.parcel import check_segment, open_segment, segment_length, segment_object
+from veilmart.protocol.parcel import (
+    check_segment,
+    open_segment,
+    piece_count,
+    segment_length,
+    segment_object,
+)
 from veilmart.storage.files import PartialFile, check_file_name
 
 OPENED_AT_ONCE = 2
@@ -47,22 +54,47 @@ def deliver(
     the same file, finished by a run that was killed then, is taken instead of a second copy.
     Raises PieceMismatch and PaddingInvalid (the merchant's fault, provable), DiskFull, CannotWrite.
     """
+    out = _Place(Path(order.out_folder), terms.offer.size)
     try:
         if segment is not None:
-            return Delivered(_write(order, terms, lambda _: _open(order, terms, 0, segment), again))
-        return Delivered(_write(order, terms, partial(_stored, order, terms, parcels), again))
+            return Delivered(_write(order, out, lambda _: _open(order, terms, 0, segment), again))
+        return Delivered(_write(order, out, partial(_stored, order, terms, parcels), again))
     except SegmentDamaged as fault:
         return Delivered(None, (fault.index,))
 
 
-def _write(order: Order, terms: Terms, piece_at: Callable[[int], bytes], again: bool) -> Path:
+def deliver_copy(copy: Copy, order: Order, parcels: Parcels) -> Delivered:
+    """Write the file of a copy whose pieces are all there. Raises as `deliver`."""
+    size = terms_of(order).offer.size
+
+    def piece_at(index: int) -> bytes:
+        found = read_piece(parcels, copy, size, index)
+        if found is None:
+            raise SegmentDamaged(index)
+        return found
+
+    try:
+        return Delivered(_write(order, _Place(Path(copy.out_folder), size), piece_at, False))
+    except SegmentDamaged as fault:
+        return Delivered(None, (fault.index,))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Into which folder, and how long the padded product is."""
+
+    folder: Path
+    size: int
+
+
+def _write(order: Order, out: _Place, piece_at: Callable[[int], bytes], again: bool) -> Path:
     first = piece_at(0)
     name, content, start = parse_prefix(first[:PRODUCT_PREFIX_MAX_BYTES])
-    if start + content > terms.offer.size:
+    if start + content > out.size:
         raise PaddingInvalid("A product is longer than its shelf.")
-    with PartialFile(Path(order.out_folder), _safe_name(name, order)) as unfinished:
+    with PartialFile(out.folder, _safe_name(name, order)) as unfinished:
         left = content
-        for index, opened in enumerate(_pieces(first, terms.count, piece_at)):
+        for index, opened in enumerate(_pieces(first, piece_count(out.size), piece_at)):
             piece = memoryview(opened)
             if index == 0:
                 piece = piece[start:]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from veilmart.customer.copies import Copy
 from veilmart.customer.events import Event
 from veilmart.customer.order import Order, Terms
 from veilmart.protocol.customer_messages import BrokerRequest, GetSegment
@@ -103,6 +104,32 @@ class MakeDurable(Effect):
 class MissingSegments(Effect):
     """Which segments are not stored, or are damaged: a tuple of indices."""
 
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPieces(Effect):
+    """Which pieces of a copy of `size` bytes are not stored, or are damaged."""
+
+    copy: Copy
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StorePiece(Effect):
+    """Write a verified piece of a copy, named by 32 bytes, of `size` padded bytes."""
+
+    name: bytes
+    index: int
+    size: int
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverCopy(Effect):
+    """Put a copy's pieces together to the finished file; the answer is a `Delivered`."""
+
+    copy: Copy
     order: Order
 
 

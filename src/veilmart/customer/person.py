@@ -11,6 +11,7 @@ from veilmart.crypto.identity import format_fingerprint
 from veilmart.customer.shopper import Shopper
 from veilmart.customer.trust import Role
 from veilmart.errors import BadArgument, NotLoggedIn
+from veilmart.protocol.code import parse_code
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.storage.files import visible
 from veilmart.terminal.console import Terminal
@@ -91,11 +92,21 @@ async def ensure_login(shopper: Shopper, person: Person, password_file: Path | N
 
 
 async def register_person(
-    shopper: Shopper, person: Person, username: str | None, password_file: Path | None
+    shopper: Shopper,
+    person: Person,
+    username: str | None,
+    password_file: Path | None,
+    invitation: str | None = None,
 ) -> str:
-    """Returns the username."""
+    """Returns the username. Raises CodeMistyped before anything is asked."""
+    if invitation is not None:
+        parse_code(invitation)
     username = username or person.ask("Username: ").strip()
-    welcome = await shopper.register(username, person.new_password(password_file))
+    password = person.new_password(password_file)
+    if invitation is None:
+        welcome = await shopper.register(username, password)
+    else:
+        welcome = await shopper.register_invited(username, password, invitation)
     person.terminal.say("Registration successful.")
     return welcome.username
 

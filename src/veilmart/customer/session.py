@@ -35,6 +35,7 @@ from veilmart.protocol.customer_messages import (
     GetSegment,
     Login,
     Register,
+    RegisterInvited,
     Resume,
     SegmentFollows,
     Start,
@@ -180,7 +181,7 @@ class BrokerSession:
             await self._wallet.database.run(drop_login, self.descriptor.fingerprint)
             await self._begin(Start())
 
-    async def enter(self, request: Login | Register) -> Welcome:
+    async def enter(self, request: Login | Register | RegisterInvited) -> Welcome:
         """Log in or register with a password, in a new session. Raises AuthenticationFailed,
 
         TooManyAttempts, NameTaken; and keeps the device key for the next time.
@@ -192,7 +193,7 @@ class BrokerSession:
             await self._wallet.database.run(save_login, self.descriptor.fingerprint, self.login)
             return welcome
 
-    async def _begin(self, request: Start | Login | Register | Resume) -> Welcome:
+    async def _begin(self, request: Start | Login | Register | RegisterInvited | Resume) -> Welcome:
         """A handshake, and who we are as the first request inside it."""
         keys = await self._handshake()
         welcome: Welcome

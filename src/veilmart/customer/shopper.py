@@ -12,6 +12,7 @@ Methods print nothing and ask nothing; the caller passes in who confirms and who
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from veilmart.crypto.suite import Suite
 from veilmart.customer.app import ConfirmQuote, Performer, always
@@ -58,6 +59,7 @@ from veilmart.errors import (
 from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES, USERNAME_MAX_BYTES
 from veilmart.protocol.address import Link, parse_link
 from veilmart.protocol.catalogue import Product, SignedCatalogue
+from veilmart.protocol.code import parse_code
 from veilmart.protocol.customer_messages import (
     Account,
     ChangePassword,
@@ -68,14 +70,19 @@ from veilmart.protocol.customer_messages import (
     MerchantDescriptor,
     MerchantEntry,
     Merchants,
+    Redeem,
+    Redeemed,
     Register,
+    RegisterInvited,
     Welcome,
 )
 from veilmart.protocol.descriptor import Shelf, SignedDescriptor
+from veilmart.protocol.effects import Rule
 from veilmart.protocol.showcase import Picture, Showcase
 from veilmart.transport.client import HttpClient
 
 MERCHANT_PAGES_MAX = 40
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,28 @@ class Shopper:
         check_password(password)
         self.observe(StepReached("login"))
         return await self.session.enter(Register(username=username, password=password))
+
+    async def register_invited(self, username: str, password: str, invitation: str) -> Welcome:
+        """`register` with an invitation. Raises CodeMistyped before anything is sent."""
+        code = parse_code(invitation)
+        check_username(username)
+        check_password(password)
+        self.observe(StepReached("login"))
+        request = RegisterInvited(username=username, password=password, invitation=code)
+        return await self.session.enter(request)
+
+    async def redeem(self, voucher: str) -> Redeemed:
+        """Put a voucher on the account; asked again by the same account, the same answer.
+
+        Raises NotLoggedIn, CodeMistyped (nobody was asked), VoucherUnknown, VoucherSpent,
+        TooManyAttempts.
+        """
+        code = parse_code(voucher)
+        if not self.logged_in:
+            raise NotLoggedIn
+        redeemed: Redeemed = await self.session.ask(Redeem(code=code), Redeemed)
+        self.session.balance = redeemed.balance
+        return redeemed
 
     async def login(self, username: str, password: str) -> Welcome:
         """Log in; the device key is kept. Raises AuthenticationFailed, TooManyAttempts."""
@@ -320,6 +349,14 @@ class Shopper:
     def _performer(self, confirm: ConfirmQuote) -> Performer:
         return Performer(self.wallet, self.session, self.refresh_broker, self.observe, confirm)
 
+    async def perform(self, rule: Rule[T]) -> T:
+        """Run a rule that asks nobody anything, at this broker."""
+        return await self._performer(always).run(rule)
+
+    def suite_for(self, merchant: SignedDescriptor) -> Suite:
+        """The suite asked for, or the merchant's first. Raises UnknownSuite."""
+        return self._suite_for(merchant)
+
     def _suite_for(self, merchant: SignedDescriptor) -> Suite:
         return choose_suite(merchant, self.suite)
 
@@ -343,10 +380,12 @@ async def connect(
     approve: Approve = refuse,
     suite: Suite | None = None,
     observe: Observer = ignore,
+    anonymous: bool = False,
 ) -> Shopper:
     """Reach a broker and check who it is; nothing secret has been sent afterwards.
 
-    address: a link, a URL, or None for the broker used last. A link's merchant is pinned. Raises
+    address: a link, a URL, or None for the broker used last. A link's merchant is pinned.
+    anonymous: not logged in, even if this machine is. Raises
     NotInitialised without an address and a pin, BadLink, NotPinned when `approve` says no, and
     FingerprintChanged, SerialLower, DescriptorForked, DescriptorExpired.
     """
@@ -355,7 +394,9 @@ async def connect(
     observe(StepReached("session"))
     try:
         descriptor = await trusted_broker(wallet, http, link.url, link.broker, approve)
-        login = await wallet.database.run(stored_login, descriptor.fingerprint)
+        login = None
+        if not anonymous:
+            login = await wallet.database.run(stored_login, descriptor.fingerprint)
         shopper = Shopper(wallet, http, descriptor, link.url, suite, login, observe)
         if address is not None:
             pin = PinnedBroker(descriptor.fingerprint, link.url, descriptor.signed)

@@ -96,3 +96,18 @@ parcels = Table(
     Column("order", LargeBinary(32), ForeignKey("orders.order"), primary_key=True),
     Column("segment", LargeBinary, nullable=False),
 )
+
+# What an order paid for, fetched again: one row for each version.
+copies = Table(
+    "copies",
+    metadata,
+    Column("order", LargeBinary(32), ForeignKey("orders.order"), primary_key=True),
+    Column("root", LargeBinary(32), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("due_at", Integer, nullable=False),
+    Column("out_folder", String, nullable=False),
+    Column("pieces", LargeBinary, nullable=False),
+    Column("changed_at", Integer, nullable=False),
+    Column("file_path", String),
+)

@@ -48,12 +48,20 @@ async def visited(
     suite: str | None = None,
     observe: Observer = ignore,
     mention: bool = True,
+    anonymous: bool = False,
 ) -> AsyncIterator[Shopper]:
     """A shopper at the broker; unfinished purchases are mentioned in one line."""
     if mention:
         mention_unfinished(wallet, person.terminal)
     wanted = None if suite is None else suite_by_name(suite)
-    shopper = await connect(wallet, address, approve=person.approve, suite=wanted, observe=observe)
+    shopper = await connect(
+        wallet,
+        address,
+        approve=person.approve,
+        suite=wanted,
+        observe=observe,
+        anonymous=anonymous,
+    )
     async with shopper:
         yield shopper
 

@@ -28,7 +28,7 @@ from veilmart.errors import (
 from veilmart.limits import HANDSHAKE_MAX_BYTES, PIECE_BYTES, REQUEST_MAX_BYTES
 from veilmart.merchant.counter import Counter, Reply
 from veilmart.merchant.descriptors import signed_descriptor
-from veilmart.merchant.effects import AnswerTunnel, SealPiece
+from veilmart.merchant.effects import AnswerTunnel, ReadPiece, ReadPieceList, SealPiece
 from veilmart.merchant.events import BrokerRefused, Faulted
 from veilmart.merchant.faults import wire_error
 from veilmart.merchant.link_rules import answer, pinned
@@ -79,6 +79,12 @@ def seal_piece(store: ProductStore, effect: SealPiece) -> bytes:
     )
 
 
+def read_piece(store: ProductStore, effect: ReadPiece) -> bytes:
+    """The piece's bytes. Raises StoreDamaged. Blocks."""
+    length = piece_length(effect.size, effect.index)
+    return store.read(effect.root, effect.index * PIECE_BYTES, length)
+
+
 class MerchantApp:
     """Endpoints over one `Counter`; `asgi` is the application to serve."""
 
@@ -93,6 +99,8 @@ class MerchantApp:
             Transact: self._transact,
             SealPiece: self._seal_piece,
             AnswerTunnel: self._answer_tunnel,
+            ReadPieceList: self._piece_list,
+            ReadPiece: self._piece,
         }
         self._handshakes = Turnstile()
         self.asgi = Routes(
@@ -122,6 +130,12 @@ class MerchantApp:
         if piece_length(effect.size, effect.index) <= INLINE_PIECE_BYTES:
             return seal_piece(self._market.store, effect)
         return await asyncio.to_thread(seal_piece, self._market.store, effect)
+
+    async def _piece_list(self, effect: ReadPieceList) -> bytes:
+        return await asyncio.to_thread(self._market.store.piece_list, effect.root)
+
+    async def _piece(self, effect: ReadPiece) -> bytes:
+        return await asyncio.to_thread(read_piece, self._market.store, effect)
 
     async def healthy(self, _request: Request) -> Response:
         return binary_answer(b"")

@@ -15,6 +15,7 @@ from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import BadArgument, CannotWrite, NotInitialised
 from veilmart.merchant.brokers import load_brokers
 from veilmart.merchant.cli_goods import register_goods
+from veilmart.merchant.cli_office import register_office
 from veilmart.merchant.events import Event, Faulted, Listening, Observer
 from veilmart.merchant.market_home import SERVER_LOCK, MerchantHome, open_merchant
 from veilmart.merchant.narration import narrated_lines, quiet_lines
@@ -28,7 +29,9 @@ from veilmart.storage.home import default_home
 from veilmart.terminal.command import ServerCommon as Common
 from veilmart.terminal.command import run
 from veilmart.terminal.console import Terminal
+from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here
+from veilmart.terminal.service import Log, StatusPort, Telling
 from veilmart.terminal.serving import (
     require_workers,
     stop_on_signals,
@@ -44,6 +47,7 @@ DEFAULTS = Common()
 
 app = App(name="merchant", help="Sell files through a broker, without learning who buys.")
 register_goods(app)
+register_office(app)
 
 
 def home_of(common: Common) -> Path:
@@ -114,18 +118,21 @@ def run_server(
     interactive: Annotated[
         bool, Parameter(name=["--interactive", "-i"], help="Add and remove goods while serving.")
     ] = False,
+    status_port: StatusPort = None,
+    log: Log = False,
     workers: Annotated[int, Parameter(help="Processes; more than one need PostgreSQL.")] = 1,
     listener: Annotated[int | None, Parameter(show=False)] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Serve until Ctrl-C. Changes by other commands take effect within a second."""
+    telling = Telling(narrate, log, status_port)
     if listener is not None:
-        return run(_work(listener, narrate, common), common, serving=True)
-    return run(_run((host, port), narrate, interactive, workers, common), common, serving=True)
+        return run(_work(listener, telling, common), common, serving=True)
+    return run(_run((host, port), telling, interactive, workers, common), common, serving=True)
 
 
 async def _run(
-    place: tuple[str, int], narrate: bool, interactive: bool, workers: int, common: Common
+    place: tuple[str, int], telling: Telling, interactive: bool, workers: int, common: Common
 ) -> None:
     terminal = common.terminal()
     stop = stop_on_signals()
@@ -136,9 +143,9 @@ async def _run(
         with opened as market, market.home.lock(SERVER_LOCK, wait=False):
             if workers != 1:
                 require_workers(workers, market.database)
-                await _supervise(market, place, narrate, workers, common, stop)
+                await _supervise(market, place, telling, workers, common, stop)
             else:
-                await _serve(market, place, narrate, interactive, terminal, stop)
+                await _serve(market, place, telling, interactive, terminal, stop)
     except NotInitialised as error:
         raise NotInitialised(
             f"{error.detail} A merchant needs a broker first: "
@@ -149,7 +156,7 @@ async def _run(
 async def _serve(
     market: MerchantHome,
     place: tuple[str, int],
-    narrate: bool,
+    telling: Telling,
     interactive: bool,
     terminal: Terminal,
     stop: asyncio.Event,
@@ -174,9 +181,10 @@ async def _serve(
             *place,
             clock=unix_now,
             random=os.urandom,
-            observe=_observer(market, narrate),
+            observe=_observer(market, telling),
             stop=stop,
             on_started=on_started,
+            status=telling.place(),
         )
     finally:
         if conversation is not None:
@@ -184,11 +192,14 @@ async def _serve(
             await asyncio.gather(conversation, return_exceptions=True)
 
 
-def _observer(market: MerchantHome, narrate: bool) -> Observer:
+def _observer(market: MerchantHome, telling: Telling) -> Observer:
+    if telling.log:
+        configure_logs()
+        return event_log("merchant")
     decimals = market.database.run_now(read_shop).decimals
 
     def observe(event: Event) -> None:
-        for line in narrated_lines(event, decimals) if narrate else quiet_lines(event):
+        for line in narrated_lines(event, decimals) if telling.narrate else quiet_lines(event):
             print(line, flush=True)
 
     return observe
@@ -197,7 +208,7 @@ def _observer(market: MerchantHome, narrate: bool) -> Observer:
 async def _supervise(
     market: MerchantHome,
     place: tuple[str, int],
-    narrate: bool,
+    telling: Telling,
     workers: int,
     common: Common,
     stop: asyncio.Event,
@@ -205,12 +216,12 @@ async def _supervise(
     from veilmart.merchant.serving import prepare_workers
 
     await prepare_workers(market, unix_now, os.urandom)
-    observe = _observer(market, narrate)
+    observe = _observer(market, telling)
     market.database.close()
     with await listen(*place) as socket:
         observe(Listening(place[0], socket.getsockname()[1]))
         await run_workers(
-            worker_command("merchant", home_of(common), narrate),
+            worker_command("merchant", home_of(common), telling.words()),
             workers,
             socket,
             environment=worker_environment(common),
@@ -219,7 +230,7 @@ async def _supervise(
         )
 
 
-async def _work(listener: int, narrate: bool, common: Common) -> None:
+async def _work(listener: int, telling: Telling, common: Common) -> None:
     """One of several workers; the parent has set everything up and holds the home's lock."""
     from veilmart.merchant.serving import serve_worker
 
@@ -231,8 +242,9 @@ async def _work(listener: int, narrate: bool, common: Common) -> None:
             inherited_listener(listener),
             clock=unix_now,
             random=os.urandom,
-            observe=_observer(market, narrate),
+            observe=_observer(market, telling),
             stop=stop,
+            status=telling.place(),
             on_started=lambda _port: serve_from_here(),
         )
     watching.cancel()

@@ -16,7 +16,7 @@ from veilmart.errors import DescriptorUnknown, NotInitialised
 from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS
 from veilmart.merchant.brokers import PinnedBroker, load_brokers
 from veilmart.merchant.keys import KeySet, Random, load_key_set, make_key_set
-from veilmart.merchant.revision import read_shop
+from veilmart.merchant.revision import forget_restored, read_shop
 from veilmart.merchant.shelves import load_shelves
 from veilmart.merchant.tables import descriptors
 from veilmart.protocol.descriptor import (
@@ -27,6 +27,9 @@ from veilmart.protocol.descriptor import (
     read_descriptor,
     sign_descriptor,
 )
+
+SERIALS_SKIPPED = 1_000_000
+"""A restored merchant's serials go on above everything that wallets can have seen."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,14 @@ def publish_descriptor(
     newest = None if row is None else read_descriptor(row.signed)
     keys = None if row is None else _usable(connection, row, now)
     wanted = _content(connection, key)
-    if newest is not None and keys is not None and _same(newest.descriptor, wanted):
+    restored = read_shop(connection).restored
+    step = SERIALS_SKIPPED if restored else 1
+    if (
+        newest is not None
+        and not restored
+        and keys is not None
+        and _same(newest.descriptor, wanted)
+    ):
         return
     if keys is None:
         keys = make_key_set(connection, now, random)
@@ -96,7 +106,7 @@ def publish_descriptor(
             if suite.id in keys.tunnel
         ],
         signing_key=keys.public,
-        serial=1 if newest is None else newest.descriptor.serial + 1,
+        serial=1 if newest is None else newest.descriptor.serial + step,
         previous=FIRST_PREVIOUS if newest is None else newest.hash,
         not_before=now,
         not_after=keys.expires_at,
@@ -111,6 +121,8 @@ def publish_descriptor(
             not_after=fresh.not_after,
         )
     )
+    if restored:
+        forget_restored(connection)
 
 
 def _usable(connection: Connection, row: Any, now: int) -> KeySet | None:

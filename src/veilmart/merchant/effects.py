@@ -34,3 +34,19 @@ class AnswerTunnel(Effect):
     number: bytes
     message1: bytes
     static: KeyPair = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPieceList(Effect):
+    """The piece list of a stored product (32 bytes per piece)."""
+
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPiece(Effect):
+    """Piece `index` of a stored product of `size` bytes, as it lies in the store."""
+
+    root: bytes
+    size: int
+    index: int

@@ -21,6 +21,7 @@ class ShopRow:
     currency: str
     decimals: int
     revision: int
+    restored: bool = False
 
 
 _READ = select(shop)
@@ -42,7 +43,12 @@ def read_shop(connection: Connection) -> ShopRow:
     row = connection.execute(_READ).first()
     if row is None:
         raise NotInitialised
-    return ShopRow(row.name, row.currency, row.decimals, row.revision)
+    return ShopRow(row.name, row.currency, row.decimals, row.revision, bool(row.restored))
+
+
+def forget_restored(connection: Connection) -> None:
+    """Part of the transaction that has made a descriptor with a far higher serial."""
+    connection.execute(update(shop).values(restored=0))
 
 
 @snapshot

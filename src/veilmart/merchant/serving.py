@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from veilmart.merchant.codes import give_back_unpaid
 from veilmart.merchant.counter import Clock, Counter, Random
 from veilmart.merchant.events import (
     CatalogueChanged,
+    Event,
     Faulted,
     Listening,
     Observer,
@@ -25,8 +28,11 @@ from veilmart.merchant.orders import expire_unpaid, forget_expired
 from veilmart.merchant.revision import read_revision
 from veilmart.merchant.sharing import NotShared, SharedWithWorkers, Sharing
 from veilmart.merchant.shop import Shop, load_shop
+from veilmart.merchant.telemetry import count, merchant_metrics
 from veilmart.storage.row_keys import RowKeys
+from veilmart.transport.metrics import Metrics
 from veilmart.transport.server import serve, serve_on
+from veilmart.transport.status import StatusPlace, status_served
 
 WATCH_EVERY_SECONDS = 0.5
 
@@ -133,10 +139,15 @@ async def serve_opened(
     observe: Observer,
     stop: asyncio.Event,
     on_started: Callable[[int], None],
+    status: StatusPlace | None = None,
 ) -> None:
-    """`serve_merchant` for a home that the caller has opened and locked."""
+    """`serve_merchant` for a home that the caller has opened and locked.
+
+    status: where health and metrics are answered, if anywhere.
+    """
     shop = await open_shop(market, clock, random)
-    counter = Counter(shop, market.identity, clock, random, observe)
+    metrics = merchant_metrics()
+    counter = Counter(shop, market.identity, clock, random, _counting(metrics, observe))
     app = MerchantApp(market, counter)
 
     def started(actual: int) -> None:
@@ -144,7 +155,29 @@ async def serve_opened(
         on_started(actual)
 
     serving = serve(app.asgi, host, port, on_started=started, stop=stop)
-    await _run(market, counter, NotShared(), serving)
+    async with _status(market, counter, metrics, stop, status):
+        await _run(market, counter, NotShared(), serving)
+
+
+def _counting(metrics: Metrics, observe: Observer) -> Observer:
+    def observed(event: Event) -> None:
+        count(metrics, event)
+        observe(event)
+
+    return observed
+
+
+def _status(
+    market: MerchantHome,
+    counter: Counter,
+    metrics: Metrics,
+    stop: asyncio.Event,
+    status: StatusPlace | None,
+) -> AbstractAsyncContextManager[None]:
+    database = market.database
+    metrics.gauge("tunnels_open", "Tunnels in memory.", lambda: float(len(counter.tunnels)))
+    metrics.gauge("database_commits", "Durable commits.", lambda: float(database.commits))
+    return status_served(status, metrics, partial(database.run, read_revision), stop)
 
 
 async def serve_worker(
@@ -156,14 +189,17 @@ async def serve_worker(
     observe: Observer,
     stop: asyncio.Event,
     on_started: Callable[[int], None],
+    status: StatusPlace | None = None,
 ) -> None:
     """Be one of several workers, on a socket that their parent listens on."""
     shop = await open_shop(market, clock, random)
-    counter = Counter(shop, market.identity, clock, random, observe)
+    metrics = merchant_metrics()
+    counter = Counter(shop, market.identity, clock, random, _counting(metrics, observe))
     sharing = SharedWithWorkers(market.database, RowKeys(market.home, random), counter)
     app = MerchantApp(market, counter, sharing)
     serving = serve_on(app.asgi, listener, on_started=on_started, stop=stop)
-    await _run(market, counter, sharing, serving)
+    async with _status(market, counter, metrics, stop, status):
+        await _run(market, counter, sharing, serving)
 
 
 async def prepare_workers(market: MerchantHome, clock: Clock, random: Random) -> None:

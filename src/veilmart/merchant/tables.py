@@ -36,6 +36,8 @@ shop = Table(
     Column("decimals", Integer, nullable=False),
     # Grows with every change that the running server has to notice.
     Column("revision", Integer, nullable=False),
+    # 1 after a restore, until descriptors with far higher serials are made.
+    Column("restored", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("id = 1", name="one_row"),
 )
 

@@ -17,6 +17,7 @@ from veilmart.errors import (
     WrongOrderState,
 )
 from veilmart.limits import HASH_BYTES, REQUEST_MAX_BYTES
+from veilmart.merchant.again_rules import grant, hand_out
 from veilmart.merchant.codes import sell_code
 from veilmart.merchant.counter import Counter, Reply
 from veilmart.merchant.events import MenuSent, Selected
@@ -32,9 +33,11 @@ from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.encoding import Message
 from veilmart.protocol.link_messages import TunnelRelay, TunnelRelayed
 from veilmart.protocol.merchant_messages import (
+    Again,
     CataloguePage,
     CustomerTunnelRequest,
     GetCatalogue,
+    GetPiece,
     GetShowcase,
     Offered,
     Select,
@@ -67,9 +70,9 @@ def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
         tunnel.keys, CustomerTunnelRequest, request.record, REQUEST_MAX_BYTES
     )
     tunnel.used = True
-    asked: GetCatalogue | GetShowcase | Select = received.message
+    asked: GetCatalogue | GetShowcase | Select | Again | GetPiece = received.message
     cells = asked.answer_cells
-    if isinstance(asked, Select):
+    if isinstance(asked, Select | Again):
         cells = offered_cells(counter.shop.shelves.get(asked.shelf))
     answer: Message
     invoice = b""
@@ -79,6 +82,10 @@ def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
         elif isinstance(asked, GetShowcase):
             data = yield Transact(showcase_page, (asked.shelf, asked.page))
             answer = ShowcasePage(data=data)
+        elif isinstance(asked, Again):
+            answer = yield from grant(counter, tunnel, asked)
+        elif isinstance(asked, GetPiece):
+            answer = yield from hand_out(counter, tunnel, asked)
         else:
             answer = show_catalogue(counter, tunnel, asked)
     except VeilmartError as error:

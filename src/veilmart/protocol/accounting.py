@@ -18,6 +18,7 @@ class AccountKind(StrEnum):
     TOKENS = "tokens"
     CASH = "cash"
     FEES = "fees"
+    VOUCHERS = "vouchers"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,26 @@ def transfer(source: int, target: int, amount: int) -> tuple[Posting, Posting]:
     if not 0 < amount <= INTEGER_MAX or source == target:
         raise LedgerViolated("A transfer needs a positive amount and two accounts.")
     return Posting(source, -amount), Posting(target, amount)
+
+
+def share(source: int, parts: tuple[tuple[int, int], ...]) -> tuple[Posting, ...]:
+    """One account gives to several: (account, amount) each; parts of 0 are left out.
+
+    Raises LedgerViolated.
+    """
+    given = [Posting(target, amount) for target, amount in parts if amount]
+    total = sum(posting.amount for posting in given)
+    accounts = {source, *(posting.account for posting in given)}
+    if not 0 < total <= INTEGER_MAX or any(posting.amount < 0 for posting in given):
+        raise LedgerViolated("Sharing needs positive amounts.")
+    if len(accounts) != len(given) + 1:
+        raise LedgerViolated("Sharing needs different accounts.")
+    return (Posting(source, -total), *given)
+
+
+def fee_of(amount: int, basis_points: int) -> int:
+    """The broker's share of a sale, rounded down. 10,000 basis points are the whole."""
+    return amount * basis_points // 10_000
 
 
 def check_transaction(postings: tuple[Posting, ...]) -> None:

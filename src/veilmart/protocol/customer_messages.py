@@ -17,10 +17,15 @@ from veilmart.limits import (
     USERNAME_MAX_BYTES,
 )
 from veilmart.protocol.encoding import Bytes16, Bytes32, Bytes64, Message, Natural
+from veilmart.protocol.merchant_papers import PAPER_MAX_BYTES, WITHDRAWAL_MAX_BYTES
 
 Username = Annotated[str, Meta(min_length=1, max_length=USERNAME_MAX_BYTES)]
 Password = Annotated[str, Meta(max_length=PASSWORD_MAX_BYTES)]
 Device = Annotated[bytes, Meta(max_length=32)]
+
+
+Code = Annotated[str, Meta(max_length=64)]
+Paper = Annotated[bytes, Meta(max_length=PAPER_MAX_BYTES)]
 
 
 class BrokerRequest(Message, tag_field="kind", frozen=True):
@@ -75,6 +80,27 @@ class ChangePassword(BrokerRequest, tag="passwd", frozen=True):
 
 class GetAccount(BrokerRequest, tag="account", frozen=True):
     pass
+
+
+class RegisterInvited(BrokerRequest, tag="invited", frozen=True):
+    """Register where accounts are opened by invitation. invitation: a code (page 5, 5.7)."""
+
+    username: Username
+    password: Password
+    invitation: Code
+
+
+class Redeem(BrokerRequest, tag="redeem", frozen=True):
+    """Put a voucher's value on the logged-in account. code: page 5, 5.7."""
+
+    code: Code
+
+
+class Redeemed(Message, tag="redeemed", tag_field="kind", frozen=True):
+    """Minor units: what the voucher was worth, and the balance afterwards."""
+
+    value: Natural
+    balance: Natural
 
 
 class Account(Message, tag="account", tag_field="kind", frozen=True):
@@ -229,6 +255,27 @@ class OrderStatus(Message, tag="status", tag_field="kind", frozen=True):
     due: Natural
 
 
+# ---- a merchant asks the operator -------------------------------------------------------------
+
+
+class AskToJoin(BrokerRequest, tag="join", frozen=True):
+    """signed: a `JoinPaper` under the merchant's identity."""
+
+    cells: ClassVar[int] = 17
+    signed: Paper
+
+
+class AskToWithdraw(BrokerRequest, tag="withdraw", frozen=True):
+    """signed: a `WithdrawalPaper` under the merchant's identity."""
+
+    cells: ClassVar[int] = 2
+    signed: Annotated[bytes, Meta(max_length=WITHDRAWAL_MAX_BYTES)]
+
+
+class Noted(Message, tag="noted", tag_field="kind", frozen=True):
+    """The operator will see it."""
+
+
 CustomerRequest = (
     Start
     | Register
@@ -246,4 +293,8 @@ CustomerRequest = (
     | Acknowledge
     | Cancel
     | GetStatus
+    | RegisterInvited
+    | Redeem
+    | AskToJoin
+    | AskToWithdraw
 )

@@ -4,8 +4,11 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from veilmart.limits import CATALOGUE_PAGE_BYTES, HASH_BYTES, PIECES_MAX
-from veilmart.protocol.encoding import Bytes16, Bytes32, Message, Natural
+from veilmart.limits import CATALOGUE_PAGE_BYTES, HASH_BYTES, PIECE_BYTES, PIECES_MAX
+from veilmart.protocol.encoding import Bytes16, Bytes32, Bytes64, Message, Natural
+
+OFFER_MAX_BYTES = 640
+"""The largest offer that can be encoded has 544 bytes; so `again` takes one cell like the rest."""
 
 
 class TunnelRequest(Message, tag_field="kind", frozen=True):
@@ -61,4 +64,40 @@ class Offered(Message, tag="offered", tag_field="kind", frozen=True):
     pieces: Annotated[bytes, Meta(max_length=PIECES_MAX * HASH_BYTES)]
 
 
-CustomerTunnelRequest = GetCatalogue | GetShowcase | Select
+class Again(TunnelRequest, tag="again", frozen=True):
+    """Fetch what an order paid for once more, or a newer version of it.
+
+    offer: as signed by the merchant. root: of the version wanted. signature: by the order key that
+    the offer names, action "again".
+    """
+
+    broker: Bytes32
+    shelf: Natural
+    offer: Annotated[bytes, Meta(max_length=OFFER_MAX_BYTES)]
+    root: Bytes32
+    signature: Bytes64
+
+
+class Granted(Message, tag="granted", tag_field="kind", frozen=True):
+    """size: of the padded product. pieces: its piece list; `piece` fetches them one by one."""
+
+    size: Natural
+    pieces: Annotated[bytes, Meta(max_length=PIECES_MAX * HASH_BYTES)]
+
+
+class GetPiece(TunnelRequest, tag="piece", frozen=True):
+    """One piece of what `again` with the same fields grants; index from 0."""
+
+    broker: Bytes32
+    shelf: Natural
+    offer: Annotated[bytes, Meta(max_length=OFFER_MAX_BYTES)]
+    root: Bytes32
+    signature: Bytes64
+    index: Natural
+
+
+class Piece(Message, tag="piece", tag_field="kind", frozen=True):
+    data: Annotated[bytes, Meta(max_length=PIECE_BYTES)]
+
+
+CustomerTunnelRequest = GetCatalogue | GetShowcase | Select | Again | GetPiece

@@ -10,7 +10,7 @@ from veilmart.errors import OrderKeyInvalid, SignatureInvalid
 from veilmart.protocol import labels
 from veilmart.protocol.encoding import labelled_hash, le64
 
-Action = Literal["segment", "release", "acknowledge", "cancel", "status"]
+Action = Literal["segment", "release", "acknowledge", "cancel", "status", "again"]
 OPERATION_BYTES = 16
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -41,10 +41,10 @@ def require_workers(count: int, database: Shareable) -> None:
         )
 
 
-def worker_command(role: str, home: Path, narrate: bool) -> list[str]:
+def worker_command(role: str, home: Path, more: Sequence[str]) -> list[str]:
     """Without the database, which may hold a password: that goes through the environment."""
     command = [sys.executable, "-m", "veilmart", role, "run", "--home", str(home.absolute())]
-    return [*command, "--narrate"] if narrate else command
+    return [*command, *more]
 
 
 def worker_environment(common: ServerCommon) -> Mapping[str, str]:

@@ -17,6 +17,8 @@ from veilmart.limits import GRACEFUL_STOP_SECONDS
 PAUSE_FIRST_SECONDS = 0.5
 PAUSE_MAX_SECONDS = 30.0
 HEALTHY_SECONDS = 10.0
+WORKER_VARIABLE = "VEILMART_WORKER"
+"""Tells a worker its number, from 1."""
 _KILL_AFTER_SECONDS = GRACEFUL_STOP_SECONDS + 5
 
 
@@ -61,7 +63,7 @@ async def _keep(
             str(listener.fileno()),
             pass_fds=(listener.fileno(),),
             stdin=asyncio.subprocess.PIPE,
-            env=dict(environment),
+            env={**environment, WORKER_VARIABLE: str(number)},
             # Ctrl-C in a terminal reaches the parent alone, which stops the workers in order.
             start_new_session=True,
         )

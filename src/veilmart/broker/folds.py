@@ -1,0 +1,33 @@
+"""What folded months state, and what their invoices say; the audit compares the two."""
+
+from sqlalchemy import Connection, case, func, select
+
+from veilmart.broker import tables
+from veilmart.broker.operator_tables import folds
+from veilmart.protocol.purchase import InvoiceState
+
+Sums = tuple[int, int, int, int]
+"""(settled orders, their amounts, the fees in them, refunded orders); amounts in minor units."""
+
+_i, _f = tables.invoices.c, folds.c
+is_folded = _i.state.in_([InvoiceState.SETTLED, InvoiceState.REFUNDED]) & _i.hold.is_(None)
+_settled = _i.state == InvoiceState.SETTLED
+
+
+def sums_stated(conn: Connection) -> Sums:
+    """What the folded months say of themselves."""
+    columns = (_f.settled, _f.settled_amount, _f.settled_fees, _f.refunded)
+    row = conn.execute(select(*(func.coalesce(func.sum(column), 0) for column in columns))).one()
+    return int(row[0]), int(row[1]), int(row[2]), int(row[3])
+
+
+def sums_of_invoices(conn: Connection) -> Sums:
+    """The same, counted over the invoices that have been folded."""
+    query = select(
+        func.coalesce(func.sum(case((_settled, 1), else_=0)), 0),
+        func.coalesce(func.sum(case((_settled, _i.amount), else_=0)), 0),
+        func.coalesce(func.sum(case((_settled, _i.fee), else_=0)), 0),
+        func.coalesce(func.sum(case((_settled, 0), else_=1)), 0),
+    ).where(is_folded)
+    row = conn.execute(query).one()
+    return int(row[0]), int(row[1]), int(row[2]), int(row[3])

@@ -1,0 +1,61 @@
+"""Use cases: ask the broker's operator to be carried, or to be paid out."""
+
+from veilmart.errors import BadAmount, BadArgument, BadLink
+from veilmart.limits import NOTE_MAX_CHARACTERS
+from veilmart.merchant.broker_session import Random, ask_operator
+from veilmart.merchant.brokers import load_brokers
+from veilmart.merchant.market_home import MerchantHome
+from veilmart.merchant.shop import load_shop
+from veilmart.protocol import labels
+from veilmart.protocol.address import parse_link
+from veilmart.protocol.customer_messages import AskToJoin, AskToWithdraw
+from veilmart.protocol.merchant_papers import JoinPaper, WithdrawalPaper, sign_paper
+
+WITHDRAWAL_ID_BYTES = 16
+
+
+async def ask_to_join(market: MerchantHome, url: str, now: int, random: Random) -> str:
+    """Ask the first pinned broker to carry this merchant, reached at `url`; returns host:port.
+
+    Raises BadLink, BrokerUnreachable, and what the broker refuses.
+    """
+    place = parse_link(url)
+    if place.broker is not None:
+        raise BadLink("Where this merchant listens is http://HOST:PORT.")
+    address = place.url.removeprefix("http://")
+    run = market.database.run_now
+    shop = run(load_shop, market.identity, market.fingerprint, now, random)
+    broker = run(load_brokers)[0]
+    paper = JoinPaper(
+        broker=broker.fingerprint,
+        address=address,
+        descriptor=shop.newest.known.signed,
+        at=now,
+    )
+    signed = sign_paper(market.identity, labels.JOIN_REQUEST, paper)
+    await ask_operator(broker, AskToJoin(signed=signed), now, random)
+    return address
+
+
+async def ask_to_withdraw(
+    market: MerchantHome, amount: int, note: str, now: int, random: Random
+) -> None:
+    """Ask the first pinned broker for `amount` (minor units) of the balance.
+
+    Raises BadAmount, BadArgument, InsufficientBalance, MerchantUnknown, BrokerUnreachable.
+    """
+    if amount <= 0:
+        raise BadAmount("It has to be more than zero.")
+    if len(note) > NOTE_MAX_CHARACTERS or not note.isprintable():
+        raise BadArgument(f"A note has at most {NOTE_MAX_CHARACTERS} printable characters.")
+    broker = market.database.run_now(load_brokers)[0]
+    paper = WithdrawalPaper(
+        broker=broker.fingerprint,
+        merchant=market.fingerprint,
+        id=random(WITHDRAWAL_ID_BYTES),
+        amount=amount,
+        note=note,
+        at=now,
+    )
+    signed = sign_paper(market.identity, labels.WITHDRAWAL, paper)
+    await ask_operator(broker, AskToWithdraw(signed=signed), now, random)

@@ -1,0 +1,143 @@
+"""`veilmart merchant join|withdraw-request|export|backup|restore`."""
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from veilmart.crypto import identity as keys
+from veilmart.merchant.asking import ask_to_join, ask_to_withdraw
+from veilmart.merchant.exports import KINDS, export
+from veilmart.merchant.home_backup import LAYOUT
+from veilmart.merchant.market_home import IDENTITY_FILE, open_merchant
+from veilmart.merchant.revision import read_shop
+from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.storage.backup import back_up
+from veilmart.storage.file_names import visible
+from veilmart.storage.home import Home, default_home
+from veilmart.storage.restoring import restore
+from veilmart.terminal.command import ServerCommon as Common
+from veilmart.terminal.command import run
+from veilmart.terminal.csv_file import write_csv
+from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
+
+DEFAULTS = Common()
+
+
+def register_office(app: App) -> None:
+    """Mount these commands on the merchant's app."""
+    app.command(join)
+    app.command(withdraw_request)
+    app.command(export_table, name="export")
+    app.command(backup)
+    app.command(restore_home, name="restore")
+
+
+def _home(common: Common) -> Path:
+    return common.home or default_home("merchant")
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+def join(
+    url: Annotated[
+        str, Parameter(help="Where the broker reaches this merchant: http://HOST:PORT.")
+    ],
+    *,
+    common: Common = DEFAULTS,
+) -> int:
+    """Ask the broker's operator to carry this merchant."""
+    return run(_join(url, common), common)
+
+
+async def _join(url: str, common: Common) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        address = await ask_to_join(market, url, _now(), os.urandom)
+        shown = keys.format_fingerprint(market.fingerprint)
+    common.terminal().result(
+        {"address": address, "fingerprint": shown},
+        lambda console: console.print(
+            f"The broker's operator was asked to carry {address}.\nTell them your fingerprint: "
+            f"{shown}",
+            markup=False,
+        ),
+    )
+
+
+def withdraw_request(
+    amount: str,
+    *,
+    note: Annotated[str, Parameter(help="For the operator: an account number, for example.")] = "",
+    common: Common = DEFAULTS,
+) -> int:
+    """Ask the broker's operator to pay out some of the balance."""
+    return run(_withdraw(amount, note, common), common)
+
+
+async def _withdraw(amount: str, note: str, common: Common) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        decimals = market.database.run_now(read_shop).decimals
+        minor = parse_amount(amount, decimals)
+        await ask_to_withdraw(market, minor, note, _now(), os.urandom)
+    shown = format_amount(minor, decimals)
+    common.terminal().result(
+        {"amount": minor},
+        lambda console: console.print(f"The operator was asked for {shown}.", markup=False),
+    )
+
+
+def export_table(
+    kind: Annotated[str, Parameter(help=f"One of: {', '.join(KINDS)}.")],
+    file: Annotated[Path, Parameter(help="CSV file to write.")],
+    *,
+    common: Common = DEFAULTS,
+) -> int:
+    """Write a table as CSV; amounts in minor units, times in Unix seconds."""
+    return run(lambda: _export(kind, file, common), common)
+
+
+def _export(kind: str, file: Path, common: Common) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        exported = market.database.run_now(export, kind)
+    path = write_csv(file, exported.heads, exported.rows)
+    common.terminal().result(
+        {"path": path, "rows": len(exported.rows)},
+        lambda console: console.print(
+            f"{len(exported.rows)} rows written to {visible(str(path))}", markup=False
+        ),
+    )
+
+
+def backup(file: Target, *, common: Common = DEFAULTS) -> int:
+    """Back up identity, orders and products, safely while the merchant runs. Keep it like a key."""
+    return run(lambda: _backup(file, common), common)
+
+
+def _backup(file: Path, common: Common) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        done = back_up(market.home, LAYOUT, file, identity=market.fingerprint, now=_now())
+    common.terminal().result(done, lambda console: draw_backup(console, done))
+
+
+def restore_home(
+    file: Annotated[Path, Parameter(help="A backup.")],
+    *,
+    over_newer: OverNewer = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Put a backup in place while the merchant is stopped; what was there is put aside."""
+    return run(lambda: _restore(file, over_newer, common), common)
+
+
+def _restore(file: Path, over_newer: bool, common: Common) -> None:
+    path = _home(common)
+    fingerprint = None
+    if (path / IDENTITY_FILE).is_file():
+        key = keys.identity_from_pem(Home(path, create=False).read(IDENTITY_FILE))
+        fingerprint = keys.fingerprint(keys.public_spki(key))
+    done = restore(file, path, LAYOUT, identity=fingerprint, over_newer=over_newer)
+    common.terminal().result(done, lambda console: draw_restored(console, done))

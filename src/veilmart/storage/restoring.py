@@ -1,0 +1,171 @@
+"""Restoring a home from a backup: checked whole first, swapped in at the end, nothing deleted.
+
+What a home holds already is put aside in `replaced-N/` beside it. A home that is newer than the
+backup is left alone unless that is asked for; so is one of another identity, always.
+"""
+
+import os
+import re
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from veilmart.errors import BackupInvalid, BackupOlder, CannotWrite
+from veilmart.storage.backup import (
+    FORMAT,
+    MANIFEST,
+    MANIFEST_MAX_BYTES,
+    Entry,
+    HomeLayout,
+    Manifest,
+    check_database,
+    copy_hashed,
+    read_marks,
+    workshop_in,
+)
+from veilmart.storage.disk_errors import typed_file_errors
+from veilmart.storage.home import Home, sync_folder
+
+_PRODUCT_FILE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}/[a-z]{1,16}")
+_REPLACED_MAX = 1000
+_COMPANIONS = ("", "-wal", "-shm")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """made_at: of the backup. put_aside: folder with what was there before, if anything was."""
+
+    role: str
+    made_at: int
+    files: int
+    put_aside: Path | None
+
+
+def restore(
+    archive: Path, path: Path, layout: HomeLayout, *, identity: bytes | None, over_newer: bool
+) -> Restored:
+    """Put a backup in the place of the home at `path`.
+
+    identity: fingerprint of the home there, None when there is none. Raises BackupInvalid,
+    BackupOlder, HomeInUse while the role runs, StorageFailures; then nothing was changed.
+    """
+    home = Home(path)
+    with home.lock(layout.lock, wait=False), workshop_in(home.path, "restore") as stage:
+        manifest = _unpack(archive, stage, layout)
+        _check_manifest(manifest, layout, identity)
+        check_database(stage / layout.database)
+        if home.has(layout.database) and not over_newer:
+            _check_age(home.file(layout.database), manifest, layout)
+        with typed_file_errors(f"The home folder {path}"):
+            aside = _put_aside(home, layout)
+            _move_in(stage, home, layout)
+    return Restored(layout.role, manifest.made_at, len(manifest.files), aside)
+
+
+def _unpack(archive: Path, stage: Path, layout: HomeLayout) -> Manifest:
+    found: dict[str, Entry] = {}
+    manifest: Manifest | None = None
+    with _opened(archive) as tar:
+        for member in tar:
+            source = tar.extractfile(member) if member.isreg() else None
+            if source is None or manifest is not None:
+                raise BackupInvalid("It holds something that is no file of a backup.")
+            if member.name == MANIFEST:
+                manifest = _parse(source.read(MANIFEST_MAX_BYTES + 1))
+            elif _belongs(member.name, layout) and member.name not in found:
+                with typed_file_errors(member.name):
+                    found[member.name] = copy_hashed(source, stage / member.name)
+            else:
+                raise BackupInvalid("It holds a file that does not belong there.")
+    if manifest is None or manifest.files != found:
+        raise BackupInvalid("Its files are not those of its manifest.")
+    return manifest
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with archive.open("rb") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            yield tar
+    except (tarfile.TarError, EOFError) as fault:
+        raise BackupInvalid("It cannot be read.") from fault
+    except OSError as fault:
+        raise BackupInvalid(f"{archive}: {fault.strerror or 'it cannot be read'}.") from fault
+
+
+def _parse(content: bytes) -> Manifest:
+    try:
+        return msgspec.json.decode(content, type=Manifest)
+    except msgspec.DecodeError as fault:
+        raise BackupInvalid("Its manifest cannot be read.") from fault
+
+
+def _belongs(name: str, layout: HomeLayout) -> bool:
+    if name in (layout.database, *layout.files, *layout.optional):
+        return True
+    head, _, rest = name.partition("/")
+    return bool(layout.folder) and head == layout.folder and bool(_PRODUCT_FILE.fullmatch(rest))
+
+
+def _check_manifest(manifest: Manifest, layout: HomeLayout, identity: bytes | None) -> None:
+    if manifest.format != FORMAT or manifest.role != layout.role:
+        raise BackupInvalid(f"It is one of a {manifest.role[:20]}, format {manifest.format}.")
+    if missing := [n for n in (layout.database, *layout.files) if n not in manifest.files]:
+        raise BackupInvalid(f"It lacks {missing[0]}.")
+    if len(manifest.marks) != len(layout.marks):
+        raise BackupInvalid("It was made by another version.")
+    if identity is not None and manifest.identity != identity.hex():
+        raise BackupInvalid("It belongs to another identity than the one in this home.")
+
+
+def _check_age(database: Path, manifest: Manifest, layout: HomeLayout) -> None:
+    here = read_marks(database, layout.marks)
+    if any(mine > theirs for mine, theirs in zip(here, manifest.marks, strict=True)):
+        raise BackupOlder
+
+
+def _put_aside(home: Home, layout: HomeLayout) -> Path | None:
+    """The identity goes first and comes last: a home cut off in between is not set up."""
+    names = [*layout.files, *layout.optional, *(f"{layout.database}{end}" for end in _COMPANIONS)]
+    present = [name for name in names if home.has(name)]
+    if not present:
+        return None
+    aside = _fresh_folder(home.path)
+    for name in present:
+        home.file(name).rename(aside / name)
+    sync_folder(aside)
+    sync_folder(home.path)
+    return aside
+
+
+def _fresh_folder(path: Path) -> Path:
+    for number in range(1, _REPLACED_MAX):
+        aside = path / f"replaced-{number}"
+        try:
+            aside.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        return aside
+    raise CannotWrite("Too many earlier homes are kept; remove some.")
+
+
+def _move_in(stage: Path, home: Home, layout: HomeLayout) -> None:
+    for path in sorted((stage / layout.folder).glob("*/*")) if layout.folder else ():
+        place = home.path / path.relative_to(stage)
+        if not place.exists():  # the same root is the same bytes
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.rename(place)
+            sync_folder(place.parent)
+    chosen = [name for name in layout.optional if (stage / name).exists()]
+    for name in (*chosen, layout.database, *reversed(layout.files)):
+        descriptor = os.open(stage / name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        (stage / name).rename(home.file(name))
+    sync_folder(home.path)

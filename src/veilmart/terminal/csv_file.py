@@ -1,0 +1,39 @@
+"""Tables as CSV files (RFC 4180) that a spreadsheet can open without running anything in them."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from veilmart.storage.files import PartialFile, visible
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FLUSH_CHARACTERS = 256 * 1024
+
+
+def write_csv(target: Path, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+    """Write a table; nothing there is replaced. Raises BadName, DiskFull, CannotWrite."""
+    with PartialFile(target.parent, target.name) as partial:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(heads)
+        for row in rows:
+            writer.writerow([cell_text(value) for value in row])
+            if text.tell() > _FLUSH_CHARACTERS:
+                partial.write(text.getvalue().encode())
+                text.seek(0)
+                text.truncate()
+        partial.write(text.getvalue().encode())
+        return partial.finish()
+
+
+def cell_text(value: object) -> str:
+    """Numbers as they are; a stranger's text without control characters and never a formula."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return str(value)
+    shown = visible(value)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown

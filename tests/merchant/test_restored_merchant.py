@@ -1,0 +1,49 @@
+"""A merchant that goes back to a backup publishes nothing that wallets would take for a fork."""
+
+from pathlib import Path
+
+from tests.merchant.doubles import Stall
+from veilmart.customer.catalogue_rule import check_chain
+from veilmart.merchant.home_backup import LAYOUT
+from veilmart.merchant.market_home import open_merchant
+from veilmart.merchant.shop import load_shop
+from veilmart.protocol.catalogue import open_catalogue
+from veilmart.protocol.descriptor import check_descriptor
+from veilmart.storage.backup import back_up
+from veilmart.storage.restoring import restore
+
+
+def test_wallets_accept_what_follows(stall: Stall, tmp_path: Path) -> None:
+    market, shop = stall.market, stall.counter.shop
+    archive = back_up(
+        market.home, LAYOUT, tmp_path / "m.tar", identity=market.fingerprint, now=stall.now
+    ).path
+    content = archive.read_bytes()
+    assert shop.newest.keys.seed in content
+    for pair in shop.newest.keys.tunnel.values():
+        assert pair.private not in content
+    fresh = tmp_path / "restored"
+    restore(archive, fresh, LAYOUT, identity=None, over_newer=False)
+    with open_merchant(fresh) as restored:
+        assert restored.fingerprint == market.fingerprint
+        again = restored.database.run_now(
+            load_shop, restored.identity, restored.fingerprint, stall.now, stall.random
+        )
+        assert again.newest.serial == shop.newest.serial + 1_000_000
+        check_descriptor(
+            again.newest.known.signed,
+            role="merchant",
+            fingerprint=market.fingerprint,
+            now=stall.now,
+            known=shop.newest.known,
+        )
+        old = open_catalogue(shop.catalogue.blob, shop.newest.keys.public, market.fingerprint)
+        new = open_catalogue(again.catalogue.blob, again.newest.keys.public, market.fingerprint)
+        assert new.catalogue.serial > old.catalogue.serial + 1
+        check_chain(new, old)
+        for product in again.products.values():
+            assert restored.store.piece_list(product.root) == product.pieces
+        once = restored.database.run_now(
+            load_shop, restored.identity, restored.fingerprint, stall.now, stall.random
+        )
+        assert once.newest.serial == again.newest.serial
