@@ -21,7 +21,8 @@ from veilmart.merchant.shop_folder import CODES_SUFFIX, Entry, code_lines, read_
 from veilmart.merchant.showcases import Look
 from veilmart.merchant.views import draw_table
 from veilmart.protocol.accounting import format_amount, parse_amount
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import ServerCommon as Common
+from veilmart.terminal.command import run
 
 Price = Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")]
 
@@ -61,7 +62,7 @@ def _import(
     common: Common,
 ) -> None:
     terminal = common.terminal()
-    with open_merchant(home_of(common)) as market:
+    with open_merchant(home_of(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
         amount = None if price is None else parse_amount(price, decimals)
         usual = market.database.run_now(check_price, amount)
@@ -161,7 +162,7 @@ def _add(
 ) -> None:
     if not files or (len(files) > 1 and (title is not None or description)):
         raise BadArgument("Give files of codes; --title and --description go with a single one.")
-    with open_merchant(home_of(common)) as market:
+    with open_merchant(home_of(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
         amount = None if price is None else parse_amount(price, decimals)
         standing = {p.file_name: p for p in market.database.run_now(load_products) if p.codes}
@@ -201,7 +202,7 @@ def list_stock(*, common: Common = DEFAULTS) -> int:
 
 
 def _list_stock(common: Common) -> None:
-    with open_merchant(home_of(common)) as market:
+    with open_merchant(home_of(common), common.database) as market:
         counts = market.database.run_now(stock)
         named = [
             (product.title, counts.get(product.id, Stock(product.id, 0, 0, 0)))

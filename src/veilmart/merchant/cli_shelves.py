@@ -15,7 +15,8 @@ from veilmart.merchant.views import draw_table
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.disk_errors import typed_file_errors
 from veilmart.storage.home import default_home
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import ServerCommon as Common
+from veilmart.terminal.command import run
 
 DEFAULTS = Common()
 K_USUAL = 5
@@ -53,7 +54,7 @@ def apply_shelves(
 
 def _plan(k: int, alone: bool, yes: bool, only_show: bool, common: Common) -> None:
     terminal = common.terminal()
-    with open_merchant(home_of(common)) as market:
+    with open_merchant(home_of(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
         proposal = market.database.run_now(propose, k)
         rows = [
@@ -119,7 +120,7 @@ def report(
 
 
 def _report(svg: Path | None, common: Common) -> None:
-    with open_merchant(home_of(common)) as market:
+    with open_merchant(home_of(common), common.database) as market:
         reports = market.database.run_now(shelf_reports)
     if svg is not None:
         with typed_file_errors(str(svg)):
