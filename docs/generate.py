@@ -3,7 +3,7 @@
     python docs/generate.py            writes
     python docs/generate.py --check    exit code 1 and the names of the pages that are out of date
 
-docs/protocol/10-limits-and-errors.md comes from limits.py and errors.py, docs/states.md from
+docs/protocol/10-limits-and-errors.md comes from limits.py and errors/, docs/states.md from
 protocol/purchase.py, docs/commands.md from the command tree.
 """
 
@@ -56,7 +56,7 @@ def limits_and_errors() -> str:
     """Page 10 of the protocol."""
     parts = [
         "# 10. Limits and errors",
-        "Written by `docs/generate.py` from `src/veilmart/limits.py` and `src/veilmart/errors.py`.",
+        "Written by `docs/generate.py` from `src/veilmart/limits.py` and `src/veilmart/errors/`.",
         "## 10.1 Limits",
         "What is larger, longer or later is refused before it costs anything.",
     ]

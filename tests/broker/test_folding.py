@@ -15,8 +15,7 @@ from veilmart.broker.folding import AuditStatement, fold_until
 from veilmart.broker.operator_tables import folds
 from veilmart.crypto import identity
 from veilmart.errors import DatabaseFailure, LedgerViolated
-from veilmart.protocol import customer_messages as messages
-from veilmart.protocol import labels
+from veilmart.protocol import customer_messages as messages, labels
 from veilmart.protocol.descriptor import SIGNATURE_BYTES
 from veilmart.protocol.encoding import decode
 

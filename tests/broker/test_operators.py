@@ -30,8 +30,7 @@ from veilmart.errors import (
     TooManyOpen,
 )
 from veilmart.limits import JOIN_REQUESTS_MAX, WITHDRAWALS_OPEN_MAX
-from veilmart.protocol import customer_messages as messages
-from veilmart.protocol import labels
+from veilmart.protocol import customer_messages as messages, labels
 from veilmart.protocol.merchant_papers import JoinPaper, WithdrawalPaper, sign_paper
 
 

@@ -24,8 +24,7 @@ from veilmart.errors import (
     PaymentOutstanding,
     WrongOrderState,
 )
-from veilmart.protocol import labels
-from veilmart.protocol import link_messages as link
+from veilmart.protocol import labels, link_messages as link
 from veilmart.protocol.customer_messages import (
     Acknowledge,
     Cancel,

@@ -7,8 +7,7 @@ from typing import Any
 import crypto_reference as reference
 import make_vectors
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from veilmart.crypto.cipher import (
     PREFIX_BYTES,

@@ -25,9 +25,7 @@ from veilmart.customer.quote import Choice
 from veilmart.customer.wallet import Wallet
 from veilmart.errors import InsufficientBalance, OrderUnknown, UnknownRequestNumber
 from veilmart.limits import PIECE_BYTES
-from veilmart.protocol import customer_messages as ask
-from veilmart.protocol import handshake, labels, parcel
-from veilmart.protocol import offer as offers
+from veilmart.protocol import customer_messages as ask, handshake, labels, offer as offers, parcel
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import (
     FIRST_PREVIOUS,

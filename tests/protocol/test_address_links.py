@@ -1,8 +1,7 @@
 """Links (docs/protocol/03-descriptors.md, 3.4): what is one, what is none."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import BadLink

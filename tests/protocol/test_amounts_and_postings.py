@@ -1,8 +1,7 @@
 """Amounts as people write them, and double entry (docs/protocol/09-purchase.md, 9.6)."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from veilmart.errors import BadAmount, LedgerViolated
 from veilmart.limits import INTEGER_MAX

@@ -2,8 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from protocol_samples import MERCHANT_PUBLIC, MERCHANT_SEED, NOW, flipped
 
 from veilmart.crypto import signing

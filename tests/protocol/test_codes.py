@@ -1,8 +1,7 @@
 """Codes that people type: printed, read back, and mistyped."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from veilmart.errors import CodeMistyped, Misuse
 from veilmart.protocol.code import ALPHABET, code_hash, group, make_code, parse_code

@@ -4,17 +4,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from msgspec import inspect
 from protocol_samples import SUITE_IDS, SUITES, make_session, seeded
 
 from veilmart.crypto.suite import Suite
 from veilmart.errors import by_code
 from veilmart.limits import CELL_BYTES, HASH_BYTES, PASSWORD_MAX_BYTES
-from veilmart.protocol import customer_messages as customer
-from veilmart.protocol import link_messages as link
-from veilmart.protocol import merchant_messages as merchant
+from veilmart.protocol import (
+    customer_messages as customer,
+    link_messages as link,
+    merchant_messages as merchant,
+)
 from veilmart.protocol.encoding import decode, decode_any, encode
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.tunnel import PendingRequest, Refused, cells_for, refusal

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from protocol_samples import (
     CONTENT_KEY,
     MERCHANT_PUBLIC,

@@ -14,8 +14,7 @@ from veilmart.broker.answer import Answer
 from veilmart.broker.customers import DEVICE_BYTES, Customer
 from veilmart.broker.effects import HashPassword, VerifyPassword
 from veilmart.broker.events import CustomerAuthenticated, CustomerRefused
-from veilmart.broker.sessions import Login as LoggedIn
-from veilmart.broker.sessions import Session
+from veilmart.broker.sessions import Login as LoggedIn, Session
 from veilmart.broker.state import BrokerState
 from veilmart.errors import (
     AccountDisabled,

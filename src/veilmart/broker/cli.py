@@ -25,8 +25,7 @@ from veilmart.broker.state import Observe, system_clock, system_random
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.protocol.address import DEFAULT_PORT, Link
 from veilmart.storage.home import default_home
-from veilmart.terminal.command import ServerCommon as Common
-from veilmart.terminal.command import run
+from veilmart.terminal.command import ServerCommon as Common, run
 from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here
 from veilmart.terminal.service import Log, StatusPort, Telling

@@ -14,8 +14,7 @@ from veilmart.broker.state import system_clock, system_random
 from veilmart.errors import BadArgument
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.files import PartialFile, visible
-from veilmart.terminal.command import ServerCommon as Common
-from veilmart.terminal.command import run
+from veilmart.terminal.command import ServerCommon as Common, run
 from veilmart.terminal.console import Terminal
 
 voucher_app = App(name="voucher", help="Vouchers that customers redeem.")

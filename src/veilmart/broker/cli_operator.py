@@ -19,8 +19,7 @@ from veilmart.errors import Declined, LedgerViolated
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.files import visible
 from veilmart.storage.home import default_home
-from veilmart.terminal.command import ServerCommon as Common
-from veilmart.terminal.command import run
+from veilmart.terminal.command import ServerCommon as Common, run
 from veilmart.terminal.console import Terminal
 
 merchant_app = App(name="merchant", help="The merchants that this broker carries.")

@@ -16,8 +16,7 @@ from veilmart.errors import WeakPassword
 from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files import visible
-from veilmart.terminal.command import ServerCommon as Common
-from veilmart.terminal.command import run
+from veilmart.terminal.command import ServerCommon as Common, run
 
 NEW_PASSWORD_BYTES = 10
 

@@ -15,8 +15,7 @@ from veilmart.storage.backup import back_up
 from veilmart.storage.files import visible
 from veilmart.storage.home import Home, default_home
 from veilmart.storage.restoring import restore
-from veilmart.terminal.command import ServerCommon as Common
-from veilmart.terminal.command import run
+from veilmart.terminal.command import ServerCommon as Common, run
 from veilmart.terminal.csv_file import write_csv
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from veilmart.broker import migrations as revisions
-from veilmart.broker import own_descriptors, settings, tables
+from veilmart.broker import migrations as revisions, own_descriptors, settings, tables
 from veilmart.broker.own_descriptors import OwnDescriptors
 from veilmart.broker.settings import Settings
 from veilmart.crypto import identity as keys

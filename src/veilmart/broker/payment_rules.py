@@ -45,8 +45,7 @@ from veilmart.protocol.customer_messages import (
 )
 from veilmart.protocol.effects import Forward, Rule, Transact
 from veilmart.protocol.encoding import decode, encode
-from veilmart.protocol.link_messages import FetchSegment
-from veilmart.protocol.link_messages import SegmentFollows as MerchantSegment
+from veilmart.protocol.link_messages import FetchSegment, SegmentFollows as MerchantSegment
 from veilmart.protocol.offer import PaymentReceipt, invoice_hash, sign_object
 from veilmart.protocol.order_key import check_action
 from veilmart.protocol.parcel import piece_count, segment_length

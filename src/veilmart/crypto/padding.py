@@ -1,7 +1,6 @@
 """Padding: messages to whole cells, shelves to one size, products to their shelf (design 5, 6)."""
 
-from struct import Struct
-from struct import error as struct_error
+from struct import Struct, error as struct_error
 
 from veilmart.errors import BadName, Misuse, PaddingInvalid
 from veilmart.limits import CELL_BYTES, INTEGER_MAX, NAME_MAX_BYTES

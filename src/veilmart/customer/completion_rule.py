@@ -35,8 +35,7 @@ from veilmart.errors import (
     VeilmartError,
     WrongOrderState,
 )
-from veilmart.protocol import labels
-from veilmart.protocol import offer as offers
+from veilmart.protocol import labels, offer as offers
 from veilmart.protocol.customer_messages import (
     Acknowledge,
     GetStatus,

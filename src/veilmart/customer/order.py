@@ -16,8 +16,7 @@ from veilmart.crypto import signing
 from veilmart.crypto.suite import Suite, suite_by_id
 from veilmart.customer.tables import orders
 from veilmart.errors import PeerFault, StoreDamaged
-from veilmart.protocol import labels
-from veilmart.protocol import offer as offers
+from veilmart.protocol import labels, offer as offers
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.offer import Offer
 from veilmart.protocol.parcel import piece_count

@@ -29,8 +29,7 @@ from veilmart.errors import (
     SignatureInvalid,
     VeilmartError,
 )
-from veilmart.protocol import labels
-from veilmart.protocol import offer as offers
+from veilmart.protocol import labels, offer as offers
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.customer_messages import Paid, Pay
 from veilmart.protocol.descriptor import SignedDescriptor

@@ -14,8 +14,7 @@ from veilmart.customer.order import Order
 from veilmart.customer.purchase_rule import check_receipt
 from veilmart.errors import OfferMismatch, PeerFault, ReceiptInvalid, WrongOrderState
 from veilmart.limits import CLOCK_SKEW_SECONDS, SIGNED_DESCRIPTOR_MAX_BYTES
-from veilmart.protocol import labels
-from veilmart.protocol import offer as offers
+from veilmart.protocol import labels, offer as offers
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.encoding import Message, decode, encode

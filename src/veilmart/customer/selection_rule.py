@@ -24,9 +24,7 @@ from veilmart.errors import (
     UnknownRequestNumber,
 )
 from veilmart.limits import HASH_BYTES
-from veilmart.protocol import handshake, labels
-from veilmart.protocol import offer as offers
-from veilmart.protocol import tunnel as records
+from veilmart.protocol import handshake, labels, offer as offers, tunnel as records
 from veilmart.protocol.catalogue import NO_ROOT
 from veilmart.protocol.customer_messages import Open, Opened, Payable, Relay, Relayed
 from veilmart.protocol.descriptor import SignedDescriptor

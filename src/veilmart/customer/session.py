@@ -28,8 +28,7 @@ from veilmart.limits import (
     HANDSHAKE_MAX_BYTES,
     SESSION_SECONDS,
 )
-from veilmart.protocol import handshake, labels
-from veilmart.protocol import tunnel as records
+from veilmart.protocol import handshake, labels, tunnel as records
 from veilmart.protocol.customer_messages import (
     BrokerRequest,
     GetSegment,

@@ -26,8 +26,7 @@ from veilmart.protocol.address import Link, parse_link
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.storage.disk_errors import file_error
 from veilmart.storage.home import default_home
-from veilmart.terminal.command import ServerCommon as Common
-from veilmart.terminal.command import run
+from veilmart.terminal.command import ServerCommon as Common, run
 from veilmart.terminal.console import Terminal
 from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here

@@ -24,8 +24,7 @@ from veilmart.merchant.views import draw_products, draw_table, product_views, sh
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.disk_errors import typed_file_errors
 from veilmart.storage.home import default_home
-from veilmart.terminal.command import ServerCommon as Common
-from veilmart.terminal.command import run
+from veilmart.terminal.command import ServerCommon as Common, run
 from veilmart.terminal.console import Terminal
 
 DEFAULTS = Common()

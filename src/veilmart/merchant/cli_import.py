@@ -21,8 +21,7 @@ from veilmart.merchant.shop_folder import CODES_SUFFIX, Entry, code_lines, read_
 from veilmart.merchant.showcases import Look
 from veilmart.merchant.views import draw_table
 from veilmart.protocol.accounting import format_amount, parse_amount
-from veilmart.terminal.command import ServerCommon as Common
-from veilmart.terminal.command import run
+from veilmart.terminal.command import ServerCommon as Common, run
 
 Price = Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")]
 

@@ -15,8 +15,7 @@ from veilmart.merchant.views import draw_table
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.disk_errors import typed_file_errors
 from veilmart.storage.home import default_home
-from veilmart.terminal.command import ServerCommon as Common
-from veilmart.terminal.command import run
+from veilmart.terminal.command import ServerCommon as Common, run
 
 DEFAULTS = Common()
 K_USUAL = 5

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger
-from sqlalchemy import Integer as _Integer
+from sqlalchemy import BigInteger, Integer as _Integer
 
 # SQLite's INTEGER has 64 bits and, as primary key, numbers its rows; PostgreSQL's has 32.
 Integer: Final = BigInteger().with_variant(_Integer(), "sqlite")

@@ -1,0 +1,83 @@
+"""The root of every error, and the families: whose fault it was."""
+
+from typing import ClassVar
+
+DETAIL_MAX_CHARACTERS = 300
+NO_MONEY = "No money moved."
+MONEY_SAFE = "Your money is safe: the purchase finishes or is refunded in full."
+
+
+class VeilmartError(Exception):
+    """Root of every error that veilmart raises on purpose."""
+
+    code: ClassVar[int] = 0
+    summary: ClassVar[str] = "Something went wrong."
+    money: ClassVar[str] = NO_MONEY
+    hint: ClassVar[str] = ""
+    http_status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, detail: str = "", *, money: str | None = None) -> None:
+        """`detail` says what this one occurrence was about; it must hold no secret."""
+        super().__init__(detail or self.summary)
+        self.detail = detail
+        self.money_now = self.money if money is None else money
+
+    def explain(self) -> str:
+        """What happened, whether money moved, what to do next: one line each."""
+        what = self.summary if not self.detail else f"{self.summary} {self.detail}"
+        lines = [f"{what} (error {self.code})", self.money_now, self.hint]
+        return "\n".join(line for line in lines if line)
+
+
+class Misuse(VeilmartError):
+    """Our own code called something in the wrong order or with wrong lengths."""
+
+    code = 1000
+    summary = "An internal rule of veilmart was broken; this is a bug."
+    hint = "Please report it together with the error code."
+    exit_code = 70
+
+
+class CannotDo(VeilmartError):
+    """What the person asked for cannot be done as asked."""
+
+    http_status = 400
+    exit_code = 2
+
+
+class PeerFault(VeilmartError):
+    """The other side sent something the protocol does not allow."""
+
+    http_status = 400
+    exit_code = 5
+
+
+class NetworkFailure(VeilmartError):
+    """The other side was not reached or did not answer."""
+
+    http_status = 502
+    exit_code = 4
+
+
+class Refusal(VeilmartError):
+    """A rule of the other side said no. Crosses the wire as {code, detail}, as peer's faults and
+
+    network failures do that the other side noticed.
+    """
+
+    http_status = 403
+    exit_code = 3
+
+
+class TrustFailure(VeilmartError):
+    """Something that must never change has changed."""
+
+    http_status = 403
+    exit_code = 6
+
+
+class StorageFailure(VeilmartError):
+    """The disk or the database said no."""
+
+    exit_code = 7

@@ -1,0 +1,36 @@
+"""The network (codes 31xx)."""
+
+from veilmart.errors.families import NetworkFailure
+
+
+class BrokerUnreachable(NetworkFailure):
+    code = 3101
+    summary = "The broker cannot be reached."
+    hint = "Check the address and your connection, then try again."
+
+
+class MerchantUnreachable(NetworkFailure):
+    code = 3102
+    summary = "The merchant cannot be reached by the broker."
+    hint = "Try again later."
+
+
+class SessionUnknown(NetworkFailure):
+    code = 3103
+    summary = "The session has ended."
+    hint = "A new one is made by trying again."
+    http_status = 410
+
+
+class ServerBusy(NetworkFailure):
+    code = 3104
+    summary = "The other side has too much to do."
+    hint = "Try again in a moment."
+    http_status = 503
+
+
+class ServerFault(NetworkFailure):
+    code = 3105
+    summary = "The other side failed on its own fault."
+    hint = "Try again; tell its operator the error code if it stays."
+    http_status = 500

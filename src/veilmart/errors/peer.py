@@ -1,0 +1,86 @@
+"""A peer broke the protocol (codes 21xx)."""
+
+from veilmart.errors.families import PeerFault
+
+
+class OpenFailed(PeerFault):
+    code = 2101
+    summary = "A sealed message did not open: it was changed on the way or made with another key."
+    hint = "Try again; if it stays, somebody between you and the other side changes messages."
+
+
+class MalformedMessage(PeerFault):
+    code = 2102
+    summary = "A message does not have the form that the protocol gives it."
+    hint = "The other side may run an incompatible version."
+
+
+class MessageTooLarge(PeerFault):
+    code = 2103
+    summary = "A message is larger than the protocol allows."
+    hint = "The other side may run an incompatible version."
+    http_status = 413
+
+
+class HandshakeFailed(PeerFault):
+    code = 2104
+    summary = "The handshake failed: the other side does not hold the expected key."
+    hint = "Nothing secret was sent. If it stays, somebody may be in the middle."
+
+
+class BadPublicValue(PeerFault):
+    code = 2105
+    summary = "A Diffie-Hellman or KEM value is out of range."
+    hint = "Nothing secret was sent. The other side is faulty or hostile."
+
+
+class SignatureInvalid(PeerFault):
+    code = 2106
+    summary = "A signature does not verify."
+    hint = "It was changed on the way or made by somebody else."
+
+
+class UnknownSuite(PeerFault):
+    code = 2107
+    summary = "The other side does not offer that cipher suite."
+    hint = "Choose another with --suite."
+
+
+class PaddingInvalid(PeerFault):
+    code = 2108
+    summary = "The padding is not what the protocol prescribes."
+    money = "If you paid, the money goes to the merchant when the time to settle ends."
+    hint = "The product was packed wrongly; do not trust the file."
+
+
+class PieceMismatch(PeerFault):
+    code = 2109
+    summary = "A delivered segment is not the piece that was promised."
+    money = "You have paid; the money goes to the merchant when the time to settle ends."
+    hint = "Keep the order: the merchant signed it. Turn to the broker's operator before that time."
+
+
+class OfferMismatch(PeerFault):
+    code = 2110
+    summary = "The merchant's offer is not what was selected."
+    hint = "Nothing was paid. Report the merchant to the broker's operator."
+
+
+class UnexpectedAnswer(PeerFault):
+    code = 2111
+    summary = "The other side answered something that was not asked."
+    hint = "The other side may run an incompatible version."
+
+
+class ContentKeyInvalid(PeerFault):
+    code = 2112
+    summary = "The key that was paid for does not open what was promised."
+    money = "You have paid; the money goes to the merchant when the time to settle ends."
+    hint = "Keep the order: the merchant signed it. Turn to the broker's operator before that time."
+
+
+class TooSlow(PeerFault):
+    code = 2113
+    summary = "The other side sends too slowly."
+    hint = "Try again on a better connection."
+    http_status = 408

@@ -1,0 +1,171 @@
+"""The other side's rules said no (codes 41xx)."""
+
+from veilmart.errors.families import Refusal
+
+
+class AuthenticationFailed(Refusal):
+    code = 4101
+    summary = "Authentication failed. Closing connection."
+    hint = "Check username and password."
+    http_status = 401
+
+
+class TooManyAttempts(Refusal):
+    code = 4102
+    summary = "Too many failed attempts for this name."
+    hint = "Wait half a minute at most, then try again."
+    http_status = 429
+
+
+class NameTaken(Refusal):
+    code = 4103
+    summary = "That username cannot be registered."
+    hint = "Choose another."
+
+
+class LoginRequired(Refusal):
+    code = 4104
+    summary = "This needs a login."
+    hint = "Run `veilmart customer login`."
+    http_status = 401
+
+
+class UnknownRequestNumber(Refusal):
+    code = 4105
+    summary = "The request number is unknown or has expired."
+    hint = "Start the order again."
+
+
+class ProductGone(Refusal):
+    code = 4106
+    summary = "The product is no longer sold as the catalogue showed it."
+    hint = "Browse again."
+
+
+class ProductOut(Refusal):
+    code = 4107
+    summary = "The product is not available at the moment."
+    hint = "Try again later."
+
+
+class InsufficientBalance(Refusal):
+    code = 4108
+    summary = "Your balance does not cover the price."
+    hint = "Top up your account with the broker."
+    http_status = 402
+
+
+class OrderUnknown(Refusal):
+    code = 4109
+    summary = "The order is not known."
+    hint = "It was never invoiced, or its offer has expired."
+
+
+class OfferExpired(Refusal):
+    code = 4110
+    summary = "The offer has expired."
+    hint = "Order again."
+
+
+class WrongOrderState(Refusal):
+    code = 4111
+    summary = "That cannot be done with the order any more."
+    money = ""
+    hint = "See `veilmart customer orders`."
+
+
+class OperationConflict(Refusal):
+    code = 4112
+    summary = "That operation id was used for something else."
+    hint = "Nothing was done a second time."
+
+
+class OrderKeyInvalid(Refusal):
+    code = 4113
+    summary = "The order's own key did not sign this."
+    hint = "Only the wallet that ordered can do that."
+
+
+class MerchantUnknown(Refusal):
+    code = 4114
+    summary = "The broker does not carry that merchant."
+    hint = "Check the link."
+
+
+class MerchantSuspended(Refusal):
+    code = 4115
+    summary = "The merchant is suspended."
+    hint = "Ask the broker's operator."
+
+
+class DescriptorUnknown(Refusal):
+    code = 4116
+    summary = "The descriptor is not current."
+    hint = "It is fetched again by trying again."
+
+
+class SegmentUnknown(Refusal):
+    code = 4117
+    summary = "The order has no such segment."
+    hint = "The other side may run an incompatible version."
+
+
+class PaymentOutstanding(Refusal):
+    code = 4118
+    summary = "The order has not been paid."
+    hint = "Confirm the payment first."
+
+
+class NotYourBroker(Refusal):
+    code = 4119
+    summary = "The merchant does not accept that broker."
+    hint = "The merchant names its brokers at `veilmart merchant init`."
+
+
+class TooManyOpen(Refusal):
+    code = 4120
+    summary = "Too many unpaid orders are open at once."
+    hint = "Pay or wait for them to expire."
+    http_status = 429
+
+
+class AmountDiffers(Refusal):
+    code = 4121
+    summary = "The amount that was confirmed is not the invoice's."
+    hint = "Order again, and compare the price."
+
+
+class AccountDisabled(Refusal):
+    code = 4140
+    summary = "The account has been disabled."
+    hint = "Ask the broker's operator."
+
+
+class RegistrationClosed(Refusal):
+    code = 4141
+    summary = "The broker takes no new accounts at the moment."
+    hint = "Ask the broker's operator."
+
+
+class InvitationInvalid(Refusal):
+    code = 4142
+    summary = "Accounts are opened by invitation here, and that is not a good one."
+    hint = "Pass --invitation with a code from the broker's operator; each is good for one account."
+
+
+class VoucherUnknown(Refusal):
+    code = 4143
+    summary = "The broker knows no such voucher."
+    hint = "Compare it with the sheet. After three wrong ones there is a pause between tries."
+
+
+class VoucherSpent(Refusal):
+    code = 4144
+    summary = "The voucher has been redeemed already, or was taken back."
+    hint = "Each is good once. Ask whoever gave it to you."
+
+
+class NotSettled(Refusal):
+    code = 4145
+    summary = "The merchant has not heard from the broker that the order is settled."
+    hint = "Try again later; a refunded order is not delivered again."

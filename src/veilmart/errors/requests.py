@@ -1,0 +1,185 @@
+"""What the person asked for (codes 11xx)."""
+
+from veilmart.errors.families import CannotDo
+
+
+class NotInitialised(CannotDo):
+    code = 1101
+    summary = "This home folder has not been set up yet."
+    hint = "Run the init command first (customers: `veilmart customer join LINK`)."
+
+
+class AlreadyInitialised(CannotDo):
+    code = 1102
+    summary = "This home folder is set up already."
+    hint = "Nothing was changed. Choose another folder with --home to start afresh."
+
+
+class BadArgument(CannotDo):
+    code = 1103
+    summary = "That value cannot be used here."
+    hint = "See --help for what is expected."
+
+
+class BadLink(CannotDo):
+    code = 1104
+    summary = "That is not a veilmart link."
+    hint = "It looks like veilmart://host:port/BROKER-FINGERPRINT/MERCHANT-FINGERPRINT#product."
+
+
+class BadName(CannotDo):
+    code = 1105
+    summary = "That name cannot be used."
+    hint = "Use 1 to 200 bytes of printable text without slashes or leading dots."
+
+
+class BadAmount(CannotDo):
+    code = 1106
+    summary = "That is not an amount."
+    hint = "Write it like 5 or 5.00; nothing below zero, two decimals at most."
+
+
+class BadSourceFile(CannotDo):
+    code = 1107
+    summary = "That file cannot be sold."
+    hint = "Give a regular file that can be read; links, devices and empty files are refused."
+
+
+class ShelfTooSmall(CannotDo):
+    code = 1108
+    summary = "The product does not fit on that shelf."
+    hint = "Create a larger shelf with `veilmart merchant shelf create`."
+
+
+class AloneOnShelf(CannotDo):
+    code = 1109
+    summary = "A product alone on its shelf tells the broker what was bought."
+    hint = "Add at least two products at once, or pass --alone if you accept that."
+
+
+class NoSuchShelf(CannotDo):
+    code = 1110
+    summary = "There is no such shelf."
+    hint = "See `veilmart merchant shelf list`."
+
+
+class NoSuchProduct(CannotDo):
+    code = 1111
+    summary = "There is no such product."
+    hint = "See `veilmart customer browse` or `veilmart merchant list`."
+
+
+class NoSuchOrder(CannotDo):
+    code = 1112
+    summary = "There is no such order here."
+    hint = "See `veilmart customer orders`."
+
+
+class NotAPricePoint(CannotDo):
+    code = 1113
+    summary = "The broker has no such price point."
+    hint = "Choose one of its price points."
+
+
+class NotLoggedIn(CannotDo):
+    code = 1114
+    summary = "You are not logged in."
+    hint = "Run `veilmart customer login` (or `register`)."
+
+
+class NoSuchMerchant(CannotDo):
+    code = 1115
+    summary = "There is no such merchant."
+    hint = "See `veilmart broker merchant list`."
+
+
+class Declined(CannotDo):
+    code = 1116
+    summary = "You declined; the order was dropped."
+    hint = "Nothing needs to be done."
+    exit_code = 8
+
+
+class Interrupted(CannotDo):
+    code = 1117
+    summary = "Interrupted."
+    hint = "Run `veilmart customer sync` to finish what was under way."
+    exit_code = 130
+
+
+class NeedsConfirmation(CannotDo):
+    code = 1118
+    summary = "This needs your confirmation and there is no terminal to ask on."
+    hint = "Pass --yes if you are sure."
+
+
+class AlreadyOwned(CannotDo):
+    code = 1119
+    summary = "You own this already."
+    hint = "See `veilmart customer library`; pass --again to buy it once more."
+
+
+class PortInUse(CannotDo):
+    code = 1120
+    summary = "That address cannot be listened on."
+    hint = "Another program may hold the port; choose another with --port."
+
+
+class SourceChanged(CannotDo):
+    code = 1121
+    summary = "The file changed while it was being read."
+    hint = "Add it again once nothing writes to it."
+
+
+class NoSuchAccount(CannotDo):
+    code = 1122
+    summary = "There is no such account."
+    hint = "See `veilmart broker accounts`."
+
+
+class ReceiptInvalid(CannotDo):
+    code = 1123
+    summary = "The receipt does not verify."
+    hint = "It was changed, cut off, or is not a veilmart receipt."
+
+
+class WeakPassword(CannotDo):
+    code = 1124
+    summary = "That password cannot be used."
+    hint = "Use 8 to 128 bytes."
+
+
+class CodeMistyped(CannotDo):
+    code = 1140
+    summary = "That code is mistyped: its check characters do not fit."
+    hint = "Compare it with the sheet; O is read as 0, and I and L as 1. Nobody was asked."
+
+
+class NoSuchCode(CannotDo):
+    code = 1141
+    summary = "There is no such voucher or invitation that could be changed."
+    hint = "See `veilmart broker voucher list` and `veilmart broker invitation list`."
+
+
+class NoSuchRequest(CannotDo):
+    code = 1142
+    summary = "No merchant has asked for that."
+    hint = "See `veilmart broker merchant requests` and `veilmart broker withdrawals`."
+
+
+class BackupInvalid(CannotDo):
+    code = 1143
+    summary = "That is not a whole backup of this role."
+    hint = "It was cut off, changed, or belongs to another role or identity. Nothing was changed."
+
+
+class BackupOlder(CannotDo):
+    code = 1144
+    summary = "What is in this home is newer than the backup."
+    hint = "Nothing was changed. With --over-newer it is put aside, not deleted, and replaced."
+
+
+class HomeInUse(CannotDo):
+    code = 1150
+    summary = "Another veilmart process is using this home folder."
+    hint = "Stop it first, or choose another folder with --home."

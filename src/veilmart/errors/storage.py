@@ -1,0 +1,58 @@
+"""Disk and database (codes 51xx)."""
+
+from veilmart.errors.families import MONEY_SAFE, StorageFailure
+
+
+class DiskFull(StorageFailure):
+    code = 5101
+    summary = "There is no room left on the disk."
+    money = MONEY_SAFE
+    hint = "Make room, then run `veilmart customer sync`."
+
+
+class CannotWrite(StorageFailure):
+    code = 5102
+    summary = "A file or folder cannot be written."
+    hint = "Check permissions of the home and output folders."
+
+
+class DatabaseFailure(StorageFailure):
+    code = 5103
+    summary = "The database did not carry out what was asked."
+    hint = "Nothing was half done. Try again."
+
+
+class StoreDamaged(StorageFailure):
+    code = 5104
+    summary = "A stored file is missing or damaged."
+    hint = "Restore it from the backup."
+
+
+class LedgerViolated(StorageFailure):
+    code = 5105
+    summary = "A booking would have broken the ledger's rules and was not made."
+    hint = "Run `veilmart broker audit`."
+
+
+class SegmentDamaged(StorageFailure):
+    code = 5106
+    summary = "A stored segment is missing or damaged."
+    money = MONEY_SAFE
+    hint = "It is fetched again by `veilmart customer sync`."
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"Segment {index}.")
+        self.index = index
+
+
+class DatabaseAway(DatabaseFailure):
+    code = 5110
+    summary = "The database server cannot be reached."
+    money = MONEY_SAFE
+    hint = "It is tried again by itself; look whether PostgreSQL runs."
+
+
+class StoreAway(StorageFailure):
+    code = 5111
+    summary = "The object store cannot be reached or does not let us in."
+    hint = "Look at its address, the bucket and the AWS_* variables; then try again."
