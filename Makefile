@@ -25,7 +25,7 @@ demo: $(RUN_STAMP)
 	$(BIN)/veilmart demo $(if $(PRODUCTS),--products "$(PRODUCTS)")
 
 test: $(DEV_STAMP)
-	$(BIN)/pytest -n 2 --dist loadfile -m "not long"
+	$(BIN)/pytest -n 4 --dist loadfile -m "not long"
 
 test-long: $(DEV_STAMP)
 	$(BIN)/pytest -m long
