@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 from tests.broker.conftest import Market
 from tests.broker.test_operators import bought
 from tests.broker.test_vouchers import issue
+from tests.conftest import both_engines
 from veilmart.broker import folding, ledger, settings, tables
 from veilmart.broker.events import BooksFolded, Trouble
 from veilmart.broker.folding import AuditStatement, fold_until
@@ -23,7 +24,7 @@ MONTHS = 62 * 24 * 3600
 
 
 def balances(market: Market) -> list[tuple[int, int]]:
-    query = select(tables.accounts.c.id, tables.accounts.c.balance).order_by(tables.accounts.c.id)
+    query = select(tables.accounts.c.id, ledger.true_balance).order_by(tables.accounts.c.id)
     return market.run(lambda conn: [(row[0], row[1]) for row in conn.execute(query)])
 
 
@@ -46,6 +47,7 @@ def test_a_month_is_folded_when_it_is_over_for_thirty_days() -> None:
     assert fold_until(at("2026-01-15T00:00:00")) == at("2025-12-01")
 
 
+@both_engines
 async def test_folding_forgets_who_paid_and_keeps_every_balance(market: Market) -> None:
     anna, bert = await market.customer("anna", 5000), await market.customer("bert", 5000)
     market.run(settings.set_fee, 100)
@@ -140,6 +142,7 @@ async def test_a_busy_month_is_folded_in_parts(
     market.check_books()
 
 
+@both_engines
 async def test_nobody_else_may_delete_from_the_books(market: Market) -> None:
     anna = await market.customer("anna", 5000)
     await bought(market, anna)

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.broker.conftest import PASSWORD, Market
+from tests.conftest import both_engines
 from veilmart.broker import codes, ledger, settings
 from veilmart.broker.customers import add_customer
 from veilmart.broker.sessions import Login
@@ -42,6 +43,7 @@ def outstanding(market: Market) -> int:
     return balance
 
 
+@both_engines
 async def test_a_voucher_is_money_until_it_is_redeemed(market: Market) -> None:
     first, second = issue(market, 2)
     assert outstanding(market) == 4000
@@ -58,6 +60,7 @@ async def test_a_voucher_is_money_until_it_is_redeemed(market: Market) -> None:
     market.check_books()
 
 
+@both_engines
 async def test_64_redeemers_at_once_get_one_voucher_once(market: Market) -> None:
     (code,) = issue(market)
     sessions = []
