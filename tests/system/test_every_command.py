@@ -22,7 +22,13 @@ from veilmart.protocol.address import Link
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LINK = str(Link("127.0.0.1", 1, bytes(32), bytes(32), None))
 # What a required argument gets when nothing better is known of it: a word that fits nowhere.
-ARGUMENTS = {"--broker": "http://127.0.0.1:1", "ADDRESS": LINK, "--price": "5.00", "--size": "1K"}
+ARGUMENTS = {
+    "--broker": "http://127.0.0.1:1",
+    "ADDRESS": LINK,
+    "--price": "5.00",
+    "--size": "1K",
+    "--batch": "7",
+}
 WORD = "nothing-of-that-name"
 EXIT_CODES = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 130})
 

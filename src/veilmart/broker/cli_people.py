@@ -142,7 +142,7 @@ def withdrawals(
     ] = None,
     common: Common = Common(),
 ) -> int:
-    """What merchants ask to be paid out; `payout` of the same amount answers one."""
+    """What merchants ask to be paid out; payout of the same amount answers one."""
     return run(lambda: _withdrawals(decline, common), common)
 
 
@@ -168,7 +168,7 @@ def _withdrawals(decline: str | None, common: Common) -> None:
 
 @merchant_app.command(name="requests")
 def list_requests(*, common: Common = Common()) -> int:
-    """Merchants that ask to be carried; `admit NAME` does it."""
+    """Merchants that ask to be carried; admit NAME does it."""
     return run(lambda: _requests(common), common)
 
 

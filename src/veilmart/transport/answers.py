@@ -9,18 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from veilmart.errors import ServerFault, VeilmartError
-
-OCTETS = "application/octet-stream"
-DETAIL_MAX_CHARACTERS = 300
+from veilmart.transport.wire_error import DETAIL_MAX_CHARACTERS, OCTETS, WireError
 
 _log = structlog.get_logger("veilmart.transport")
-
-
-class WireError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of every answer that is not 200: MessagePack {"code": int, "detail": str}."""
-
-    code: int
-    detail: str
 
 
 def binary_answer(content: bytes, attachment: bytes | None = None) -> Response:

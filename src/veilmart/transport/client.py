@@ -3,10 +3,9 @@
 import asyncio
 from io import BytesIO
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-import aiohttp
 import msgspec
-from yarl import URL
 
 from veilmart.errors import (
     DescriptorUnknown,
@@ -21,7 +20,11 @@ from veilmart.errors import (
     from_wire,
 )
 from veilmart.limits import ANSWER_SECONDS, CONNECT_SECONDS, KEEP_ALIVE_SECONDS
-from veilmart.transport.answers import DETAIL_MAX_CHARACTERS, OCTETS, WireError
+from veilmart.transport.wire_error import DETAIL_MAX_CHARACTERS, OCTETS, WireError
+
+if TYPE_CHECKING:
+    import aiohttp
+    from yarl import URL
 
 _OK = 200
 HINTS = (DescriptorUnknown, NotYourBroker)
@@ -59,11 +62,8 @@ class HttpClient:
         self._address = address
         self._failure = failure
         self._connections = connections
-        self._timeout = aiohttp.ClientTimeout(
-            total=connect_seconds + answer_seconds,
-            sock_connect=connect_seconds,
-            sock_read=answer_seconds,
-        )
+        self._connect_seconds = connect_seconds
+        self._answer_seconds = answer_seconds
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[str, URL] = {}
@@ -99,6 +99,8 @@ class HttpClient:
         return await self._exchange("GET", url_path, None, max_bytes)
 
     async def _exchange(self, method: str, path: str, body: bytes | None, max_bytes: int) -> bytes:
+        import aiohttp  # a fifth of a second, which commands that ask nobody do not spend
+
         large = body is not None and len(body) > _COPY_FREE_BYTES
         try:
             async with self._open_session().request(
@@ -123,8 +125,10 @@ class HttpClient:
             raise self._failure(f"{self._address}: {_reason(fault)}.") from fault
         raise _named_error(response.status, content)
 
-    def _url(self, path: str) -> URL:
+    def _url(self, path: str) -> "URL":
         """Parsed once: a purchase goes to the same two paths again and again."""
+        from yarl import URL
+
         known = self._urls.get(path)
         if known is None:
             known = URL(self._base + path, encoded=True)
@@ -132,13 +136,19 @@ class HttpClient:
                 self._urls[path] = known
         return known
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> "aiohttp.ClientSession":
+        import aiohttp
+
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=self._connections, keepalive_timeout=_IDLE_SECONDS
                 ),
-                timeout=self._timeout,
+                timeout=aiohttp.ClientTimeout(
+                    total=self._connect_seconds + self._answer_seconds,
+                    sock_connect=self._connect_seconds,
+                    sock_read=self._answer_seconds,
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=_NEVER_SENT,
                 auto_decompress=False,
@@ -147,7 +157,7 @@ class HttpClient:
         return self._session
 
 
-async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+async def _read(response: "aiohttp.ClientResponse", max_bytes: int) -> bytes:
     """The body; past `max_bytes` the connection is cut instead of read on."""
     if (response.content_length or 0) > max_bytes:
         response.close()

@@ -1,0 +1,13 @@
+"""The body of every answer that is not 200; both sides of HTTP read it here."""
+
+import msgspec
+
+OCTETS = "application/octet-stream"
+DETAIL_MAX_CHARACTERS = 300
+
+
+class WireError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """MessagePack {"code": int, "detail": str}."""
+
+    code: int
+    detail: str
