@@ -6,7 +6,7 @@ from statistics import median
 
 from veilmart.crypto import signing
 from veilmart.customer.listing import menu_lines
-from veilmart.customer.shopper import Menu
+from veilmart.customer.menu import Menu
 from veilmart.protocol.catalogue import Catalogue, Product, open_catalogue, sign_catalogue
 from veilmart.protocol.descriptor import Descriptor, Shelf, SignedDescriptor
 

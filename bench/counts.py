@@ -31,6 +31,7 @@ from veilmart.merchant.packing import look_at
 from veilmart.merchant.serving import serve_opened as serve_merchant
 from veilmart.protocol.address import Link
 from veilmart.storage.database import Database
+from veilmart.terminal.clock import unix_now
 
 PURCHASES = 5
 PRODUCT_BYTES = 10 * 1024 - 400
@@ -63,10 +64,6 @@ class Market:
         return found
 
 
-def unix_seconds() -> int:
-    return int(time.time())
-
-
 async def started(begin: Callable[..., Coroutine[Any, Any, None]], stack: AsyncExitStack) -> int:
     """Serve until the stack closes; the port."""
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -85,19 +82,19 @@ async def started(begin: Callable[..., Coroutine[Any, Any, None]], stack: AsyncE
 @asynccontextmanager
 async def market(folder: Path) -> AsyncIterator[Market]:
     """Broker, merchant with two products of 10 KiB, and a customer, all in this event loop."""
-    common: dict[str, Any] = {"clock": unix_seconds, "random": os.urandom}
+    common: dict[str, Any] = {"clock": unix_now, "random": os.urandom}
     async with AsyncExitStack() as stack:
         relay = await stack.enter_async_context(counting_relay())
         opened = initialise(folder / "broker", os.urandom)
         stack.push_async_callback(opened.database.aclose)
-        own = renew_descriptor(opened, unix_seconds(), os.urandom).newest.public
+        own = renew_descriptor(opened, unix_now(), os.urandom).newest.public
         merchant = create_merchant(folder / "merchant", "stall", "http://127.0.0.1:9", own)
         shop = stack.enter_context(open_merchant(folder / "merchant"))
         goods = [folder / f"product-{number}.bin" for number in range(2)]
         for file in goods:
             file.write_bytes(os.urandom(PRODUCT_BYTES))
         sources = tuple(look_at(file) for file in goods)
-        add_now(shop, sources, price=PRICE, now=unix_seconds(), random=os.urandom)
+        add_now(shop, sources, price=PRICE, now=unix_now(), random=os.urandom)
         port = await started(
             lambda **more: serve_merchant(
                 shop, "127.0.0.1", 0, observe=lambda _event: None, **common, **more
@@ -105,7 +102,7 @@ async def market(folder: Path) -> AsyncIterator[Market]:
             stack,
         )
         relay.target = f"127.0.0.1:{port}"
-        found = await fetch_candidate(opened, f"http://{relay.address}", unix_seconds())
+        found = await fetch_candidate(opened, f"http://{relay.address}", unix_now())
         await opened.database.run(merchant_book.admit, found.descriptor, found.address)
         port = await started(
             lambda **more: serve_broker(
@@ -113,12 +110,12 @@ async def market(folder: Path) -> AsyncIterator[Market]:
             ),
             stack,
         )
-        wallet = open_wallet(folder / "customer", unix_seconds, os.urandom)
+        wallet = open_wallet(folder / "customer", unix_now, os.urandom)
         stack.push_async_callback(wallet.aclose)
         link = Link("127.0.0.1", port, opened.fingerprint, merchant, None)
         shopper = await stack.enter_async_context(await connect(wallet, link))
         await shopper.register("customer", "bench password")
-        await opened.database.run(credit, "customer", CREDIT, False, unix_seconds())
+        await opened.database.run(credit, "customer", CREDIT, False, unix_now())
         databases = {
             "broker": opened.database,
             "merchant": shop.database,

@@ -17,7 +17,8 @@ from statistics import median
 
 from bench.plain import ANSWER_MAX_BYTES, ROUTE
 from veilmart.customer.events import Event, FileSaved, PaymentHeld
-from veilmart.customer.shopper import Menu, Shopper, connect
+from veilmart.customer.menu import Menu
+from veilmart.customer.shopper import Shopper, connect
 from veilmart.customer.wallet import open_wallet
 from veilmart.demo.processes import Server, environment, run_command
 from veilmart.errors import BrokerUnreachable

@@ -11,21 +11,19 @@ from pathlib import Path
 
 import msgspec
 
-from veilmart.customer.shopper import Menu, Shopper, connect
+from veilmart.customer.menu import Menu
+from veilmart.customer.shopper import Shopper, connect
 from veilmart.customer.wallet import Wallet, open_wallet
 from veilmart.protocol.address import parse_link
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.memory import keep_freed_memory, serve_from_here
 
 PASSWORD = "bench password"
 WARM_UP_PURCHASES = 3
 
 
-def unix_seconds() -> int:
-    return int(time.time())
-
-
 async def open_shopper(home: Path, link: str, *, new: bool) -> tuple[Wallet, Shopper]:
-    wallet = open_wallet(home, unix_seconds, os.urandom)
+    wallet = open_wallet(home, unix_now, os.urandom)
     shopper = await connect(wallet, link)
     if new:
         await shopper.register(home.name, PASSWORD)

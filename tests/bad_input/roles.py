@@ -27,9 +27,10 @@ from veilmart.broker.operating import account_lines, credit, fetch_candidate
 from veilmart.broker.serving import serve_opened
 from veilmart.crypto.suite import Suite
 from veilmart.customer.events import Observer, ignore
+from veilmart.customer.menu import Menu
 from veilmart.customer.order import all_orders
 from veilmart.customer.pins import current_broker
-from veilmart.customer.shopper import Menu, Shopper, connect
+from veilmart.customer.shopper import Shopper, connect
 from veilmart.customer.trust import Approve, refuse
 from veilmart.customer.wallet import Wallet, open_wallet
 from veilmart.errors import VeilmartError

@@ -8,6 +8,7 @@ either way, by the 20 ms that a hash takes.
 """
 
 import gc
+import os
 import statistics
 import time
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from sqlalchemy import Connection
 from tests.bad_input.roles import Roles
 from veilmart.broker import customers
 from veilmart.broker.passwords import Passwords
-from veilmart.broker.state import system_random
 from veilmart.customer.shopper import Shopper
 from veilmart.errors import AuthenticationFailed
 from veilmart.protocol.customer_messages import Login, Welcome
@@ -79,11 +79,11 @@ def median(samples: list[Seconds]) -> Seconds:
 
 async def medians(roles: Roles, shopper: Shopper, run: int) -> Medians:
     known = [f"known {run} {number}" for number in range(SAMPLES)]
-    hashed = Passwords(system_random).hash_now("the password")
+    hashed = Passwords(os.urandom).hash_now("the password")
 
     def register(conn: Connection) -> None:
         for name in known:
-            customers.add_customer(conn, name, hashed, system_random(32), roles.clock())
+            customers.add_customer(conn, name, hashed, os.urandom(32), roles.clock())
 
     await roles.database.run(register)
     wrong: list[Seconds] = []

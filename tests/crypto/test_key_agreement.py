@@ -174,7 +174,7 @@ def test_suites() -> None:
     for suite in all_suites():
         assert suite_by_id(suite.id) is suite
         assert suite_by_name(suite.name) is suite
-        assert suite.name.endswith(f"{suite.cipher.name.split('-')[0]}-{suite.hash_name}")
+        assert suite.name.endswith(f"{suite.cipher.name.split('-')[0]}-{suite.hash_function.name}")
         assert len(suite.hash(b"")) == len(suite.hmac(b"", b"")) == 32
     assert suite_by_id(1).pattern("NK") == "NKhfs"
     assert suite_by_id(2).pattern("NK") == "NK"

@@ -4,7 +4,7 @@ import pytest
 
 from tests.customer.scripted_market import Keys, Market, changed
 from veilmart.customer.listing import find_product, menu_lines, menu_text
-from veilmart.customer.shopper import Menu
+from veilmart.customer.menu import Menu
 from veilmart.errors import BadArgument, NoSuchProduct
 from veilmart.protocol.catalogue import Catalogue, SignedCatalogue
 

@@ -6,11 +6,9 @@ from hypothesis import given, strategies as st
 from veilmart.errors import BadAmount, LedgerViolated
 from veilmart.limits import INTEGER_MAX
 from veilmart.protocol.accounting import (
-    AccountKind,
     Posting,
     check_transaction,
     format_amount,
-    may_be_negative,
     parse_amount,
     transfer,
 )
@@ -122,7 +120,3 @@ def test_only_what_sums_to_zero_is_a_transaction(postings: list[Posting]) -> Non
     else:
         with pytest.raises(LedgerViolated):
             check_transaction(tuple(postings))
-
-
-def test_only_cash_goes_below_zero() -> None:
-    assert {kind for kind in AccountKind if may_be_negative(kind)} == {AccountKind.CASH}

@@ -22,16 +22,9 @@ def mode(path: Path) -> int:
 def test_folder_and_files_have_their_modes(tmp_path: Path) -> None:
     home = Home(tmp_path / "deep" / "home")
     home.write_secret("key", b"secret")
-    home.write_public("descriptor", b"public")
-    assert (mode(home.path), mode(home.path / "key"), mode(home.path / "descriptor")) == (
-        0o700,
-        0o600,
-        0o644,
-    )
+    assert (mode(home.path), mode(home.path / "key")) == (0o700, 0o600)
     assert home.read("key") == b"secret"
-    assert home.read_public("descriptor") == b"public"
-    assert mode(home.path / "descriptor") == 0o644
-    assert names_in(home.path) == ["descriptor", "key"]
+    assert names_in(home.path) == ["key"]
 
 
 def test_loose_modes_are_repaired(tmp_path: Path) -> None:

@@ -224,10 +224,10 @@ from pathlib import Path
 from veilmart.broker.home import open_home
 from veilmart.broker.passwords import Passwords
 from veilmart.broker.serving import serve_opened
-from veilmart.broker.state import ignore, system_clock, system_random
+from veilmart.broker.state import ignore
 from veilmart.customer.shopper import connect
-from veilmart.customer.trust import approve_all
 from veilmart.customer.wallet import open_wallet
+from veilmart.terminal.clock import unix_now
 
 async def main():
     stop, verifying = asyncio.Event(), asyncio.Event()
@@ -242,11 +242,11 @@ async def main():
     port = asyncio.get_running_loop().create_future()
     with open_home(Path(HOME)) as opened:
         server = asyncio.create_task(serve_opened(
-            opened, "127.0.0.1", 0, clock=system_clock, random=system_random, observe=ignore,
+            opened, "127.0.0.1", 0, clock=unix_now, random=os.urandom, observe=ignore,
             stop=stop, on_started=port.set_result))
-        wallet = open_wallet(Path(HOME).parent / "wallet", system_clock, os.urandom)
+        wallet = open_wallet(Path(HOME).parent / "wallet", unix_now, os.urandom)
         address = f"http://127.0.0.1:{await port}"
-        async with await connect(wallet, address, approve=approve_all) as shopper:
+        async with await connect(wallet, address, approve=lambda role, fresh: True) as shopper:
             asking = asyncio.create_task(shopper.login("anna", "long enough"))
             await verifying.wait()
             print("asked")

@@ -134,7 +134,7 @@ async def test_a_peers_sentence_cannot_steer_a_terminal() -> None:
     async with saying(said) as (port, _), client(port) as http:
         with pytest.raises(DescriptorUnknown) as caught:
             await http.get("/", max_bytes=10)
-    assert caught.value.detail.startswith("a[2Jbxxx")
+    assert caught.value.detail.startswith("a [2Jb xxx")
     assert len(caught.value.detail) == 300
 
 

@@ -6,8 +6,13 @@ from dataclasses import dataclass
 import pytest
 
 from veilmart.errors import InsufficientBalance, Misuse
-from veilmart.protocol.effects import Ask, Effect, Forward, Rule, Transact
+from veilmart.protocol.effects import Effect, Forward, Rule, Transact
 from veilmart.transport.perform import perform, perform_now
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Effect):
+    request: object
 
 
 @dataclass(frozen=True, slots=True)

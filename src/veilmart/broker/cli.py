@@ -1,6 +1,7 @@
 """`veilmart broker ...`: set-up and serving; the other commands are in cli_operator.py."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -20,11 +21,11 @@ from veilmart.broker.home import (
     renew_descriptor,
 )
 from veilmart.broker.narration import Narrator
-from veilmart.broker.serving import serve_opened, serve_worker, shared_sessions
-from veilmart.broker.state import Observe, system_clock, system_random
+from veilmart.broker.state import Observe
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.protocol.address import DEFAULT_PORT, Link
 from veilmart.storage.home import default_home
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, run
 from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here
@@ -65,10 +66,10 @@ def init(
 
 def _init(currency: str, name: str, common: Common) -> None:
     opened = initialise(
-        home_of(common), system_random, name=name, currency=currency, database=common.database
+        home_of(common), os.urandom, name=name, currency=currency, database=common.database
     )
     with opened:
-        renew_descriptor(opened, system_clock(), system_random)
+        renew_descriptor(opened, unix_now(), os.urandom)
         shown = format_fingerprint(opened.fingerprint)
         common.terminal().result(
             {"name": name, "currency": currency, "fingerprint": shown},
@@ -100,15 +101,17 @@ def run_server(
 
 
 async def _run(host: str, port: int, telling: Telling, workers: int, common: Common) -> None:
+    from veilmart.broker.serving import serve_opened, shared_sessions
+
     home = home_of(common)
     stop = stop_on_signals()
-    opened = open_or_initialise(home, system_random, common.database)
+    opened = open_or_initialise(home, os.urandom, common.database)
     with opened:
         narrator = _narrator(opened, telling)
         if workers != 1:
             require_workers(workers, opened.database)
-            shared_sessions(opened, system_random).make_table()
-            renew_descriptor(opened, system_clock(), system_random)
+            shared_sessions(opened, os.urandom).make_table()
+            renew_descriptor(opened, unix_now(), os.urandom)
             with opened.home.lock("server", wait=False):
                 opened.database.close()
                 await _supervise(host, port, telling, workers, common, narrator, stop)
@@ -117,8 +120,8 @@ async def _run(host: str, port: int, telling: Telling, workers: int, common: Com
             opened,
             host,
             port,
-            clock=system_clock,
-            random=system_random,
+            clock=unix_now,
+            random=os.urandom,
             observe=narrator,
             stop=stop,
             on_started=lambda _port: serve_from_here(),
@@ -152,14 +155,16 @@ async def _supervise(
 
 async def _work(listener: int, telling: Telling, common: Common) -> None:
     """One of several workers; the parent has set the home up and holds its lock."""
+    from veilmart.broker.serving import serve_worker
+
     stop = stop_on_signals()
     watching = asyncio.create_task(stop_with_parent(stop))
     with open_home(home_of(common), common.database) as opened:
         await serve_worker(
             opened,
             inherited_listener(listener),
-            clock=system_clock,
-            random=system_random,
+            clock=unix_now,
+            random=os.urandom,
             observe=_narrator(opened, telling),
             stop=stop,
             on_started=lambda _port: serve_from_here(),
@@ -191,7 +196,7 @@ def descriptor(
 
 def _descriptor(host: str, port: int, common: Common) -> None:
     with open_home(home_of(common), common.database) as opened:
-        newest = renew_descriptor(opened, system_clock(), system_random).newest
+        newest = renew_descriptor(opened, unix_now(), os.urandom).newest
         shown = format_fingerprint(opened.fingerprint)
         link = str(Link(host, port, opened.fingerprint, None, None))
         common.terminal().result(

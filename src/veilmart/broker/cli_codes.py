@@ -1,5 +1,6 @@
 """`veilmart broker voucher|invitation|registration`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,10 @@ from veilmart.broker import codes, settings
 from veilmart.broker.cli_operator import open_books, show_table
 from veilmart.broker.codes import BatchLine, Issued
 from veilmart.broker.sheet import draw_sheet
-from veilmart.broker.state import system_clock, system_random
 from veilmart.errors import BadArgument
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.files import PartialFile, visible
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, run
 from veilmart.terminal.console import Terminal
 
@@ -52,7 +53,7 @@ def _issue_vouchers(value: str, count: int, sheet: Path | None, common: Common) 
         if sheet is not None:
             draw_sheet(sheet.suffix, current.name, shown, [])  # a wrong suffix is said before
         issued = opened.database.run_now(
-            codes.issue_vouchers, count, amount, system_clock(), system_random
+            codes.issue_vouchers, count, amount, unix_now(), os.urandom
         )
     _show(common.terminal(), issued, sheet, current.name, shown)
 
@@ -68,9 +69,7 @@ def _issue_invitations(count: int, sheet: Path | None, common: Common) -> None:
         current = opened.database.run_now(settings.load)
         if sheet is not None:
             draw_sheet(sheet.suffix, current.name, "", [])
-        issued = opened.database.run_now(
-            codes.issue_invitations, count, system_clock(), system_random
-        )
+        issued = opened.database.run_now(codes.issue_invitations, count, unix_now(), os.urandom)
     _show(common.terminal(), issued, sheet, current.name, "Invitation")
 
 
@@ -141,10 +140,10 @@ def _void(code: str | None, batch: int | None, common: Common) -> None:
     with open_books(common) as opened:
         run_now = opened.database.run_now
         if code is not None:
-            run_now(codes.void_voucher, code, system_clock())
+            run_now(codes.void_voucher, code, unix_now())
             count = 1
         else:
-            count = run_now(codes.void_batch, batch or 0, system_clock())
+            count = run_now(codes.void_batch, batch or 0, unix_now())
     _say_void(common.terminal(), count)
 
 

@@ -13,12 +13,12 @@ from veilmart.broker import merchant_requests, operating, settings
 from veilmart.broker.audit import SHOWN_MAX, Check, audit
 from veilmart.broker.home import BrokerHome, open_home
 from veilmart.broker.ledger import totals
-from veilmart.broker.state import system_clock
 from veilmart.crypto.identity import parse_fingerprint
 from veilmart.errors import Declined, LedgerViolated
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.files import visible
 from veilmart.storage.home import default_home
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, run
 from veilmart.terminal.console import Terminal
 
@@ -62,7 +62,7 @@ async def _admit(url: str, yes: bool, fingerprint: str | None, common: Common) -
         if "://" not in url:
             asked = opened.database.run_now(merchant_requests.find_join, url)
             url, wanted = f"http://{asked.address}", wanted or parse_fingerprint(asked.fingerprint)
-        candidate = await operating.fetch_candidate(opened, url, system_clock())
+        candidate = await operating.fetch_candidate(opened, url, unix_now())
         name = visible(candidate.descriptor.descriptor.name)
         terminal.say(f"The merchant {name!r} at {candidate.address} has the fingerprint")
         terminal.say(f"  {candidate.fingerprint}")
@@ -174,7 +174,7 @@ def _book(
     with open_books(common) as opened:
         decimals = opened.database.run_now(settings.load).decimals
         minor = parse_amount(amount, decimals)
-        booked = opened.database.run_now(use_case, name, minor, *more, system_clock())
+        booked = opened.database.run_now(use_case, name, minor, *more, unix_now())
     text = f"{visible(name)} has {booked.text} now."
     common.terminal().result(booked, lambda console: console.print(text, markup=False))
 

@@ -1,6 +1,7 @@
 """`veilmart broker user|fee|withdrawals|merchant requests|merchant decline`."""
 
 import base64
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,12 @@ from rich.console import Console
 from veilmart.broker import merchant_requests, settings, users
 from veilmart.broker.cli_operator import merchant_app, open_books, show_table
 from veilmart.broker.passwords import Passwords
-from veilmart.broker.state import system_clock, system_random
 from veilmart.crypto.identity import parse_fingerprint
 from veilmart.errors import WeakPassword
 from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files import visible
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, run
 
 NEW_PASSWORD_BYTES = 10
@@ -67,7 +68,7 @@ def enable(username: str, *, common: Common = Common()) -> int:
 
 def _disable(username: str, flag: bool, common: Common) -> None:
     with open_books(common) as opened:
-        opened.database.run_now(users.disable, username, flag, system_clock())
+        opened.database.run_now(users.disable, username, flag, unix_now())
     word = "disabled" if flag else "enabled"
     common.terminal().result(
         {"username": username, "disabled": flag},
@@ -95,15 +96,15 @@ def reset(
 def _reset(username: str, password_file: Path | None, common: Common) -> None:
     terminal = common.terminal()
     if password_file is None:
-        password = base64.b32encode(system_random(NEW_PASSWORD_BYTES)).decode().lower()
+        password = base64.b32encode(os.urandom(NEW_PASSWORD_BYTES)).decode().lower()
         shown: str | None = password
     else:
         password, shown = terminal.secret("New password: ", password_file), None
     if not PASSWORD_MIN_BYTES <= len(password.encode()) <= PASSWORD_MAX_BYTES:
         raise WeakPassword
-    hashed = Passwords(system_random).hash_now(password)
+    hashed = Passwords(os.urandom).hash_now(password)
     with open_books(common) as opened:
-        opened.database.run_now(users.reset, username, hashed, system_clock())
+        opened.database.run_now(users.reset, username, hashed, unix_now())
 
     def draw(console: Console) -> None:
         console.print(f"{visible(username)} has a new password.", markup=False)
@@ -150,7 +151,7 @@ def _withdrawals(decline: str | None, common: Common) -> None:
     with open_books(common) as opened:
         run_now = opened.database.run_now
         if decline is not None:
-            run_now(merchant_requests.decline_withdrawal, decline, system_clock())
+            run_now(merchant_requests.decline_withdrawal, decline, unix_now())
         lines = run_now(merchant_requests.withdrawal_lines)
         decimals = run_now(settings.load).decimals
     rows = [

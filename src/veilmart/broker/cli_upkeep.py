@@ -9,14 +9,13 @@ from veilmart.broker.cli_operator import open_books
 from veilmart.broker.exports import KINDS, export
 from veilmart.broker.home import IDENTITY_FILE
 from veilmart.broker.home_backup import LAYOUT
-from veilmart.broker.state import system_clock
 from veilmart.crypto import identity as keys
 from veilmart.storage.backup import back_up
-from veilmart.storage.files import visible
 from veilmart.storage.home import Home, default_home
 from veilmart.storage.restoring import restore
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, run
-from veilmart.terminal.csv_file import write_csv
+from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
 
 
@@ -40,13 +39,7 @@ def export_table(
 def _export(kind: str, file: Path, common: Common) -> None:
     with open_books(common) as opened:
         exported = opened.database.run_now(export, kind)
-    path = write_csv(file, exported.heads, exported.rows)
-    common.terminal().result(
-        {"path": path, "rows": len(exported.rows)},
-        lambda console: console.print(
-            f"{len(exported.rows)} rows written to {visible(str(path))}", markup=False
-        ),
-    )
+    show_export(common.terminal(), file, exported.heads, exported.rows)
 
 
 def backup(file: Target, *, common: Common = Common()) -> int:
@@ -56,7 +49,7 @@ def backup(file: Target, *, common: Common = Common()) -> int:
 
 def _backup(file: Path, common: Common) -> None:
     with open_books(common) as opened:
-        done = back_up(opened.home, LAYOUT, file, identity=opened.fingerprint, now=system_clock())
+        done = back_up(opened.home, LAYOUT, file, identity=opened.fingerprint, now=unix_now())
     common.terminal().result(done, lambda console: draw_backup(console, done))
 
 

@@ -1,7 +1,5 @@
 """What a running broker has in memory, and its ports to the world: clock, randomness, observer."""
 
-import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,16 +12,6 @@ from veilmart.protocol.handshake import Random
 
 Clock = Callable[[], int]
 Observe = Callable[[Event], None]
-
-
-def system_clock() -> int:
-    """Unix seconds."""
-    return int(time.time())
-
-
-def system_random(count: int) -> bytes:
-    """`count` bytes from the operating system."""
-    return os.urandom(count)
 
 
 def ignore(event: Event) -> None:

@@ -26,11 +26,6 @@ class Suite:
     hash_function: HashFunction
     noise_protocol: NoiseProtocol
 
-    @property
-    def hash_name(self) -> str:
-        """ "BLAKE3" or "SHA256"."""
-        return self.hash_function.name
-
     def hash(self, data: bytes) -> bytes:
         """32 bytes."""
         return self.hash_function.hash(data)

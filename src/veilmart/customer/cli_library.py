@@ -20,16 +20,16 @@ from veilmart.customer.updates import (
     owned_orders,
     plan_updates,
 )
-from veilmart.customer.visit import opened_wallet, unix_now, visited
+from veilmart.customer.visit import opened_wallet, visited
 from veilmart.customer.wallet import DATABASE_FILE, Wallet, find_order
 from veilmart.errors import NotInitialised, VeilmartError
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.backup import HomeLayout, back_up
-from veilmart.storage.files import visible
 from veilmart.storage.home import default_home
 from veilmart.storage.restoring import restore
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import Common, run
-from veilmart.terminal.csv_file import write_csv
+from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
 
 Outcome = tuple[Order, str, str, int]
@@ -187,13 +187,7 @@ def _export(file: Path, common: Common) -> None:
         lines = [order_line(order) for order in wallet.database.run_now(all_orders)]
     heads = ("order", "state", "title", "version", "price", "made_at", "file")
     rows = [(v.order, v.state, v.title, v.version, v.price, v.made_at, v.path) for v in lines]
-    path = write_csv(file, heads, rows)
-    common.terminal().result(
-        {"path": path, "rows": len(rows)},
-        lambda console: console.print(
-            f"{len(rows)} rows written to {visible(str(path))}", markup=False
-        ),
-    )
+    show_export(common.terminal(), file, heads, rows)
 
 
 def backup(file: Target, *, common: Common = Common()) -> int:

@@ -10,10 +10,11 @@ from veilmart.customer.cli_account import PasswordFile, Yes
 from veilmart.customer.completion_rule import Bought
 from veilmart.customer.drawing import Drawer
 from veilmart.customer.listing import find_product, menu_lines, menu_text, order_line
+from veilmart.customer.menu import Menu
 from veilmart.customer.order import owned
 from veilmart.customer.person import Person, ensure_login, login_person
 from veilmart.customer.quote import Quote
-from veilmart.customer.shopper import Menu, Shopper
+from veilmart.customer.shopper import Shopper
 from veilmart.customer.visit import choose_merchant, opened_wallet, visited
 from veilmart.errors import (
     AlreadyOwned,

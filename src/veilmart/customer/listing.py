@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from veilmart.customer.menu import Menu
 from veilmart.customer.order import Order, terms_of
-from veilmart.customer.shopper import Menu
 from veilmart.errors import BadArgument, NoSuchProduct
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.catalogue import Product

@@ -9,7 +9,6 @@
 Methods print nothing and ask nothing; the caller passes in who confirms and who watches.
 """
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -18,7 +17,9 @@ from veilmart.crypto.suite import Suite
 from veilmart.customer.app import ConfirmQuote, Performer, always
 from veilmart.customer.catalogue_rule import browse as browse_rule
 from veilmart.customer.completion_rule import Bought
+from veilmart.customer.credentials import check_password, check_username
 from veilmart.customer.events import Observer, StepReached, ignore
+from veilmart.customer.menu import Menu
 from veilmart.customer.order import Order
 from veilmart.customer.pins import (
     PinnedBroker,
@@ -46,19 +47,16 @@ from veilmart.customer.trust import (
 from veilmart.customer.wallet import Wallet
 from veilmart.errors import (
     AuthenticationFailed,
-    BadArgument,
     DescriptorUnknown,
     MalformedMessage,
-    NoSuchProduct,
     NotInitialised,
     NotLoggedIn,
     NotPinned,
     ProductOut,
-    WeakPassword,
 )
-from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES, USERNAME_MAX_BYTES
+from veilmart.limits import PASSWORD_MAX_BYTES
 from veilmart.protocol.address import Link, parse_link
-from veilmart.protocol.catalogue import Product, SignedCatalogue
+from veilmart.protocol.catalogue import Product
 from veilmart.protocol.code import parse_code
 from veilmart.protocol.customer_messages import (
     Account,
@@ -83,45 +81,6 @@ from veilmart.transport.client import HttpClient
 
 MERCHANT_PAGES_MAX = 40
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Menu:
-    """A merchant's products. Prices are the shelves' (minor units)."""
-
-    merchant: SignedDescriptor
-    catalogue: SignedCatalogue = field(repr=False)
-
-    @property
-    def products(self) -> list[Product]:
-        """Those that stand on a shelf of the merchant's descriptor."""
-        shelves = {shelf.id for shelf in self.merchant.descriptor.shelves}
-        products = self.catalogue.catalogue.products
-        return [product for product in products if product.shelf in shelves]
-
-    def shelf(self, product: Product) -> Shelf:
-        """Raises NoSuchProduct when the product's shelf is gone."""
-        shelf = self.merchant.descriptor.shelf(product.shelf)
-        if shelf is None:
-            raise NoSuchProduct
-        return shelf
-
-    def search(self, text: str) -> list[tuple[int, Product]]:
-        """Products whose title, tags, description or file name has every word of `text`, in any
-        case, with their numbers in the menu from 1.
-        """
-        words = text.casefold().split()
-        return [
-            (number, product)
-            for number, product in enumerate(self.products, start=1)
-            if not words or _has_all(product, words)
-        ]
-
-
-def _has_all(product: Product, words: list[str]) -> bool:
-    about = (product.title, product.description, product.file_name, *product.tags)
-    folded = "\n".join(about).casefold()
-    return all(word in folded for word in words)
 
 
 class Shopper:
@@ -286,11 +245,11 @@ class Shopper:
         performer = self._performer(always)
         descriptor = await self.merchant(merchant)
         try:
-            rule = browse_rule(descriptor, self._suite_for(descriptor), self.wallet.random)
+            rule = browse_rule(descriptor, self.suite_for(descriptor), self.wallet.random)
             return Menu(descriptor, await performer.run(rule))
         except DescriptorUnknown:
             descriptor = await self.merchant(merchant, fresh=True)
-            rule = browse_rule(descriptor, self._suite_for(descriptor), self.wallet.random)
+            rule = browse_rule(descriptor, self.suite_for(descriptor), self.wallet.random)
             return Menu(descriptor, await performer.run(rule))
 
     async def showcase(self, menu: Menu, shelf: int) -> dict[bytes, Picture]:
@@ -302,7 +261,7 @@ class Shopper:
         entries = {entry.shelf: entry for entry in menu.catalogue.catalogue.showcases}
         if shelf not in entries:
             return {}
-        suite = self._suite_for(menu.merchant)
+        suite = self.suite_for(menu.merchant)
         rule = look_rule(menu.merchant, suite, entries[shelf], self.wallet.random)
         shown: Showcase = await self._performer(always).run(rule)
         return {picture.product: picture for picture in shown.pictures}
@@ -333,7 +292,7 @@ class Shopper:
         out: Path,
         confirm: ConfirmQuote,
     ) -> Bought:
-        suite = self._suite_for(merchant)
+        suite = self.suite_for(merchant)
         choice = Choice(self.broker, merchant, product, shelf, suite, out)
         rule = purchase(choice, self.wallet.clock, self.wallet.random)
         return await self._performer(confirm).run(rule)
@@ -355,22 +314,7 @@ class Shopper:
 
     def suite_for(self, merchant: SignedDescriptor) -> Suite:
         """The suite asked for, or the merchant's first. Raises UnknownSuite."""
-        return self._suite_for(merchant)
-
-    def _suite_for(self, merchant: SignedDescriptor) -> Suite:
         return choose_suite(merchant, self.suite)
-
-
-def check_username(username: str) -> None:
-    """Raises BadArgument unless it has 1 to 64 bytes, all printable."""
-    if not username.isprintable() or not 1 <= len(username.encode()) <= USERNAME_MAX_BYTES:
-        raise BadArgument(f"A username has 1 to {USERNAME_MAX_BYTES} bytes of printable text.")
-
-
-def check_password(password: str) -> None:
-    """Raises WeakPassword unless it has 8 to 128 bytes."""
-    if not PASSWORD_MIN_BYTES <= len(password.encode()) <= PASSWORD_MAX_BYTES:
-        raise WeakPassword
 
 
 async def connect(

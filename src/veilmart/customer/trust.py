@@ -40,11 +40,6 @@ def refuse(role: Role, fresh: SignedDescriptor) -> bool:
     return False
 
 
-def approve_all(role: Role, fresh: SignedDescriptor) -> bool:
-    """Approves whoever answers: for --yes, tests and demonstrations."""
-    return True
-
-
 def http_client(url: str) -> HttpClient:
     """A client for a broker's URL (http://host:port)."""
     return HttpClient(url.removeprefix("http://").rstrip("/"), BrokerUnreachable)

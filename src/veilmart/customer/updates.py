@@ -19,8 +19,9 @@ from veilmart.customer.copies import (
     open_copies,
     save_copy,
 )
+from veilmart.customer.menu import Menu
 from veilmart.customer.order import Order, get_order, orders_in, terms_of
-from veilmart.customer.shopper import Menu, Shopper
+from veilmart.customer.shopper import Shopper
 from veilmart.customer.wallet import Wallet
 from veilmart.errors import (
     DescriptorUnknown,

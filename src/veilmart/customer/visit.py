@@ -1,7 +1,6 @@
 """What every command does first: open the wallet, reach the broker, mention what is unfinished."""
 
 import os
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -19,13 +18,9 @@ from veilmart.protocol.customer_messages import MerchantEntry
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.storage.files import visible
 from veilmart.storage.home import default_home
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import Common
 from veilmart.terminal.console import Terminal
-
-
-def unix_now() -> int:
-    """The clock port: Unix seconds."""
-    return int(time.time())
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Stocking the demonstration's shop: which file goes on which shelf."""
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from veilmart.merchant.adding import Added, add_products
 from veilmart.merchant.market_home import open_merchant
 from veilmart.merchant.packing import Source, look_at, sources_in
 from veilmart.protocol.accounting import parse_amount
+from veilmart.terminal.clock import unix_now
 
 SMALL_MAX_BYTES = 16 * 1024
 MEDIUM_MAX_BYTES = 256 * 1024
@@ -71,7 +71,7 @@ def stock(merchant_home: Path, sources: Sequence[Source]) -> list[Added]:
                 tuple(group),
                 price=parse_amount(price, 2),
                 alone=len(group) == 1,
-                now=int(time.time()),
+                now=unix_now(),
                 random=os.urandom,
             )
             placed.extend(step for step in steps if isinstance(step, Added))

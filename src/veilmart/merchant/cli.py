@@ -3,7 +3,6 @@
 import asyncio
 import io
 import os
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +25,7 @@ from veilmart.protocol.address import Link, parse_link
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.storage.disk_errors import file_error
 from veilmart.storage.home import default_home
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, run
 from veilmart.terminal.console import Terminal
 from veilmart.terminal.logs import configure_logs, event_log
@@ -52,11 +52,6 @@ register_office(app)
 def home_of(common: Common) -> Path:
     """The merchant's home folder for this command."""
     return common.home or default_home("merchant")
-
-
-def unix_now() -> int:
-    """The clock port: Unix seconds."""
-    return int(time.time())
 
 
 @app.command

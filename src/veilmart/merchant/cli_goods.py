@@ -4,7 +4,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +23,7 @@ from veilmart.merchant.views import draw_products, draw_table, product_views, sh
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.disk_errors import typed_file_errors
 from veilmart.storage.home import default_home
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, run
 from veilmart.terminal.console import Terminal
 
@@ -90,7 +90,7 @@ def _add(
             shelf=shelf,
             price=amount,
             alone=alone,
-            now=int(time.time()),
+            now=unix_now(),
             random=os.urandom,
         )
         for step in steps:

@@ -1,7 +1,6 @@
 """`veilmart merchant import` and `codes`."""
 
 import os
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +20,7 @@ from veilmart.merchant.shop_folder import CODES_SUFFIX, Entry, code_lines, read_
 from veilmart.merchant.showcases import Look
 from veilmart.merchant.views import draw_table
 from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, run
 
 Price = Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")]
@@ -74,7 +74,7 @@ def _import(
             )
             return
         imported: Imported | None = None
-        now = int(time.time())
+        now = unix_now()
         steps = import_folder(
             market, comparison, prune=prune, alone=alone, now=now, random=os.urandom
         )
@@ -183,7 +183,7 @@ def _add(
         if entries:
             before = market.database.run_now(code_count)
             comparison = market.database.run_now(compare, entries, len(entries))
-            now = int(time.time())
+            now = unix_now()
             for _ in import_folder(
                 market, comparison, prune=False, alone=alone, now=now, random=os.urandom
             ):

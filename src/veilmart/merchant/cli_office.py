@@ -1,7 +1,6 @@
 """`veilmart merchant join|withdraw-request|export|backup|restore`."""
 
 import os
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +14,11 @@ from veilmart.merchant.market_home import IDENTITY_FILE, open_merchant
 from veilmart.merchant.revision import read_shop
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.backup import back_up
-from veilmart.storage.file_names import visible
 from veilmart.storage.home import Home, default_home
 from veilmart.storage.restoring import restore
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, run
-from veilmart.terminal.csv_file import write_csv
+from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
 
 DEFAULTS = Common()
@@ -38,10 +37,6 @@ def _home(common: Common) -> Path:
     return common.home or default_home("merchant")
 
 
-def _now() -> int:
-    return int(time.time())
-
-
 def join(
     url: Annotated[
         str, Parameter(help="Where the broker reaches this merchant: http://HOST:PORT.")
@@ -55,7 +50,7 @@ def join(
 
 async def _join(url: str, common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
-        address = await ask_to_join(market, url, _now(), os.urandom)
+        address = await ask_to_join(market, url, unix_now(), os.urandom)
         shown = keys.format_fingerprint(market.fingerprint)
     common.terminal().result(
         {"address": address, "fingerprint": shown},
@@ -81,7 +76,7 @@ async def _withdraw(amount: str, note: str, common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
         minor = parse_amount(amount, decimals)
-        await ask_to_withdraw(market, minor, note, _now(), os.urandom)
+        await ask_to_withdraw(market, minor, note, unix_now(), os.urandom)
     shown = format_amount(minor, decimals)
     common.terminal().result(
         {"amount": minor},
@@ -102,13 +97,7 @@ def export_table(
 def _export(kind: str, file: Path, common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
         exported = market.database.run_now(export, kind)
-    path = write_csv(file, exported.heads, exported.rows)
-    common.terminal().result(
-        {"path": path, "rows": len(exported.rows)},
-        lambda console: console.print(
-            f"{len(exported.rows)} rows written to {visible(str(path))}", markup=False
-        ),
-    )
+    show_export(common.terminal(), file, exported.heads, exported.rows)
 
 
 def backup(file: Target, *, common: Common = DEFAULTS) -> int:
@@ -118,7 +107,7 @@ def backup(file: Target, *, common: Common = DEFAULTS) -> int:
 
 def _backup(file: Path, common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
-        done = back_up(market.home, LAYOUT, file, identity=market.fingerprint, now=_now())
+        done = back_up(market.home, LAYOUT, file, identity=market.fingerprint, now=unix_now())
     common.terminal().result(done, lambda console: draw_backup(console, done))
 
 

@@ -62,11 +62,6 @@ def check_transaction(postings: tuple[Posting, ...]) -> None:
         raise LedgerViolated("The postings of a transaction do not sum to zero.")
 
 
-def may_be_negative(kind: AccountKind) -> bool:
-    """Cash is the outside world's side of the books; it mirrors what was paid in."""
-    return kind is AccountKind.CASH
-
-
 def parse_amount(text: str, decimals: int) -> int:
     """ "5", "5.0", "5.00" → 500 for two decimals. Raises BadAmount."""
     whole, dot, fraction = text.strip().partition(".")

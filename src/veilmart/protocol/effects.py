@@ -35,10 +35,3 @@ class Forward(Effect):
 
     merchant: bytes
     message: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Ask(Effect):
-    """Put `request` to the one other side there is; its answer is the answer."""
-
-    request: Any

@@ -47,11 +47,6 @@ def decode(kind: type[T], data: bytes | memoryview, max_bytes: int) -> T:
         raise MalformedMessage from fault
 
 
-def decode_any(kinds: Any, data: bytes | memoryview, max_bytes: int) -> Any:
-    """Like `decode` for a tagged union of message types."""
-    return decode(kinds, data, max_bytes)
-
-
 def labelled_hash(label: str, *parts: bytes) -> bytes:
     """SHA-256(label ‖ 0x00 ‖ parts...), 32 bytes. All parts but the last have fixed lengths."""
     state = hashlib.sha256(label.encode() + b"\0")

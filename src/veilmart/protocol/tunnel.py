@@ -27,6 +27,8 @@ NONCE_BYTES = 24
 TAG_BYTES = 32
 LENGTH_BYTES = 4
 RECORD_OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES
+# With four bytes a character a refusal still fits into one cell.
+REFUSAL_DETAIL_MAX_CHARACTERS = 200
 
 
 class Refused(Message, tag="refused", tag_field="kind", frozen=True):
@@ -139,7 +141,7 @@ class ReceivedRequest:
 
 def refusal(error: VeilmartError) -> Refused:
     """What crosses the wire of an error: its code and its detail, which holds no secret."""
-    return Refused(code=error.code, detail=error.detail[:200])
+    return Refused(code=error.code, detail=error.detail[:REFUSAL_DETAIL_MAX_CHARACTERS])
 
 
 def expect(kind: type[Any], answer: Any) -> Any:

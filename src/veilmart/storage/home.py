@@ -12,7 +12,6 @@ from veilmart.storage.disk_errors import file_error, typed_file_errors
 from veilmart.storage.process_lock import process_lock
 
 _SECRET_MODE = 0o600
-_PUBLIC_MODE = 0o644
 
 
 def default_home(role: str) -> Path:
@@ -55,30 +54,22 @@ class Home:
 
         Raises `NotInitialised` when it is missing, `CannotWrite` when it cannot be read.
         """
-        return self._read(name, repair=True)
-
-    def read_public(self, name: str) -> bytes:
-        """Like `read` for a file that may be shown to others; its mode is left alone."""
-        return self._read(name, repair=False)
+        return self._read(name)
 
     def write_secret(self, name: str, content: bytes) -> None:
         """Replace the file durably with mode 0600. Raises `DiskFull` or `CannotWrite`."""
         self._replace(name, content, _SECRET_MODE)
 
-    def write_public(self, name: str, content: bytes) -> None:
-        """Replace the file durably with mode 0644. Raises `DiskFull` or `CannotWrite`."""
-        self._replace(name, content, _PUBLIC_MODE)
-
     def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
         """An exclusive lock between processes. `wait=False`: `HomeInUse` while another has it."""
         return process_lock(self.file(f"{name}.lock"), wait=wait)
 
-    def _read(self, name: str, *, repair: bool) -> bytes:
+    def _read(self, name: str) -> bytes:
         file = self.file(name)
         try:
             descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             with os.fdopen(descriptor, "rb") as stream:
-                if repair and os.fstat(descriptor).st_mode & 0o077:
+                if os.fstat(descriptor).st_mode & 0o077:
                     os.fchmod(descriptor, _SECRET_MODE)
                 return stream.read()
         except FileNotFoundError as fault:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from veilmart.storage.files import PartialFile, visible
+from veilmart.terminal.console import Terminal
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _FLUSH_CHARACTERS = 256 * 1024
@@ -25,6 +26,19 @@ def write_csv(target: Path, heads: Sequence[str], rows: Iterable[Sequence[object
                 text.truncate()
         partial.write(text.getvalue().encode())
         return partial.finish()
+
+
+def show_export(
+    terminal: Terminal, target: Path, heads: Sequence[str], rows: Sequence[Sequence[object]]
+) -> None:
+    """Write the table and tell where it is. Raises as `write_csv`."""
+    path = write_csv(target, heads, rows)
+    terminal.result(
+        {"path": path, "rows": len(rows)},
+        lambda console: console.print(
+            f"{len(rows)} rows written to {visible(str(path))}", markup=False
+        ),
+    )
 
 
 def cell_text(value: object) -> str:

@@ -8,8 +8,8 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from veilmart.errors import ServerFault, VeilmartError
-from veilmart.transport.wire_error import DETAIL_MAX_CHARACTERS, OCTETS, WireError
+from veilmart.errors import DETAIL_MAX_CHARACTERS, ServerFault, VeilmartError
+from veilmart.transport.wire_error import OCTETS, WireError
 
 _log = structlog.get_logger("veilmart.transport")
 

@@ -20,7 +20,7 @@ from veilmart.errors import (
     from_wire,
 )
 from veilmart.limits import ANSWER_SECONDS, CONNECT_SECONDS, KEEP_ALIVE_SECONDS
-from veilmart.transport.wire_error import DETAIL_MAX_CHARACTERS, OCTETS, WireError
+from veilmart.transport.wire_error import OCTETS, WireError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -179,8 +179,7 @@ def _named_error(status: int, content: bytes) -> VeilmartError:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         kind = _BY_STATUS.get(status)
         return UnexpectedAnswer(f"HTTP status {status}.") if kind is None else kind()
-    detail = "".join(character for character in named.detail if character.isprintable())
-    error = from_wire(named.code, detail[:DETAIL_MAX_CHARACTERS])
+    error = from_wire(named.code, named.detail)
     if isinstance(error, Refusal) and not isinstance(error, HINTS):
         # Nobody signed it. A rule's refusal comes sealed, or it was not the other side's.
         return UnexpectedAnswer(f"Somebody answered with error {error.code}, unsealed.")

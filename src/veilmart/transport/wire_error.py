@@ -3,7 +3,6 @@
 import msgspec
 
 OCTETS = "application/octet-stream"
-DETAIL_MAX_CHARACTERS = 300
 
 
 class WireError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
