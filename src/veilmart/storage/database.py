@@ -87,6 +87,19 @@ class Database(Protocol):
         """Like `run`, on the calling thread, for commands and simulators. Blocks."""
         ...
 
+    def read_now(
+        self,
+        reading: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Like `run_now` for what only reads, however long: one snapshot, in nobody's way.
+
+        It has a connection of its own, so others go on writing meanwhile and it sees nothing of
+        that. Writing raises. A database in memory has but one connection: there others wait.
+        """
+        ...
+
     def lease(self, name: str) -> Lease:
         """The right to do what only one server at a time may do; asked for by `Lease.held`."""
         ...

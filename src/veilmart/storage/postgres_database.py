@@ -151,6 +151,25 @@ class PostgresDatabase(Database):
         finally:
             self._here.busy = False
 
+    def read_now(
+        self,
+        reading: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """See `Database`."""
+        if self._closed:
+            raise _closed_error()
+        try:
+            with self._engine.connect() as connection:
+                connection.execution_options(
+                    isolation_level=Isolation.SNAPSHOT.value, postgresql_readonly=True
+                )
+                with connection.begin():
+                    return reading(connection, *args, **kwargs)
+        except SQLAlchemyError as fault:
+            raise postgres_error(fault) from fault
+
     def close(self) -> None:
         """See `Database`."""
         self._threads.shutdown(wait=True)

@@ -11,6 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import pysqlite3.dbapi2
 from sqlalchemy import Connection, MetaData
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from veilmart.errors import DatabaseFailure, Misuse, ServerBusy
@@ -21,7 +22,13 @@ from veilmart.storage.group_commit import GroupCommit, Job
 from veilmart.storage.lease import AlwaysHeld, Lease
 from veilmart.storage.migrations import upgrade_sqlite
 from veilmart.storage.process_lock import process_lock
-from veilmart.storage.sqlite_engine import connect, create_private, database_file, database_url
+from veilmart.storage.sqlite_engine import (
+    connect,
+    create_private,
+    database_file,
+    database_url,
+    reading_connection,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,11 +69,12 @@ class SqliteDatabase(Database):
                     raise
             except (SQLAlchemyError, pysqlite3.dbapi2.Error) as fault:
                 raise database_error(fault) from fault
-        return cls(GroupCommit(connection))
+        return cls(GroupCommit(connection), None if file is None else url)
 
-    def __init__(self, writer: GroupCommit) -> None:
-        """Use `open_file`."""
+    def __init__(self, writer: GroupCommit, url: URL | None) -> None:
+        """Use `open_file`. url: where another connection finds the same database, if anywhere."""
         self._writer = writer
+        self._url = url
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._turn = threading.Lock()  # held while a batch is carried out
         self._holder: int | None = None
@@ -134,6 +142,23 @@ class SqliteDatabase(Database):
             raise job.error
         result: T = job.result
         return result
+
+    def read_now(
+        self,
+        reading: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """See `Database`. While it lasts, the write-ahead log cannot be wound back and grows."""
+        if self._url is None:
+            return self.run_now(reading, *args, **kwargs)
+        if self._closed:
+            raise _closed_error()
+        try:
+            with reading_connection(self._url) as connection:
+                return reading(connection, *args, **kwargs)
+        except (SQLAlchemyError, pysqlite3.dbapi2.Error) as fault:
+            raise database_error(fault) from fault
 
     def close(self) -> None:
         """Finish what is waiting, then close. Closing twice is fine."""
