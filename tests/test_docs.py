@@ -15,12 +15,15 @@ from veilmart.protocol import (
     catalogue,
     customer_messages,
     descriptor,
+    dispute_messages,
     labels,
     link_messages,
     merchant_messages,
     offer,
     showcase,
+    token_messages,
 )
+from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.encoding import Message
 from veilmart.protocol.tunnel import Refused
 
@@ -38,6 +41,8 @@ DEFINED_ON: dict[ModuleType, str] = {
     catalogue: "08",
     showcase: "08",
     offer: "09",
+    token_messages: "11",
+    dispute_messages: "12",
 }
 
 
@@ -182,8 +187,9 @@ def test_every_kind_and_field_is_named_on_its_page(kind: Any, page: str) -> None
     assert wanted <= named, f"not on page {page}: {wanted - named}"
 
 
+OTHER_PAGES = {token_messages.__name__: "11", dispute_messages.__name__: "12"}
 REQUESTS = [
-    *((kind, "05") for kind in customer_messages.BrokerRequest.__subclasses__()),
+    *((kind, OTHER_PAGES.get(kind.__module__, "05")) for kind in BrokerRequest.__subclasses__()),
     *((kind, "06") for kind in link_messages.MerchantRequest.__subclasses__()),
     *((kind, "07") for kind in merchant_messages.TunnelRequest.__subclasses__()),
 ]

@@ -24,6 +24,11 @@ MERCHANTS_PER_ANSWER_MAX = 32  # entries of one `merchants` answer
 SHELVES_MAX = 64  # shelves of a merchant
 BROKERS_PER_MERCHANT_MAX = 16  # brokers that a merchant accepts
 PRICE_POINTS_MAX = 32  # price points of a broker
+TOKENS_PER_REQUEST_MAX = 32  # tokens of one withdrawal
+ISSUES_PER_ANSWER_MAX = 64  # entries of one `issues` answer
+PREFIXES_PER_PAGE = 131072  # entries of one page of a published list
+EVIDENCE_PART_BYTES = 48 * 1024  # part of a dispute's evidence
+EVIDENCE_PARTS_MAX = 34  # parts of a dispute's evidence
 
 # products
 NAME_MAX_BYTES = 200  # product's file name
@@ -75,6 +80,11 @@ FOLD_AFTER_SECONDS = 30 * 24 * 3600  # from the end of a month to the folding of
 REQUEST_KEPT_SECONDS = 30 * 24 * 3600  # a merchant's request to join, unanswered
 WITHDRAWAL_KEPT_SECONDS = 90 * 24 * 3600  # a withdrawal that was paid or declined
 UPDATE_WINDOW_SECONDS = 48 * 3600  # new versions are fetched at a random moment within
+EPOCH_SECONDS = 30 * 24 * 3600  # a token key issues for
+SPEND_AFTER_EPOCH_SECONDS = 60 * 24 * 3600  # its tokens can be spent after that for
+TOKEN_KEY_EARLY_SECONDS = 24 * 3600  # a token key is made before its epoch, and unfit soon after
+TOKEN_ORDER_MAX_SECONDS = 50 * 24 * 3600  # from payment to settlement of an order paid by a token
+EVIDENCE_KEPT_SECONDS = 24 * 3600  # evidence that no dispute was opened on
 SIGNED_REQUEST_SECONDS = 600  # how old a merchant's signed request may be
 SWEEP_EVERY_SECONDS = 5  # how often deadlines are looked at
 

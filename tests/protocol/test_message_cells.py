@@ -13,8 +13,10 @@ from veilmart.errors import by_code
 from veilmart.limits import CELL_BYTES, HASH_BYTES, PASSWORD_MAX_BYTES
 from veilmart.protocol import (
     customer_messages as customer,
+    dispute_messages as disputes,
     link_messages as link,
     merchant_messages as merchant,
+    token_messages as tokens,
 )
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.parcel import piece_count
@@ -51,6 +53,17 @@ FIXED_REQUESTS: list[type[Any]] = [
     customer.Redeem,
     customer.AskToJoin,
     customer.AskToWithdraw,
+    tokens.Claim,
+    tokens.Issue,
+    tokens.ListIssues,
+    tokens.Deposit,
+    tokens.Spend,
+    tokens.GetRefund,
+    tokens.Recover,
+    disputes.SendEvidence,
+    disputes.Dispute,
+    disputes.RefundOrder,
+    merchant.Recall,
 ]
 
 FIXED_ANSWERS: list[tuple[type[Any], type[Any]]] = [
@@ -75,6 +88,17 @@ FIXED_ANSWERS: list[tuple[type[Any], type[Any]]] = [
     (customer.RegisterInvited, customer.Welcome),
     (customer.Redeem, customer.Redeemed),
     (customer.AskToJoin, customer.Noted),
+    (tokens.Claim, tokens.Claimed),
+    (tokens.Issue, tokens.Issued),
+    (tokens.ListIssues, tokens.Issues),
+    (tokens.Deposit, tokens.Deposited),
+    (tokens.Spend, tokens.Spent),
+    (tokens.GetRefund, tokens.RefundToken),
+    (tokens.Recover, tokens.Recovered),
+    (disputes.SendEvidence, customer.Noted),
+    (disputes.Dispute, customer.OrderStatus),
+    (disputes.RefundOrder, customer.Noted),
+    (merchant.Recall, merchant.Recalled),
 ]
 
 VARIABLE_REQUESTS = {customer.Open, customer.Relay, link.TunnelOpen, link.TunnelRelay}

@@ -33,6 +33,11 @@ EXPECTED_INVOICE = {
     ("released", "release"): ("released", "none"),
     ("settled", "release"): ("settled", "none"),
     ("settled", "acknowledge"): ("settled", "none"),
+    ("held", "merchant refund"): ("refunded", "refund"),
+    ("released", "merchant refund"): ("refunded", "refund"),
+    ("released", "dispute won"): ("refunded", "refund"),
+    ("settled", "merchant refund"): ("refunded", "give back"),
+    ("refunded", "merchant refund"): ("refunded", "none"),
 }
 EXPECTED_WALLET = {
     ("confirming", "paid"): "held",
@@ -41,7 +46,10 @@ EXPECTED_WALLET = {
     ("held", "key came"): "released",
     ("held", "refund seen"): "refunded",
     ("released", "file ready"): "delivered",
+    ("released", "refund seen"): "refunded",
     ("delivered", "settled"): "done",
+    ("delivered", "refund seen"): "refunded",
+    ("done", "refund seen"): "refunded",
 }
 EXPECTED_ORDER = {
     ("offered", "segment asked"): "paid",
@@ -57,6 +65,11 @@ EXPECTED_ORDER = {
     ("expired", "segment asked"): "paid",
     ("expired", "report settled"): "settled",
     ("expired", "report refunded"): "refunded",
+    ("offered", "report returned"): "refunded",
+    ("paid", "report returned"): "refunded",
+    ("settled", "report returned"): "refunded",
+    ("refunded", "report returned"): "refunded",
+    ("expired", "report returned"): "refunded",
 }
 
 MACHINES: dict[str, tuple[Any, type[StrEnum], type[StrEnum], Mapping[Any, Any]]] = {
@@ -72,10 +85,11 @@ PAIRS = [
 ]
 START = {"wallet": "confirming", "invoice": "offered", "order": "offered"}
 ENDS = {
-    "wallet": {"done", "refunded", "abandoned"},
-    "invoice": {"settled", "refunded", "expired"},
-    "order": {"settled", "refunded"},
+    "wallet": {"refunded", "abandoned"},
+    "invoice": {"refunded", "expired"},
+    "order": {"refunded"},
 }
+"""Done and settled purchases go no further unless the merchant gives the money back."""
 
 
 @pytest.mark.parametrize(("name", "state", "event"), PAIRS)
@@ -118,7 +132,9 @@ def test_ends_are_ends_and_every_state_has_a_way_to_one(name: str) -> None:
 
 
 def test_money_is_held_once_and_leaves_escrow_once() -> None:
-    """Along every path: hold exactly once, then refund or settle exactly once, or neither yet."""
+    """Along every path: hold once, then refund or settle once, or neither yet; a settled one may be
+    given back once.
+    """
     paths: list[tuple[str, tuple[str, ...]]] = [("offered", ())]
     while paths:
         state, effects = paths.pop()
@@ -126,8 +142,10 @@ def test_money_is_held_once_and_leaves_escrow_once() -> None:
             assert effects == ()
         elif state in ("held", "released"):
             assert effects == ("hold",)
+        elif state == "settled":
+            assert effects == ("hold", "settle")
         else:
-            assert effects == ("hold", {"refunded": "refund", "settled": "settle"}[state])
+            assert effects in (("hold", "refund"), ("hold", "settle", "give back"))
         for (source, _), (target, effect) in INVOICE.items():
             if source == state and source != target:
                 paths.append((target, effects if effect == "none" else (*effects, str(effect))))
@@ -135,9 +153,12 @@ def test_money_is_held_once_and_leaves_escrow_once() -> None:
     assert loops == {"none"}
 
 
-def test_nothing_refunds_after_the_key_is_out() -> None:
-    for (state, _), (_, effect) in INVOICE.items():
-        assert effect != "refund" or state == "held"
+def test_after_the_key_is_out_only_evidence_or_the_merchant_refunds() -> None:
+    for (state, event), (_, effect) in INVOICE.items():
+        if effect in ("refund", "give back") and state != "held":
+            assert event in ("dispute won", "merchant refund")
+        if effect == "give back":
+            assert (state, event) == ("settled", "merchant refund")
 
 
 def test_the_tables_cannot_be_mistaken_for_each_other() -> None:

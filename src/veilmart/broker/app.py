@@ -35,7 +35,8 @@ from veilmart.errors import (
 )
 from veilmart.limits import BODY_MAX_BYTES, HANDSHAKE_MAX_BYTES, REQUEST_MAX_BYTES
 from veilmart.protocol import labels
-from veilmart.protocol.customer_messages import BrokerRequest, CustomerRequest, Open
+from veilmart.protocol.broker_request import BrokerRequest
+from veilmart.protocol.customer_messages import CustomerRequest, Open
 from veilmart.protocol.effects import Effect, Forward, Rule, Transact
 from veilmart.protocol.handshake import SESSION_ID_BYTES, answer_certified, prologue
 from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal

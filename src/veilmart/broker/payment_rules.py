@@ -28,7 +28,7 @@ from veilmart.errors import (
     PaymentOutstanding,
     WrongOrderState,
 )
-from veilmart.limits import BODY_MAX_BYTES, PIECE_BYTES
+from veilmart.limits import BODY_MAX_BYTES
 from veilmart.protocol import labels
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.customer_messages import (
@@ -48,11 +48,10 @@ from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.link_messages import FetchSegment, SegmentFollows as MerchantSegment
 from veilmart.protocol.offer import PaymentReceipt, invoice_hash, sign_object
 from veilmart.protocol.order_key import check_action
-from veilmart.protocol.parcel import piece_count, segment_length
+from veilmart.protocol.parcel import SEGMENT_MAX_BYTES, piece_count, segment_length
 from veilmart.protocol.purchase import InvoiceEvent, InvoiceState
 from veilmart.storage.isolation import repeatable, snapshot
 
-SEGMENT_MAX_BYTES = segment_length(PIECE_BYTES, 0)
 NOT_PAID = (InvoiceState.OFFERED, InvoiceState.EXPIRED)
 
 

@@ -14,12 +14,14 @@ from veilmart.broker import (
 from veilmart.broker.answer import Answer
 from veilmart.broker.sessions import Session
 from veilmart.broker.state import BrokerState
+from veilmart.errors import MalformedMessage
 from veilmart.protocol import customer_messages as messages
+from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.effects import Rule
 
 RequestRule = Callable[[BrokerState, Session, Any], Rule[Answer]]
 
-RULES: dict[type[messages.BrokerRequest], RequestRule] = {
+RULES: dict[type[BrokerRequest], RequestRule] = {
     messages.Start: accounts_rules.start,
     messages.Register: accounts_rules.register,
     messages.Login: accounts_rules.login,
@@ -43,8 +45,9 @@ RULES: dict[type[messages.BrokerRequest], RequestRule] = {
 }
 
 
-def answer_request(
-    state: BrokerState, session: Session, request: messages.BrokerRequest
-) -> Rule[Answer]:
-    """The rule for a request that has been opened and parsed."""
-    return RULES[type(request)](state, session, request)
+def answer_request(state: BrokerState, session: Session, request: BrokerRequest) -> Rule[Answer]:
+    """The rule for a request that has been opened and parsed. Raises MalformedMessage."""
+    rule = RULES.get(type(request))
+    if rule is None:
+        raise MalformedMessage("This broker does not answer that.")
+    return rule(state, session, request)

@@ -7,7 +7,8 @@ from typing import Any
 from veilmart.customer.copies import Copy
 from veilmart.customer.events import Event
 from veilmart.customer.order import Order, Terms
-from veilmart.protocol.customer_messages import BrokerRequest, GetSegment
+from veilmart.protocol.broker_request import BrokerRequest
+from veilmart.protocol.customer_messages import GetSegment
 from veilmart.protocol.effects import Effect, Rule
 
 

@@ -29,8 +29,8 @@ from veilmart.limits import (
     SESSION_SECONDS,
 )
 from veilmart.protocol import handshake, labels, tunnel as records
+from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.customer_messages import (
-    BrokerRequest,
     GetSegment,
     Login,
     Register,

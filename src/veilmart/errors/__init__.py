@@ -120,6 +120,20 @@ from veilmart.errors.storage import (
     StoreAway as StoreAway,
     StoreDamaged as StoreDamaged,
 )
+from veilmart.errors.tokens import (
+    DeadlinesTooLong as DeadlinesTooLong,
+    EvidenceInvalid as EvidenceInvalid,
+    NotRefunded as NotRefunded,
+    RefundKeyUnfit as RefundKeyUnfit,
+    TokenInvalid as TokenInvalid,
+    TokenKeyEnded as TokenKeyEnded,
+    TokenKeysForked as TokenKeysForked,
+    TokenKeyUnknown as TokenKeyUnknown,
+    TokenSpent as TokenSpent,
+    TooLateToRefund as TooLateToRefund,
+    ViewsForked as ViewsForked,
+    WalletReplaced as WalletReplaced,
+)
 from veilmart.errors.trust import (
     DescriptorExpired as DescriptorExpired,
     DescriptorForked as DescriptorForked,

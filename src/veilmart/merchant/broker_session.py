@@ -11,7 +11,8 @@ from veilmart.limits import BODY_MAX_BYTES, DESCRIPTOR_MAX_BYTES, HANDSHAKE_MAX_
 from veilmart.merchant.brokers import PinnedBroker
 from veilmart.protocol import labels
 from veilmart.protocol.address import parse_link
-from veilmart.protocol.customer_messages import BrokerRequest, Noted
+from veilmart.protocol.broker_request import BrokerRequest
+from veilmart.protocol.customer_messages import Noted
 from veilmart.protocol.descriptor import SIGNATURE_BYTES, SignedDescriptor, check_descriptor
 from veilmart.protocol.handshake import (
     SESSION_ID_BYTES,

@@ -123,6 +123,13 @@ def segment_asked(
     return order, True
 
 
+_EVENTS = {
+    "settled": OrderEvent.REPORT_SETTLED,
+    "refunded": OrderEvent.REPORT_REFUNDED,
+    "returned": OrderEvent.REPORT_RETURNED,
+}
+
+
 def apply_report(
     connection: Connection,
     broker: int,
@@ -141,7 +148,7 @@ def apply_report(
     contradictions = 0
     for entry in entries:
         settled = entry.event == "settled"
-        event = OrderEvent.REPORT_SETTLED if settled else OrderEvent.REPORT_REFUNDED
+        event = _EVENTS[entry.event]
         found = connection.execute(_STATE_OF, {"name": entry.order, "broker_id": broker}).first()
         if found is None:
             continue

@@ -10,6 +10,7 @@ from veilmart.errors import (
     DescriptorUnknown,
     MalformedMessage,
     NotYourBroker,
+    OrderUnknown,
     ProductGone,
     ProductOut,
     ServerBusy,
@@ -40,6 +41,7 @@ from veilmart.protocol.merchant_messages import (
     GetPiece,
     GetShowcase,
     Offered,
+    Recall,
     Select,
     ShowcasePage,
 )
@@ -70,7 +72,7 @@ def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
         tunnel.keys, CustomerTunnelRequest, request.record, REQUEST_MAX_BYTES
     )
     tunnel.used = True
-    asked: GetCatalogue | GetShowcase | Select | Again | GetPiece = received.message
+    asked: GetCatalogue | GetShowcase | Select | Again | GetPiece | Recall = received.message
     cells = asked.answer_cells
     if isinstance(asked, Select | Again):
         cells = offered_cells(counter.shop.shelves.get(asked.shelf))
@@ -84,6 +86,8 @@ def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
             answer = ShowcasePage(data=data)
         elif isinstance(asked, Again):
             answer = yield from grant(counter, tunnel, asked)
+        elif isinstance(asked, Recall):
+            raise OrderUnknown
         elif isinstance(asked, GetPiece):
             answer = yield from hand_out(counter, tunnel, asked)
         else:

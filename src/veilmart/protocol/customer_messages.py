@@ -1,7 +1,8 @@
 """Customer → broker requests and their answers (docs/protocol/05-customer-broker.md).
 
 Each request knows its own number of 1 KiB cells and that of its answer (`cells`,
-`answer_cells`); requests whose answers vary say so.
+`answer_cells`); requests whose answers vary say so. Those on tokens and disputes have files of
+their own; `CustomerRequest` is all of them.
 """
 
 from typing import Annotated, ClassVar
@@ -16,6 +17,8 @@ from veilmart.limits import (
     SIGNED_DESCRIPTOR_MAX_BYTES,
     USERNAME_MAX_BYTES,
 )
+from veilmart.protocol import dispute_messages as disputes, token_messages as tokens
+from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.encoding import Bytes16, Bytes32, Bytes64, Message, Natural
 from veilmart.protocol.merchant_papers import PAPER_MAX_BYTES, WITHDRAWAL_MAX_BYTES
 
@@ -26,13 +29,6 @@ Device = Annotated[bytes, Meta(max_length=32)]
 
 Code = Annotated[str, Meta(max_length=64)]
 Paper = Annotated[bytes, Meta(max_length=PAPER_MAX_BYTES)]
-
-
-class BrokerRequest(Message, tag_field="kind", frozen=True):
-    """Something a customer asks of the broker inside their session."""
-
-    cells: ClassVar[int] = 1
-    answer_cells: ClassVar[int] = 1
 
 
 # ---- sessions and accounts -------------------------------------------------------------------
@@ -297,4 +293,14 @@ CustomerRequest = (
     | Redeem
     | AskToJoin
     | AskToWithdraw
+    | tokens.Claim
+    | tokens.Issue
+    | tokens.ListIssues
+    | tokens.Deposit
+    | tokens.Spend
+    | tokens.GetRefund
+    | tokens.Recover
+    | disputes.SendEvidence
+    | disputes.Dispute
+    | disputes.RefundOrder
 )

@@ -89,11 +89,14 @@ class SegmentFollows(Message, tag="segment", tag_field="kind", frozen=True):
 
 
 class ReportEntry(Message, frozen=True):
-    """What became of an order. sequence: grows by one per entry and merchant."""
+    """What became of an order. sequence: grows by one per entry and merchant.
+
+    refunded: before the key was out. returned: afterwards, on evidence or by the merchant's refund.
+    """
 
     sequence: Natural
     order: Bytes32
-    event: Literal["settled", "refunded"]
+    event: Literal["settled", "refunded", "returned"]
     at: Natural
 
 

@@ -85,6 +85,21 @@ class Granted(Message, tag="granted", tag_field="kind", frozen=True):
     pieces: Annotated[bytes, Meta(max_length=PIECES_MAX * HASH_BYTES)]
 
 
+class Recall(TunnelRequest, tag="recall", frozen=True):
+    """The signed offer of an order, for a wallet that was restored; by its order key."""
+
+    broker: Bytes32
+    order: Bytes32
+    signature: Bytes64
+
+
+class Recalled(Message, tag="recalled", tag_field="kind", frozen=True):
+    """product: the id it was sold under."""
+
+    offer: Annotated[bytes, Meta(max_length=OFFER_MAX_BYTES)]
+    product: Bytes16
+
+
 class GetPiece(TunnelRequest, tag="piece", frozen=True):
     """One piece of what `again` with the same fields grants; index from 0."""
 
@@ -100,4 +115,4 @@ class Piece(Message, tag="piece", tag_field="kind", frozen=True):
     data: Annotated[bytes, Meta(max_length=PIECE_BYTES)]
 
 
-CustomerTunnelRequest = GetCatalogue | GetShowcase | Select | Again | GetPiece
+CustomerTunnelRequest = GetCatalogue | GetShowcase | Select | Again | GetPiece | Recall

@@ -10,7 +10,20 @@ from veilmart.errors import OrderKeyInvalid, SignatureInvalid
 from veilmart.protocol import labels
 from veilmart.protocol.encoding import labelled_hash, le64
 
-Action = Literal["segment", "release", "acknowledge", "cancel", "status", "again"]
+Action = Literal[
+    "segment",
+    "release",
+    "acknowledge",
+    "cancel",
+    "status",
+    "again",
+    "spend",
+    "refund",
+    "recover",
+    "recall",
+    "evidence",
+    "dispute",
+]
 OPERATION_BYTES = 16
 
 
@@ -24,7 +37,7 @@ def _action_bytes(order: bytes, action: Action, index: int) -> bytes:
 
 
 def sign_action(seed: bytes, order: bytes, action: Action, index: int = 0) -> bytes:
-    """Signature (64) over order (32) ‖ LE64 index ‖ action; index is 0 except for segments."""
+    """Signature (64) over order (32) ‖ LE64 index ‖ action; index is 0 unless said."""
     return signing.sign(seed, labels.ORDER_ACTION, _action_bytes(order, action, index))
 
 

@@ -33,6 +33,9 @@ def segment_length(size: int, index: int) -> int:
     return SIGNATURE_BYTES + object_bytes(piece_length(size, index))
 
 
+SEGMENT_MAX_BYTES = segment_length(PIECE_BYTES, 0)
+
+
 def piece_hash(piece: bytes | memoryview) -> bytes:
     return hashlib.sha256(piece).digest()
 

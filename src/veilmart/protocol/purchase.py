@@ -5,9 +5,10 @@ Broker invoice  OFFERED → HELD → RELEASED → SETTLED, or EXPIRED / REFUNDED
 Merchant order  OFFERED → PAID → SETTLED, or EXPIRED / REFUNDED.
 
 Rules: money is HELD before anything is delivered; the key is out only after RELEASED, so a HELD
-order can be refunded whole and a RELEASED one cannot without evidence; the broker's clock at
-commit decides deadlines. Every pair that is not in a table is refused. Retries of an operation
-never reach the tables: the stored answer is given again.
+order can be refunded whole, a RELEASED one only on evidence or by the merchant's signature and a
+SETTLED one only by the latter (docs/protocol/12-disputes.md); the broker's clock at commit decides
+deadlines. Every pair that is not in a table is refused. Retries of an operation never reach the
+tables: the stored answer is given again.
 """
 
 from collections.abc import Mapping
@@ -53,6 +54,8 @@ class InvoiceEvent(StrEnum):
     DELIVER_DEADLINE = "deliver deadline"
     ACKNOWLEDGE = "acknowledge"
     SETTLE_DEADLINE = "settle deadline"
+    DISPUTE_WON = "dispute won"
+    MERCHANT_REFUND = "merchant refund"
 
 
 class InvoiceEffect(StrEnum):
@@ -62,6 +65,7 @@ class InvoiceEffect(StrEnum):
     HOLD = "hold"
     REFUND = "refund"
     SETTLE = "settle"
+    GIVE_BACK = "give back"
 
 
 class OrderState(StrEnum):
@@ -77,6 +81,7 @@ class OrderEvent(StrEnum):
     PAY_DEADLINE = "pay deadline"
     REPORT_SETTLED = "report settled"
     REPORT_REFUNDED = "report refunded"
+    REPORT_RETURNED = "report returned"
 
 
 WALLET: Final[Mapping[tuple[WalletState, WalletEvent], WalletState]] = {
@@ -86,7 +91,11 @@ WALLET: Final[Mapping[tuple[WalletState, WalletEvent], WalletState]] = {
     (WalletState.HELD, WalletEvent.KEY_CAME): WalletState.RELEASED,
     (WalletState.HELD, WalletEvent.REFUND_SEEN): WalletState.REFUNDED,
     (WalletState.RELEASED, WalletEvent.FILE_READY): WalletState.DELIVERED,
+    (WalletState.RELEASED, WalletEvent.REFUND_SEEN): WalletState.REFUNDED,
     (WalletState.DELIVERED, WalletEvent.SETTLED): WalletState.DONE,
+    # The merchant gave the money back; the file stays.
+    (WalletState.DELIVERED, WalletEvent.REFUND_SEEN): WalletState.REFUNDED,
+    (WalletState.DONE, WalletEvent.REFUND_SEEN): WalletState.REFUNDED,
 }
 
 INVOICE: Final[Mapping[tuple[InvoiceState, InvoiceEvent], tuple[InvoiceState, InvoiceEffect]]] = {
@@ -105,6 +114,27 @@ INVOICE: Final[Mapping[tuple[InvoiceState, InvoiceEvent], tuple[InvoiceState, In
     (InvoiceState.RELEASED, InvoiceEvent.SETTLE_DEADLINE): (
         InvoiceState.SETTLED,
         InvoiceEffect.SETTLE,
+    ),
+    (InvoiceState.HELD, InvoiceEvent.MERCHANT_REFUND): (
+        InvoiceState.REFUNDED,
+        InvoiceEffect.REFUND,
+    ),
+    (InvoiceState.RELEASED, InvoiceEvent.MERCHANT_REFUND): (
+        InvoiceState.REFUNDED,
+        InvoiceEffect.REFUND,
+    ),
+    (InvoiceState.RELEASED, InvoiceEvent.DISPUTE_WON): (
+        InvoiceState.REFUNDED,
+        InvoiceEffect.REFUND,
+    ),
+    (InvoiceState.SETTLED, InvoiceEvent.MERCHANT_REFUND): (
+        InvoiceState.REFUNDED,
+        InvoiceEffect.GIVE_BACK,
+    ),
+    # The same paper again changes nothing.
+    (InvoiceState.REFUNDED, InvoiceEvent.MERCHANT_REFUND): (
+        InvoiceState.REFUNDED,
+        InvoiceEffect.NONE,
     ),
     # The customer acknowledges after the window has closed by itself: nothing is left to do.
     (InvoiceState.SETTLED, InvoiceEvent.ACKNOWLEDGE): (InvoiceState.SETTLED, InvoiceEffect.NONE),
@@ -125,6 +155,12 @@ ORDER: Final[Mapping[tuple[OrderState, OrderEvent], OrderState]] = {
     (OrderState.SETTLED, OrderEvent.SEGMENT_ASKED): OrderState.SETTLED,
     (OrderState.SETTLED, OrderEvent.REPORT_SETTLED): OrderState.SETTLED,
     (OrderState.REFUNDED, OrderEvent.REPORT_REFUNDED): OrderState.REFUNDED,
+    # After the key was out: on evidence, or because we gave the money back.
+    (OrderState.OFFERED, OrderEvent.REPORT_RETURNED): OrderState.REFUNDED,
+    (OrderState.PAID, OrderEvent.REPORT_RETURNED): OrderState.REFUNDED,
+    (OrderState.SETTLED, OrderEvent.REPORT_RETURNED): OrderState.REFUNDED,
+    (OrderState.REFUNDED, OrderEvent.REPORT_RETURNED): OrderState.REFUNDED,
+    (OrderState.EXPIRED, OrderEvent.REPORT_RETURNED): OrderState.REFUNDED,
     # The broker's clock decides: what we let expire may have been paid in time.
     (OrderState.EXPIRED, OrderEvent.SEGMENT_ASKED): OrderState.PAID,
     (OrderState.EXPIRED, OrderEvent.REPORT_SETTLED): OrderState.SETTLED,

@@ -1,0 +1,15 @@
+"""What every customer → broker request has in common (docs/protocol/05-customer-broker.md)."""
+
+from typing import ClassVar
+
+from veilmart.protocol.encoding import Message
+
+
+class BrokerRequest(Message, tag_field="kind", frozen=True):
+    """Something a customer asks of the broker inside their session.
+
+    cells: of the request's record, 1 KiB each. answer_cells: of its answer's.
+    """
+
+    cells: ClassVar[int] = 1
+    answer_cells: ClassVar[int] = 1
