@@ -12,7 +12,8 @@ from tests.broker.test_vouchers import issue
 from tests.conftest import both_engines
 from veilmart.broker import folding, ledger, settings, tables
 from veilmart.broker.events import BooksFolded, Trouble
-from veilmart.broker.folding import AuditStatement, fold_until
+from veilmart.broker.folding import fold_until
+from veilmart.broker.folds import AuditStatement
 from veilmart.broker.operator_tables import folds
 from veilmart.crypto import identity
 from veilmart.errors import DatabaseFailure, LedgerViolated

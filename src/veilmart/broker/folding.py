@@ -17,11 +17,11 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 
 from veilmart.broker import settings, tables
 from veilmart.broker.audit import audit
-from veilmart.broker.folds import Sums, sums_of_invoices, sums_stated
+from veilmart.broker.folds import AuditStatement, Sums, sums_of_invoices, sums_stated
 from veilmart.broker.operator_tables import ISSUED, folds, vouchers
 from veilmart.errors import LedgerViolated
 from veilmart.limits import FOLD_AFTER_SECONDS
-from veilmart.protocol.encoding import Message, encode
+from veilmart.protocol.encoding import encode
 
 FOLDED_AT_ONCE = 50_000
 _DAY_SECONDS = 24 * 3600
@@ -29,27 +29,16 @@ _MARK = "folded until"
 _UNLOCKED = "folding"
 _ENDINGS = ("settle", "refund")
 _OTHERS = ("credit", "payout", "voucher", "redeem", "void")
-_t, _p, _i, _o = (
+_t, _p, _i, _o, _r = (
     tables.transactions.c,
     tables.postings.c,
     tables.invoices.c,
     tables.operations.c,
+    tables.reports.c,
 )
 
 Sign = Callable[[bytes], bytes]
 """Signs with our identity under the label of audits."""
-
-
-class AuditStatement(Message, frozen=True):
-    """What is signed: the books were in order, and this is what was folded. Minor units."""
-
-    broker: bytes
-    until: int
-    checks: list[str]
-    settled: int
-    settled_amount: int
-    settled_fees: int
-    refunded: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +136,11 @@ def _forget_payers(conn: Connection, ended: object) -> None:
         update(tables.invoices)
         .where(_i.order.in_(ended))  # type: ignore[arg-type]
         .values(hold=None, due=0, held_at=_i.held_at - _i.held_at % _DAY_SECONDS)
+    )
+    conn.execute(
+        update(tables.reports)
+        .where(_r.order.in_(ended))  # type: ignore[arg-type]
+        .values(at=_r.at - _r.at % _DAY_SECONDS)
     )
     # A stored answer's body hash would let accounts be tried one by one.
     conn.execute(delete(tables.operations).where(_o.order.in_(ended)))  # type: ignore[arg-type]

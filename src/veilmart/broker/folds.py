@@ -4,6 +4,7 @@ from sqlalchemy import Connection, case, func, select
 
 from veilmart.broker import tables
 from veilmart.broker.operator_tables import folds
+from veilmart.protocol.encoding import Message
 from veilmart.protocol.purchase import InvoiceState
 
 Sums = tuple[int, int, int, int]
@@ -12,6 +13,18 @@ Sums = tuple[int, int, int, int]
 _i, _f = tables.invoices.c, folds.c
 is_folded = _i.state.in_([InvoiceState.SETTLED, InvoiceState.REFUNDED]) & _i.hold.is_(None)
 _settled = _i.state == InvoiceState.SETTLED
+
+
+class AuditStatement(Message, frozen=True):
+    """What is signed: the books were in order, and this is what was folded. Minor units."""
+
+    broker: bytes
+    until: int
+    checks: list[str]
+    settled: int
+    settled_amount: int
+    settled_fees: int
+    refunded: int
 
 
 def sums_stated(conn: Connection) -> Sums:

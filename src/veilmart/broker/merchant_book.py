@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from veilmart.broker import ledger, settings, tables
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import CannotDo, MerchantSuspended, MerchantUnknown, NoSuchMerchant
-from veilmart.limits import MERCHANTS_PER_BROKER_MAX
+from veilmart.limits import CLOCK_SKEW_SECONDS, DESCRIPTOR_SECONDS, MERCHANTS_PER_BROKER_MAX
 from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.storage.upsert import insert as upsert
@@ -22,10 +22,16 @@ _all = select(
     tables.merchants.c.state,
     tables.merchants.c.account,
 ).order_by(tables.merchants.c.fingerprint)
-_all_descriptors = select(
-    tables.merchant_descriptors.c.merchant,
-    tables.merchant_descriptors.c.signed,
-).order_by(tables.merchant_descriptors.c.merchant, tables.merchant_descriptors.c.serial.desc())
+_d, _newer = tables.merchant_descriptors.c, tables.merchant_descriptors.alias("newer")
+_newest_end = (
+    select(func.max(_newer.c.not_after)).where(_newer.c.merchant == _d.merchant).scalar_subquery()
+)
+# One that ended before the newest can have begun serves nobody; it is kept for the audit.
+_recent_descriptors = (
+    select(_d.merchant, _d.signed)
+    .where(_d.not_after > _newest_end - DESCRIPTOR_SECONDS - CLOCK_SKEW_SECONDS)
+    .order_by(_d.merchant, _d.serial.desc())
+)
 _new_merchant = insert(tables.merchants)
 _change = (
     update(tables.merchants)
@@ -35,12 +41,6 @@ _change = (
     )
 )
 _new_descriptor = upsert(tables.merchant_descriptors).on_conflict_do_nothing()
-_end_descriptors = (
-    delete(tables.merchant_descriptors)
-    .where(tables.merchant_descriptors.c.merchant == bindparam("of"))
-    .where(tables.merchant_descriptors.c.not_after <= bindparam("now"))
-    .where(tables.merchant_descriptors.c.serial < bindparam("newest"))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ class MerchantDirectory:
 
 
 def load_merchants(conn: Connection) -> list[MerchantView]:
-    """Every merchant with the descriptors we have of it, ordered by fingerprint."""
+    """Every merchant with its recent descriptors, ordered by fingerprint."""
     descriptors: dict[bytes, list[SignedDescriptor]] = {}
-    for merchant, signed in conn.execute(_all_descriptors):
+    for merchant, signed in conn.execute(_recent_descriptors):
         descriptors.setdefault(merchant, []).append(read_descriptor(signed))
     return [
         MerchantView(row[0], row[1], row[2], row[3], row[4], tuple(descriptors[row[0]]))
@@ -119,7 +119,7 @@ def admit(conn: Connection, merchant: SignedDescriptor, address: str) -> None:
             "account": ledger.open_account(conn, AccountKind.MERCHANT),
         }
         conn.execute(_new_merchant, row)
-    add_descriptor(conn, merchant, 0)
+    add_descriptor(conn, merchant)
     settings.touch(conn)
 
 
@@ -129,8 +129,8 @@ def suspend(conn: Connection, view: MerchantView) -> None:
     settings.touch(conn)
 
 
-def add_descriptor(conn: Connection, fresh: SignedDescriptor, now: int) -> None:
-    """Keep a newer descriptor; ended ones before it go."""
+def add_descriptor(conn: Connection, fresh: SignedDescriptor) -> None:
+    """Keep a newer descriptor. None ever goes: invoices verify under the keys they name."""
     row = {
         "merchant": fresh.fingerprint,
         "serial": fresh.descriptor.serial,
@@ -138,10 +138,6 @@ def add_descriptor(conn: Connection, fresh: SignedDescriptor, now: int) -> None:
         "not_after": fresh.descriptor.not_after,
     }
     conn.execute(_new_descriptor, row)
-    conn.execute(
-        _end_descriptors,
-        {"of": fresh.fingerprint, "now": now, "newest": fresh.descriptor.serial},
-    )
 
 
 def find_merchant(conn: Connection, text: str) -> MerchantView:

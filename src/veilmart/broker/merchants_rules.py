@@ -71,7 +71,7 @@ def refresh(state: BrokerState, merchant: bytes) -> Rule[None]:
     fresh = check_descriptor(
         signed, role="merchant", fingerprint=merchant, now=now, known=view.newest
     )
-    yield Transact(merchant_book.add_descriptor, (fresh, now))
+    yield Transact(merchant_book.add_descriptor, (fresh,))
     state.merchants.replace((yield Transact(merchant_book.load_merchants)))
 
 

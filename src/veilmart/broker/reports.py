@@ -2,19 +2,19 @@
 
 A report is written in the transaction that moves the money, sent as soon as possible, sent again
 until the merchant has answered, and marked delivered later in one go: a purchase pays no commit
-for it, and a report sent twice does no harm.
+for it, and a report sent twice does no harm. Reports are kept: with the payouts they are all that
+a merchant's balance follows from, and what its statement lists. Folding cuts their times to days.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from veilmart.broker import batches, ledger, tables
 from veilmart.protocol.link_messages import REPORTS_MAX, ReportEntry
 from veilmart.storage.isolation import snapshot
 
-KEPT_SECONDS = 30 * 24 * 3600
 ReportEvent = Literal["settled", "refunded"]
 
 _next = (
@@ -46,11 +46,6 @@ _delivered = (
     .where(tables.reports.c.delivered == 0)
     .where(tables.reports.c.sequence <= bindparam("up_to"))
     .values(delivered=1)
-)
-_prune = (
-    delete(tables.reports)
-    .where(tables.reports.c.delivered == 1)
-    .where(tables.reports.c.at < bindparam("before"))
 )
 
 
@@ -95,7 +90,3 @@ def mark_delivered(conn: Connection, up_to: dict[bytes, int]) -> None:
     """merchant → last sequence it has answered."""
     for merchant, sequence in up_to.items():
         conn.execute(_delivered, {"of": merchant, "up_to": sequence})
-
-
-def prune(conn: Connection, now: int) -> None:
-    conn.execute(_prune, {"before": now - KEPT_SECONDS})

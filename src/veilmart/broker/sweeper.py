@@ -13,7 +13,6 @@ from veilmart.broker import (
     merchant_requests,
     operations,
     own_descriptors,
-    reports,
     users,
 )
 from veilmart.broker.events import Event, OrderRefunded, OrderSettled, PaymentLapsed
@@ -58,11 +57,10 @@ def sweep_invoices(conn: Connection, clock: Clock) -> Swept:
 
 
 def forget(conn: Connection, clock: Clock) -> None:
-    """Expired invoices, old operations and reports, guesses, devices, and ended private keys."""
+    """Expired invoices, old operations, guesses, devices, and ended private keys."""
     now = clock()
     forget_expired(conn, now)
     operations.prune(conn, now)
-    reports.prune(conn, now)
     guessing.forget_old(conn, now)
     customers.end_idle_devices(conn, now)
     own_descriptors.erase_ended(conn, now)
