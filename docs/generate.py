@@ -4,7 +4,7 @@
     python docs/generate.py --check    exit code 1 and the names of the pages that are out of date
 
 docs/protocol/10-limits-and-errors.md comes from limits.py and errors/, docs/states.md from
-protocol/purchase.py, docs/commands.md from the command tree.
+protocol/*_states.py, docs/commands.md from the command tree.
 """
 
 import re
@@ -134,8 +134,8 @@ def states() -> str:
     """The three tables of a purchase, drawn."""
     parts = [
         "# States of a purchase",
-        "Drawn by `docs/generate.py` from `src/veilmart/protocol/purchase.py`; [page 9 of the "
-        "protocol](protocol/09-purchase.md)\nsays what the events mean. A pair that is not here is "
+        "Drawn by `docs/generate.py` from the tables `src/veilmart/protocol/*_states.py`; "
+        "[page 9 of the protocol](protocol/09-purchase.md)\nsays what the events mean. A pair that is not here is "
         "`WrongOrderState` (4111).",
         *_machine("Broker's invoice", purchase.InvoiceState.OFFERED, purchase.INVOICE),
         *_machine("Wallet's order", purchase.WalletState.CONFIRMING, purchase.WALLET),

@@ -1,4 +1,4 @@
-"""Invoices: stored, and moved along the table of protocol/purchase.py together with the money."""
+"""Invoices: stored, and moved along protocol/invoice_states.py together with the money."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Orders: a row from the offer on, its state moved by the table in protocol/purchase.py."""
+"""Orders: a row from the offer on, its state moved by the table in protocol/order_states.py."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
