@@ -135,8 +135,8 @@ def states() -> str:
     parts = [
         "# States of a purchase",
         "Drawn by `docs/generate.py` from the tables `src/veilmart/protocol/*_states.py`; "
-        "[page 9 of the protocol](protocol/09-purchase.md)\nsays what the events mean. A pair that is not here is "
-        "`WrongOrderState` (4111).",
+        "[page 9 of the protocol](protocol/09-purchase.md)\nsays what the events mean. A pair that "
+        "is not here is `WrongOrderState` (4111).",
         *_machine("Broker's invoice", purchase.InvoiceState.OFFERED, purchase.INVOICE),
         *_machine("Wallet's order", purchase.WalletState.CONFIRMING, purchase.WALLET),
         *_machine("Merchant's order", purchase.OrderState.OFFERED, purchase.ORDER),
