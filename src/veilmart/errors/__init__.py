@@ -40,6 +40,7 @@ from veilmart.errors.peer import (
     PaddingInvalid as PaddingInvalid,
     PieceMismatch as PieceMismatch,
     SignatureInvalid as SignatureInvalid,
+    TokenKeyInvalid as TokenKeyInvalid,
     TooSlow as TooSlow,
     UnexpectedAnswer as UnexpectedAnswer,
     UnknownSuite as UnknownSuite,

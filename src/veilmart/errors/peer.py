@@ -84,3 +84,9 @@ class TooSlow(PeerFault):
     summary = "The other side sends too slowly."
     hint = "Try again on a better connection."
     http_status = 408
+
+
+class TokenKeyInvalid(PeerFault):
+    code = 2114
+    summary = "A token key is not one that tokens can be made with."
+    hint = "The broker publishes something else than an RSA-2048 token key; tell its operator."
