@@ -70,7 +70,10 @@ def finish_token(key: TokenPublicKey, secrets: TokenSecrets, blind_signature: by
     try:
         authenticator = blind_rsa.finalize(key.numbers, message, blind_signature, secrets.blinding)
     except SignatureInvalid as fault:
-        raise TokenInvalid("The broker signed something else than was asked.") from fault
+        raise TokenInvalid(
+            "The broker signed something else than was asked.",
+            money="The balance was debited; the wallet keeps request and answer as a proof.",
+        ) from fault
     return message + authenticator
 
 
