@@ -37,6 +37,7 @@ AUDIT = "veilmart 2026 audit"
 MERCHANT_REFUND = "veilmart 2026 merchant refund"
 
 ORDER_SEED = "veilmart 2026 order seed"
+ACCOUNT_SEED = "veilmart 2026 account seed"
 TOKEN_NONCE = "veilmart 2026 token nonce"
 TOKEN_SALT = "veilmart 2026 token salt"
 TOKEN_BLINDING = "veilmart 2026 token blinding"
