@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-
+from blake3 import blake3
 from msgspec import Struct
 
 from .client import Kind, Tunnel
@@ -119,7 +118,7 @@ def check_segment(
     """The object of a signed segment of a piece of `length` bytes (8.4)."""
     require(len(signed) == 64 + object_length(length), "length of the segment")
     place = order + le(i) + le(count)
-    verify_ed25519(public, "segment", signed[:64], place + sha256(signed[64:]))
+    verify_ed25519(public, "segment", signed[:64], place + bulk_hash(signed[64:]))
     return signed[64:]
 
 
@@ -146,6 +145,6 @@ def unpad_product(padded: bytes) -> tuple[str, bytes]:
     return name, padded[start : start + length]
 
 
-def sha256(data: bytes) -> bytes:
-    """Plain SHA-256, without a label."""
-    return hashlib.sha256(data).digest()
+def bulk_hash(data: bytes) -> bytes:
+    """Plain BLAKE3-256, without a label: pieces and sealed objects."""
+    return blake3(data).digest()

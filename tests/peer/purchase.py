@@ -17,11 +17,11 @@ from .client import BrokerSession, Kind, Payable, Tunnel, natural_cells
 from .descriptors import Shelf
 from .goods import (
     Product,
+    bulk_hash,
     check_segment,
     fetch_catalogue,
     open_segment,
     piece_lengths,
-    sha256,
     unpad_product,
 )
 from .notation import (
@@ -281,7 +281,7 @@ class Order:
         plain = []
         for i, (sealed, piece_hash) in enumerate(zip(objects, self._agreed.pieces, strict=True)):
             piece = open_segment(suite, content_key, sealed, order, i, count)
-            require(sha256(piece) == piece_hash, "piece is the listed one")
+            require(bulk_hash(piece) == piece_hash, "piece is the listed one")
             plain.append(piece)
         return unpad_product(b"".join(plain))
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 import pytest
+from blake3 import blake3
 from hypothesis import given, strategies as st
 from protocol_samples import (
     CONTENT_KEY,
@@ -147,7 +148,7 @@ def test_signed_by_somebody_else(two: Parcel) -> None:
 def test_the_signature_is_over_what_page_1_says(two: Parcel) -> None:
     segment = two.segments[1]
     data = ORDER + (1).to_bytes(8, "little") + (2).to_bytes(8, "little")
-    data += sha256(segment[64:]).digest()
+    data += blake3(segment[64:]).digest()
     signing.verify(MERCHANT_PUBLIC, "veilmart 2026 segment", data, segment[:64])
 
 
@@ -201,7 +202,7 @@ class TestPieceList:
                 check_piece_list(two.piece_list, root, size)
 
     def test_the_root_is_that_of_page_8(self, two: Parcel) -> None:
-        hashes = b"".join(sha256(piece).digest() for piece in two.pieces)
+        hashes = b"".join(blake3(piece).digest() for piece in two.pieces)
         expected = sha256(b"veilmart 2026 piece list\0" + hashes).digest()
         assert piece_list_root(two.piece_list) == expected
 

@@ -73,7 +73,7 @@ async def test_a_failure_undoes_its_own_transaction_only(database: Database) -> 
     assert isinstance(refused, InsufficientBalance)
     assert isinstance(broken, KeyError)
     assert isinstance(violated, DatabaseFailure)
-    assert before < after
+    assert before != after  # PostgreSQL runs them side by side, in no order
     assert await database.run(names) == {"before", "after"}
     assert database.decisions == 2
 

@@ -10,5 +10,5 @@ class Answer:
     """attachment: bytes that are sealed already. natural: as many cells as the message needs."""
 
     message: Message
-    attachment: bytes | None = None
+    attachment: bytes | memoryview | None = None
     natural: bool = False

@@ -124,7 +124,7 @@ class LinkPool:
         """Have a session with the merchant. Raises MerchantUnreachable, MerchantUnknown."""
         await self._session(self._line(self._state.merchants.known(merchant)), merchant)
 
-    async def ask(self, merchant: bytes, message: MerchantRequest) -> tuple[Any, bytes]:
+    async def ask(self, merchant: bytes, message: MerchantRequest) -> tuple[Any, memoryview]:
         """The merchant's answer and what follows it.
 
         Raises what the merchant refuses, if a customer may hear it, else MerchantUnreachable.
@@ -209,16 +209,17 @@ class LinkPool:
 
     async def _exchange(
         self, line: _Line, keys: SessionKeys, message: MerchantRequest
-    ) -> tuple[Any, bytes]:
+    ) -> tuple[Any, memoryview]:
         pending = PendingRequest(keys, message, message.cells, self._state.random)
         room = BODY_MAX_BYTES
         if isinstance(message, FetchSegment):
             room = segment_length(PIECE_BYTES, 0) + _record_bytes(message.answer_cells)
         body = await line.client.post(REQUEST_PATH, pending.record, max_bytes=room)
-        attachment = b""
+        attachment = memoryview(b"")
         if isinstance(message, FetchSegment):
             cut = _record_bytes(message.answer_cells)
-            body, attachment = body[:cut], body[cut:]
+            # A view: a MiB that is only passed on is not copied.
+            body, attachment = body[:cut], memoryview(body)[cut:]
         return pending.open_answer(ANSWERS[type(message)], body), attachment
 
 

@@ -64,6 +64,11 @@ class Blake3:
         return blake3(block.translate(_OUTER) + inner).digest()
 
 
+def bulk_hash(data: bytes | memoryview) -> bytes:
+    """BLAKE3-256 of a piece or of a sealed segment, 32 bytes, the same in both suites (ADR 11)."""
+    return blake3(data).digest()
+
+
 def hkdf(hash_function: HashFunction, key: bytes, material: bytes, outputs: int) -> list[bytes]:
     """Noise section 4.3: `outputs` (2 or 3) values of 32 bytes from a 32-byte chaining key."""
     extracted = hash_function.hmac(key, material)

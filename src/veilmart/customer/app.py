@@ -106,7 +106,7 @@ class Performer:
             session.balance = balance
         return answer
 
-    async def _ask_segment(self, effect: effects.AskSegment) -> bytes:
+    async def _ask_segment(self, effect: effects.AskSegment) -> memoryview:
         session = self._session
         return await _patiently(lambda: session.ask_segment(effect.request, effect.length))
 

@@ -91,7 +91,7 @@ class StoreSegment(Effect):
     index: int
     size: int
     signing_key: bytes
-    segment: bytes = field(repr=False)
+    segment: bytes | memoryview = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

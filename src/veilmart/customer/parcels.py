@@ -29,7 +29,7 @@ class Parcels:
     def file_of(self, order: bytes) -> Path:
         return self._folder / order.hex()
 
-    def store(self, order: bytes, index: int, size: int, segment: bytes) -> None:
+    def store(self, order: bytes, index: int, size: int, segment: bytes | memoryview) -> None:
         """Write segment `index` of a product of `size` padded bytes. Raises DiskFull,
         CannotWrite.
         """

@@ -59,7 +59,8 @@ def _small_parcel(order: Order, terms: Terms, *, fresh: bool) -> Rule[bytes]:
             yield Tell(_begun(terms, terms.count))
             return stored
     yield Tell(_begun(terms, 0))
-    segment = yield from _fetch_segment(order, terms, 0, partial(_check, order, terms))
+    fetched = yield from _fetch_segment(order, terms, 0, partial(_check, order, terms))
+    segment = bytes(fetched)
     if not fresh:
         yield Transact(store_segment, (order.order, segment))
     yield Tell(SegmentStored(0, len(segment)))
@@ -84,21 +85,21 @@ def _store_segment(order: Order, terms: Terms, index: int) -> Rule[None]:
     """Verified where it is written: hashing a piece takes a thread's time, not the event loop's."""
     size, key = terms.offer.size, terms.signing_key
 
-    def store(segment: bytes) -> Rule[None]:
+    def store(segment: bytes | memoryview) -> Rule[None]:
         yield StoreSegment(order.order, index, size, key, segment)
 
     segment = yield from _fetch_segment(order, terms, index, store)
     yield Tell(SegmentStored(index, len(segment)))
 
 
-def _check(order: Order, terms: Terms, segment: bytes) -> Rule[None]:
+def _check(order: Order, terms: Terms, segment: bytes | memoryview) -> Rule[None]:
     check_segment(terms.signing_key, order.order, 0, terms.offer.size, segment)
     yield from ()
 
 
 def _fetch_segment(
-    order: Order, terms: Terms, index: int, accept: Callable[[bytes], Rule[None]]
-) -> Rule[bytes]:
+    order: Order, terms: Terms, index: int, accept: Callable[[bytes | memoryview], Rule[None]]
+) -> Rule[bytes | memoryview]:
     """One segment; what does not verify was damaged on the way and is asked for again.
 
     accept: raises MalformedMessage or SignatureInvalid for one that does not.
@@ -108,7 +109,7 @@ def _fetch_segment(
     request = GetSegment(order=order.order, index=index, signature=signature)
     left = SEGMENT_TRIES
     while True:
-        segment: bytes = yield AskSegment(request, segment_length(size, index))
+        segment: bytes | memoryview = yield AskSegment(request, segment_length(size, index))
         left -= 1
         try:
             yield from accept(segment)

@@ -96,11 +96,11 @@ class BrokerSession:
             raise MalformedMessage("Something follows an answer.")
         return answer
 
-    async def ask_segment(self, request: GetSegment, length: int) -> bytes:
+    async def ask_segment(self, request: GetSegment, length: int) -> memoryview:
         """The signed segment (`length` bytes) that follows the sealed answer, unverified."""
         answer, segment = await self._ask(request, SegmentFollows, False, request.answer_cells)
         if answer.length != length or len(segment) != length:
-            return b""  # the caller's check says "wrong length" and asks again
+            return memoryview(b"")  # the caller's check says "wrong length" and asks again
         return segment
 
     async def take_session(self) -> None:
@@ -122,7 +122,7 @@ class BrokerSession:
 
     async def _ask(
         self, request: BrokerRequest, kind: type[Any], bound: bool, answer_cells: int
-    ) -> tuple[Any, bytes]:
+    ) -> tuple[Any, memoryview]:
         live = await self._session()
         try:
             return await self._exchange(live.keys, request, kind, bound, answer_cells)
@@ -140,7 +140,7 @@ class BrokerSession:
         kind: type[Any],
         whole: bool,
         answer_cells: int,
-    ) -> tuple[Any, bytes]:
+    ) -> tuple[Any, memoryview]:
         """One round trip. whole: the answer has its natural length and nothing follows it."""
         pending = records.PendingRequest(keys, request, request.cells, self._wallet.random)
         body = await self.http.post("/v1/request", pending.record, max_bytes=BODY_MAX_BYTES)
@@ -148,7 +148,7 @@ class BrokerSession:
         if not whole:
             end = min(end, records.RECORD_OVERHEAD_BYTES + answer_cells * CELL_BYTES)
         answer = records.expect(kind, pending.open_answer(kind, body[:end]))
-        return answer, body[end:]
+        return answer, memoryview(body)[end:]
 
     # ---- making sessions -----------------------------------------------------------------------
 

@@ -4,10 +4,9 @@ docs/protocol/08-goods.md, sections 1 and 4. A signed segment is signature (64) 
 object is the suite's long form of one piece.
 """
 
-import hashlib
-
 from veilmart.crypto import signing
 from veilmart.crypto.cipher import object_bytes
+from veilmart.crypto.hash_functions import bulk_hash
 from veilmart.crypto.suite import Suite
 from veilmart.errors import MalformedMessage, OpenFailed, PieceMismatch
 from veilmart.limits import HASH_BYTES, PIECE_BYTES
@@ -37,7 +36,8 @@ SEGMENT_MAX_BYTES = segment_length(PIECE_BYTES, 0)
 
 
 def piece_hash(piece: bytes | memoryview) -> bytes:
-    return hashlib.sha256(piece).digest()
+    """BLAKE3-256, 32 bytes: what a piece list is made of."""
+    return bulk_hash(piece)
 
 
 def piece_list_root(pieces: bytes) -> bytes:
@@ -72,16 +72,17 @@ def seal_segment(
     ad = _segment_ad(order, index, count)
     nonce = _segment_nonce(order, index)
     sealed = suite.cipher.seal_object(content_key, labels.USE_PARCEL, nonce, ad, piece)
-    digest = hashlib.sha256(sealed).digest()
-    return signing.sign(signing_seed, labels.SEGMENT, ad + digest) + sealed
+    return signing.sign(signing_seed, labels.SEGMENT, ad + bulk_hash(sealed)) + sealed
 
 
-def segment_object(segment: bytes) -> memoryview:
+def segment_object(segment: bytes | memoryview) -> memoryview:
     """The sealed object of a signed segment, without copying it."""
     return memoryview(segment)[SIGNATURE_BYTES:]
 
 
-def check_segment(public: bytes, order: bytes, index: int, size: int, segment: bytes) -> memoryview:
+def check_segment(
+    public: bytes, order: bytes, index: int, size: int, segment: bytes | memoryview
+) -> memoryview:
     """Verify length and signature; returns the object without copying it.
 
     Raises MalformedMessage or SignatureInvalid: a transport fault, the segment is asked for again.
@@ -89,8 +90,8 @@ def check_segment(public: bytes, order: bytes, index: int, size: int, segment: b
     if len(segment) != segment_length(size, index):
         raise MalformedMessage("A segment has the wrong length.")
     sealed = segment_object(segment)
-    data = _segment_ad(order, index, piece_count(size)) + hashlib.sha256(sealed).digest()
-    signing.verify(public, labels.SEGMENT, data, segment[:SIGNATURE_BYTES])
+    data = _segment_ad(order, index, piece_count(size)) + bulk_hash(sealed)
+    signing.verify(public, labels.SEGMENT, data, bytes(segment[:SIGNATURE_BYTES]))
     return sealed
 
 

@@ -7,7 +7,6 @@ The root's object is written last and is one PUT: a product is there whole, or n
 address and credentials come from the URL and the AWS_* variables of the environment.
 """
 
-import hashlib
 import os
 import secrets
 import threading
@@ -21,6 +20,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
+from veilmart.crypto.hash_functions import bulk_hash
 from veilmart.errors import BadArgument, Misuse, StoreAway, StoreDamaged
 from veilmart.limits import CONNECT_SECONDS, HASH_BYTES, PIECE_BYTES, PIECES_MAX
 from veilmart.storage.product_store import root_of
@@ -131,7 +131,7 @@ class ObjectStore:
                 raise Misuse("Every piece but the last has 1 MiB; together they have the size.")
             with _typed_errors():
                 obstore.put(self._store, _piece_path(folder, index), piece, use_multipart=False)
-            hashes.append(hashlib.sha256(piece).digest())
+            hashes.append(bulk_hash(piece))
             left -= len(piece)
         if left:
             raise Misuse(f"The pieces are {left} bytes short.")
@@ -149,7 +149,7 @@ class ObjectStore:
                 raise _damaged(root)
             if len(part) == whole:
                 expected = product.piece_list[index * HASH_BYTES : (index + 1) * HASH_BYTES]
-                if hashlib.sha256(part).digest() != expected:
+                if bulk_hash(part) != expected:
                     raise _damaged(root)
             yield part
             start += len(part)

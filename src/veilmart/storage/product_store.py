@@ -1,12 +1,11 @@
 """Padded products, immutable, addressed by their root (design section 6).
 
 A product is a row of pieces of 1 MiB, the last one possibly shorter. Its piece list is the
-SHA-256 of each piece in order, 32 bytes each; its root is the labelled hash of that list.
+BLAKE3-256 of each piece in order, 32 bytes each; its root is the labelled hash of that list.
 """
 
 import errno
 import fcntl
-import hashlib
 import os
 import secrets
 import shutil
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from veilmart.crypto.hash_functions import bulk_hash
 from veilmart.errors import Misuse, StoreDamaged
 from veilmart.limits import HASH_BYTES, PIECE_BYTES, PIECES_MAX
 from veilmart.protocol.encoding import labelled_hash
@@ -189,7 +189,7 @@ def _write_pieces(stream: BinaryIO, pieces: Iterable[bytes], size: int) -> list[
         if len(piece) != min(left, PIECE_BYTES) or not left:
             raise Misuse("Every piece but the last has 1 MiB, and together they have the size.")
         stream.write(piece)
-        hashes.append(hashlib.sha256(piece).digest())
+        hashes.append(bulk_hash(piece))
         left -= len(piece)
     if left:
         raise Misuse(f"The pieces are {left} bytes short.")
@@ -200,7 +200,7 @@ def _write_pieces(stream: BinaryIO, pieces: Iterable[bytes], size: int) -> list[
 def _compare(data: Path, hashes: list[bytes]) -> None:
     with data.open("rb") as stream:
         for expected in hashes:
-            if hashlib.sha256(stream.read(PIECE_BYTES)).digest() != expected:
+            if bulk_hash(stream.read(PIECE_BYTES)) != expected:
                 raise StoreDamaged("What was written could not be read back.")
 
 

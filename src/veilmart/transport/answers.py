@@ -7,6 +7,7 @@ import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from veilmart.errors import DETAIL_MAX_CHARACTERS, ServerFault, VeilmartError
 from veilmart.transport.wire_error import OCTETS, WireError
@@ -14,9 +15,26 @@ from veilmart.transport.wire_error import OCTETS, WireError
 _log = structlog.get_logger("veilmart.transport")
 
 
-def binary_answer(content: bytes, attachment: bytes | None = None) -> Response:
+class _Followed(Response):
+    """A body in two parts, which are not joined first: the second one may have a MiB."""
+
+    def __init__(self, content: bytes, attachment: bytes | memoryview) -> None:
+        length = str(len(content) + len(attachment))
+        super().__init__(content, headers={"content-length": length}, media_type=OCTETS)
+        self._attachment = attachment
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        await send({"type": "http.response.body", "body": self._attachment})
+
+
+def binary_answer(content: bytes, attachment: bytes | memoryview | None = None) -> Response:
     """Status 200 with `content`, followed by `attachment` (its length is the reader's to know)."""
-    return Response(content if attachment is None else content + attachment, media_type=OCTETS)
+    if attachment is None:
+        return Response(content, media_type=OCTETS)
+    return _Followed(content, attachment)
 
 
 def error_answer(error: VeilmartError) -> Response:
