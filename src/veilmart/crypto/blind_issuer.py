@@ -58,8 +58,7 @@ def blind_sign(key: IssuerKey, blinded: Sequence[bytes], random: RandomSource) -
     numbers = [in_range(key.public, one) for one in blinded]
     if None in numbers:
         raise MalformedMessage("A blinded message is out of the range of its token key.")
-    with _lock_released():
-        return [_sign(key, number, random) for number in numbers]
+    return [_sign(key, number, random) for number in numbers]
 
 
 def crt_power(key: IssuerKey, base: "gmpy2.mpz") -> "gmpy2.mpz":
@@ -75,7 +74,9 @@ def _sign(key: IssuerKey, number: "gmpy2.mpz", random: RandomSource) -> bytes:
     factor = gmpy2.mpz.from_bytes(drawn, "big")
     # The constant-time power hides an exponent; this one is public, and its base used once.
     masked = number * gmpy2.powmod(factor, PUBLIC_EXPONENT, modulus) % modulus
-    signature = crt_power(key, masked) * gmpy2.invert(factor, modulus) % modulus
+    with _lock_released():
+        power = crt_power(key, masked)
+    signature = power * gmpy2.invert(factor, modulus) % modulus
     if gmpy2.powmod(signature, PUBLIC_EXPONENT, modulus) != number:
         raise StoreDamaged("A token key computes wrong signatures.")
     return to_bytes(key.public, signature)
@@ -83,6 +84,9 @@ def _sign(key: IssuerKey, number: "gmpy2.mpz", random: RandomSource) -> bytes:
 
 @contextmanager
 def _lock_released() -> Iterator[None]:
-    """gmpy2 keeps the interpreter's lock unless the context of this thread says otherwise."""
+    """gmpy2 keeps the interpreter's lock unless the context of this thread says otherwise.
+
+    For the powers only: to get the lock back takes milliseconds where another thread is busy.
+    """
     with gmpy2.context(gmpy2.get_context(), allow_release_gil=True):
         yield
