@@ -17,6 +17,7 @@ from veilmart.protocol.wallet_derivations import (
     order_seed,
     refund_secrets,
     token_secrets,
+    wallet_seed,
 )
 
 SEED = bytes(range(32))
@@ -71,6 +72,13 @@ def test_order_seeds_and_request_ids(key: TokenPublicKey) -> None:
     parts = ["käufer".encode(), key.key_id, le(5), le(20)]
     whole = expanded(SEED, "veilmart 2026 token request", parts)
     assert issue_request_id(SEED, "käufer", key.key_id, 5, 20) == whole[:16]
+
+
+def test_seed_from_entropy() -> None:
+    short, long = b"e" * 16, b"e" * 16 + bytes(16)
+    assert wallet_seed(short) == expanded(short, "veilmart 2026 wallet seed", [le(16)])
+    assert wallet_seed(long) == expanded(long, "veilmart 2026 wallet seed", [le(32)])
+    assert wallet_seed(short) != wallet_seed(long)
 
 
 def test_prefixes(key: TokenPublicKey) -> None:

@@ -110,6 +110,9 @@ from veilmart.errors.requests import (
     ShelfTooSmall as ShelfTooSmall,
     SourceChanged as SourceChanged,
     WeakPassword as WeakPassword,
+    WordCountWrong as WordCountWrong,
+    WordsMistyped as WordsMistyped,
+    WordUnknown as WordUnknown,
 )
 from veilmart.errors.storage import (
     CannotWrite as CannotWrite,

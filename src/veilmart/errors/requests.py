@@ -183,3 +183,21 @@ class HomeInUse(CannotDo):
     code = 1150
     summary = "Another veilmart process is using this home folder."
     hint = "Stop it first, or choose another folder with --home."
+
+
+class WordCountWrong(CannotDo):
+    code = 1170
+    summary = "A wallet's words are 12 or 24."
+    hint = "Type all of them in their order, with spaces between them."
+
+
+class WordUnknown(CannotDo):
+    code = 1171
+    summary = "One of the words is not on the list of words that wallets use."
+    hint = "Look at its spelling; the words are English, and written in full."
+
+
+class WordsMistyped(CannotDo):
+    code = 1172
+    summary = "The words do not belong together: their checksum is wrong."
+    hint = "One of them is another word of the list, or they stand in another order."

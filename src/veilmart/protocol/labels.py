@@ -36,6 +36,7 @@ WITHDRAWAL = "veilmart 2026 withdrawal"
 AUDIT = "veilmart 2026 audit"
 MERCHANT_REFUND = "veilmart 2026 merchant refund"
 
+WALLET_SEED = "veilmart 2026 wallet seed"
 ORDER_SEED = "veilmart 2026 order seed"
 ACCOUNT_SEED = "veilmart 2026 account seed"
 TOKEN_NONCE = "veilmart 2026 token nonce"

@@ -15,6 +15,15 @@ SEED_BYTES = 32
 REQUEST_ID_BYTES = 16
 
 
+def wallet_seed(entropy: bytes) -> bytes:
+    """32 bytes from what the words say, 16 or 32 bytes; its length is a part of its own.
+
+    Not stretched as BIP-39 does for its wallets: the words are drawn by the program, never chosen
+    by a person, so there is nothing to guess.
+    """
+    return derive(entropy, labels.WALLET_SEED, le64(len(entropy)))
+
+
 def token_secrets(seed: bytes, key: TokenPublicKey, counter: int) -> TokenSecrets:
     """The secrets of the token with this counter under this key."""
     names = (labels.TOKEN_NONCE, labels.TOKEN_SALT, labels.TOKEN_BLINDING)
