@@ -29,6 +29,7 @@ ISSUES_PER_ANSWER_MAX = 64  # entries of one `issues` answer
 PREFIXES_PER_PAGE = 131072  # entries of one page of a published list
 EVIDENCE_PART_BYTES = 48 * 1024  # part of a dispute's evidence
 EVIDENCE_PARTS_MAX = 34  # parts of a dispute's evidence
+EVIDENCE_PARTS_STORED_MAX = 4096  # parts of all disputes together that a broker keeps
 
 # products
 NAME_MAX_BYTES = 200  # product's file name
@@ -85,6 +86,7 @@ SPEND_AFTER_EPOCH_SECONDS = 60 * 24 * 3600  # its tokens can be spent after that
 TOKEN_KEY_EARLY_SECONDS = 24 * 3600  # a token key is made before its epoch, and unfit soon after
 TOKEN_ORDER_MAX_SECONDS = 50 * 24 * 3600  # from payment to settlement of an order paid by a token
 EVIDENCE_KEPT_SECONDS = 24 * 3600  # evidence that no dispute was opened on
+DISPUTE_KEPT_SECONDS = 90 * 24 * 3600  # how a refused dispute was decided
 SIGNED_REQUEST_SECONDS = 600  # how old a merchant's signed request may be
 SWEEP_EVERY_SECONDS = 5  # how often deadlines are looked at
 
@@ -97,6 +99,8 @@ ANSWER_SECONDS = 30  # to wait for an answer
 CONNECTIONS_MAX = 2000  # open connections of one server
 SEGMENTS_IN_FLIGHT = 4  # segments that a wallet fetches at once
 PASSWORD_HASHES_AT_ONCE = 2  # password hashes computed at once
+EXAMINED_AT_ONCE = 1  # disputes of one broker process examined at once
+EXAMINED_WAITING_MAX = 16  # disputes that wait for that
 KEEP_ALIVE_SECONDS = 75  # idle connection stays open
 GRACEFUL_STOP_SECONDS = 10  # to finish requests when a server stops
 LINGER_SECONDS = 2  # to let a refused sender read the answer

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from veilmart.broker.answer import Answer
-from veilmart.broker.effects import HashPassword, VerifyPassword
+from veilmart.broker.effects import Examine, HashPassword, VerifyPassword
 from veilmart.broker.events import CustomerSession, Trouble
+from veilmart.broker.in_threads import InThreads
 from veilmart.broker.links import LinkPool
 from veilmart.broker.own_descriptors import signed_by_serial
 from veilmart.broker.passwords import Passwords
@@ -33,7 +34,13 @@ from veilmart.errors import (
     UnknownRequestNumber,
     VeilmartError,
 )
-from veilmart.limits import BODY_MAX_BYTES, HANDSHAKE_MAX_BYTES, REQUEST_MAX_BYTES
+from veilmart.limits import (
+    BODY_MAX_BYTES,
+    EXAMINED_AT_ONCE,
+    EXAMINED_WAITING_MAX,
+    HANDSHAKE_MAX_BYTES,
+    REQUEST_MAX_BYTES,
+)
 from veilmart.protocol import labels
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.customer_messages import CustomerRequest, Open
@@ -70,8 +77,10 @@ class BrokerApp:
             Forward: self._forward,
             HashPassword: self._hash,
             VerifyPassword: self._verify,
+            Examine: self._examine,
         }
         self._handshakes = Turnstile()
+        self._examiners = InThreads(EXAMINED_AT_ONCE, EXAMINED_WAITING_MAX)
         self.asgi = Routes(
             {"/v1/session": self._session, "/v1/request": self._request},
             [
@@ -96,6 +105,9 @@ class BrokerApp:
 
     async def _verify(self, effect: VerifyPassword) -> bool:
         return await self._passwords.verify(effect.hashed, effect.password)
+
+    async def _examine(self, effect: Examine) -> Any:
+        return await self._examiners.run(effect.function, *effect.args)
 
     async def _health(self, request: Request) -> Response:
         return binary_answer(b"")

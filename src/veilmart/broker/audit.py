@@ -128,7 +128,8 @@ def _invoices_have_their_postings(conn: Connection) -> Check:
         ):
             problems.append(f"Order {order.hex()[:8]} is {state} without its money being held.")
             continue
-        if _outcome(entries) != _expected(state, merchant, held.source, amount, fee):
+        given_back = "give back" in entries
+        if _outcome(entries) != _expected(state, merchant, held.source, amount, fee, given_back):
             problems.append(f"Order {order.hex()[:8]} is {state}, its postings say otherwise.")
     return Check("invoices have their postings", len(rows), problems)
 
@@ -136,7 +137,7 @@ def _invoices_have_their_postings(conn: Connection) -> Check:
 def _settled_money_has_an_invoice(conn: Connection) -> Check:
     unpaid = [InvoiceState.OFFERED, InvoiceState.EXPIRED]
     paid = select(_i.order).where(_i.state.not_in(unpaid))
-    of_orders = _t.kind.in_(["hold", "settle", "refund"])
+    of_orders = _t.kind.in_(["hold", "settle", "refund", "give back"])
     counted = conn.execute(
         select(func.count()).select_from(tables.transactions).where(of_orders)
     ).scalar_one()
@@ -188,7 +189,7 @@ def _moves_by_order(conn: Connection) -> dict[bytes, dict[str, _Move]]:
             func.coalesce(func.sum(case((_p.account == tables.FEES, _p.amount))), 0),
         )
         .join(tables.postings, _p.entry == _t.id)
-        .where(_t.kind.in_(["hold", "settle", "refund"]))
+        .where(_t.kind.in_(["hold", "settle", "refund", "give back"]))
         .group_by(_t.id)
     )
     moves: dict[bytes, dict[str, _Move]] = {}
@@ -207,10 +208,13 @@ def _outcome(entries: dict[str, _Move]) -> list[tuple[str, int, int, int, int]]:
 
 
 def _expected(
-    state: str, merchant: int, customer: int, amount: int, fee: int
+    state: str, merchant: int, customer: int, amount: int, fee: int, given_back: bool
 ) -> list[tuple[str, int, int, int, int]]:
+    settled = ("settle", tables.ESCROW, merchant, amount - fee, fee)
     if state == InvoiceState.SETTLED:
-        return [("settle", tables.ESCROW, merchant, amount - fee, fee)]
+        return [settled]
+    if state == InvoiceState.REFUNDED and given_back:
+        return [("give back", merchant, customer, amount, 0), settled]
     if state == InvoiceState.REFUNDED:
         return [("refund", tables.ESCROW, customer, amount, 0)]
     return []

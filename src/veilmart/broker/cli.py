@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from veilmart.broker import settings
 from veilmart.broker.cli_codes import register_codes
+from veilmart.broker.cli_disputes import register_disputes
 from veilmart.broker.cli_operator import register_operator
 from veilmart.broker.cli_people import register_people
 from veilmart.broker.cli_upkeep import register_upkeep
@@ -46,6 +47,7 @@ register_operator(app)
 register_people(app)
 register_codes(app)
 register_upkeep(app)
+register_disputes(app)
 
 
 def home_of(common: Common) -> Path:

@@ -1,6 +1,8 @@
-"""Effects that only the broker's rules have: slow password hashing, done outside the event loop."""
+"""Effects that only the broker's rules have: slow work, done outside the event loop."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from veilmart.protocol.effects import Effect
 
@@ -21,3 +23,11 @@ class VerifyPassword(Effect):
 
     hashed: str | None = field(repr=False)
     password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Examine(Effect):
+    """Call a pure function that may take long, outside the event loop; its result is the answer."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = field(default=(), repr=False)

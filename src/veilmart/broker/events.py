@@ -96,6 +96,18 @@ class OrderRefunded(OrderEvent):
     """The customer has the money back."""
 
 
+class OrderReturned(OrderEvent):
+    """The merchant gave the customer the money back."""
+
+
+class DisputeWon(OrderEvent):
+    """The merchant's own signature shows its fault; the customer has the money back."""
+
+
+class DisputeRefused(OrderEvent):
+    """The evidence shows no fault of the merchant; nothing was changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class VoucherRedeemed(Event):
     """Somebody put a voucher on their account."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
 from veilmart.broker import ledger, tables
-from veilmart.broker.reports import add_report
-from veilmart.errors import LedgerViolated, OrderUnknown, WrongOrderState
+from veilmart.broker.reports import ReportEvent, add_report
+from veilmart.errors import LedgerViolated, OrderUnknown, TooLateToRefund, WrongOrderState
 from veilmart.protocol.accounting import share, transfer
 from veilmart.protocol.offer import Invoice
 from veilmart.protocol.purchase import INVOICE, InvoiceEffect, InvoiceEvent, InvoiceState, step
@@ -141,7 +141,8 @@ def advance(
     """Take one step of the table with its effect on money, in the caller's transaction.
 
     `payer` is the account that pays, for the event PAY only. Raises WrongOrderState for a step
-    that is not in the table, LedgerViolated when the money is not there.
+    that is not in the table, LedgerViolated when the money is not there, TooLateToRefund when
+    nobody knows any more who paid.
     """
     state, effect = step(INVOICE, row.state, event)
     due, held_at, hold = row.due, row.held_at, row.hold
@@ -151,9 +152,13 @@ def advance(
         hold = ledger.book(conn, "hold", row.order, now, transfer(payer, tables.ESCROW, row.amount))
         due, held_at = now + row.deliver_within, now
     elif effect is InvoiceEffect.REFUND:
-        back = ledger.payer_of(conn, _held(row))
-        ledger.book(conn, "refund", row.order, now, transfer(tables.ESCROW, back, row.amount))
-        add_report(conn, row.merchant, row.order, "refunded", now)
+        _held(row)
+        _pay_back(conn, row, "refund", tables.ESCROW, now)
+        told: ReportEvent = "refunded" if row.state is InvoiceState.HELD else "returned"
+        add_report(conn, row.merchant, row.order, told, now)
+    elif effect is InvoiceEffect.GIVE_BACK:
+        _pay_back(conn, row, "give back", row.account, now)
+        add_report(conn, row.merchant, row.order, "returned", now)
     elif effect is InvoiceEffect.SETTLE:
         _held(row)
         parts = ((row.account, row.amount - row.fee), (tables.FEES, row.fee))
@@ -171,6 +176,16 @@ def advance(
         }
         conn.execute(_update, change)
     return state
+
+
+def _pay_back(
+    conn: Connection, row: InvoiceRow, kind: ledger.TransactionKind, source: int, now: int
+) -> None:
+    """The whole amount, from `source` to where it came from. Raises TooLateToRefund."""
+    if row.hold is None:
+        raise TooLateToRefund
+    back = ledger.payer_of(conn, row.hold)
+    ledger.book(conn, kind, row.order, now, transfer(source, back, row.amount))
 
 
 def _held(row: InvoiceRow) -> int:

@@ -14,7 +14,7 @@ from veilmart.errors import LedgerViolated
 from veilmart.protocol.accounting import AccountKind, Posting, check_transaction
 
 TransactionKind = Literal[
-    "hold", "settle", "refund", "credit", "payout", "voucher", "redeem", "void", "fold"
+    "hold", "settle", "refund", "give back", "credit", "payout", "voucher", "redeem", "void", "fold"
 ]
 
 _new_account = insert(tables.accounts).returning(tables.accounts.c.id)

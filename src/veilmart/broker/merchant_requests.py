@@ -74,7 +74,7 @@ def join(state: BrokerState, session: Session, request: AskToJoin) -> Rule[Answe
     claimed = read_descriptor(paper.descriptor)
     verify_paper(claimed.descriptor.identity, labels.JOIN_REQUEST, request.signed)
     now = state.clock()
-    _check_recent(paper.at, paper.broker, state.fingerprint, now)
+    check_recent(paper.at, paper.broker, state.fingerprint, now)
     checked = check_descriptor(
         paper.descriptor, role="merchant", fingerprint=claimed.fingerprint, now=now, known=None
     )
@@ -142,7 +142,7 @@ def withdraw(state: BrokerState, session: Session, request: AskToWithdraw) -> Ru
     identity = merchant.newest.descriptor.identity
     verify_paper(identity, labels.WITHDRAWAL, request.signed)
     now = state.clock()
-    _check_recent(paper.at, paper.broker, state.fingerprint, now)
+    check_recent(paper.at, paper.broker, state.fingerprint, now)
     yield Transact(_note_withdrawal, (paper, merchant, now))
     state.observe(MerchantAsked("withdrawal"))
     return Answer(Noted())
@@ -221,7 +221,8 @@ def forget_old(conn: Connection, now: int) -> None:
     conn.execute(delete(withdrawals).where(_w.state != ASKED, ended))
 
 
-def _check_recent(at: int, named: bytes, broker: bytes, now: int) -> None:
+def check_recent(at: int, named: bytes, broker: bytes, now: int) -> None:
+    """A signed paper is for us and of the last minutes. Raises NotYourBroker, MalformedMessage."""
     if named != broker:
         raise NotYourBroker
     if abs(now - at) > SIGNED_REQUEST_SECONDS:

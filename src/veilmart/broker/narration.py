@@ -20,6 +20,7 @@ QUIET = (
     events.CustomerRefused,
     events.MerchantAsked,
     events.BooksFolded,
+    events.DisputeWon,
     events.Trouble,
 )
 _GROUPS = {
@@ -33,6 +34,9 @@ _OUTCOMES = {
     events.KeyReleased: "key released",
     events.OrderSettled: "Transaction Done",
     events.OrderRefunded: "refunded",
+    events.OrderReturned: "refunded by its merchant",
+    events.DisputeWon: "dispute won, refunded",
+    events.DisputeRefused: "dispute refused",
 }
 
 

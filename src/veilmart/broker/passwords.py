@@ -3,18 +3,13 @@
 Memory 19 MiB, 2 passes, 1 lane: each hash costs the broker some 20 ms and a thief the same.
 """
 
-import asyncio
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from veilmart.errors import ServerBusy
+from veilmart.broker.in_threads import InThreads
 from veilmart.limits import PASSWORD_HASHES_AT_ONCE
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 MEMORY_KIB = 19 * 1024
 PASSES = 2
@@ -29,8 +24,7 @@ class Passwords:
     def __init__(self, random: Callable[[int], bytes]) -> None:
         self._random = random
         self._hasher = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
-        self._turn = asyncio.Semaphore(PASSWORD_HASHES_AT_ONCE)
-        self._waiting = 0
+        self._threads = InThreads(PASSWORD_HASHES_AT_ONCE, WAITING_MAX)
         self._dummy = self.hash_now(random(16).hex())
 
     def hash_now(self, password: str) -> str:
@@ -47,18 +41,8 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """`hash_now` in a thread. Raises ServerBusy when too many are waiting."""
-        return await self._in_turn(self.hash_now, password)
+        return await self._threads.run(self.hash_now, password)
 
     async def verify(self, hashed: str | None, password: str) -> bool:
         """`verify_now` in a thread. Raises ServerBusy when too many are waiting."""
-        return await self._in_turn(self.verify_now, hashed, password)
-
-    async def _in_turn(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        if self._waiting >= WAITING_MAX:
-            raise ServerBusy
-        self._waiting += 1
-        try:
-            async with self._turn:
-                return await asyncio.to_thread(work, *args, **kwargs)
-        finally:
-            self._waiting -= 1
+        return await self._threads.run(self.verify_now, hashed, password)

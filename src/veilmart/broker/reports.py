@@ -15,7 +15,7 @@ from veilmart.broker import batches, ledger, tables
 from veilmart.protocol.link_messages import REPORTS_MAX, ReportEntry
 from veilmart.storage.isolation import snapshot
 
-ReportEvent = Literal["settled", "refunded"]
+ReportEvent = Literal["settled", "refunded", "returned"]
 
 _next = (
     update(tables.merchants)

@@ -5,6 +5,8 @@ from typing import Any
 
 from veilmart.broker import (
     accounts_rules,
+    dispute_rules,
+    merchant_refunds,
     merchant_requests,
     merchants_rules,
     payment_rules,
@@ -15,7 +17,7 @@ from veilmart.broker.answer import Answer
 from veilmart.broker.sessions import Session
 from veilmart.broker.state import BrokerState
 from veilmart.errors import MalformedMessage
-from veilmart.protocol import customer_messages as messages
+from veilmart.protocol import customer_messages as messages, dispute_messages
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.effects import Rule
 
@@ -42,6 +44,9 @@ RULES: dict[type[BrokerRequest], RequestRule] = {
     messages.Redeem: voucher_rules.redeem,
     messages.AskToJoin: merchant_requests.join,
     messages.AskToWithdraw: merchant_requests.withdraw,
+    dispute_messages.SendEvidence: dispute_rules.send_evidence,
+    dispute_messages.Dispute: dispute_rules.dispute,
+    dispute_messages.RefundOrder: merchant_refunds.refund_order,
 }
 
 

@@ -9,6 +9,8 @@ from sqlalchemy import Connection
 
 from veilmart.broker import (
     customers,
+    dispute_records,
+    evidence_parts,
     guessing,
     merchant_requests,
     operations,
@@ -66,3 +68,5 @@ def forget(conn: Connection, clock: Clock) -> None:
     own_descriptors.erase_ended(conn, now)
     merchant_requests.forget_old(conn, now)
     users.forget_ended(conn, now)
+    evidence_parts.forget_old(conn, now)
+    dispute_records.forget_refused(conn, now)

@@ -1,0 +1,50 @@
+"""A merchant gives an order's money back (docs/protocol/12-disputes.md, 12.4).
+
+The paper is signed by the merchant's identity and recent. HELD and RELEASED orders are refunded
+from escrow, SETTLED ones from the merchant's balance, whole. The same order again changes nothing.
+"""
+
+from sqlalchemy import Connection
+
+from veilmart.broker import invoices, ledger
+from veilmart.broker.answer import Answer
+from veilmart.broker.events import OrderReturned
+from veilmart.broker.merchant_requests import check_recent
+from veilmart.broker.sessions import Session
+from veilmart.broker.state import BrokerState, Clock
+from veilmart.errors import InsufficientBalance, OrderUnknown
+from veilmart.protocol import labels
+from veilmart.protocol.customer_messages import Noted
+from veilmart.protocol.dispute_messages import RefundOrder, RefundPaper
+from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.merchant_papers import read_paper, verify_paper
+from veilmart.protocol.purchase import InvoiceEvent, InvoiceState
+from veilmart.storage.isolation import repeatable
+
+
+def refund_order(state: BrokerState, session: Session, request: RefundOrder) -> Rule[Answer]:
+    """Raises MerchantUnknown, SignatureInvalid, NotYourBroker, MalformedMessage, OrderUnknown,
+    WrongOrderState, InsufficientBalance, TooLateToRefund.
+    """
+    paper = read_paper(RefundPaper, request.signed)
+    identity = state.merchants.known(paper.merchant).newest.descriptor.identity
+    verify_paper(identity, labels.MERCHANT_REFUND, request.signed)
+    check_recent(paper.at, paper.broker, state.fingerprint, state.clock())
+    fresh = yield Transact(_refund, (paper, state.clock))
+    if fresh:
+        state.observe(OrderReturned(paper.order))
+        state.wake_reporter(paper.merchant)
+    return Answer(Noted())
+
+
+@repeatable
+def _refund(conn: Connection, paper: RefundPaper, clock: Clock) -> bool:
+    """Whether anything was given back now."""
+    row = invoices.get_invoice(conn, paper.order)
+    if row.merchant != paper.merchant:
+        raise OrderUnknown
+    settled = row.state is InvoiceState.SETTLED
+    if settled and ledger.balance_of(conn, row.account) < row.amount:
+        raise InsufficientBalance("The merchant's balance does not cover the refund.")
+    reached = invoices.advance(conn, row, InvoiceEvent.MERCHANT_REFUND, clock())
+    return reached is not row.state

@@ -1,0 +1,13 @@
+"""The broker's fixtures, and an order's way to the dispute."""
+
+import pytest
+
+from tests.broker.conftest import Market, home, market, merchant_key, opened, other_key, template
+from tests.disputes.court import Court
+
+__all__ = ["home", "market", "merchant_key", "opened", "other_key", "template"]
+
+
+@pytest.fixture
+def court(market: Market) -> Court:
+    return Court(market)
