@@ -1,20 +1,24 @@
 """Folding: after it nobody can tell who bought from whom, and the books still add up."""
 
+import asyncio
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from tests.broker.conftest import Market
 from tests.broker.test_operators import bought
 from tests.broker.test_vouchers import issue
 from tests.conftest import both_engines
 from veilmart.broker import folding, ledger, settings, tables
+from veilmart.broker.audit import Check, audit
 from veilmart.broker.events import BooksFolded, Trouble
 from veilmart.broker.folding import fold_until
 from veilmart.broker.folds import AuditStatement
 from veilmart.broker.operator_tables import folds
+from veilmart.broker.sessions import Session
 from veilmart.crypto import identity
 from veilmart.errors import DatabaseFailure, LedgerViolated
 from veilmart.protocol import customer_messages as messages, labels
@@ -37,6 +41,19 @@ def kinds(market: Market) -> dict[str, int]:
 def invoice(market: Market, order: bytes) -> Any:
     query = select(tables.invoices).where(tables.invoices.c.order == order)
     return market.run(lambda conn: conn.execute(query).one())
+
+
+async def held_for_long(market: Market, customer: Session) -> bytes:
+    """A paid order whose deadline is far away."""
+    order = await bought(market, customer, settle=False)
+    later = text("UPDATE invoices SET due = due + 99999999 WHERE state = 'held'")
+    market.run(lambda conn: conn.execute(later).rowcount)
+    return order
+
+
+async def finish(market: Market, order: bytes) -> None:
+    await market.ask(market.session(), market.act(messages.Release, order))
+    await market.ask(market.session(), market.act(messages.Acknowledge, order))
 
 
 def test_a_month_is_folded_when_it_is_over_for_thirty_days() -> None:
@@ -79,10 +96,66 @@ async def test_folding_forgets_who_paid_and_keeps_every_balance(market: Market) 
     await market.ask(market.session(), market.act(messages.Release, ended[0]))
 
 
+@both_engines
+async def test_purchases_go_on_while_the_books_are_audited(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = await market.customer("anna", 5000)
+    await bought(market, anna)
+    meanwhile = await held_for_long(market, anna)
+    auditing, go_on = threading.Event(), threading.Event()
+
+    def slow_audit(conn: Connection) -> list[Check]:
+        found = audit(conn)
+        auditing.set()
+        assert go_on.wait(60), "nobody bought anything meanwhile"
+        return found
+
+    monkeypatch.setattr(folding, "audit", slow_audit)
+    market.clock.now += MONTHS
+    sweeping = asyncio.create_task(market.broker.sweep())
+    await asyncio.to_thread(auditing.wait, 60)
+    await finish(market, meanwhile)
+    assert not sweeping.done()
+    go_on.set()
+    await sweeping
+    # The month is folded, what was bought meanwhile is not, and the books are in order.
+    assert kinds(market) == {"fold": 1, "hold": 1, "settle": 1}
+    assert invoice(market, meanwhile).hold is not None
+    market.check_books()
+
+
+@both_engines
+async def test_purchases_get_in_between_the_parts_of_a_fold(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "FOLDED_AT_ONCE", 1)
+    anna = await market.customer("anna", 5000)
+    for _ in range(4):
+        await bought(market, anna)
+    waiting = await held_for_long(market, anna)
+    market.clock.now += MONTHS
+    parts: list[int] = []
+    run = market.opened.database.run
+
+    async def watched(transaction: Any, *args: Any) -> Any:
+        answer = await run(transaction, *args)
+        if transaction is folding.fold and answer:
+            parts.append(answer)
+            if len(parts) == 1:
+                await finish(market, waiting)
+        return answer
+
+    monkeypatch.setattr(market.opened.database, "run", watched)
+    await market.broker.sweep()
+    assert parts == [1, 2, 2, 2, 2], "the credit, then hold and settlement of each order"
+    assert kinds(market) == {"fold": 5, "hold": 1, "settle": 1}
+    market.check_books()
+
+
 async def test_what_is_under_way_is_not_folded(market: Market) -> None:
     anna = await market.customer("anna", 5000)
-    order = await bought(market, anna, settle=False)
-    market.run(lambda conn: conn.execute(text("UPDATE invoices SET due = due + 99999999")).rowcount)
+    order = await held_for_long(market, anna)
     market.clock.now += MONTHS
     await market.broker.sweep()
     assert kinds(market) == {"fold": 1, "hold": 1}

@@ -13,6 +13,7 @@ from veilmart.crypto.token_key import (
 )
 from veilmart.protocol.published_prefixes import order_key_prefix, spent_prefix
 from veilmart.protocol.wallet_derivations import (
+    account_seed,
     issue_request_id,
     order_seed,
     refund_secrets,
@@ -67,7 +68,9 @@ def test_secrets_of_a_refund(key: TokenPublicKey) -> None:
     assert (secrets.nonce, secrets.salt, secrets.blinding) == expected(key, "refund", ORDER_KEY)
 
 
-def test_order_seeds_and_request_ids(key: TokenPublicKey) -> None:
+def test_seeds_and_request_ids(key: TokenPublicKey) -> None:
+    of_account = expanded(SEED, "veilmart 2026 account seed", ["käufer".encode()])
+    assert account_seed(SEED, "käufer") == of_account
     assert order_seed(SEED, 7) == expanded(SEED, "veilmart 2026 order seed", [le(7)])
     parts = ["käufer".encode(), key.key_id, le(5), le(20)]
     whole = expanded(SEED, "veilmart 2026 token request", parts)
@@ -92,7 +95,7 @@ def test_nothing_derived_is_derived_twice(key: TokenPublicKey) -> None:
     other = token_public_key(generate_token_key())
     every = [
         value
-        for seed in (SEED, bytes(32))
+        for seed in (SEED, account_seed(SEED, "a"), account_seed(SEED, "b"))
         for public in (key, other)
         for secrets in (
             *(token_secrets(seed, public, counter) for counter in range(20)),

@@ -6,7 +6,8 @@ are audited, the audit is signed, and every posting of an order that ended in th
 credit, voucher and payout, is replaced by one posting per account with their sum. Balances do not
 change. A broker that is broken into later cannot tell any more who bought from whom.
 
-Whatever is still under way keeps its postings and is folded with the month in which it ends.
+The audit reads a snapshot beside the running purchases, and folding goes on in small parts between
+them. Whatever is still under way keeps its postings and is folded with the month in which it ends.
 """
 
 from collections.abc import Callable
@@ -17,13 +18,13 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 
 from veilmart.broker import settings, tables
 from veilmart.broker.audit import audit
-from veilmart.broker.folds import AuditStatement, Sums, sums_of_invoices, sums_stated
+from veilmart.broker.folds import AuditStatement, Sums, sums_of_ended
 from veilmart.broker.operator_tables import ISSUED, folds, vouchers
 from veilmart.errors import LedgerViolated
 from veilmart.limits import FOLD_AFTER_SECONDS
 from veilmart.protocol.encoding import encode
 
-FOLDED_AT_ONCE = 50_000
+FOLDED_AT_ONCE = 500
 _DAY_SECONDS = 24 * 3600
 _MARK = "folded until"
 _UNLOCKED = "folding"
@@ -42,12 +43,15 @@ Sign = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
-    """transactions: how many became one. more: there are further ones of that month."""
+class Due:
+    """What is to be folded, and has been audited: transactions up to number `last`.
 
-    transactions: int
+    last: 0 when nothing of the months before `until` is left. checks: what the audit looked at.
+    """
+
     until: int
-    more: bool
+    last: int
+    checks: list[str]
 
 
 def fold_until(now: int) -> int:
@@ -56,38 +60,53 @@ def fold_until(now: int) -> int:
     return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp())
 
 
-def fold(conn: Connection, broker: bytes, now: int, sign: Sign) -> Folded | None:
-    """Fold what is due; None when nothing is. Raises LedgerViolated when the audit fails."""
+def audit_due(conn: Connection, now: int) -> Due | None:
+    """A reading, however long: what is due and the audit of it; None when nothing is.
+
+    The books only grow, so what was in order in this snapshot is so when it is folded later.
+    Raises LedgerViolated when the audit fails.
+    """
     until = fold_until(now)
     if settings.number(conn, _MARK) >= until:
         return None
-    last = _last_entry(conn, until)
-    if last is None:
-        settings.set_number(conn, _MARK, until)
-        return None
+    newest = select(func.max(_t.id)).where(_t.at < until, _t.kind.in_(_ENDINGS + _OTHERS))
+    last = int(conn.execute(newest).scalar_one_or_none() or 0)
+    if not last:
+        return Due(until, 0, [])
     checks = audit(conn)
     broken = [check.name for check in checks if not check.holds]
     if broken:
         raise LedgerViolated(f"Nothing is folded while the audit fails: {', '.join(broken)}.")
-    entries = _entries(until, last)
-    entry = _book_sums(conn, entries, until)
+    return Due(until, last, [check.name for check in checks])
+
+
+def fold(conn: Connection, broker: bytes, due: Due, sign: Sign) -> int:
+    """Transaction: fold the next part of what is due; how many transactions became one.
+
+    0 when nothing is left. A part is small: purchases wait for it about as long as for each other.
+    """
+    last = _part(conn, due)
+    if last is None:
+        # Vouchers that ended in a folded month have nothing left to be compared with.
+        gone = delete(vouchers).where(vouchers.c.state != ISSUED, vouchers.c.ended_at < due.until)
+        conn.execute(gone)
+        settings.set_number(conn, _MARK, due.until)
+        return 0
+    entries = _entries(due.until, last)
     ended = select(_t.reference).where(_t.id.in_(entries), _t.kind.in_(_ENDINGS))
+    added = sums_of_ended(conn, ended)
+    entry = _book_sums(conn, entries, due.until)
     _forget_payers(conn, ended)
     count = _delete(conn, entries)
-    more = _last_entry(conn, until) is not None
-    if not more:
-        # Vouchers that ended in a folded month have nothing left to be compared with.
-        gone = delete(vouchers).where(vouchers.c.state != ISSUED, vouchers.c.ended_at < until)
-        conn.execute(gone)
-    _state(conn, broker, until, entry, [check.name for check in checks], sign)
-    return Folded(count, until, more)
+    _state(conn, broker, due, entry, added, sign)
+    return count
 
 
-def _last_entry(conn: Connection, until: int) -> int | None:
-    """The number of the newest transaction to fold, of at most FOLDED_AT_ONCE."""
+def _part(conn: Connection, due: Due) -> int | None:
+    """The number of the newest transaction of the next part."""
     numbers = (
         select(_t.id)
-        .where(_t.at < until, _t.kind.in_(_ENDINGS + _OTHERS))
+        .where(_t.id <= due.last, _t.at < due.until, _t.kind.in_(_ENDINGS + _OTHERS))
         .order_by(_t.id)
         .limit(FOLDED_AT_ONCE)
         .subquery()
@@ -156,20 +175,15 @@ def _delete(conn: Connection, entries: ColumnElement[int]) -> int:
 
 
 def _state(
-    conn: Connection, broker: bytes, until: int, entry: int | None, checks: list[str], sign: Sign
+    conn: Connection, broker: bytes, due: Due, entry: int | None, added: Sums, sign: Sign
 ) -> None:
     """The signed statement of the audit and of what this fold added."""
-    added: Sums = tuple(  # type: ignore[assignment]
-        after - before
-        for after, before in zip(sums_of_invoices(conn), sums_stated(conn), strict=True)
-    )
-    statement = AuditStatement(broker, until, checks, *added)
-    body = encode(statement)
+    body = encode(AuditStatement(broker, due.until, due.checks, *added))
     conn.execute(
         insert(folds),
         {
             "entry": entry,
-            "until": until,
+            "until": due.until,
             "settled": added[0],
             "settled_amount": added[1],
             "settled_fees": added[2],

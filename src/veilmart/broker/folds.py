@@ -1,6 +1,8 @@
 """What folded months state, and what their invoices say; the audit compares the two."""
 
-from sqlalchemy import Connection, case, func, select
+from typing import Any
+
+from sqlalchemy import Connection, Select, case, func, select
 
 from veilmart.broker import tables
 from veilmart.broker.operator_tables import folds
@@ -13,6 +15,13 @@ Sums = tuple[int, int, int, int]
 _i, _f = tables.invoices.c, folds.c
 is_folded = _i.state.in_([InvoiceState.SETTLED, InvoiceState.REFUNDED]) & _i.hold.is_(None)
 _settled = _i.state == InvoiceState.SETTLED
+
+_SUMS = select(
+    func.coalesce(func.sum(case((_settled, 1), else_=0)), 0),
+    func.coalesce(func.sum(case((_settled, _i.amount), else_=0)), 0),
+    func.coalesce(func.sum(case((_settled, _i.fee), else_=0)), 0),
+    func.coalesce(func.sum(case((_settled, 0), else_=1)), 0),
+)
 
 
 class AuditStatement(Message, frozen=True):
@@ -36,11 +45,14 @@ def sums_stated(conn: Connection) -> Sums:
 
 def sums_of_invoices(conn: Connection) -> Sums:
     """The same, counted over the invoices that have been folded."""
-    query = select(
-        func.coalesce(func.sum(case((_settled, 1), else_=0)), 0),
-        func.coalesce(func.sum(case((_settled, _i.amount), else_=0)), 0),
-        func.coalesce(func.sum(case((_settled, _i.fee), else_=0)), 0),
-        func.coalesce(func.sum(case((_settled, 0), else_=1)), 0),
-    ).where(is_folded)
+    return _sums(conn, _SUMS.where(is_folded))
+
+
+def sums_of_ended(conn: Connection, ended: Select[Any]) -> Sums:
+    """The same, of these orders, which have all ended; before they are folded."""
+    return _sums(conn, _SUMS.where(_i.order.in_(ended)))
+
+
+def _sums(conn: Connection, query: Select[Any]) -> Sums:
     row = conn.execute(query).one()
     return int(row[0]), int(row[1]), int(row[2]), int(row[3])

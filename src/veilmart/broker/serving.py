@@ -11,7 +11,7 @@ from typing import Any
 from veilmart.broker import batches, merchant_book, settings, users
 from veilmart.broker.app import BrokerApp
 from veilmart.broker.events import BooksFolded, Event, Listening, MerchantLost, Trouble
-from veilmart.broker.folding import fold
+from veilmart.broker.folding import audit_due, fold
 from veilmart.broker.home import BrokerHome, initialise, is_initialised, open_home, renew_descriptor
 from veilmart.broker.links import LinkPool
 from veilmart.broker.merchant_book import ADMITTED, MerchantView
@@ -153,14 +153,16 @@ class RunningBroker:
 
     async def _fold(self) -> None:
         """Fold the postings of a month that is over for long; nearly always there is none."""
+        now = self.state.clock()
+        due = await asyncio.to_thread(self._database.read_now, audit_due, now)
+        if due is None:
+            return
         sign = partial(sign_pss, self._opened.identity, labels.AUDIT)
-        more = True
-        while more:
-            now = self.state.clock()
-            folded = await self._database.run(fold, self.state.fingerprint, now, sign)
-            if folded is not None:
-                self.state.observe(BooksFolded(folded.transactions, folded.until))
-            more = folded is not None and folded.more
+        transactions = 0
+        while count := await self._database.run(fold, self.state.fingerprint, due, sign):
+            transactions += count
+        if transactions:
+            self.state.observe(BooksFolded(transactions, due.until))
 
     async def keep(
         self, task: str, every_seconds: float, work: Callable[[], Awaitable[None]]

@@ -24,10 +24,18 @@ def wallet_seed(entropy: bytes) -> bytes:
     return derive(entropy, labels.WALLET_SEED, le64(len(entropy)))
 
 
-def token_secrets(seed: bytes, key: TokenPublicKey, counter: int) -> TokenSecrets:
-    """The secrets of the token with this counter under this key."""
+def account_seed(seed: bytes, account: str) -> bytes:
+    """32 bytes, from which the tokens of one account come.
+
+    Each account counts its tokens for itself: from one seed two accounts would get one nonce.
+    """
+    return derive(seed, labels.ACCOUNT_SEED, account.encode())
+
+
+def token_secrets(of_account: bytes, key: TokenPublicKey, counter: int) -> TokenSecrets:
+    """The secrets of the token with this counter under this key, from the account's seed."""
     names = (labels.TOKEN_NONCE, labels.TOKEN_SALT, labels.TOKEN_BLINDING)
-    return _secrets(seed, key, names, le64(counter))
+    return _secrets(of_account, key, names, le64(counter))
 
 
 def refund_secrets(seed: bytes, key: TokenPublicKey, order_key: bytes) -> TokenSecrets:
