@@ -207,6 +207,10 @@ class BrokerSession:
         require(welcome.username == username, "welcome names the user")
         return welcome
 
+    def start_anonymous(self) -> Welcome:
+        """`start`: nobody is logged in."""
+        return self.ask({"kind": "start"}, 1, Welcome, 1)
+
     def merchant(self, fingerprint: bytes, now: int) -> Descriptor:
         """The merchant's newest descriptor, checked."""
         message = {"kind": "merchant", "fingerprint": fingerprint, "serial": 0}

@@ -55,11 +55,16 @@ def labelled(label: str, data: bytes) -> bytes:
     return b"veilmart 2026 " + label.encode() + b"\x00" + data
 
 
-def derive(key: bytes, label: str, *parts: bytes) -> bytes:
-    """One block of HKDF-Expand with SHA-256 (1.5), 32 bytes."""
+def derive(key: bytes, label: str, *parts: bytes, length: int = 32) -> bytes:
+    """HKDF-Expand with SHA-256 (1.5)."""
     fields = [b"veilmart 2026 " + label.encode(), *parts]
-    info = b"".join(le(len(field)) + field for field in fields) + le(32)
-    return hmac.digest(key, info + b"\x01", "sha256")
+    info = b"".join(le(len(field)) + field for field in fields) + le(length)
+    output = block = b""
+    while len(output) < length:
+        number = bytes([len(output) // 32 + 1])
+        block = hmac.digest(key, block + info + number, "sha256")
+        output += block
+    return output[:length]
 
 
 def verify_ed25519(public: bytes, label: str, signature: bytes, data: bytes) -> None:

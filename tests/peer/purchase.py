@@ -6,6 +6,7 @@ after an interruption (9.4).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,10 +139,15 @@ class Bought:
     receipt: bytes
 
 
-def select(tunnel: Tunnel, session: BrokerSession, product: Product, now: int) -> Agreed:
+def select(
+    tunnel: Tunnel,
+    session: BrokerSession,
+    product: Product,
+    now: int,
+    order_key: Ed25519PrivateKey,
+) -> Agreed:
     """Steps 4 and 5."""
     shelf = tunnel.merchant.shelf(product.shelf)
-    order_key = Ed25519PrivateKey.generate()
     public = order_key.public_key().public_bytes_raw()
     message = {
         "kind": "select",
@@ -199,6 +205,16 @@ def check_offer(
     require(now < offer.pay_by <= now + shelf.pay_within + 300, "pay_by")
 
 
+def operation(order: bytes, kind: str) -> bytes:
+    """5.6."""
+    return named_hash("operation", order, kind.encode())[:16]
+
+
+def sign_action(key: Ed25519PrivateKey, order: bytes, kind: str, index: int = 0) -> bytes:
+    """5.5."""
+    return key.sign(labelled("order action", order + le(index) + kind.encode()))
+
+
 class Order:
     """Steps 6 to 10 of one order."""
 
@@ -209,15 +225,19 @@ class Order:
         self.state = "offered"
 
     def pay(self) -> tuple[Receipt, bytes]:
-        """Step 6."""
-        agreed, broker = self._agreed, self._session.broker
+        """Step 6, from the account's balance."""
+        agreed = self._agreed
         message = {
             "kind": "pay",
-            "operation": self._operation("pay"),
+            "operation": operation(agreed.order, "pay"),
             "order": agreed.order,
             "amount": agreed.offer.price,
         }
-        signed = self._session.ask(message, 1, Paid, 2).receipt
+        return self.check_receipt(self._session.ask(message, 1, Paid, 2).receipt)
+
+    def check_receipt(self, signed: bytes) -> tuple[Receipt, bytes]:
+        """The payment receipt, however it was paid."""
+        agreed, broker = self._agreed, self._session.broker
         receipt = open_signed(signed, broker.body.signing_key, "payment receipt", Receipt)
         expected = Receipt(
             broker=broker.fingerprint,
@@ -295,31 +315,45 @@ class Order:
         del message["operation"]
         return self._session.ask(message, 1, Status, 1).state
 
-    def _operation(self, kind: str) -> bytes:
-        return named_hash("operation", self._agreed.order, kind.encode())[:16]
-
     def _sign(self, kind: str, index: int) -> bytes:
-        data = self._agreed.order + le(index) + kind.encode()
-        return self._agreed.order_key.sign(labelled("order action", data))
+        return sign_action(self._agreed.order_key, self._agreed.order, kind, index)
 
     def _effect(self, kind: str) -> dict[str, Any]:
         return {
             "kind": kind,
-            "operation": self._operation(kind),
+            "operation": operation(self._agreed.order, kind),
             "order": self._agreed.order,
             "signature": self._sign(kind, 0),
         }
 
 
-def buy(session: BrokerSession, tunnel: Tunnel, title: str, out: Path, now: int) -> Bought:
+Payment = Callable[["Order", Agreed], tuple[Receipt, bytes]]
+"""Pays for an order: the receipt, read and as sent."""
+
+
+def from_balance(order: Order, agreed: Agreed) -> tuple[Receipt, bytes]:
+    """Pay from the account that the session is logged in to."""
+    return order.pay()
+
+
+def buy(
+    session: BrokerSession,
+    tunnel: Tunnel,
+    title: str,
+    out: Path,
+    now: int,
+    payment: Payment = from_balance,
+    order_key: Ed25519PrivateKey | None = None,
+) -> Bought:
     """Steps 3 to 10 for the one available product with this title."""
     available = [product for product in fetch_catalogue(tunnel).products if product.available]
     found = [product for product in available if product.title == title]
     listed = ", ".join(repr(product.title) for product in available)
     require(len(found) == 1, f"one product is called {title!r}; listed: {listed}")
-    agreed = select(tunnel, session, found[0], now)
+    key = order_key or Ed25519PrivateKey.generate()
+    agreed = select(tunnel, session, found[0], now, key)
     order = Order(session, tunnel, agreed)
-    receipt, signed_receipt = order.pay()
+    receipt, signed_receipt = payment(order, agreed)
     objects = order.segments()
     content_key, signed_invoice = order.release(receipt)
     name, content = order.open(content_key, objects)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,127 +13,8 @@ import pytest
 from .client import BrokerSession, Http, Relayed
 from .descriptors import Link, accept, read_link
 from .notation import PeerError, Refused
+from .running_market import FILES, PASSWORD, START_SECONDS, Market, put_on_sale, veilmart
 from .suites import suite_of
-
-ROOT = Path(__file__).parents[2]
-START_SECONDS = 60.0
-PASSWORD = "a long enough password"
-SHELVES = {  # name: price, largest product, files
-    "Pages": (
-        "2.00",
-        "64K",
-        {
-            "One Page.txt": b"One page of words.\n" * 40,
-            "Some Pages.txt": b"Some pages of words.\n" * 2000,
-        },
-    ),
-    "Pictures": (
-        "5.00",
-        "3M",
-        {
-            "Small Picture.bin": b"small",
-            "Large Picture.bin": bytes(i * 7919 % 251 for i in range(2_900_000)),
-        },
-    ),
-}
-FILES = {name: content for _, _, files in SHELVES.values() for name, content in files.items()}
-
-
-def veilmart(*arguments: str | Path) -> str:
-    """Run one command of the programs to its end; its output."""
-    command = [sys.executable, "-m", "veilmart", *map(str, arguments)]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-@contextmanager
-def running(home: Path, log: Path, role: str, name: str) -> Iterator[str]:
-    """A server for as long as the block lasts; its address."""
-    command = [sys.executable, "-m", "veilmart", role, "run", "--home", str(home), "--port", "0"]
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with (
-        log.open("wb") as out,
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL
-        ) as process,
-    ):
-        try:
-            yield wait_for_address(process, log, name)
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def wait_for_address(process: subprocess.Popen[bytes], log: Path, name: str) -> str:
-    """The address in the line that the server prints when it serves."""
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        found = re.search(rf"{name} listening on (\d+\.\d+\.\d+\.\d+:\d+)", log.read_text())
-        if found:
-            return found[1]
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.1)
-    raise AssertionError(f"{name} did not start: {log.read_text()}")
-
-
-@dataclass(frozen=True)
-class Market:
-    """Running programs and what a customer needs to know."""
-
-    link: str
-    broker_home: Path
-    merchant_home: Path
-    password_file: Path
-
-    def peer(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run the peer."""
-        command = [sys.executable, "-m", "tests.peer.cli", self.link, *map(str, arguments)]
-        command += ["--password-file", str(self.password_file)]
-        return subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-        )
-
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
-    home = tmp_path_factory.mktemp("market")
-    broker, merchant = home / "broker", home / "merchant"
-    password_file = home / "password"
-    password_file.write_text(PASSWORD + "\n")
-    veilmart("broker", "init", "--home", broker)
-    with ExitStack() as stack:
-        at = stack.enter_context(running(broker, home / "broker.log", "broker", "Broker"))
-        veilmart("merchant", "init", "--home", merchant, "--broker", f"http://{at}", "--yes")
-        for shelf, (price, size, files) in SHELVES.items():
-            at_price = ("--price", price, "--size", size, "--home", merchant)
-            veilmart("merchant", "shelf", "create", shelf, *at_price)
-            put_on_sale(home, merchant, shelf, files)
-        sells = stack.enter_context(running(merchant, home / "m.log", "merchant", "Merchant"))
-        veilmart("broker", "merchant", "admit", f"http://{sells}", "--yes", "--home", broker)
-        found = re.search(r"veilmart://\S+", veilmart("merchant", "link", "--home", merchant))
-        assert found
-        yield Market(found[0], broker, merchant, password_file)
-
-
-def put_on_sale(home: Path, merchant: Path, shelf: str, files: dict[str, bytes]) -> None:
-    """Products of one shelf."""
-    folder = home / f"goods {shelf}"
-    folder.mkdir()
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    veilmart("merchant", "add", folder, "--home", merchant, "--shelf", shelf)
 
 
 def buy(market: Market, out: Path, user: str, file_name: str, suite: int) -> Path:

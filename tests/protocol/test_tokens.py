@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given, strategies as st
 from protocol_samples import flipped
+from tests.peer import blind as second
 
 from veilmart.crypto import blind_rsa
 from veilmart.crypto.blind_issuer import IssuerKey, blind_sign, issuer_key
@@ -29,7 +30,7 @@ from veilmart.protocol.token import (
     parse_token,
     token_input,
 )
-from veilmart.protocol.wallet_derivations import token_secrets
+from veilmart.protocol.wallet_derivations import refund_secrets, token_secrets
 
 VECTORS = json.loads(
     (Path(__file__).resolve().parents[2] / "vectors" / "rfc9578_type2.json").read_text()
@@ -158,6 +159,22 @@ def test_an_answer_to_another_request_gives_no_token(
     for wrong in (answer, b"", answer[:-1], answer + b"\0", bytes(256), b"\xff" * 256):
         with pytest.raises(TokenInvalid):
             finish_token(key, secrets, wrong)
+
+
+def test_the_second_customer_makes_the_same_tokens(issuer: IssuerKey, key: TokenPublicKey) -> None:
+    their_key = second.read_key(key.spki, key.key_id)
+    order_key = b"o" * 32
+    pairs = [
+        (token_secrets(SEED, key, counter), second.token_secrets(SEED, their_key, counter))
+        for counter in range(8)
+    ]
+    refund = second.refund_secrets(SEED, their_key, order_key)
+    pairs.append((refund_secrets(SEED, key, order_key), refund))
+    for ours, theirs in pairs:
+        blinded = blind_token(key, ours)
+        assert second.blind(their_key, theirs) == blinded
+        [answer] = blind_sign(issuer, [blinded], os.urandom)
+        assert second.finish(their_key, theirs, answer) == finish_token(key, ours, answer)
 
 
 def test_no_secret_in_the_repr(key: TokenPublicKey, token: bytes) -> None:
