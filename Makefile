@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-long lint bench vectors clean
+.PHONY: demo test test-long crash lint bench vectors clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,9 @@ test: $(DEV_STAMP)
 
 test-long: $(DEV_STAMP)
 	$(BIN)/pytest -m long
+
+crash: $(DEV_STAMP)
+	$(BIN)/python -m tests.crash
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -1,6 +1,8 @@
 """Use cases: ask the broker's operator to be carried, or to be paid out."""
 
-from veilmart.errors import BadAmount, BadArgument, BadLink
+import msgspec
+
+from veilmart.errors import BadAmount, BadArgument, BadLink, NetworkFailure, VeilmartError
 from veilmart.limits import NOTE_MAX_CHARACTERS
 from veilmart.merchant.broker_session import Random, ask_operator
 from veilmart.merchant.brokers import load_brokers
@@ -12,6 +14,15 @@ from veilmart.protocol.customer_messages import AskToJoin, AskToWithdraw
 from veilmart.protocol.merchant_papers import JoinPaper, WithdrawalPaper, sign_paper
 
 WITHDRAWAL_ID_BYTES = 16
+ASKED_FILE = "withdrawal-asked"
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A withdrawal whose answer has not come: the broker may have noted it, or not."""
+
+    id: bytes
+    amount: int
+    note: str
 
 
 async def ask_to_join(market: MerchantHome, url: str, now: int, random: Random) -> str:
@@ -42,7 +53,9 @@ async def ask_to_withdraw(
 ) -> None:
     """Ask the first pinned broker for `amount` (minor units) of the balance.
 
-    Raises BadAmount, BadArgument, InsufficientBalance, MerchantUnknown, BrokerUnreachable.
+    What is asked for is kept until the answer comes: after a cut the same words ask for the same
+    withdrawal, which the broker notes once. Raises BadAmount, BadArgument, InsufficientBalance,
+    MerchantUnknown, BrokerUnreachable, CannotWrite, DiskFull.
     """
     if amount <= 0:
         raise BadAmount("It has to be more than zero.")
@@ -52,10 +65,28 @@ async def ask_to_withdraw(
     paper = WithdrawalPaper(
         broker=broker.fingerprint,
         merchant=market.fingerprint,
-        id=random(WITHDRAWAL_ID_BYTES),
+        id=_same_or_new_id(market, amount, note, random),
         amount=amount,
         note=note,
         at=now,
     )
     signed = sign_paper(market.identity, labels.WITHDRAWAL, paper)
-    await ask_operator(broker, AskToWithdraw(signed=signed), now, random)
+    kept = market.home.file(ASKED_FILE)
+    try:
+        await ask_operator(broker, AskToWithdraw(signed=signed), now, random)
+    except NetworkFailure:
+        raise
+    except VeilmartError:
+        kept.unlink(missing_ok=True)
+        raise
+    kept.unlink(missing_ok=True)
+
+
+def _same_or_new_id(market: MerchantHome, amount: int, note: str, random: Random) -> bytes:
+    if market.home.has(ASKED_FILE):
+        asked = msgspec.msgpack.decode(market.home.read(ASKED_FILE), type=Asked)
+        if (asked.amount, asked.note) == (amount, note):
+            return asked.id
+    fresh = Asked(random(WITHDRAWAL_ID_BYTES), amount, note)
+    market.home.write_secret(ASKED_FILE, msgspec.msgpack.encode(fresh))
+    return fresh.id

@@ -1,0 +1,1 @@
+"""Real processes killed by SIGKILL at every named step: `make crash` (docs/reliability.md)."""

@@ -1,0 +1,143 @@
+"""Every named step at which a process is killed, and the points of each (see points.py).
+
+A point's name here is "DOING/WHAT", "@N" behind it means its N-th occurrence only. The moments are
+not listed: a run without any kill notes them down, and every one that passes becomes a case. A
+point that passes and is not here fails the run, and so does a step whose points never pass.
+"""
+
+from dataclasses import dataclass, field
+
+from veilmart.protocol.purchase import PURCHASE_STEPS
+
+
+@dataclass(frozen=True)
+class Step:
+    """points: of each program that has a part in the step."""
+
+    name: str
+    points: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def _step(name: str, **points: tuple[str, ...]) -> Step:
+    return Step(name, points)
+
+
+REPORT = _step(
+    "report",
+    broker=("/>Report", "/reports.next_batch", "/reports.mark_delivered", "/batches.add_up"),
+    merchant=("Report/", "Report/orders.apply_report"),
+)
+VISIT = (
+    _step("session", broker=("Handshake/",), customer=("/>Handshake", "/pins.pin_broker")),
+    _step("login", broker=("Resume/",), customer=("/>Resume",)),
+)
+STATUS = _step("status", broker=("GetStatus/",), customer=("/>GetStatus",))
+SEGMENT = _step(
+    "segment",
+    broker=("GetSegment/", "GetSegment/>FetchSegment"),
+    merchant=("FetchSegment/", "FetchSegment/orders.segment_asked"),
+    customer=("/>GetSegment", "/small_parcels.save_held"),
+)
+RELEASE = _step(
+    "release",
+    broker=("Release/", "Release/payment_rules._act"),
+    customer=("/>Release", "/order.save_order"),
+)
+RELEASE_REFUSED = _step("release", broker=("Release/",), customer=("/>Release",))
+DELIVER = _step("deliver", customer=("/file",))
+ACKNOWLEDGE = _step(
+    "acknowledge",
+    broker=("Acknowledge/", "Acknowledge/payment_rules._act"),
+    customer=("/>Acknowledge", "/small_parcels.save_ended"),
+)
+PURCHASE = (
+    *VISIT,
+    _step(
+        "descriptor",
+        broker=("GetMerchant/", "GetMerchant/>FetchDescriptor"),
+        merchant=("FetchDescriptor/",),
+        customer=("/>GetMerchant", "/pins.pin_merchant"),
+    ),
+    _step(
+        "tunnel",
+        broker=("Open/", "Open/>TunnelOpen"),
+        merchant=("TunnelOpen/",),
+        customer=("/>Open",),
+    ),
+    _step(
+        "catalogue",
+        broker=("Relay/@1", "Relay/>TunnelRelay@1"),
+        merchant=("TunnelRelay/@1", "GetCatalogue/"),
+        customer=("/>Relay:GetCatalogue", "/pins.save_catalogue"),
+    ),
+    _step(
+        "select",
+        broker=("Relay/@2", "Relay/>TunnelRelay@2", "Relay/invoices.add_invoice"),
+        merchant=("TunnelRelay/@2", "Select/", "Select/orders.store_order"),
+        customer=("/>Relay:Select", "/order.add_order"),
+    ),
+    _step("pay", broker=("Pay/", "Pay/payment_rules._pay"), customer=("/>Pay",)),
+    SEGMENT,
+    RELEASE,
+    DELIVER,
+    ACKNOWLEDGE,
+    REPORT,
+)
+STEPS: dict[str, tuple[Step, ...]] = {
+    "purchase": PURCHASE,
+    "large purchase": PURCHASE,
+    "cancellation": (
+        *VISIT,
+        STATUS,
+        _step(
+            "cancel",
+            broker=("Cancel/", "Cancel/payment_rules._act"),
+            customer=("/>Cancel", "/small_parcels.save_ended"),
+        ),
+        REPORT,
+    ),
+    "refund by time": (
+        _step("deadline", broker=("/sweeper.sweep_invoices",)),
+        *VISIT,
+        RELEASE_REFUSED,
+        STATUS,
+        _step("refund seen", customer=("/small_parcels.save_ended",)),
+        REPORT,
+    ),
+    "settlement by time": (
+        _step("deadline", broker=("/sweeper.sweep_invoices",)),
+        *VISIT,
+        DELIVER,
+        ACKNOWLEDGE,
+        REPORT,
+    ),
+    "voucher issue": (_step("issue", operator=("/codes.issue_vouchers",)),),
+    "voucher redeem": (
+        *VISIT,
+        _step(
+            "redeem",
+            broker=("Redeem/", "Redeem/codes.redeem"),
+            customer=("/>Redeem",),
+        ),
+    ),
+    "voucher void": (_step("void", operator=("/codes.void_batch",)),),
+    "withdrawal": (
+        _step("session", broker=("Handshake/",), office=("/>Handshake",)),
+        _step(
+            "ask",
+            broker=("AskToWithdraw/", "AskToWithdraw/merchant_requests._note_withdrawal"),
+            office=("/>AskToWithdraw",),
+        ),
+    ),
+    "payout": (_step("pay out", operator=("/operating.payout",)), REPORT),
+}
+assert set(PURCHASE_STEPS) <= {step.name for step in PURCHASE}
+
+
+def step_of(scenario: str, party: str, name: str, occurrence: int) -> str | None:
+    """The step that a point ("DOING/WHAT", without its moment) belongs to."""
+    for step in STEPS[scenario]:
+        points = step.points.get(party, ())
+        if name in points or f"{name}@{occurrence}" in points:
+            return step.name
+    return None

@@ -1,0 +1,46 @@
+"""One process's share of a scenario: a market of its own, and one case after the other."""
+
+import asyncio
+import tempfile
+import warnings
+from pathlib import Path
+
+from tests.crash.cases import Case, Outcome, find_cases, run_case
+from tests.crash.market import running_market
+from tests.postgres import PostgresServer
+from veilmart.errors import VeilmartError
+
+PROCESSES = 2
+Result = tuple[str, Outcome]
+
+
+async def play(scenario: str, folder: Path, database: str | None, share: int) -> list[Outcome]:
+    """This process's share of a scenario's cases."""
+    async with running_market(folder, database) as market:
+        cases = await find_cases(market, scenario)
+        return [await run_case(market, case) for case in cases[share::PROCESSES]]
+
+
+def play_on(scenario: str, database: str, share: int) -> list[Result]:
+    """`play` on an empty database of that kind."""
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory(prefix="veilmart-crash-") as name:
+        folder = Path(name)
+        if database == "SQLite":
+            found = asyncio.run(play(scenario, folder, None, share))
+        else:
+            server = PostgresServer()
+            try:
+                found = asyncio.run(play(scenario, folder, server.new_database(), share))
+            finally:
+                server.remove()
+    return [(database, outcome) for outcome in found]
+
+
+def play_or_tell(scenario: str, database: str, share: int) -> list[Result]:
+    """`play_on`; a market that cannot even be played without kills is a failure as well."""
+    try:
+        return play_on(scenario, database, share)
+    except (AssertionError, TimeoutError, ValueError, VeilmartError) as fault:
+        case = Case(scenario, "without a kill", "", "", 0)
+        return [(database, Outcome(case, f"{type(fault).__name__}: {fault}", 0))]
