@@ -51,9 +51,10 @@ def main() -> int:
     ]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
-        results = [
-            result for found in pool.map(play_or_tell, *zip(*work, strict=True)) for result in found
-        ]
+        results: list[Result] = []
+        for name, found in zip(work, pool.map(play_or_tell, *zip(*work, strict=True)), strict=True):
+            results += found
+            print(*name, len(found), "kills", f"{time.monotonic() - began:.0f} s", flush=True)
     console = Console()
     draw(results, console)
     wrong = [(database, outcome) for database, outcome in results if outcome.problem]

@@ -1,8 +1,10 @@
 """Programs of the market as real processes that can be doomed, forked from one with the imports."""
 
 import asyncio
+import ctypes
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import time
@@ -16,6 +18,7 @@ from veilmart.cli import build_app
 
 END_SECONDS = 120
 SWEEP_SECONDS = 0.3  # a real one waits five
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG: nothing outlives an interrupted run
 PORTS = range(20_000, 30_000)  # below those that the system gives to clients
 IMPORTED = (
     "aiohttp",
@@ -31,6 +34,7 @@ IMPORTED = (
 
 def run_program(arguments: tuple[str, ...], folder: Path, name: str) -> None:
     """`veilmart ...` in a process of its own; its lines go to `folder`/`name`.log."""
+    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
     log = folder / f"{name}.log"
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
