@@ -10,7 +10,6 @@ from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, Court
 from tests.disputes.papers import Cheats
 from veilmart.broker import events, merchant_book, operating, settings
-from veilmart.broker.folding import fold
 from veilmart.errors import (
     InsufficientBalance,
     MalformedMessage,
@@ -193,21 +192,11 @@ async def test_a_paper_cut_short(court: Court) -> None:
 # ---- folding -------------------------------------------------------------------------------------
 
 
-def _fold(court: Court) -> None:
-    def sign(body: bytes) -> bytes:
-        return bytes(384)
-
-    more = True
-    while more:
-        folded = court.market.run(fold, court.market.opened.fingerprint, court.market.clock(), sign)
-        more = folded is not None and folded.more
-
-
 @both_engines
 async def test_too_late_once_the_month_is_folded(court: Court) -> None:
     papers = await court.settled()
     court.market.clock.now += MONTHS
-    _fold(court)
+    await court.market.broker._fold()
     with pytest.raises(TooLateToRefund):
         await court.give_back(court.refund(papers))
     assert court.money() == (CREDIT - PRICE, PRICE)
@@ -223,7 +212,7 @@ async def test_what_was_given_back_is_folded_with_its_month(court: Court, later:
     await court.give_back(court.refund(papers))
     for _ in range(6):
         court.market.clock.now += 20 * 24 * 3600
-        _fold(court)
+        await court.market.broker._fold()
         assert court.money() == (CREDIT, 0)
         court.market.check_books()
     await court.give_back(court.refund(papers))
