@@ -8,11 +8,13 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from .anonymous import buy_with_token, price_of, stock
 from .client import BrokerSession, Http, Tunnel
 from .descriptors import read_link
 from .notation import PeerError
 from .purchase import buy
 from .suites import suite_of
+from .tokens import Account, issuing_key
 
 
 def arguments() -> argparse.Namespace:
@@ -23,6 +25,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--password-file", required=True, type=Path)
     parser.add_argument("--register", action="store_true", help="make the account first")
     parser.add_argument("--product", default="", help="title; none: stop after the login")
+    parser.add_argument("--seed-file", type=Path, help="64 digits: pay with a token of this seed")
     parser.add_argument("--suite", type=int, choices=(1, 2), default=1)
     parser.add_argument("--out", type=Path, default=Path())
     return parser.parse_args()
@@ -32,18 +35,34 @@ def run(options: argparse.Namespace) -> None:
     """Log in and buy."""
     now = int(time.time())
     link = read_link(options.link)
-    password = options.password_file.read_text().rstrip("\n")
+    title = options.product or link.product
     with closing(Http(link.host, link.port)) as http:
         session = BrokerSession(http, suite_of(options.suite), link.broker, now)
+        password = options.password_file.read_text().rstrip("\n")
         kind = "register" if options.register else "login"
         welcome = session.start(kind, options.username, password)
-        title = options.product or link.product
-        if title:
+        if not title:
+            return
+        if options.seed_file is None:
             merchant = session.merchant(link.merchant, now)
             tunnel = Tunnel(session, merchant, welcome.request_number)
             bought = buy(session, tunnel, title, options.out, now)
-            bought.path.with_name(bought.path.name + ".receipt").write_bytes(bought.receipt)
-            print(f"{bought.path} ({bought.state})")
+        else:
+            seed = bytes.fromhex(options.seed_file.read_text())
+            price = price_of(link, session.suite, title, now)
+            token = one_token(http, session, Account(session, seed, options.username), price, now)
+            bought = buy_with_token(link, session.suite, seed, token, title, options.out, now)
+    bought.path.with_name(bought.path.name + ".receipt").write_bytes(bought.receipt)
+    print(f"{bought.path} ({bought.state})")
+
+
+def one_token(http: Http, session: BrokerSession, account: Account, price: int, now: int) -> bytes:
+    """A token of this price: one that is there, or the first of a new pack of three."""
+    found = stock(http, session, account, price, now)
+    if found.tokens:
+        return found.tokens[0]
+    key = issuing_key(http, session.broker, price, now)
+    return account.withdraw(key, found.next_counter, 3)[0][0]
 
 
 def main() -> int:
