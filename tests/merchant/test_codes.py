@@ -229,6 +229,23 @@ def test_a_refunded_code_is_free_again_and_a_settled_one_never(
         offered(stall, "sun")
 
 
+@pytest.mark.parametrize("before", [(), ("settled",)])
+def test_a_returned_code_is_never_sold_again(
+    stall: Stall, tmp_path: Path, before: tuple[str, ...]
+) -> None:
+    """The customer may have read it: refunded on evidence, or by the merchant's own choice."""
+    shop_with(stall, tmp_path / "codes", sun=1, moon=1)
+    sold = offered(stall, "sun")
+    order = order_of(sold[1].offer)
+    assert delivered(stall, *sold) == "SUN-0000"
+    entries = [(n, order, event) for n, event in enumerate((*before, "returned"), start=1)]
+    report(stall, 0, *entries)
+    stall.now += 2 * CODE_WINDOW_SECONDS
+    refresh(stall)
+    with pytest.raises(ProductOut):
+        offered(stall, "sun")
+
+
 def test_nothing_in_the_offer_tells_the_code(stall: Stall, tmp_path: Path) -> None:
     """The same line under another salt has another root."""
     shop_with(stall, tmp_path / "codes", sun=2, moon=2)

@@ -114,6 +114,42 @@ def test_a_report_of_many_orders_is_one_commit_and_adds_up(stall: Stall) -> None
     assert lines == {"settled": (2, 1000), "refunded": (1, 500)}
 
 
+def test_an_order_returned_after_settlement_lowers_the_funds(stall: Stall) -> None:
+    orders = [ordered(stall) for _ in range(3)]
+    report(stall, 1000, (1, orders[0], "settled"), (2, orders[1], "settled"))
+    report(
+        stall,
+        1000,
+        (3, orders[0], "returned"),
+        (4, orders[2], "settled"),
+        (5, orders[1], "returned"),
+        (6, orders[2], "returned"),
+        (7, ordered(stall), "settled"),
+        (8, ordered(stall), "settled"),
+    )
+    ended = [event for event in stall.events if isinstance(event, OrderEnded)]
+    assert ended[2:6] == [
+        OrderEnded(None, False, 500, returned=True),
+        OrderEnded(3, True, 1000),
+        OrderEnded(None, False, 500, returned=True),
+        OrderEnded(None, False, 0, returned=True),
+    ]
+    assert [event.total for event in ended[6:]] == [500, 1000]
+    assert {state_of(stall, order) for order in orders} == {OrderState.REFUNDED}
+    assert not any(isinstance(event, Faulted) for event in stall.events)
+
+
+def test_late_reports_of_a_returned_order_are_no_contradiction(stall: Stall) -> None:
+    order = ordered(stall)
+    report(stall, 500, (1, order, "settled"))
+    report(stall, 0, (2, order, "returned"))
+    report(stall, 500, (1, order, "settled"))
+    assert state_of(stall, order) is OrderState.REFUNDED
+    assert not any(isinstance(event, Faulted) for event in stall.events)
+    report(stall, 500, (3, order, "settled"))
+    assert any(isinstance(event, Faulted) for event in stall.events)
+
+
 def test_reports_again_and_late_change_nothing(stall: Stall) -> None:
     first, second = ordered(stall), ordered(stall)
     report(stall, 500, (1, first, "settled"))

@@ -72,7 +72,7 @@ class NoSuchProduct(CannotDo):
 class NoSuchOrder(CannotDo):
     code = 1112
     summary = "There is no such order here."
-    hint = "See `veilmart customer orders`."
+    hint = "See `veilmart customer orders`, or `veilmart merchant export sales FILE`."
 
 
 class NotAPricePoint(CannotDo):

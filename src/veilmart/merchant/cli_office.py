@@ -1,4 +1,4 @@
-"""`veilmart merchant join|withdraw-request|export|backup|restore`."""
+"""`veilmart merchant join|refund|withdraw-request|export|backup|restore`."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,16 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from veilmart.crypto import identity as keys
+from veilmart.errors import Declined
 from veilmart.merchant.asking import ask_to_join, ask_to_withdraw
 from veilmart.merchant.exports import KINDS, export
 from veilmart.merchant.home_backup import LAYOUT
 from veilmart.merchant.market_home import IDENTITY_FILE, open_merchant
+from veilmart.merchant.refunding import find_refundable, refund_order
 from veilmart.merchant.revision import read_shop
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.backup import back_up
+from veilmart.storage.file_names import visible
 from veilmart.storage.home import Home, default_home
 from veilmart.storage.restoring import restore
 from veilmart.terminal.clock import unix_now
@@ -28,6 +31,7 @@ def register_office(app: App) -> None:
     """Mount these commands on the merchant's app."""
     app.command(join)
     app.command(withdraw_request)
+    app.command(refund)
     app.command(export_table, name="export")
     app.command(backup)
     app.command(restore_home, name="restore")
@@ -81,6 +85,33 @@ async def _withdraw(amount: str, note: str, common: Common) -> None:
     common.terminal().result(
         {"amount": minor},
         lambda console: console.print(f"The operator was asked for {shown}.", markup=False),
+    )
+
+
+def refund(
+    order: Annotated[str, Parameter(help="Beginning of the order's name, as the customer has it.")],
+    *,
+    yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Give an order's whole price back: until settlement, and after it while the balance covers."""
+    return run(_refund(order, yes, common), common)
+
+
+async def _refund(prefix: str, yes: bool, common: Common) -> None:
+    terminal = common.terminal()
+    with open_merchant(_home(common), common.database) as market:
+        found = market.database.run_now(find_refundable, prefix)
+        line = found.line
+        question = f"Give {line.price} back for {visible(line.title)} ({line.state})? (y/n) "
+        if not yes and not terminal.confirm(question):
+            raise Declined("Nothing was given back.")
+        await refund_order(market, found, unix_now(), os.urandom)
+    terminal.result(
+        line,
+        lambda console: console.print(
+            f"{line.price} went back to whoever bought {visible(line.title)}.", markup=False
+        ),
     )
 
 

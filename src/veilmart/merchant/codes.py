@@ -6,7 +6,8 @@ nothing about it, and the offer can name the root before anything is paid. State
     free     → reserved   an offer was made for it (same transaction as the order)
     reserved → sold       the broker asked for its segment: it holds the payment
     reserved → free       nobody paid, and nobody can have: `free_at` has passed
-    sold     → free       the broker refunded: that happens only while the key has not been out
+    sold     → free       the broker refunded, which says that the key has not been out; an order
+                          that was "returned" keeps its code: somebody may have read it
 
 `free_at` is the offer's last second, plus the shelf's delivery time, plus the clocks' skew: a
 payment that the broker took in time is delivered or refunded by then. So a code is never promised
@@ -207,9 +208,9 @@ def code_asked(connection: Connection, name: bytes, size: int) -> bytes:
     return bytes(found.packed).ljust(size, b"\0")
 
 
-def code_settled(connection: Connection, name: bytes, settled: bool) -> None:
+def code_ended(connection: Connection, name: bytes, key_out: bool) -> None:
     """Part of a transaction: the broker's report about an order on a shelf of codes."""
-    connection.execute(_SELL if settled else _GIVE_BACK, {"name": name})
+    connection.execute(_SELL if key_out else _GIVE_BACK, {"name": name})
 
 
 def give_back_unpaid(connection: Connection, now: int) -> int:

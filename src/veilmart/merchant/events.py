@@ -60,11 +60,15 @@ class PaymentStatus:
 
 @dataclass(frozen=True)
 class OrderEnded:
-    """settled, or refunded; `total`: funds at the broker after the report that said so."""
+    """settled, or refunded; `total`: funds at the broker after the report that said so.
+
+    returned: refunded after the key was out, on evidence against us or because we gave it back.
+    """
 
     request: int | None
     settled: bool
     total: int
+    returned: bool = False
 
 
 @dataclass(frozen=True)

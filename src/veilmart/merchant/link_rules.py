@@ -10,7 +10,7 @@ from veilmart.errors import (
     VeilmartError,
 )
 from veilmart.merchant.brokers import PinnedBroker, renew_broker
-from veilmart.merchant.codes import code_asked, code_settled
+from veilmart.merchant.codes import code_asked, code_ended
 from veilmart.merchant.counter import Counter, Reply
 from veilmart.merchant.descriptors import signed_descriptor
 from veilmart.merchant.effects import AnswerTunnel, SealPiece
@@ -169,12 +169,14 @@ def deliver(counter: Counter, broker: PinnedBroker, request: FetchSegment) -> Ru
 
 def take_report(counter: Counter, broker: PinnedBroker, request: Report) -> Rule[Reply]:
     """What became of orders; sent again, it changes nothing."""
-    ended = code_settled if counter.shop.code_shelves else None
+    codes = code_ended if counter.shop.code_shelves else None
     outcome: ReportOutcome = yield Transact(
-        apply_report, (broker.id, request.entries, request.balance, ended)
+        apply_report, (broker.id, request.entries, request.balance, codes)
     )
-    for order, settled, total in outcome.ended:
-        counter.observe(OrderEnded(counter.tunnels.forget_order(order), settled, total))
+    for ended in outcome.ended:
+        request_number = counter.tunnels.forget_order(ended.order)
+        settled, returned = ended.event == "settled", ended.event == "returned"
+        counter.observe(OrderEnded(request_number, settled, ended.funds, returned))
     if not request.entries:
         counter.observe(FundsReported(request.balance))
     if outcome.contradictions:

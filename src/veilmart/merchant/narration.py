@@ -52,8 +52,9 @@ def narrated_lines(event: Event, decimals: int) -> list[str]:
             ]
         case PaymentStatus(request, paid):
             lines = [f"{_name(request)} Payment Status - {paid}"]
-        case OrderEnded(request, settled, total):
-            ended = "Delivered - Transaction complete" if settled else "Refunded"
+        case OrderEnded(request, settled, total, returned):
+            refunded = "Refunded after the key was out" if returned else "Refunded"
+            ended = "Delivered - Transaction complete" if settled else refunded
             lines = [f"{_name(request)} {ended}", f"Total funds: {format_amount(total, decimals)}"]
             if settled:
                 lines.append("Transaction Done")

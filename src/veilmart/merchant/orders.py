@@ -1,7 +1,7 @@
 """Orders: a row from the offer on, its state moved by the table in protocol/order_states.py."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
@@ -39,13 +39,19 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """An order that a report ended. event: the report's. funds: afterwards, minor units."""
+
+    order: bytes
+    event: str
+    funds: int
+
+
+@dataclass(frozen=True)
 class ReportOutcome:
-    """What a report changed: (order, settled, funds afterwards) for each order that ended.
+    """What a report changed. contradictions: entries that say otherwise than an earlier report."""
 
-    contradictions: entries that say otherwise than an earlier report.
-    """
-
-    ended: tuple[tuple[bytes, bool, int], ...]
+    ended: tuple[Ended, ...]
     contradictions: int
 
 
@@ -139,15 +145,16 @@ def apply_report(
 ) -> ReportOutcome:
     """Transaction: all entries of a report, idempotently, and the account's balance.
 
-    ended_order: told of each order that ended now and whether it was settled; same transaction.
+    ended_order: told of each order that ended now, and whether its key may have been out (settled,
+    or returned later); same transaction.
 
     Entries about orders we do not know are passed over: offers that were forgotten. So are
     entries that contradict an earlier one; they are counted.
     """
-    ended: list[tuple[bytes, bool, int]] = []
+    ended: list[Ended] = []
     contradictions = 0
+    heard = connection.execute(_REPORTED, {"broker_id": broker}).one().reported
     for entry in entries:
-        settled = entry.event == "settled"
         event = _EVENTS[entry.event]
         found = connection.execute(_STATE_OF, {"name": entry.order, "broker_id": broker}).first()
         if found is None:
@@ -155,25 +162,32 @@ def apply_report(
         try:
             reached = step(ORDER, OrderState(found.state), event)
         except WrongOrderState:
-            contradictions += 1
+            # One that was heard before is only late: the order may have gone on since.
+            contradictions += entry.sequence > heard
             continue
         if reached != found.state:
             connection.execute(_ENDED, {"name": entry.order, "reached": reached, "at": entry.at})
             if ended_order is not None:
-                ended_order(connection, entry.order, settled)
-            ended.append((entry.order, settled, found.price if settled else 0))
+                ended_order(connection, entry.order, entry.event != "refunded")
+            gained = _gained(OrderState(found.state), OrderState(reached), found.price)
+            ended.append(Ended(entry.order, entry.event, gained))
     _store_balance(connection, broker, entries, funds)
     return ReportOutcome(_running_totals(ended, funds), contradictions)
 
 
-def _running_totals(
-    ended: list[tuple[bytes, bool, int]], funds: int
-) -> tuple[tuple[bytes, bool, int], ...]:
-    """Replace each order's price by the funds after it, reckoned back from the last."""
+def _gained(before: OrderState, after: OrderState, price: int) -> int:
+    """What an order's end did to our funds; what comes back after settlement comes from us."""
+    if after is OrderState.SETTLED:
+        return price
+    return -price if before is OrderState.SETTLED else 0
+
+
+def _running_totals(ended: list[Ended], funds: int) -> tuple[Ended, ...]:
+    """Replace what each order gained by the funds after it, reckoned back from the last."""
     totals = []
-    for order, settled, price in reversed(ended):
-        totals.append((order, settled, funds))
-        funds -= price
+    for order in reversed(ended):
+        totals.append(replace(order, funds=funds))
+        funds -= order.funds
     return tuple(reversed(totals))
 
 
