@@ -47,3 +47,33 @@ def test_wallets_accept_what_follows(stall: Stall, tmp_path: Path) -> None:
             load_shop, restored.identity, restored.fingerprint, stall.now, stall.random
         )
         assert once.newest.serial == again.newest.serial
+
+
+def test_a_merchant_moves_to_postgresql_and_back_to_a_backup_there(
+    stall: Stall, tmp_path: Path, postgres: str
+) -> None:
+    market, shop = stall.market, stall.counter.shop
+    kept = {"identity": market.fingerprint, "now": stall.now}
+    first = back_up(market.home, LAYOUT, tmp_path / "sqlite.tar", **kept).path
+    fresh = tmp_path / "moved"
+    restore(first, fresh, LAYOUT, identity=None, over_newer=False, database=postgres)
+    with open_merchant(fresh) as moved:
+        assert moved.database.shared
+        again = moved.database.run_now(
+            load_shop, moved.identity, moved.fingerprint, stall.now, stall.random
+        )
+        assert again.newest.serial == shop.newest.serial + 1_000_000
+        assert again.products.keys() == shop.products.keys()
+        file = tmp_path / "server.tar"
+        second = back_up(moved.home, LAYOUT, file, database=moved.database, **kept).path
+    for pair in again.newest.keys.tunnel.values():
+        assert pair.private not in second.read_bytes()
+    done = restore(second, fresh, LAYOUT, identity=market.fingerprint, over_newer=False)
+    assert done.schema_aside == "veilmart_merchant_replaced_1"
+    with open_merchant(fresh) as restored:
+        once = restored.database.run_now(
+            load_shop, restored.identity, restored.fingerprint, stall.now, stall.random
+        )
+        assert once.newest.serial == again.newest.serial + 1_000_000
+        for product in once.products.values():
+            assert restored.store.piece_list(product.root) == product.pieces

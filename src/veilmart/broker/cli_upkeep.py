@@ -49,7 +49,14 @@ def backup(file: Target, *, common: Common = Common()) -> int:
 
 def _backup(file: Path, common: Common) -> None:
     with open_books(common) as opened:
-        done = back_up(opened.home, LAYOUT, file, identity=opened.fingerprint, now=unix_now())
+        done = back_up(
+            opened.home,
+            LAYOUT,
+            file,
+            identity=opened.fingerprint,
+            now=unix_now(),
+            database=opened.database,
+        )
     common.terminal().result(done, lambda console: draw_backup(console, done))
 
 
@@ -69,5 +76,12 @@ def _restore(file: Path, over_newer: bool, common: Common) -> None:
     if (path / IDENTITY_FILE).is_file():
         key = keys.identity_from_pem(Home(path, create=False).read(IDENTITY_FILE))
         fingerprint = keys.fingerprint(keys.public_spki(key))
-    done = restore(file, path, LAYOUT, identity=fingerprint, over_newer=over_newer)
+    done = restore(
+        file,
+        path,
+        LAYOUT,
+        identity=fingerprint,
+        over_newer=over_newer,
+        database=common.database,
+    )
     common.terminal().result(done, lambda console: draw_restored(console, done))

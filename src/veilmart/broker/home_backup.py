@@ -4,8 +4,9 @@ A restored broker has to be told from one that goes back in time: it makes a des
 serial, and reports whose sequence, lie far above everything that was seen of it before.
 """
 
-from veilmart.broker.home import DATABASE_FILE, IDENTITY_FILE, ROLE
-from veilmart.storage.backup import HomeLayout
+from veilmart.broker import migrations, operator_tables
+from veilmart.broker.home import DATABASE_FILE, IDENTITY_FILE, ROLE, SCHEMA
+from veilmart.storage.backup import HomeLayout, Tables
 
 LAYOUT = HomeLayout(
     role=ROLE,
@@ -18,6 +19,13 @@ LAYOUT = HomeLayout(
         "SELECT count(*) FROM customers",
         "SELECT count(*) FROM merchants",
     ),
+    postgres_marks=(
+        "SELECT coalesce(pg_sequence_last_value('transactions_id_seq'), 0)",
+        "SELECT coalesce(max(serial), 0) FROM descriptors",
+        "SELECT count(*) FROM customers",
+        "SELECT count(*) FROM merchants",
+    ),
+    tables=Tables(operator_tables.withdrawals.metadata, migrations, SCHEMA),
     strip=(
         "UPDATE descriptors SET secrets = NULL, not_after = 0",
         "UPDATE merchants SET last_sequence = last_sequence + 1000000",

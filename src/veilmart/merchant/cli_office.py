@@ -138,7 +138,14 @@ def backup(file: Target, *, common: Common = DEFAULTS) -> int:
 
 def _backup(file: Path, common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
-        done = back_up(market.home, LAYOUT, file, identity=market.fingerprint, now=unix_now())
+        done = back_up(
+            market.home,
+            LAYOUT,
+            file,
+            identity=market.fingerprint,
+            now=unix_now(),
+            database=market.database,
+        )
     common.terminal().result(done, lambda console: draw_backup(console, done))
 
 
@@ -158,5 +165,12 @@ def _restore(file: Path, over_newer: bool, common: Common) -> None:
     if (path / IDENTITY_FILE).is_file():
         key = keys.identity_from_pem(Home(path, create=False).read(IDENTITY_FILE))
         fingerprint = keys.fingerprint(keys.public_spki(key))
-    done = restore(file, path, LAYOUT, identity=fingerprint, over_newer=over_newer)
+    done = restore(
+        file,
+        path,
+        LAYOUT,
+        identity=fingerprint,
+        over_newer=over_newer,
+        database=common.database,
+    )
     common.terminal().result(done, lambda console: draw_restored(console, done))

@@ -4,14 +4,17 @@ Tunnel keys do not leave the machine; signing seeds do, because segments of orde
 signed with them. A restored merchant's serials go on far above everything seen of it before.
 """
 
+from veilmart.merchant import migrations
 from veilmart.merchant.market_home import (
     DATABASE_FILE,
     IDENTITY_FILE,
     ROLE,
+    SCHEMA,
     SERVER_LOCK,
     STORE_FOLDER,
 )
-from veilmart.storage.backup import HomeLayout
+from veilmart.merchant.tables import metadata
+from veilmart.storage.backup import HomeLayout, Tables
 
 LAYOUT = HomeLayout(
     role=ROLE,
@@ -26,6 +29,7 @@ LAYOUT = HomeLayout(
         "SELECT coalesce(max(offered_at), 0) FROM orders",
         "SELECT coalesce(max(ended_at), 0) FROM orders",
     ),
+    tables=Tables(metadata, migrations, SCHEMA),
     strip=(
         "DELETE FROM keys WHERE suite != 0",
         "UPDATE descriptors SET not_after = 0",

@@ -14,13 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO
 
 import msgspec
 from pysqlite3 import dbapi2
+from sqlalchemy import MetaData
 
-from veilmart.errors import BackupInvalid, BadArgument, DatabaseFailure
+from veilmart.errors import BackupInvalid, DatabaseFailure, NotInitialised
 from veilmart.limits import DATABASE_BUSY_SECONDS
+from veilmart.storage.copying import copy_to_file
+from veilmart.storage.database import Database
 from veilmart.storage.disk_errors import database_error, typed_file_errors
 from veilmart.storage.files import PartialFile
 from veilmart.storage.home import Home
@@ -32,12 +36,22 @@ _BLOCK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
+class Tables:
+    """What a role that may run on PostgreSQL keeps there, and in which schema."""
+
+    metadata: MetaData
+    migrations: ModuleType
+    schema: str
+
+
+@dataclass(frozen=True)
 class HomeLayout:
     """What a role's backup holds.
 
     files: names in the home; optional: those that need not be there. folder: one whose files never
     change, or none. marks: queries for numbers that only grow; a home in which one is higher is
-    newer. strip: statements on the copy.
+    newer; postgres_marks: the same in PostgreSQL's words, where they differ. strip: statements on
+    the copy.
     """
 
     role: str
@@ -48,6 +62,8 @@ class HomeLayout:
     files: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     folder: str = ""
+    postgres_marks: tuple[str, ...] = ()
+    tables: Tables | None = None
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -75,17 +91,31 @@ class BackedUp:
     bytes: int
 
 
-def back_up(home: Home, layout: HomeLayout, target: Path, *, identity: bytes, now: int) -> BackedUp:
+def back_up(
+    home: Home,
+    layout: HomeLayout,
+    target: Path,
+    *,
+    identity: bytes,
+    now: int,
+    database: Database | None = None,
+) -> BackedUp:
     """Write a backup to `target` (mode 0600; nothing there is replaced).
 
-    Raises NotInitialised, BadArgument (PostgreSQL), StorageFailures.
+    database: the role's own, opened; None for the SQLite file in the home. Raises NotInitialised,
+    StorageFailures.
     """
-    if not home.has(layout.database):
-        raise BadArgument("Its database is not in this home; back it up with pg_dump.")
     files: dict[str, Entry] = {}
     with _workshop(home.path, "backup") as workshop:
         copy = workshop / layout.database
-        copy_database(home.file(layout.database), copy)
+        if database is not None and database.shared and layout.tables is not None:
+            # It lies on a server: one snapshot of it, as a file like any other.
+            tables = layout.tables
+            database.read_now(copy_to_file, copy, tables.metadata, tables.migrations)
+        else:
+            if not home.has(layout.database):
+                raise NotInitialised(str(home.path))
+            copy_database(home.file(layout.database), copy)
         marks = read_marks(copy, layout.marks)
         _strip(copy, layout.strip)
         with PartialFile(target.parent, target.name) as partial:

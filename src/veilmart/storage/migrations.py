@@ -92,8 +92,16 @@ def upgrade_postgres(
         if _current_postgres(connection) == latest:
             return
         connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-        _run(connection, metadata, versions)
-        _check_reached(_current_postgres(connection), latest)
+        migrate_within(connection, metadata, migrations)
+
+
+def migrate_within(
+    connection: Connection, metadata: MetaData, migrations: ModuleType | Path | str
+) -> None:
+    """The same inside the caller's transaction on PostgreSQL, where the schema is there."""
+    versions = versions_folder(migrations)
+    _run(connection, metadata, versions)
+    _check_reached(_current_postgres(connection), latest_revision(versions))
 
 
 def _current_sqlite(raw: Any) -> str | None:

@@ -27,8 +27,10 @@ from veilmart.storage.backup import (
     read_marks,
     workshop_in,
 )
+from veilmart.storage.database import is_postgres
 from veilmart.storage.disk_errors import typed_file_errors
 from veilmart.storage.home import Home, sync_folder
+from veilmart.storage.places import database_place, remember_database
 
 _PRODUCT_FILE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}/[a-z]{1,16}")
 _REPLACED_MAX = 1000
@@ -37,33 +39,53 @@ _COMPANIONS = ("", "-wal", "-shm")
 
 @dataclass(frozen=True)
 class Restored:
-    """made_at: of the backup. put_aside: folder with what was there before, if anything was."""
+    """made_at: of the backup. put_aside: folder with what was there before, if anything was.
+
+    schema_aside: the schema on the database server that keeps what was there, if there was one.
+    """
 
     role: str
     made_at: int
     files: int
     put_aside: Path | None
+    schema_aside: str | None = None
 
 
 def restore(
-    archive: Path, path: Path, layout: HomeLayout, *, identity: bytes | None, over_newer: bool
+    archive: Path,
+    path: Path,
+    layout: HomeLayout,
+    *,
+    identity: bytes | None,
+    over_newer: bool,
+    database: str | None = None,
 ) -> Restored:
     """Put a backup in the place of the home at `path`.
 
-    identity: fingerprint of the home there, None when there is none. Raises BackupInvalid,
-    BackupOlder, HomeInUse while the role runs, StorageFailures; then nothing was changed.
+    identity: fingerprint of the home there, None when there is none. database: as in
+    `database_place`; a PostgreSQL server's tables are put aside and filled anew, whichever engine
+    the backup was made on. Raises BackupInvalid, BackupOlder, HomeInUse while the role runs,
+    StorageFailures; then nothing was changed.
     """
     home = Home(path)
     with home.lock(layout.lock, wait=False), workshop_in(home.path, "restore") as stage:
         manifest = _unpack(archive, stage, layout)
         _check_manifest(manifest, layout, identity)
         check_database(stage / layout.database)
-        if home.has(layout.database) and not over_newer:
-            _check_age(home.file(layout.database), manifest, layout)
+        place = database_place(home, database, layout.database)
+        server = place if is_postgres(place) and layout.tables is not None else None
+        if not over_newer:
+            _check_age(home, manifest, layout, server)
+        schema = None
+        if server is not None and layout.tables is not None:
+            from veilmart.storage.postgres_restoring import replace_tables
+
+            schema = replace_tables(str(server), stage / layout.database, layout.tables)
         with typed_file_errors(f"The home folder {path}"):
             aside = _put_aside(home, layout)
-            _move_in(stage, home, layout)
-    return Restored(layout.role, manifest.made_at, len(manifest.files), aside)
+            _move_in(stage, home, layout, with_database=server is None)
+        remember_database(home, place)
+    return Restored(layout.role, manifest.made_at, len(manifest.files), aside, schema)
 
 
 def _unpack(archive: Path, stage: Path, layout: HomeLayout) -> Manifest:
@@ -122,10 +144,21 @@ def _check_manifest(manifest: Manifest, layout: HomeLayout, identity: bytes | No
         raise BackupInvalid("It belongs to another identity than the one in this home.")
 
 
-def _check_age(database: Path, manifest: Manifest, layout: HomeLayout) -> None:
-    here = read_marks(database, layout.marks)
-    if any(mine > theirs for mine, theirs in zip(here, manifest.marks, strict=True)):
-        raise BackupOlder
+def _check_age(home: Home, manifest: Manifest, layout: HomeLayout, server: object) -> None:
+    """Both places are looked at: a home may be on its way from one to the other."""
+    here: list[tuple[int, ...] | None] = []
+    if home.has(layout.database):
+        here.append(read_marks(home.file(layout.database), layout.marks))
+    if server is not None and layout.tables is not None:
+        # Its library costs a command start-up time that SQLite need not pay.
+        from veilmart.storage.postgres_restoring import postgres_marks
+
+        here.append(postgres_marks(str(server), layout, layout.tables))
+    for marks in here:
+        if marks is not None and any(
+            mine > theirs for mine, theirs in zip(marks, manifest.marks, strict=True)
+        ):
+            raise BackupOlder
 
 
 def _put_aside(home: Home, layout: HomeLayout) -> Path | None:
@@ -153,7 +186,7 @@ def _fresh_folder(path: Path) -> Path:
     raise CannotWrite("Too many earlier homes are kept; remove some.")
 
 
-def _move_in(stage: Path, home: Home, layout: HomeLayout) -> None:
+def _move_in(stage: Path, home: Home, layout: HomeLayout, *, with_database: bool) -> None:
     for path in sorted((stage / layout.folder).glob("*/*")) if layout.folder else ():
         place = home.path / path.relative_to(stage)
         if not place.exists():  # the same root is the same bytes
@@ -161,7 +194,8 @@ def _move_in(stage: Path, home: Home, layout: HomeLayout) -> None:
             path.rename(place)
             sync_folder(place.parent)
     chosen = [name for name in layout.optional if (stage / name).exists()]
-    for name in (*chosen, layout.database, *reversed(layout.files)):
+    database = [layout.database] if with_database else []
+    for name in (*chosen, *database, *reversed(layout.files)):
         descriptor = os.open(stage / name, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)

@@ -29,3 +29,5 @@ def draw_restored(console: Console, done: Restored) -> None:
     console.print(f"Restored the {done.role} of {moment:%Y-%m-%d %H:%M:%S} UTC.", markup=False)
     if done.put_aside is not None:
         console.print(f"What was there is in {visible(str(done.put_aside))}", markup=False)
+    if done.schema_aside is not None:
+        console.print(f"The tables before are in the schema {done.schema_aside}", markup=False)
