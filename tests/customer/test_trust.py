@@ -59,7 +59,7 @@ def meet(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def meeting(signed: bytes, *, broker: bytes | None = None, approve: Any = refuse) -> Any:
         http = OnlyDescriptor(signed)
-        monkeypatch.setattr("veilmart.customer.shopper.http_client", lambda url: http)
+        monkeypatch.setattr("veilmart.customer.shopper.http_client", lambda url, _open: http)
         link = Link("127.0.0.1", 8000, broker, None, None)
         try:
             return asyncio.run(connect(wallet, link, approve=approve))

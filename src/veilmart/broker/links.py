@@ -59,6 +59,7 @@ from veilmart.protocol.link_messages import (
 from veilmart.protocol.parcel import segment_length
 from veilmart.protocol.tunnel import RECORD_OVERHEAD_BYTES, PendingRequest
 from veilmart.transport.client import HttpClient
+from veilmart.transport.port import Client, OpenClient
 
 LINK_PATH = "/v1/link"
 REQUEST_PATH = "/v1/link/request"
@@ -93,7 +94,7 @@ class _Line:
     """The way to one merchant. `turn` keeps two handshakes from being made at once."""
 
     address: str
-    client: HttpClient
+    client: Client
     turn: asyncio.Lock
     keys: SessionKeys | None = None
     made_at: int = 0
@@ -107,10 +108,12 @@ class LinkPool:
         state: BrokerState,
         identity: IdentityKey,
         on_linked: Callable[[bytes, int], None],
+        open_client: OpenClient = HttpClient,
     ) -> None:
         self._state = state
         self._identity = identity
         self._on_linked = on_linked
+        self._open_client = open_client
         self._lines: dict[bytes, _Line] = {}
 
     def linked(self, merchant: bytes) -> bool:
@@ -160,7 +163,8 @@ class LinkPool:
         if line is not None and line.address == view.address:
             return line
         # It has moved; what is under way on the old connections may end there.
-        line = _Line(view.address, HttpClient(view.address, MerchantUnreachable), asyncio.Lock())
+        client = self._open_client(view.address, MerchantUnreachable)
+        line = _Line(view.address, client, asyncio.Lock())
         self._lines[view.fingerprint] = line
         return line
 

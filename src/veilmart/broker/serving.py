@@ -28,7 +28,9 @@ from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
 from veilmart.protocol import labels
 from veilmart.protocol.handshake import Random
 from veilmart.storage.row_keys import RowKeys
+from veilmart.transport.client import HttpClient
 from veilmart.transport.metrics import Metrics
+from veilmart.transport.port import OpenClient
 from veilmart.transport.server import serve, serve_on
 from veilmart.transport.status import StatusPlace, status_served
 
@@ -49,6 +51,8 @@ class RunningBroker:
         observe: Observe,
         *,
         one_of_several: bool = False,
+        open_client: OpenClient = HttpClient,
+        passwords: Passwords | None = None,
     ) -> None:
         self._opened = opened
         self._database = opened.database
@@ -65,10 +69,11 @@ class RunningBroker:
         self._lease = opened.database.lease("background")
         self._leading = not opened.database.shared
         self.state.merchants.replace(opened.database.run_now(merchant_book.load_merchants))
-        self.links = LinkPool(self.state, opened.identity, self._linked)
+        self.links = LinkPool(self.state, opened.identity, self._linked, open_client)
         self.reporter = Reporter(self.state, opened.database, self.links)
         self.state.wake_reporter = self.reporter.wake
-        self.app = BrokerApp(self.state, opened.database, self.links, Passwords(random))
+        hashing = Passwords(random) if passwords is None else passwords
+        self.app = BrokerApp(self.state, opened.database, self.links, hashing)
         self._revision = opened.database.run_now(settings.revision)
         self._ended = max((n for n, _ in opened.database.run_now(users.ended_since, 0)), default=0)
         self._try_again: dict[bytes, tuple[int, int]] = {}
@@ -124,7 +129,7 @@ class RunningBroker:
             swept = await self._database.run(sweep_invoices, state.clock)
             for event in swept.events:
                 state.observe(event)
-            for merchant in swept.merchants:
+            for merchant in sorted(swept.merchants):
                 self.reporter.wake(merchant)
             if not swept.more:
                 break

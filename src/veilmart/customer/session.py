@@ -41,7 +41,7 @@ from veilmart.protocol.customer_messages import (
     Welcome,
 )
 from veilmart.protocol.descriptor import SignedDescriptor
-from veilmart.transport.client import HttpClient
+from veilmart.transport.port import Client
 
 RENEW_BEFORE_SECONDS = 60
 
@@ -66,7 +66,7 @@ class BrokerSession:
     def __init__(
         self,
         wallet: Wallet,
-        http: HttpClient,
+        http: Client,
         descriptor: SignedDescriptor,
         suite: Suite | None,
         login: StoredLogin | None,

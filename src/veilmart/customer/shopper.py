@@ -78,6 +78,7 @@ from veilmart.protocol.descriptor import Shelf, SignedDescriptor
 from veilmart.protocol.effects import Rule
 from veilmart.protocol.showcase import Picture, Showcase
 from veilmart.transport.client import HttpClient
+from veilmart.transport.port import Client, OpenClient
 
 MERCHANT_PAGES_MAX = 40
 T = TypeVar("T")
@@ -89,7 +90,7 @@ class Shopper:
     def __init__(
         self,
         wallet: Wallet,
-        http: HttpClient,
+        http: Client,
         descriptor: SignedDescriptor,
         url: str,
         suite: Suite | None,
@@ -325,6 +326,7 @@ async def connect(
     suite: Suite | None = None,
     observe: Observer = ignore,
     anonymous: bool = False,
+    open_client: OpenClient = HttpClient,
 ) -> Shopper:
     """Reach a broker and check who it is; nothing secret has been sent afterwards.
 
@@ -334,7 +336,7 @@ async def connect(
     FingerprintChanged, SerialLower, DescriptorForked, DescriptorExpired.
     """
     link = await _resolve(wallet, address)
-    http = http_client(link.url)
+    http = http_client(link.url, open_client)
     observe(StepReached("session"))
     try:
         descriptor = await trusted_broker(wallet, http, link.url, link.broker, approve)

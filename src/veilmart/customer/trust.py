@@ -28,6 +28,7 @@ from veilmart.protocol.descriptor import (
     read_descriptor,
 )
 from veilmart.transport.client import HttpClient
+from veilmart.transport.port import Client, OpenClient
 
 SIGNED_MAX_BYTES = DESCRIPTOR_MAX_BYTES + SIGNATURE_BYTES
 
@@ -40,18 +41,18 @@ def refuse(role: Role, fresh: SignedDescriptor) -> bool:
     return False
 
 
-def http_client(url: str) -> HttpClient:
+def http_client(url: str, open_client: OpenClient = HttpClient) -> Client:
     """A client for a broker's URL (http://host:port)."""
-    return HttpClient(url.removeprefix("http://").rstrip("/"), BrokerUnreachable)
+    return open_client(url.removeprefix("http://").rstrip("/"), BrokerUnreachable)
 
 
-async def fetch_broker(http: HttpClient) -> bytes:
+async def fetch_broker(http: Client) -> bytes:
     """The broker's signed descriptor, unchecked."""
     return await http.get("/v1/descriptor", max_bytes=SIGNED_MAX_BYTES)
 
 
 async def trusted_broker(
-    wallet: Wallet, http: HttpClient, url: str, expected: bytes | None, approve: Approve
+    wallet: Wallet, http: Client, url: str, expected: bytes | None, approve: Approve
 ) -> SignedDescriptor:
     """The broker's descriptor, checked against the pin and pinned if new.
 

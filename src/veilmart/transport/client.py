@@ -123,7 +123,7 @@ class HttpClient:
             raise self._failure(f"{self._address} did not answer in time.") from fault
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as fault:
             raise self._failure(f"{self._address}: {_reason(fault)}.") from fault
-        raise _named_error(response.status, content)
+        raise named_error(response.status, content)
 
     def _url(self, path: str) -> "URL":
         """Parsed once: a purchase goes to the same two paths again and again."""
@@ -173,7 +173,8 @@ async def _read(response: "aiohttp.ClientResponse", max_bytes: int) -> bytes:
     return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
 
-def _named_error(status: int, content: bytes) -> VeilmartError:
+def named_error(status: int, content: bytes) -> VeilmartError:
+    """What an answer other than 200 means to the one who asked."""
     try:
         named = msgspec.msgpack.decode(content, type=WireError)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

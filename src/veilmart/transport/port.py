@@ -1,0 +1,45 @@
+"""The port between roles and the network: client.py does over HTTP what a simulator does in memory.
+
+Bytes there, bytes back, never tried again by itself.
+"""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+from veilmart.errors import NetworkFailure
+
+
+class Client(Protocol):
+    """Exchanges with one server. exchanges: answers received so far."""
+
+    exchanges: int
+
+    async def post(self, url_path: str, body: bytes, *, max_bytes: int) -> bytes:
+        """POST `body` to "/v1/..."; the answer's body of at most `max_bytes` bytes.
+
+        Raises the error that the server named, `MessageTooLarge`, `UnexpectedAnswer`, or the
+        failure that the client was opened with.
+        """
+        ...
+
+    async def get(self, url_path: str, *, max_bytes: int) -> bytes:
+        """GET; otherwise like `post`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+OpenClient = Callable[[str, type[NetworkFailure]], Client]
+"""("host:port", what it means that the server is not reached) → a client."""

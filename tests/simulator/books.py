@@ -1,0 +1,149 @@
+"""Everything that the invariants look at, read from all disks at one moment, past all programs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+from tests.simulator.customers import Person
+from tests.simulator.store import Disk
+
+Look = Callable[[str], Any]
+"""Runs a query on a raw SQLite connection."""
+
+
+class InvoiceLine(NamedTuple):
+    """As the broker stores it."""
+
+    merchant_account: int
+    amount: int
+    state: str
+    due: int
+    fee: int
+
+
+class PostingLine(NamedTuple):
+    """One posting with its transaction. entry: the transaction's number."""
+
+    entry: int
+    kind: str
+    reference: bytes
+    account: int
+    amount: int
+
+
+class WalletLine(NamedTuple):
+    """An order as its wallet stores it."""
+
+    owner: str
+    state: str
+    has_key: bool
+    path: str | None
+    file_name: str
+
+
+@dataclass(slots=True)
+class Known:
+    """What the run itself knows, independently of every book. Amounts in minor units.
+
+    goods: file name → content. credited: username → cash the operator booked. released, refunded:
+    orders ever seen so.
+    """
+
+    goods: dict[str, bytes] = field(repr=False)
+
+    credited: dict[str, int] = field(default_factory=dict)
+    paid_out: int = 0
+    released: set[bytes] = field(default_factory=set)
+    refunded: set[bytes] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """accounts: number → (kind, balance). names: username → account. now: Unix seconds."""
+
+    accounts: dict[int, tuple[str, int]]
+    postings: list[PostingLine]
+    invoices: dict[bytes, InvoiceLine]
+    names: dict[str, int]
+    sold: dict[bytes, str]
+    wallets: dict[bytes, WalletLine]
+    known: Known
+    now: int
+
+
+_POSTINGS = (
+    "SELECT p.entry, t.kind, t.reference, p.account, p.amount "
+    "FROM postings p JOIN transactions t ON t.id = p.entry ORDER BY p.id"
+)
+_INVOICES = (
+    'SELECT i."order", m.account, i.amount, i.state, i.due, i.fee '
+    "FROM invoices i JOIN merchants m ON m.fingerprint = i.merchant"
+)
+_WALLET = 'SELECT "order", state, content_key IS NOT NULL, file_path, file_name FROM orders'
+
+
+class Reader:
+    """Reads all disks; what has not changed since is not read again."""
+
+    def __init__(
+        self,
+        broker: Disk,
+        merchant: Disk,
+        people: Sequence[Person],
+        known: Known,
+        clock: Callable[[], int],
+    ) -> None:
+        self._known = known
+        self._clock = clock
+        self._people = people
+        self._broker = _Kept(broker, self._read_broker)
+        self._merchant = _Kept(merchant, _read_sold)
+        self._wallets = [_Kept(person.disk, partial(_read_wallet, person)) for person in people]
+
+    def read(self) -> Books:
+        """The books of this moment."""
+        accounts, postings, invoices, names = self._broker.value()
+        wallets: dict[bytes, WalletLine] = {}
+        for wallet in self._wallets:
+            wallets.update(wallet.value())
+        sold, now = self._merchant.value(), self._clock()
+        return Books(accounts, postings, invoices, names, sold, wallets, self._known, now)
+
+    def _read_broker(self, look: Look) -> Any:
+        invoices = {row[0]: InvoiceLine(*row[1:]) for row in look(_INVOICES)}
+        for order, invoice in invoices.items():
+            if invoice.state in ("released", "settled"):
+                self._known.released.add(order)
+            elif invoice.state == "refunded":
+                self._known.refunded.add(order)
+        return (
+            {row[0]: (row[1], row[2]) for row in look("SELECT id, kind, balance FROM accounts")},
+            [PostingLine(*row) for row in look(_POSTINGS)],
+            invoices,
+            dict(look("SELECT username, account FROM customers").fetchall()),
+        )
+
+
+class _Kept:
+    """What was read from a disk, until something is written to it."""
+
+    def __init__(self, disk: Disk, read: Callable[[Look], Any]) -> None:
+        self._raw = disk.raw
+        self._read = read
+        self._changes = -1
+        self._value: Any = None
+
+    def value(self) -> Any:
+        changes = self._raw.total_changes
+        if changes != self._changes:
+            self._changes, self._value = changes, self._read(self._raw.execute)
+        return self._value
+
+
+def _read_sold(look: Look) -> dict[bytes, str]:
+    return dict(look('SELECT "order", state FROM orders').fetchall())
+
+
+def _read_wallet(person: Person, look: Look) -> dict[bytes, WalletLine]:
+    return {row[0]: WalletLine(person.name, *row[1:]) for row in look(_WALLET)}

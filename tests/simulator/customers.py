@@ -1,0 +1,157 @@
+"""Honest customers: people with a wallet who buy, are interrupted, and come back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from tests.simulator.process import Process
+from tests.simulator.store import Disk
+from tests.simulator.world import World
+from veilmart.crypto.suite import Suite
+from veilmart.customer.menu import Menu
+from veilmart.customer.parcels import Parcels
+from veilmart.customer.quote import Quote
+from veilmart.customer.shopper import Shopper, connect
+from veilmart.customer.wallet import Wallet, to_sync
+from veilmart.errors import Declined, InsufficientBalance, NameTaken, VeilmartError
+from veilmart.protocol.catalogue import Product
+from veilmart.protocol.purchase import WalletState
+from veilmart.storage.home import Home
+
+PAUSE_FIRST_SECONDS, PAUSE_MAX_SECONDS = 5.0, 3600.0
+SMALL_OFTEN = 0.9
+
+
+@dataclass
+class Person:
+    """Who sits in front of a wallet, and remembers what no program does.
+
+    wants: purchases still to be made. begun: orders in the wallet. registered: has heard that the
+    account is open. content: wants nothing more, and nothing is unfinished.
+    """
+
+    name: str
+    disk: Disk
+    folder: Path
+    random: Random
+    suite: Suite
+    wants: int
+    refuses: float
+    gives_up: float
+    registered: bool = False
+    content: bool = False
+    begun: int = 0
+    declined: list[bytes] = field(default_factory=list)
+
+    @property
+    def out(self) -> Path:
+        """Where the finished files go."""
+        return self.folder / "out"
+
+    def chooses(self, products: Sequence[Product]) -> Product:
+        """Mostly something small: a large parcel takes the simulator long."""
+        first = min(product.shelf for product in products)
+        small = [product for product in products if product.shelf == first]
+        return self.random.choice(small if self.random.random() < SMALL_OFTEN else products)
+
+    def count_orders(self) -> None:
+        """A purchase that was begun is one less to make, however it ends."""
+        orders = self.disk.raw.execute("SELECT count(*) FROM orders").fetchone()[0]
+        self.wants -= orders - self.begun
+        self.begun = orders
+
+    def agrees(self, quote: Quote) -> bool:
+        """The answer to "Do you want to pay?"."""
+        if self.random.random() >= self.refuses:
+            return True
+        self.declined.append(quote.order)
+        return False
+
+
+async def live_as_customer(world: World, process: Process, person: Person) -> None:
+    """One incarnation: runs what a person would type, until there is nothing left to do."""
+    home = Home(person.folder)
+    wallet = Wallet(
+        home,
+        world.store_for(person.disk, process),
+        Parcels(home.file("parcels")),
+        world.clock,
+        world.source(),
+    )
+    pause = PAUSE_FIRST_SECONDS
+    while not person.content:
+        try:
+            await _visit(world, process, person, wallet)
+        except VeilmartError as error:
+            world.story.tell(person.name, error)
+        # Whoever has no luck tries less and less often.
+        await world.pause(person.random.uniform(1, pause))
+        pause = min(pause * 2, PAUSE_MAX_SECONDS)
+        process.check()
+
+
+async def _visit(world: World, process: Process, person: Person, wallet: Wallet) -> None:
+    shopper = await connect(
+        wallet,
+        world.template.link,
+        suite=person.suite,
+        observe=world.story.observer(person.name),
+        open_client=world.network.opener(process),
+    )
+    await _enter(shopper, person)
+    await _sync(world, shopper, person, wallet)
+    if person.wants > 0:
+        menu = await shopper.browse(world.template.merchant_print)
+        while person.wants > 0:
+            await _buy(world, shopper, person, menu)
+    person.content = not to_sync(wallet)
+
+
+async def _enter(shopper: Shopper, person: Person) -> None:
+    if shopper.logged_in:
+        return
+    if not person.registered:
+        try:
+            await shopper.register(person.name, _password(person))
+        except NameTaken:
+            # The account was opened, and the answer got lost.
+            person.registered = True
+        else:
+            person.registered = True
+            return
+    await shopper.login(person.name, _password(person))
+
+
+def _password(person: Person) -> str:
+    return f"password of {person.name}"
+
+
+async def _sync(world: World, shopper: Shopper, person: Person, wallet: Wallet) -> None:
+    """`veilmart customer sync`, or `cancel` by somebody who has had enough."""
+    for order in to_sync(wallet):
+        tired = person.random.random() < person.gives_up
+        try:
+            if tired and order.state in (WalletState.CONFIRMING, WalletState.HELD):
+                recovered = await shopper.cancel(order)
+            else:
+                recovered = await shopper.recover(order)
+        except VeilmartError as error:
+            world.story.tell(person.name, error)
+            continue
+        number = world.story.number_of(order.order)
+        world.story.tell(person.name, f"finds order #{number} {recovered.outcome}")
+
+
+async def _buy(world: World, shopper: Shopper, person: Person, menu: Menu) -> None:
+    product = person.chooses(menu.products)
+    try:
+        await shopper.buy(menu, product, person.out, person.agrees)
+    except InsufficientBalance:
+        person.wants = 0
+    except Declined:
+        person.wants -= 1
+        world.story.tell(person.name, "says no")
+    finally:
+        person.count_orders()
+    await world.pause(person.random.uniform(1, 3))

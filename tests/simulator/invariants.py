@@ -1,0 +1,187 @@
+"""What has to hold after every step, and what has to hold when everything has ended.
+
+Each is a function of the books that yields a sentence for everything that is wrong. None of them
+uses a rule of the programs: they reckon anew.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.simulator.books import Books
+
+Invariant = Callable[[Books], Iterator[str]]
+
+CHARGED = ("held", "released", "settled")
+ENDED_INVOICES = ("settled", "refunded", "expired")
+ENDED_WALLETS = ("done", "refunded", "abandoned")
+ENDED_SALES = ("settled", "refunded", "expired")
+
+
+def postings_sum_to_zero(books: Books) -> Iterator[str]:
+    sums: Counter[int] = Counter()
+    for posting in books.postings:
+        sums[posting.entry] += posting.amount
+    for entry, total in sums.items():
+        if total:
+            yield f"The postings of transaction {entry} sum to {total}."
+
+
+def replayed_ledger_is_stored_ledger(books: Books) -> Iterator[str]:
+    """Every balance from its postings, in their order; nothing but cash was ever below zero."""
+    balances: Counter[int] = Counter()
+    for posting in books.postings:
+        balances[posting.account] += posting.amount
+    for account, (kind, stored) in books.accounts.items():
+        if balances[account] != stored:
+            yield f"Account {account} ({kind}) stores {stored}, replayed {balances[account]}."
+        if stored < 0 and kind != "cash":
+            yield f"Account {account} ({kind}) is at {stored}."
+
+
+def money_in_is_money_there(books: Books) -> Iterator[str]:
+    """What came in = balances + escrow + outstanding tokens and vouchers + fees + what went out."""
+    came_in = sum(books.known.credited.values())
+    there = sum(balance for kind, balance in books.accounts.values() if kind != "cash")
+    if came_in != there + books.known.paid_out:
+        yield f"{came_in} came in, {there} is there, {books.known.paid_out} went out."
+
+
+def escrow_is_what_orders_hold(books: Books) -> Iterator[str]:
+    held = sum(i.amount for i in books.invoices.values() if i.state in ("held", "released"))
+    escrow = sum(balance for kind, balance in books.accounts.values() if kind == "escrow")
+    if held != escrow:
+        yield f"Orders hold {held}, escrow has {escrow}."
+
+
+def no_order_is_charged_twice(books: Books) -> Iterator[str]:
+    """By postings, and by what each customer ought to have according to all wallets together."""
+    held: dict[bytes, list[int]] = defaultdict(list)
+    for posting in books.postings:
+        if posting.kind == "hold" and posting.amount < 0:
+            held[posting.reference].append(-posting.amount)
+    for order, amounts in held.items():
+        invoice = books.invoices.get(order)
+        if invoice is None or amounts != [invoice.amount]:
+            yield f"Order {order.hex()[:8]} was charged {amounts}."
+    owed: Counter[str] = Counter(books.known.credited)
+    for order, line in books.wallets.items():
+        invoice = books.invoices.get(order)
+        if invoice is not None and invoice.state in CHARGED:
+            owed[line.owner] -= invoice.amount
+    for name, account in books.names.items():
+        balance = books.accounts[account][1]
+        if balance != owed[name]:
+            yield f"{name} has {balance} and ought to have {owed[name]}."
+
+
+def never_released_and_refunded(books: Books) -> Iterator[str]:
+    """Without a decided dispute or the merchant's signed refund (none of which these runs have)."""
+    for order in books.known.released & books.known.refunded:
+        yield f"Order {order.hex()[:8]} was released and refunded."
+
+
+def a_key_is_out_only_when_released(books: Books) -> Iterator[str]:
+    for order, line in books.wallets.items():
+        if line.has_key and order not in books.known.released:
+            yield f"{line.owner} has the key of an order that was never released."
+
+
+def charged_means_deliverable(books: Books) -> Iterator[str]:
+    """Whoever is charged has the goods, or can get them: merchant and wallet know the order.
+
+    Or the money is on its way back: held, and the time to deliver is over.
+    """
+    for order, invoice in books.invoices.items():
+        if invoice.state not in CHARGED:
+            continue
+        if invoice.state == "held" and invoice.due <= books.now:
+            continue
+        if order not in books.sold:
+            yield f"Order {order.hex()[:8]} is {invoice.state}; its merchant does not know it."
+        line = books.wallets.get(order)
+        if line is None:
+            yield f"Order {order.hex()[:8]} is {invoice.state}; no wallet knows it."
+        elif line.state == "refunded":
+            yield f"{line.owner} believes that order {order.hex()[:8]} was refunded."
+
+
+def merchants_get_what_was_settled(books: Books) -> Iterator[str]:
+    due: Counter[int] = Counter()
+    fees = 0
+    for invoice in books.invoices.values():
+        if invoice.state == "settled":
+            due[invoice.merchant_account] += invoice.amount - invoice.fee
+            fees += invoice.fee
+    for account, (kind, balance) in books.accounts.items():
+        if kind == "merchant" and balance != due[account]:
+            yield f"The merchant has {balance} and ought to have {due[account]}."
+        if kind == "fees" and balance != fees:
+            yield f"Fees are {balance} and ought to be {fees}."
+
+
+ALWAYS: tuple[Invariant, ...] = (
+    postings_sum_to_zero,
+    replayed_ledger_is_stored_ledger,
+    money_in_is_money_there,
+    escrow_is_what_orders_hold,
+    no_order_is_charged_twice,
+    never_released_and_refunded,
+    a_key_is_out_only_when_released,
+    charged_means_deliverable,
+    merchants_get_what_was_settled,
+)
+
+
+def every_purchase_has_ended(books: Books) -> Iterator[str]:
+    for order, invoice in books.invoices.items():
+        if invoice.state not in ENDED_INVOICES:
+            yield f"Order {order.hex()[:8]} is still {invoice.state} at the broker."
+    for order, line in books.wallets.items():
+        if line.state not in ENDED_WALLETS:
+            yield f"Order {order.hex()[:8]} is still {line.state} in {line.owner}'s wallet."
+
+
+def all_three_agree_in_the_end(books: Books) -> Iterator[str]:
+    for order, line in books.wallets.items():
+        invoice = books.invoices.get(order)
+        state = "expired" if invoice is None else invoice.state
+        allowed = {
+            "done": ("settled",),
+            "refunded": ("refunded",),
+            "abandoned": ("expired", "refunded"),
+        }
+        if state not in allowed[line.state]:
+            yield f"Order {order.hex()[:8]}: wallet says {line.state}, broker says {state}."
+    for order, sale in books.sold.items():
+        invoice = books.invoices.get(order)
+        state = "expired" if invoice is None else invoice.state
+        if sale != state:
+            yield f"Order {order.hex()[:8]}: merchant says {sale}, broker says {state}."
+
+
+def files_are_what_was_bought(books: Books) -> Iterator[str]:
+    for order, line in books.wallets.items():
+        if line.state != "done":
+            continue
+        path = Path(line.path or "")
+        if not path.is_file():
+            yield f"Order {order.hex()[:8]} is done without a file."
+        elif path.read_bytes() != books.known.goods[line.file_name]:
+            yield f"Order {order.hex()[:8]} delivered something else."
+
+
+IN_THE_END: tuple[Invariant, ...] = (
+    every_purchase_has_ended,
+    all_three_agree_in_the_end,
+    files_are_what_was_bought,
+)
+
+
+def problems(books: Books, invariants: tuple[Invariant, ...]) -> list[str]:
+    """Every sentence of every invariant, each with the invariant's name."""
+    return [
+        f"{invariant.__name__}: {sentence}"
+        for invariant in invariants
+        for sentence in invariant(books)
+    ]

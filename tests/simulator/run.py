@@ -1,0 +1,251 @@
+"""One run: a market, its weather and its people, all from one seed.
+
+Three phases: people buy while things go wrong; everything heals and people finish what is
+unfinished; nobody does anything any more while all deadlines pass. Then every purchase has ended.
+"""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from random import Random
+
+from tests.simulator.books import Known, Reader
+from tests.simulator.customers import Person, live_as_customer
+from tests.simulator.determinism import repeatable_libraries
+from tests.simulator.invariants import ALWAYS, IN_THE_END, Invariant, problems
+from tests.simulator.network import Network
+from tests.simulator.process import Process
+from tests.simulator.servers import live_as_broker, live_as_merchant
+from tests.simulator.store import CrashingStore, Disk
+from tests.simulator.story import Story
+from tests.simulator.template import START, Template
+from tests.simulator.virtual_loop import VirtualLoop
+from tests.simulator.weather import PERSON_DOWN_SECONDS, SERVER_DOWN_SECONDS, Weather
+from tests.simulator.world import World
+from veilmart.broker.events import CustomerAuthenticated, Event
+from veilmart.broker.operating import credit
+from veilmart.crypto.suite import all_suites
+from veilmart.errors import NoSuchAccount, VeilmartError
+
+Live = Callable[[Process], Awaitable[None]]
+
+CREDIT = 10_000
+ACTIVE_MAX_SECONDS = 20 * 24 * 3600.0
+HEALING_MAX_SECONDS = 3 * 24 * 3600.0
+ENDING_MAX_SECONDS = 14 * 24 * 3600.0
+STRIDE_SECONDS = 3 * 3600.0
+WALLET_FOLDERS = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
+
+
+class Violated(AssertionError):
+    """An invariant does not hold."""
+
+
+@dataclass
+class Outcome:
+    """What one run came to. broken: sentences, empty when all is well. cpu_seconds: of this run."""
+
+    seed: int
+    broken: list[str] = field(default_factory=list)
+    states: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    exchanges: int = 0
+    checks: int = 0
+    steps: int = 0
+    cpu_seconds: float = 0.0
+    story: str = ""
+    digest: str = ""
+
+
+class Run:
+    """Use once: `Run(template, seed).play()`."""
+
+    def __init__(self, template: Template, seed: int) -> None:
+        self._random = Random(seed)
+        self._weather = Weather(self._random)
+        self._story = Story()
+        self._network = Network(self._weather, self._story)
+        self._loop = VirtualLoop()
+        self._story.time = self._loop.time
+        self._healed = asyncio.Event()
+        self._processes: list[Process] = []
+        self._known = Known(template.goods)
+        self._funded: set[str] = set()
+        self._outcome = Outcome(seed)
+        self._folder = Path(tempfile.mkdtemp(prefix="market-", dir=WALLET_FOLDERS))
+        count = self._random.choice((1, 1, 2, 3))
+        self._broker_disk, self._merchant_disk, wallets = template.fresh(count)
+        self._people = [self._person(number, disk) for number, disk in enumerate(wallets)]
+        self._reader = Reader(
+            self._broker_disk, self._merchant_disk, self._people, self._known, self._clock
+        )
+        self._world = World(
+            template,
+            self._network,
+            self._story,
+            self._random,
+            self._clock,
+            self._store,
+            self._operator_sees,
+        )
+
+    def play(self, *, keep_story: bool = False) -> Outcome:
+        """From the first purchase to the last deadline."""
+        outcome, began = self._outcome, time.process_time()
+        self._story.tell("weather", self._weather.describe())
+        try:
+            with repeatable_libraries():
+                self._loop.run(self._all())
+        except Violated as fault:
+            outcome.broken = str(fault).splitlines()
+        except Exception as fault:
+            outcome.broken = [f"{type(fault).__name__}: {fault}"]
+        finally:
+            for process in self._processes:
+                process.kill()
+            self._loop.drain()
+            shutil.rmtree(self._folder, ignore_errors=True)
+        outcome.cpu_seconds = time.process_time() - began
+        outcome.faults = self._weather.counted
+        outcome.exchanges, outcome.steps = self._network.exchanges, self._loop.steps
+        if outcome.broken or keep_story:
+            outcome.story, outcome.digest = self._story.text(), self._story.digest()
+        return outcome
+
+    # ---- the three phases ----------------------------------------------------------------------
+
+    async def _all(self) -> None:
+        world = self._world
+        keepers = [
+            self._keep("broker", partial(live_as_broker, world, disk=self._broker_disk)),
+            self._keep("merchant", partial(live_as_merchant, world, disk=self._merchant_disk)),
+        ]
+        tasks = [asyncio.create_task(keeper) for keeper in keepers]
+        await self._let_people_finish(ACTIVE_MAX_SECONDS)
+        self._heal()
+        await self._let_people_finish(HEALING_MAX_SECONDS)
+        ends_at = self._loop.time() + ENDING_MAX_SECONDS
+        while self._loop.time() < ends_at and self._broken(IN_THE_END):
+            await asyncio.sleep(STRIDE_SECONDS)
+        for task in tasks:
+            task.cancel()
+        self._check((*ALWAYS, *IN_THE_END))
+        lines = self._reader.read().wallets.values()
+        self._outcome.states = Counter(line.state for line in lines)
+
+    def _heal(self) -> None:
+        self._story.tell("weather", "calms down; everybody comes back")
+        self._weather.calm = True
+        self._healed.set()
+        for person in self._people:
+            person.wants = 0
+
+    async def _let_people_finish(self, seconds: float) -> None:
+        lives = [
+            asyncio.create_task(self._keep_person(person))
+            for person in self._people
+            if not person.content
+        ]
+        if lives:
+            await asyncio.wait(lives, timeout=seconds)
+        for life in lives:
+            life.cancel()
+
+    # ---- processes -----------------------------------------------------------------------------
+
+    async def _keep_person(self, person: Person) -> None:
+        while not person.content:
+            live = partial(live_as_customer, self._world, person=person)
+            await self._live(person.name, live, PERSON_DOWN_SECONDS)
+
+    async def _keep(self, name: str, live: Live) -> None:
+        while True:
+            await self._live(name, live, SERVER_DOWN_SECONDS)
+
+    async def _live(self, name: str, live: Live, down: tuple[float, ...]) -> None:
+        """One incarnation, and the time that its place stays empty afterwards."""
+        process = Process(name, lambda place: self._dies(name, place), lambda: None)
+        self._processes.append(process)
+        try:
+            process.start(self._begin(process, live))
+            await process.down.wait()
+        finally:
+            process.kill()
+        try:
+            await asyncio.wait_for(self._healed.wait(), self._weather.down_seconds(down))
+        except TimeoutError:
+            return
+        await asyncio.sleep(1)
+
+    async def _begin(self, process: Process, live: Live) -> None:
+        try:
+            await live(process)
+        except VeilmartError as error:
+            self._story.tell(process.name, error)
+        process.kill()
+
+    def _dies(self, name: str, place: str) -> bool:
+        if not self._weather.kills():
+            return False
+        self._story.tell(name, f"is killed {place}")
+        return True
+
+    def _clock(self) -> int:
+        return START + int(self._loop.time())
+
+    def _store(self, disk: Disk, process: Process) -> CrashingStore:
+        return CrashingStore(disk, process, self._weather, lambda: self._check(ALWAYS))
+
+    # ---- people --------------------------------------------------------------------------------
+
+    def _person(self, number: int, disk: Disk) -> Person:
+        random = self._random
+        folder = self._folder / f"wallet-{number}"
+        (folder / "out").mkdir(parents=True)
+        suite = all_suites()[1 if random.random() < 0.02 else 0]
+        return Person(
+            name=f"customer-{number}",
+            disk=disk,
+            folder=folder,
+            random=Random(random.randbytes(16)),
+            suite=suite,
+            wants=random.randint(3, 9),
+            refuses=random.choice((0.0, 0.1)),
+            gives_up=random.choice((0.0, 0.3)),
+        )
+
+    def _operator_sees(self, event: Event) -> None:
+        """Whoever logs in for the first time is credited a moment later."""
+        self._story.tell("broker", event)
+        if isinstance(event, CustomerAuthenticated) and event.username not in self._funded:
+            self._funded.add(event.username)
+            self._loop.call_later(0.1, self._fund, event.username)
+
+    def _fund(self, name: str) -> None:
+        amount = self._random.choice((CREDIT, CREDIT, CREDIT, 1_200))
+        try:
+            self._broker_disk.run(credit, name, amount, False, self._clock())
+        except NoSuchAccount:
+            # The broker died before the account was on its disk.
+            self._funded.discard(name)
+            return
+        self._known.credited[name] = amount
+        self._story.tell("operator", f"credits {name} with {amount}")
+
+    # ---- looking at the books ------------------------------------------------------------------
+
+    def _broken(self, invariants: tuple[Invariant, ...]) -> list[str]:
+        return problems(self._reader.read(), invariants)
+
+    def _check(self, invariants: tuple[Invariant, ...]) -> None:
+        self._outcome.checks += 1
+        broken = self._broken(invariants)
+        if broken:
+            self._story.tell("INVARIANT", "; ".join(broken))
+            raise Violated("\n".join(broken))

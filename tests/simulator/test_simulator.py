@@ -1,0 +1,55 @@
+"""The whole market from a seed: a few runs here, thousands by `make sim`."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.simulator.run import Run
+from tests.simulator.template import Template
+from tests.simulator.totals import Totals
+
+SEEDS = 24
+
+
+def test_no_invariant_breaks(template: Template) -> None:
+    totals = Totals()
+    for seed in range(SEEDS):
+        outcome = Run(template, seed).play()
+        assert not outcome.broken, f"{outcome.story}\nSeed {seed}: {outcome.broken}"
+        totals.add(outcome)
+    assert totals.purchases["done"] > SEEDS
+    assert totals.purchases["refunded"] > 0
+    assert set(totals.faults) >= {
+        "dropped",
+        "cut",
+        "delayed",
+        "duplicated",
+        "corrupted",
+        "line cut",
+        "killed",
+        "disk full",
+    }
+
+
+@pytest.mark.parametrize("seed", [5, 7], ids=["killed and corrupted", "killed and duplicated"])
+def test_a_seed_plays_the_same_story_twice(template: Template, seed: int) -> None:
+    first, second = (Run(template, seed).play(keep_story=True) for _ in range(2))
+    assert first.faults["killed"] and first.story.count("\n") > 100
+    assert first.story == second.story
+
+
+def test_a_seed_plays_the_same_story_in_another_process() -> None:
+    told = []
+    for hash_seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.simulator", "1", "--first", "5", "--story"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        )
+        told.append(done.stdout.partition("\nruns ")[0])
+    assert told[0].count("\n") > 100
+    assert told[0] == told[1]

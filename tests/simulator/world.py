@@ -1,0 +1,37 @@
+"""What every party of a run shares."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from tests.simulator.network import Network
+from tests.simulator.process import Process
+from tests.simulator.store import CrashingStore, Disk
+from tests.simulator.story import Story
+from tests.simulator.template import Template
+from veilmart.broker.events import Event
+
+
+@dataclass(frozen=True)
+class World:
+    """clock: Unix seconds. store_for: a disk as a process sees it.
+
+    operator_sees: hears the broker's events.
+    """
+
+    template: Template
+    network: Network
+    story: Story
+    random: Random
+    clock: Callable[[], int]
+    store_for: Callable[[Disk, Process], CrashingStore]
+    operator_sees: Callable[[Event], None]
+
+    def source(self) -> Callable[[int], bytes]:
+        """A process's own random source: n → n bytes."""
+        return Random(self.random.randbytes(16)).randbytes
+
+    async def pause(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        await asyncio.sleep(seconds)
