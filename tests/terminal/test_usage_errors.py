@@ -1,4 +1,4 @@
-"""What is wrong with the words of a command: a sentence for people, one JSON object for programs."""
+"""Wrong words of a command: a sentence for people, one JSON object for programs."""
 
 import json
 
