@@ -276,7 +276,7 @@ async def test_csv_exports_hold_no_formulas(market: Market, tmp_path: Path) -> N
     session = await market.customer("=2+5", 2000)
     await bought(market, session)
     for kind, rows in (
-        ("accounts", 5),
+        ("accounts", 11),
         ("postings", 6),
         ("invoices", 1),
         ("merchants", 1),
