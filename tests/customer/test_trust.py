@@ -9,6 +9,7 @@ from tests.customer.scripted_market import NOW, Keys, changed, counting_random
 from veilmart.crypto import signing
 from veilmart.customer.catalogue_rule import check_chain
 from veilmart.customer.pins import broker_at
+from veilmart.customer.proofs import settle_proofs
 from veilmart.customer.session import choose_suite
 from veilmart.customer.shopper import connect
 from veilmart.customer.trust import accept_merchant, refuse
@@ -23,6 +24,7 @@ from veilmart.errors import (
     SerialLower,
     SignatureInvalid,
     UnknownSuite,
+    ViewsForked,
 )
 from veilmart.protocol.address import Link
 from veilmart.protocol.catalogue import Catalogue, open_catalogue, sign_catalogue
@@ -53,13 +55,19 @@ class OnlyDescriptor:
         self.closed = True
 
 
+async def nothing_between(serial: int) -> bytes:
+    raise AssertionError("Nothing lies between.")
+
+
 @pytest.fixture
 def meet(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Connect to a broker that shows this descriptor."""
 
     def meeting(signed: bytes, *, broker: bytes | None = None, approve: Any = refuse) -> Any:
         http = OnlyDescriptor(signed)
-        monkeypatch.setattr("veilmart.customer.shopper.http_client", lambda url, _open: http)
+        monkeypatch.setattr(
+            "veilmart.customer.shopper.http_client", lambda wallet, url, _open: http
+        )
         link = Link("127.0.0.1", 8000, broker, None, None)
         try:
             return asyncio.run(connect(wallet, link, approve=approve))
@@ -102,7 +110,7 @@ def test_other_identity_behind_a_pinned_address_is_refused(meet: Any, keys: Keys
         meet(other.descriptor("broker", []).signed, approve=approve_all)
 
 
-def test_serials_go_up_on_one_chain(keys: Keys, meet: Any) -> None:
+def test_serials_go_up_on_one_chain(wallet: Wallet, keys: Keys, meet: Any) -> None:
     first = keys.descriptor("broker", [], serial=4)
     second = keys.descriptor("broker", [], serial=5, previous=first.hash)
     meet(first.signed, broker=first.fingerprint)
@@ -110,6 +118,9 @@ def test_serials_go_up_on_one_chain(keys: Keys, meet: Any) -> None:
         meet(keys.descriptor("broker", [], serial=4, name="Another").signed)
     with pytest.raises(DescriptorForked):
         meet(keys.descriptor("broker", [], serial=5).signed)
+    with pytest.raises(ViewsForked):  # two proofs stand against it
+        meet(second.signed)
+    wallet.database.run_now(settle_proofs, first.fingerprint)
     meet(second.signed)
     with pytest.raises(SerialLower):
         meet(first.signed)
@@ -156,7 +167,8 @@ def test_merchant_is_held_to_its_fingerprint_and_chain(
     shown = keys.descriptor("merchant", [], serial=7)
 
     def accept(signed: bytes, merchant: bytes = shown.fingerprint) -> SignedDescriptor:
-        return asyncio.run(accept_merchant(wallet, broker.fingerprint, merchant, signed))
+        accepting = accept_merchant(wallet, broker.fingerprint, merchant, signed, nothing_between)
+        return asyncio.run(accepting)
 
     with pytest.raises(FingerprintChanged):
         accept(shown.signed, b"m" * 32)

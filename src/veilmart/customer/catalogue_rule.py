@@ -1,49 +1,95 @@
 """Fetch, verify and keep a merchant's catalogue (docs/protocol/08-goods.md, section 3).
 
-It is fetched whole, in a tunnel of its own, and searched here: nobody sees what is looked for. A
-serial may not go down, one serial has one catalogue, and the next one names the one before.
+It is fetched whole and searched here: nobody sees what is looked for. A serial may not go down, one
+serial has one catalogue, and the next one names the one before; for what the account's and the
+anonymous connections saw together (11-tokens.md, 11.7).
 """
 
+from sqlalchemy import Connection
+
 from veilmart.crypto.suite import Suite
+from veilmart.customer.anonymous_view import Seen, save_seen, seen
+from veilmart.customer.completion_rule import Clock
 from veilmart.customer.effects import Tell
 from veilmart.customer.events import CatalogueFetched, StepReached
-from veilmart.customer.pins import StoredCatalogue, save_catalogue, stored_catalogue
+from veilmart.customer.pins import (
+    StoredCatalogue,
+    merchant_certificate,
+    save_catalogue,
+    stored_catalogue,
+)
+from veilmart.customer.proofs import catalogue_proof, keep_proof
 from veilmart.customer.quote import Tunnel
 from veilmart.customer.selection_rule import ask_merchant, open_tunnel
-from veilmart.errors import DescriptorForked, MalformedMessage, SerialLower
+from veilmart.errors import DescriptorForked, MalformedMessage, SerialLower, ViewsForked
 from veilmart.limits import CATALOGUE_MAX_BYTES, CATALOGUE_PAGE_BYTES
 from veilmart.protocol.catalogue import SignedCatalogue, open_catalogue
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.handshake import Random
 from veilmart.protocol.merchant_messages import CataloguePage, GetCatalogue
+from veilmart.protocol.views import catalogue_contradiction
 
 PAGES_MAX = CATALOGUE_MAX_BYTES // CATALOGUE_PAGE_BYTES
 TRIES = 3
 
 
-def browse(merchant: SignedDescriptor, suite: Suite, random: Random) -> Rule[SignedCatalogue]:
-    """The merchant's newest catalogue, verified, stored and on one chain with the last one seen.
-
-    Raises SerialLower, DescriptorForked, SignatureInvalid, MalformedMessage and what opening a
-    tunnel raises.
-    """
-    stored: StoredCatalogue | None = yield Transact(stored_catalogue, (merchant.fingerprint,))
-    known = None
-    if stored is not None:
-        known = open_catalogue(stored.blob, stored.signing_key, merchant.fingerprint)
+def browse(
+    merchant: SignedDescriptor, suite: Suite, clock: Clock, random: Random, *, anonymous: bool
+) -> Rule[SignedCatalogue]:
+    """The merchant's newest catalogue, in a tunnel of its own; raises as `fetch_catalogue`."""
     tunnel = yield from open_tunnel(merchant, suite, random)
+    return (yield from fetch_catalogue(tunnel, clock, random, anonymous=anonymous))
+
+
+def fetch_catalogue(
+    tunnel: Tunnel, clock: Clock, random: Random, *, anonymous: bool
+) -> Rule[SignedCatalogue]:
+    """Verified, on one chain with the last ones seen, and stored in its view.
+
+    Raises SerialLower, DescriptorForked, ViewsForked, SignatureInvalid, MalformedMessage.
+    """
+    merchant = tunnel.merchant
     yield Tell(StepReached("catalogue"))
     # Never tell which catalogue we have: one made for this wallet alone would be recognised.
     blob, pages = yield from _fetch(tunnel, b"", random)
     yield Tell(CatalogueFetched(pages))
     signing_key = merchant.descriptor.signing_key
     fresh = open_catalogue(blob, signing_key, merchant.fingerprint)
-    if known is not None:
-        check_chain(fresh, known)
-    kept = StoredCatalogue(fresh.hash, signing_key, blob)
-    yield Transact(save_catalogue, (merchant.fingerprint, kept))
+    is_new = True
+    for of_anonymous in (anonymous, not anonymous):
+        known: Seen | None = yield Transact(_known, (merchant.fingerprint, of_anonymous))
+        if known is None or known.signing_key is None:
+            continue
+        if known.signed == blob:
+            is_new = is_new and of_anonymous != anonymous
+            continue
+        paper = open_catalogue(known.signed, known.signing_key, merchant.fingerprint)
+        finding = catalogue_contradiction(fresh, paper)
+        if finding is not None:
+            proof = catalogue_proof(fresh, paper, (merchant.signed, known.certificate or b""))
+            yield Transact(keep_proof, (merchant.fingerprint, proof, clock()))
+            raise ViewsForked(finding) if of_anonymous != anonymous else DescriptorForked(finding)
+        check_chain(fresh, paper)
+    if not is_new:
+        return fresh
+    if anonymous:
+        newest = Seen(fresh.blob, signing_key, merchant.signed)
+        yield Transact(save_seen, ("catalogue", merchant.fingerprint, newest))
+    else:
+        kept = StoredCatalogue(fresh.hash, signing_key, blob)
+        yield Transact(save_catalogue, (merchant.fingerprint, kept))
     return fresh
+
+
+def _known(connection: Connection, merchant: bytes, anonymous: bool) -> Seen | None:
+    """What a view saw last; the account's certificate is the pinned descriptor."""
+    if anonymous:
+        return seen(connection, "catalogue", merchant)
+    stored = stored_catalogue(connection, merchant)
+    if stored is None:
+        return None
+    return Seen(stored.blob, stored.signing_key, merchant_certificate(connection, merchant))
 
 
 def check_chain(fresh: SignedCatalogue, known: SignedCatalogue) -> None:

@@ -5,6 +5,7 @@ from cyclopts import App
 from veilmart.customer.cli_account import register_account
 from veilmart.customer.cli_library import register_library
 from veilmart.customer.cli_look import register_look
+from veilmart.customer.cli_network import register_network
 from veilmart.customer.cli_orders import register_orders
 from veilmart.customer.cli_shop import register_shop
 
@@ -14,3 +15,4 @@ register_shop(app)
 register_look(app)
 register_orders(app)
 register_library(app)
+register_network(app)

@@ -184,7 +184,7 @@ async def _trust(address: str | None, merchant: str | None, yes: bool, common: C
 
 async def _trust_broker(wallet: Wallet, person: Person, address: str | None) -> SignedDescriptor:
     pin = await _pin_for(wallet, address)
-    async with http_client(pin.url) as http:
+    async with http_client(wallet, pin.url) as http:
         fresh = read_descriptor(await fetch_broker(http))
     fresh = check_descriptor(
         fresh.signed,

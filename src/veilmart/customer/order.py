@@ -32,7 +32,10 @@ UNFINISHED = (
 
 @dataclass(frozen=True)
 class Order:
-    """A row of `orders`. Keys are 32 bytes each; `product` is the product's id, 16 bytes."""
+    """A row of `orders`. Keys are 32 bytes each; `product` is the product's id, 16 bytes.
+
+    spend: the encoded `Spend` of an order that a token pays, None where the account does.
+    """
 
     order: bytes
     state: str
@@ -55,6 +58,7 @@ class Order:
     invoice: bytes | None = field(default=None, repr=False)
     content_key: bytes | None = field(default=None, repr=False)
     file_path: str | None = None
+    spend: bytes | None = field(default=None, repr=False)
 
     def after(self, event: WalletEvent, now: int, **changes: Any) -> "Order":
         """The order after `event`. Raises WrongOrderState for an event it cannot take."""
@@ -97,7 +101,15 @@ _OWNED_STATES = [WalletState.RELEASED.value, WalletState.DELIVERED.value, Wallet
 _COLUMNS = tuple(item.name for item in fields(Order))
 _SELECT = select(*(orders.c[name] for name in _COLUMNS))
 _INSERT = insert(orders)
-_CHANGEABLE = ("state", "changed_at", "broker_descriptor", "receipt", "invoice", "content_key")
+_CHANGEABLE = (
+    "state",
+    "changed_at",
+    "broker_descriptor",
+    "receipt",
+    "invoice",
+    "content_key",
+    "spend",
+)
 _UPDATE = (
     update(orders)
     .where(orders.c.order == bindparam("at_order"))

@@ -145,6 +145,14 @@ def pinned_merchant(
     return None if row is None else PinnedMerchant(*row)
 
 
+def merchant_certificate(connection: Connection, merchant: bytes) -> bytes | None:
+    """The newest signed descriptor of a merchant, at whichever broker."""
+    query = select(merchants.c.descriptor).where(
+        merchants.c.fingerprint == merchant, merchants.c.descriptor.is_not(None)
+    )
+    return connection.execute(query.order_by(merchants.c.joined_at.desc())).scalars().first()
+
+
 def stored_catalogue(connection: Connection, merchant: bytes) -> StoredCatalogue | None:
     row = connection.execute(_CATALOGUE, {"at_merchant": merchant}).first()
     return None if row is None else StoredCatalogue(*row)

@@ -40,6 +40,7 @@ from veilmart.customer.showcase_rule import look as look_rule
 from veilmart.customer.trust import (
     Approve,
     accept_merchant,
+    check_trusted,
     http_client,
     refuse,
     trusted_broker,
@@ -77,7 +78,6 @@ from veilmart.protocol.customer_messages import (
 from veilmart.protocol.descriptor import Shelf, SignedDescriptor
 from veilmart.protocol.effects import Rule
 from veilmart.protocol.showcase import Picture, Showcase
-from veilmart.transport.client import HttpClient
 from veilmart.transport.port import Client, OpenClient
 
 MERCHANT_PAGES_MAX = 40
@@ -96,7 +96,10 @@ class Shopper:
         suite: Suite | None,
         login: StoredLogin | None,
         observe: Observer,
+        *,
+        anonymous: bool = False,
     ) -> None:
+        self.anonymous = anonymous
         self.wallet = wallet
         self.http = http
         self.url = url
@@ -133,7 +136,9 @@ class Shopper:
     async def refresh_broker(self) -> SignedDescriptor:
         """The broker's descriptor, fetched and checked anew."""
         fingerprint = self.session.descriptor.fingerprint
-        return await trusted_broker(self.wallet, self.http, self.url, fingerprint, refuse)
+        return await trusted_broker(
+            self.wallet, self.http, self.url, fingerprint, refuse, anonymous=self.anonymous
+        )
 
     # ---- the account ---------------------------------------------------------------------------
 
@@ -221,14 +226,22 @@ class Shopper:
         broker = self.broker.fingerprint
         if await self.wallet.database.run(pinned_merchant, broker, fingerprint) is None:
             raise NotPinned("The merchant's.")
+        await check_trusted(self.wallet, fingerprint)
         signed = await self.fetch_merchant(fingerprint)
-        found = await accept_merchant(self.wallet, broker, fingerprint, signed)
+        found = await accept_merchant(
+            self.wallet,
+            broker,
+            fingerprint,
+            signed,
+            lambda serial: self.fetch_merchant(fingerprint, serial),
+            anonymous=self.anonymous,
+        )
         self._merchants[fingerprint] = found
         return found
 
-    async def fetch_merchant(self, fingerprint: bytes) -> bytes:
-        """The merchant's newest signed descriptor, unchecked."""
-        request = GetMerchant(fingerprint=fingerprint, serial=0)
+    async def fetch_merchant(self, fingerprint: bytes, serial: int = 0) -> bytes:
+        """The merchant's signed descriptor, unchecked. serial: 0 for the newest."""
+        request = GetMerchant(fingerprint=fingerprint, serial=serial)
         answer: MerchantDescriptor = await self.session.ask(request, MerchantDescriptor)
         return answer.signed
 
@@ -243,15 +256,21 @@ class Shopper:
 
     async def browse(self, merchant: bytes) -> Menu:
         """The merchant's newest catalogue, in a tunnel of its own."""
-        performer = self._performer(always)
         descriptor = await self.merchant(merchant)
         try:
-            rule = browse_rule(descriptor, self.suite_for(descriptor), self.wallet.random)
-            return Menu(descriptor, await performer.run(rule))
+            return await self._browse(descriptor)
         except DescriptorUnknown:
-            descriptor = await self.merchant(merchant, fresh=True)
-            rule = browse_rule(descriptor, self.suite_for(descriptor), self.wallet.random)
-            return Menu(descriptor, await performer.run(rule))
+            return await self._browse(await self.merchant(merchant, fresh=True))
+
+    async def _browse(self, descriptor: SignedDescriptor) -> Menu:
+        rule = browse_rule(
+            descriptor,
+            self.suite_for(descriptor),
+            self.wallet.clock,
+            self.wallet.random,
+            anonymous=self.anonymous,
+        )
+        return Menu(descriptor, await self._performer(always).run(rule))
 
     async def showcase(self, menu: Menu, shelf: int) -> dict[bytes, Picture]:
         """Covers and samples of a shelf by product id, in a tunnel of its own; kept in the wallet.
@@ -326,25 +345,34 @@ async def connect(
     suite: Suite | None = None,
     observe: Observer = ignore,
     anonymous: bool = False,
-    open_client: OpenClient = HttpClient,
+    open_client: OpenClient | None = None,
+    recovering: bool = False,
 ) -> Shopper:
     """Reach a broker and check who it is; nothing secret has been sent afterwards.
 
     address: a link, a URL, or None for the broker used last. A link's merchant is pinned.
-    anonymous: not logged in, even if this machine is. Raises
+    anonymous: not logged in, even if this machine is, and in the anonymous view. recovering: only
+    to finish what was paid, so a proof against the broker does not stop it. Raises
     NotInitialised without an address and a pin, BadLink, NotPinned when `approve` says no, and
-    FingerprintChanged, SerialLower, DescriptorForked, DescriptorExpired.
+    FingerprintChanged, SerialLower, DescriptorForked, ViewsForked, TokenKeysForked,
+    DescriptorExpired.
     """
     link = await _resolve(wallet, address)
-    http = http_client(link.url, open_client)
+    http = http_client(wallet, link.url, open_client)
     observe(StepReached("session"))
     try:
-        descriptor = await trusted_broker(wallet, http, link.url, link.broker, approve)
+        descriptor = await trusted_broker(
+            wallet, http, link.url, link.broker, approve, anonymous=anonymous
+        )
+        if not recovering:
+            await check_trusted(wallet, descriptor.fingerprint)
         login = None
         if not anonymous:
             login = await wallet.database.run(stored_login, descriptor.fingerprint)
-        shopper = Shopper(wallet, http, descriptor, link.url, suite, login, observe)
-        if address is not None:
+        shopper = Shopper(
+            wallet, http, descriptor, link.url, suite, login, observe, anonymous=anonymous
+        )
+        if address is not None and not anonymous:
             pin = PinnedBroker(descriptor.fingerprint, link.url, descriptor.signed)
             await wallet.database.run(pin_broker, pin, wallet.clock())
         if link.merchant is not None:

@@ -86,6 +86,7 @@ orders = Table(
     Column("invoice", LargeBinary),
     Column("content_key", LargeBinary(32)),
     Column("file_path", String),
+    Column("spend", LargeBinary),
     Index("orders_by_state", "state"),
     Index("orders_by_product", "merchant", "product"),
 )

@@ -3,11 +3,13 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.crypto.suite import suite_by_name
 from veilmart.customer.events import Observer, ignore
+from veilmart.customer.network import read_proxy
 from veilmart.customer.person import Person
 from veilmart.customer.pins import pinned_merchants
 from veilmart.customer.shopper import Shopper, connect
@@ -22,12 +24,21 @@ from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import Common
 from veilmart.terminal.console import Terminal
 
+PROXY_VARIABLE = "VEILMART_PROXY"
+
 
 @contextmanager
-def opened_wallet(common: Common) -> Iterator[Wallet]:
-    """The wallet of this command's home folder."""
+def opened_wallet(common: Common, proxy: str | None = None) -> Iterator[Wallet]:
+    """The wallet of this command's home folder.
+
+    proxy: for this command; else $VEILMART_PROXY, else what `customer proxy` was told.
+    """
     home: Path = common.home or default_home("customer")
+    chosen = proxy or os.environ.get(PROXY_VARIABLE)
+    given = None if chosen is None else read_proxy(chosen)
     wallet = open_wallet(home, unix_now, os.urandom)
+    if chosen is not None:
+        wallet = replace(wallet, proxy=given)
     try:
         yield wallet
     finally:
@@ -44,6 +55,7 @@ async def visited(
     observe: Observer = ignore,
     mention: bool = True,
     anonymous: bool = False,
+    recovering: bool = False,
 ) -> AsyncIterator[Shopper]:
     """A shopper at the broker; unfinished purchases are mentioned in one line."""
     if mention:
@@ -56,6 +68,7 @@ async def visited(
         suite=wanted,
         observe=observe,
         anonymous=anonymous,
+        recovering=recovering,
     )
     async with shopper:
         yield shopper

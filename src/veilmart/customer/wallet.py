@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from veilmart.customer import migrations
+from veilmart.customer.network import stored_proxy
 from veilmart.customer.order import UNFINISHED, Order, all_orders, orders_in
 from veilmart.customer.parcels import Parcels
 from veilmart.customer.recovery_rule import may_still_be_paid
@@ -14,6 +15,7 @@ from veilmart.errors import BadArgument, NoSuchOrder
 from veilmart.protocol.purchase import WalletState
 from veilmart.storage.database import Database
 from veilmart.storage.home import Home
+from veilmart.transport.socks import SocksProxy
 
 DATABASE_FILE = "wallet.sqlite"
 PARCELS_FOLDER = "parcels"
@@ -22,13 +24,18 @@ ORDER_PREFIX_MIN = 4
 
 @dataclass(frozen=True)
 class Wallet:
-    """clock: Unix seconds. random: that many fresh bytes."""
+    """clock: Unix seconds. random: that many fresh bytes.
+
+    proxy: what every connection goes through. seed: 32 bytes, while it is unlocked.
+    """
 
     home: Home
     database: Database
     parcels: Parcels
     clock: Callable[[], int]
     random: Callable[[int], bytes]
+    proxy: SocksProxy | None = None
+    seed: bytes | None = field(default=None, repr=False)
 
     def purchasing(self) -> AbstractContextManager[None]:
         """Held while purchases of this wallet move. Raises HomeInUse if another process does."""
@@ -45,7 +52,8 @@ def open_wallet(home: Path, clock: Callable[[], int], random: Callable[[int], by
     """Open or create the wallet in `home`. Raises the errors of storage.database and home."""
     folder = Home(home)
     database = Database.open(folder.file(DATABASE_FILE), metadata, migrations)
-    return Wallet(folder, database, Parcels(folder.file(PARCELS_FOLDER)), clock, random)
+    parcels = Parcels(folder.file(PARCELS_FOLDER))
+    return Wallet(folder, database, parcels, clock, random, database.run_now(stored_proxy))
 
 
 def unfinished(wallet: Wallet) -> list[Order]:

@@ -34,3 +34,9 @@ class ServerFault(NetworkFailure):
     summary = "The other side failed on its own fault."
     hint = "Try again; tell its operator the error code if it stays."
     http_status = 500
+
+
+class ProxyFailed(NetworkFailure):
+    code = 3106
+    summary = "The proxy cannot be reached, or does not let us through."
+    hint = "Nothing was sent without it. Start it, or see `veilmart customer proxy`."

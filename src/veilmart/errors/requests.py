@@ -179,6 +179,18 @@ class BackupOlder(CannotDo):
     hint = "Nothing was changed. With --over-newer it is put aside, not deleted, and replaced."
 
 
+class ProofInvalid(CannotDo):
+    code = 1151
+    summary = "That proves nothing."
+    hint = "It was changed, cut off, or is not a proof of `veilmart customer proof`."
+
+
+class NoSuchProof(CannotDo):
+    code = 1152
+    summary = "There is no such proof here."
+    hint = "See `veilmart customer proof`."
+
+
 class HomeInUse(CannotDo):
     code = 1150
     summary = "Another veilmart process is using this home folder."

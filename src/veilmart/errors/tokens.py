@@ -66,10 +66,10 @@ class TooLateToRefund(Refusal):
 class TokenKeysForked(TrustFailure):
     code = 6106
     summary = "The broker lists two token keys for one price and epoch."
-    hint = "Keep the proof: keys made for single people tell these people apart."
+    hint = "Keys made for single people tell them apart. See `veilmart customer proof`."
 
 
 class ViewsForked(TrustFailure):
     code = 6107
     summary = "The account and the anonymous connection were shown different things."
-    hint = "Nothing was spent. What was shown is kept as proof."
+    hint = "Nothing was spent. What was shown is kept: see `veilmart customer proof`."

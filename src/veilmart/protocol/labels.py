@@ -33,6 +33,7 @@ CODE_CHECK = "veilmart 2026 code check"
 COPY = "veilmart 2026 copy"
 JOIN_REQUEST = "veilmart 2026 join request"
 WITHDRAWAL = "veilmart 2026 withdrawal"
+PROOF = "veilmart 2026 proof"
 AUDIT = "veilmart 2026 audit"
 MERCHANT_REFUND = "veilmart 2026 merchant refund"
 

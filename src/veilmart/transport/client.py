@@ -12,6 +12,7 @@ from veilmart.errors import (
     MessageTooLarge,
     NetworkFailure,
     NotYourBroker,
+    ProxyFailed,
     Refusal,
     ServerBusy,
     TooSlow,
@@ -20,6 +21,7 @@ from veilmart.errors import (
     from_wire,
 )
 from veilmart.limits import ANSWER_SECONDS, CONNECT_SECONDS, KEEP_ALIVE_SECONDS
+from veilmart.transport.socks import SocksProxy, proxy_connector, proxy_faults, was_reached
 from veilmart.transport.wire_error import OCTETS, WireError
 
 if TYPE_CHECKING:
@@ -54,9 +56,12 @@ class HttpClient:
         connections: int = 64,
         connect_seconds: float = CONNECT_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
-        proxy: str | None = None,
+        proxy: SocksProxy | None = None,
     ) -> None:
-        """`address`: "host:port". `failure`: what it means that the server is not reached."""
+        """`address`: "host:port". `failure`: what it means that the server is not reached.
+
+        proxy: every connection goes through it, or none is made; there is no way around it.
+        """
         self.exchanges = 0
         self._base = f"http://{address}"
         self._address = address
@@ -109,7 +114,6 @@ class HttpClient:
                 data=BytesIO(body) if large and body is not None else body,
                 headers=None if body is None else _BINARY,
                 allow_redirects=False,
-                proxy=self._proxy,
             ) as response:
                 if response.status == _OK:
                     content = await _read(response, max_bytes)
@@ -123,6 +127,10 @@ class HttpClient:
             raise self._failure(f"{self._address} did not answer in time.") from fault
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as fault:
             raise self._failure(f"{self._address}: {_reason(fault)}.") from fault
+        except proxy_faults() as fault:
+            if was_reached(fault):
+                raise self._failure(f"{self._address}, says the proxy.") from fault
+            raise ProxyFailed(f"{self._proxy}.") from fault
         raise named_error(response.status, content)
 
     def _url(self, path: str) -> "URL":
@@ -141,9 +149,7 @@ class HttpClient:
 
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._connections, keepalive_timeout=_IDLE_SECONDS
-                ),
+                connector=self._connector(),
                 timeout=aiohttp.ClientTimeout(
                     total=self._connect_seconds + self._answer_seconds,
                     sock_connect=self._connect_seconds,
@@ -155,6 +161,13 @@ class HttpClient:
                 trust_env=False,
             )
         return self._session
+
+    def _connector(self) -> "aiohttp.TCPConnector":
+        import aiohttp
+
+        if self._proxy is not None:
+            return proxy_connector(self._proxy, self._connections, _IDLE_SECONDS)
+        return aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE_SECONDS)
 
 
 async def _read(response: "aiohttp.ClientResponse", max_bytes: int) -> bytes:
