@@ -1,8 +1,11 @@
 """A real PostgreSQL server for tests, from a wheel, and one empty database for each test."""
 
+import os
 import secrets
 import shutil
+import signal
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,20 @@ class PostgresServer:
         """As an operator stops it; every connection breaks."""
         self._server.stop()
 
+    def kill(self) -> None:
+        """Server and children at once by SIGKILL, as a power cut would; `start` brings it back."""
+        pids = [self.pid]
+        children = Path(f"/proc/{pids[0]}/task/{pids[0]}/children")
+        pids += [int(pid) for pid in children.read_text().split()]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        while any(_runs(pid) for pid in pids):
+            time.sleep(0.01)
+        # Until somebody collects the ended process, these name one that seems to be there.
+        data = self._folder / "data"
+        for lock in (data / "postmaster.pid", *data.glob(".s.PGSQL.*.lock")):
+            lock.unlink(missing_ok=True)
+
     def start(self) -> None:
         """The same server again, with what it had."""
         self._server.ensure_postgres_running()
@@ -65,3 +82,12 @@ class PostgresServer:
         """Stop it and delete everything."""
         self._server.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process is there and has not ended; an ended one waits for its parent."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"

@@ -2,9 +2,11 @@
 
 import sys
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 from veilmart import __version__
+from veilmart.errors import BadArgument
+from veilmart.terminal.command import report_error
 from veilmart.terminal.memory import keep_freed_memory
 
 
@@ -26,5 +28,18 @@ def build_app() -> App:
 def main() -> None:
     """Entry point; the exit code is the command's."""
     keep_freed_memory()
-    result = build_app()()
+    words = sys.argv[1:]
+    json = wants_json(words)
+    try:
+        result = build_app()(words, exit_on_error=False, print_error=not json)
+    except CycloptsError as fault:
+        # A person has been told in words; a program reads one JSON object, as of any other error.
+        error = BadArgument(" ".join(str(fault).split()))
+        sys.exit(report_error(error, json) if json else error.exit_code)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def wants_json(words: list[str]) -> bool:
+    """Whether `--json` is among a command's words; what follows "--" is no option."""
+    options = words[: words.index("--")] if "--" in words else words
+    return "--json" in options

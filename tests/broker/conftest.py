@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.broker.scripted import PRICE, Clock, ScriptedCustomer, ScriptedMerchant
-from veilmart.broker import merchant_book, operating, settings
+from tests.broker.scripted import PRICE, START, Clock, ScriptedCustomer, ScriptedMerchant
+from veilmart.broker import merchant_book, operating, settings, token_keys
 from veilmart.broker.answer import Answer
 from veilmart.broker.audit import audit
 from veilmart.broker.events import Event
@@ -133,7 +133,10 @@ def other_key() -> identity.IdentityKey:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("template") / "broker"
-    initialise(home, os.urandom).close()
+    with initialise(home, os.urandom) as opened:
+        # Token keys are as costly as identities.
+        run = opened.database.run_now
+        token_keys.make_missing(run, run(token_keys.missing, START))
     return home
 
 
@@ -144,13 +147,24 @@ def home(template: Path, tmp_path: Path) -> Path:
     return copy
 
 
+def copy_template(home: Path, opened: BrokerHome) -> None:
+    """Settings and token keys of the SQLite home into an empty database."""
+    with open_home(home) as template:
+        defaults = template.database.run_now(settings.load)
+        keys = template.database.run_now(token_keys.load_keys)
+        rows = template.database.run_now(token_keys.living)
+    opened.database.run_now(settings.replace, defaults)
+    for row in rows:
+        known = keys.find(row.id)
+        assert known is not None
+        opened.database.run_now(token_keys.store_key, row.price, row.epoch, known.secret)
+
+
 @pytest.fixture
 def opened(home: Path, database_url: str | None) -> Iterator[BrokerHome]:
     if database_url is not None:
-        with open_home(home) as template:
-            defaults = template.database.run_now(settings.load)
         with open_home(home, database_url) as opened:
-            opened.database.run_now(settings.replace, defaults)
+            copy_template(home, opened)
             yield opened
         return
     with open_home(home) as opened:

@@ -29,8 +29,9 @@ MONTHS = 62 * 24 * 3600
 
 
 def balances(market: Market) -> list[tuple[int, int]]:
+    """Of every account with anything; time makes new token keys, with accounts of their own."""
     query = select(tables.accounts.c.id, ledger.true_balance).order_by(tables.accounts.c.id)
-    return market.run(lambda conn: [(row[0], row[1]) for row in conn.execute(query)])
+    return market.run(lambda conn: [(row[0], row[1]) for row in conn.execute(query) if row[1]])
 
 
 def kinds(market: Market) -> dict[str, int]:

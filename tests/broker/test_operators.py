@@ -14,6 +14,7 @@ from tests.broker.test_commands import run
 from veilmart.broker import ledger, merchant_book, merchant_requests, operating, settings, users
 from veilmart.broker.home import open_home
 from veilmart.broker.passwords import Passwords
+from veilmart.broker.reports import next_batch
 from veilmart.broker.tables import FEES
 from veilmart.crypto import identity
 from veilmart.errors import (
@@ -101,6 +102,9 @@ async def test_a_fee_is_taken_from_each_sale_invoiced_after_it_was_set(market: M
     account = market.run(merchant_book.load_merchants)[0].account
     assert market.run(ledger.balance_of, FEES) == PRICE * 250 // 10_000 == 12
     assert market.run(ledger.balance_of, account) == 2 * PRICE - 12
+    told = market.run(next_batch, market.merchant.fingerprint, 0)
+    assert [(entry.event, entry.fee) for entry in told.entries] == [("settled", 12), ("settled", 0)]
+    assert told.balance == 2 * PRICE - 12
     market.check_books()
     for wrong in (-1, 5001):
         with pytest.raises(BadArgument):
@@ -272,7 +276,7 @@ async def test_csv_exports_hold_no_formulas(market: Market, tmp_path: Path) -> N
     session = await market.customer("=2+5", 2000)
     await bought(market, session)
     for kind, rows in (
-        ("accounts", 5),
+        ("accounts", 11),
         ("postings", 6),
         ("invoices", 1),
         ("merchants", 1),

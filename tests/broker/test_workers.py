@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.broker.conftest import PASSWORD, Market
+from tests.broker.conftest import PASSWORD, Market, copy_template
 from tests.broker.scripted import PRICE, Clock, ScriptedMerchant
 from tests.conftest import both_engines
 from tests.postgres import PostgresServer
-from veilmart.broker import batches, ledger, merchant_book, operating, settings, tables
+from veilmart.broker import batches, ledger, merchant_book, operating, tables
 from veilmart.broker.audit import audit
 from veilmart.broker.home import BrokerHome, open_home
 from veilmart.broker.serving import RunningBroker, shared_sessions
@@ -54,10 +54,8 @@ class Workers:
 
 @pytest.fixture
 def pair(home: Path, postgres: str) -> Iterator[tuple[BrokerHome, BrokerHome]]:
-    with open_home(home) as template:
-        defaults = template.database.run_now(settings.load)
     with open_home(home, postgres) as first, open_home(home, postgres) as second:
-        first.database.run_now(settings.replace, defaults)
+        copy_template(home, first)
         shared_sessions(first, os.urandom).make_table()
         yield first, second
 

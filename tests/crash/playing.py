@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 from tests.crash.cases import Case, Outcome, find_cases, run_case
+from tests.crash.database_killed import Figures, kill_under_load
 from tests.crash.market import running_market
 from tests.postgres import PostgresServer
 from veilmart.errors import VeilmartError
@@ -44,3 +45,21 @@ def play_or_tell(scenario: str, database: str, share: int) -> list[Result]:
     except (AssertionError, TimeoutError, ValueError, VeilmartError) as fault:
         case = Case(scenario, "without a kill", "", "", 0)
         return [(database, Outcome(case, f"{type(fault).__name__}: {fault}", 0))]
+
+
+def kill_database(customers: int, kills: int, seed: int) -> Figures | str:
+    """PostgreSQL's server killed under load; the figures, or why the market did not heal."""
+    warnings.simplefilter("ignore")
+    server = PostgresServer(durable=True)
+    try:
+        return asyncio.run(_kill_database(server, customers, kills, seed))
+    except (AssertionError, TimeoutError, ValueError, VeilmartError) as fault:
+        return f"{type(fault).__name__}: {fault}"
+    finally:
+        server.remove()
+
+
+async def _kill_database(server: PostgresServer, customers: int, kills: int, seed: int) -> Figures:
+    with tempfile.TemporaryDirectory(prefix="veilmart-crash-") as folder:
+        async with running_market(Path(folder), server.new_database()) as market:
+            return await kill_under_load(server, market, customers, kills, seed)

@@ -280,18 +280,32 @@ def test_blinding_factors_are_uniform() -> None:
     assert chi_squared < 37.7  # 15 degrees of freedom: 1 in 1,000; the seed is fixed
 
 
-def test_the_base_is_blinded_and_the_factor_used_once(key: IssuerKey) -> None:
-    asked: list[int] = []
+def test_no_base_is_raised_as_it_was_asked(key: IssuerKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[bytes] = []
+    raised: list[int] = []
 
     def random(length: int) -> bytes:
-        asked.append(length)
-        return os.urandom(length)
+        drawn.append(os.urandom(length))
+        return drawn[-1]
 
+    def watched(of: IssuerKey, base: Any) -> Any:
+        raised.append(int(base))
+        return crt_power(of, base)
+
+    monkeypatch.setattr("veilmart.crypto.blind_issuer.crt_power", watched)
     blinded = blind(key.public, b"", SALT, blinding_for(key.public))
-    first, second = blind_sign(key, [blinded, blinded], random)
-    assert first == second
-    assert len(asked) >= 2
-    assert set(asked) == {256}
+    asked = int.from_bytes(blinded, "big")
+    signatures = [
+        signature
+        for count in (1, 32, 1)
+        for signature in blind_sign(key, [blinded] * count, random)
+    ]
+    assert len(signatures) == len(raised) == 34
+    assert len(set(signatures)) == 1
+    assert len({*raised, asked}) == 35
+    # What was drawn last is what masked the last one.
+    n = key.public.modulus
+    assert raised[-1] == asked * pow(int.from_bytes(drawn[-1], "big"), 65537, n) % n
 
 
 def test_a_miscalculated_signature_does_not_leave(key: IssuerKey) -> None:

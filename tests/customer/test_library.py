@@ -26,8 +26,8 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
         yield running
 
 
-def buy(market: RealMarket, home: Path, product: str) -> str:
-    done = market.customer(home, "buy", product, "--yes", "--json", "--out", "out")
+def buy(market: RealMarket, home: Path, product: str, *more: str) -> str:
+    done = market.customer(home, "buy", product, "--yes", "--json", "--out", "out", *more)
     assert done.code == 0, done.err
     order: str = msgspec.json.decode(done.out)["order"]
     return order
@@ -59,6 +59,39 @@ def test_what_was_bought_is_fetched_again_without_a_login(
     assert not list((tmp_path / "customer" / "parcels").iterdir())
     done = market.customer(tmp_path, "fetch", "ffffffff")
     assert done.code == 2
+
+
+def test_a_bought_code_is_fetched_again_and_stays_the_same(
+    market: RealMarket, tmp_path: Path
+) -> None:
+    stock = {name: [f"{name}-{number:04}" for number in range(3)] for name in ("keys", "cards")}
+    for name, lines in stock.items():
+        (market.home / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    added = market.run("merchant", "codes", "add", "keys.txt", "cards.txt", "--price", "2.00")
+    assert added.code == 0, added.err
+    market.account(tmp_path, "player")
+    ends = time.monotonic() + 30
+    while " keys " not in market.customer(tmp_path, "browse").out:
+        assert time.monotonic() < ends, "the running merchant does not notice"
+    bought: dict[str, bytes] = {}
+    for more in ((), ("--again",)):
+        order = buy(market, tmp_path, "keys", *more)
+        (file,) = (tmp_path / "out").iterdir()
+        bought[order] = file.read_bytes()
+        file.unlink()
+    assert len(set(bought.values())) == 2
+    assert {content.decode().strip() for content in bought.values()} < set(stock["keys"])
+    for order, content in bought.items():
+        for again in range(2):
+            place = f"again {again} {order[:8]}"
+            settled(market, tmp_path, order[:8], "--out", place)
+            (copy,) = (tmp_path / place).iterdir()
+            assert copy.read_bytes() == content
+    # Fetching takes no code from the stock, and there is never a newer version of one.
+    listed = market.run("merchant", "codes", "list", "--json")
+    states = {entry["title"]: entry for entry in msgspec.json.decode(listed.out)}
+    assert (states["keys"]["free"], states["keys"]["sold"]) == (1, 2)
+    assert market.customer(tmp_path, "sync", "--now").out == "Nothing is unfinished.\n"
 
 
 def test_sync_fetches_a_new_version_when_it_is_due(market: RealMarket, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ class Owner:
         self.offer = offered.offer
         self.order = order_of(self.offer)
         if event is not None:
-            entry: Any = ReportEntry(sequence=1, order=self.order, event=event, at=stall.now)  # type: ignore[arg-type]
+            entry: Any = ReportEntry(sequence=1, order=self.order, event=event, at=stall.now, fee=0)  # type: ignore[arg-type]
             stall.ask(link, Report(entries=[entry], balance=500))
         self.link, self.tunnel = link, stall.customer(link)
 

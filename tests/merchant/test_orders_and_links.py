@@ -49,8 +49,11 @@ def state_of(stall: Stall, order: bytes) -> OrderState:
     return stall.market.database.run_now(find_order, order, 1).state
 
 
-def report(stall: Stall, balance: int, *entries: tuple[int, bytes, str]) -> None:
-    made = [ReportEntry(sequence=n, order=o, event=e, at=stall.now) for n, o, e in entries]  # type: ignore[arg-type]
+def report(stall: Stall, balance: int, *entries: tuple[int, bytes, str], fee: int = 0) -> None:
+    made = [
+        ReportEntry(sequence=n, order=o, event=e, at=stall.now, fee=fee if e == "settled" else 0)  # type: ignore[arg-type]
+        for n, o, e in entries
+    ]
     stall.ask(stall.link(), Report(entries=made, balance=balance))
 
 
@@ -112,6 +115,15 @@ def test_a_report_of_many_orders_is_one_commit_and_adds_up(stall: Stall) -> None
         line.state: (line.count, line.amount) for line in stall.market.database.run_now(load_sales)
     }
     assert lines == {"settled": (2, 1000), "refunded": (1, 500)}
+
+
+def test_funds_between_two_reports_are_without_the_brokers_fee(stall: Stall) -> None:
+    orders = [ordered(stall) for _ in range(4)]
+    entries = [(number, order, "settled") for number, order in enumerate(orders[:3], 1)]
+    report(stall, 3 * 488, *entries, fee=12)
+    report(stall, 3 * 488, (4, orders[3], "settled"), (5, orders[0], "returned"), fee=0)
+    ended = [event for event in stall.events if isinstance(event, OrderEnded)]
+    assert [event.total for event in ended] == [488, 976, 1464, 1964, 1464]
 
 
 def test_an_order_returned_after_settlement_lowers_the_funds(stall: Stall) -> None:

@@ -97,7 +97,7 @@ def test_a_sale_from_handshake_to_settlement(stall: Stall, suite: Suite) -> None
     assert unpack_product(packed) == ("alpha.txt", b"the first product\n" * 40)
 
     report = Report(
-        entries=[ReportEntry(sequence=1, order=order, event="settled", at=stall.now + 9)],
+        entries=[ReportEntry(sequence=1, order=order, event="settled", at=stall.now + 9, fee=0)],
         balance=10_500,
     )
     stall.ask(link, report)

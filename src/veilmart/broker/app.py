@@ -10,15 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from veilmart.broker.answer import Answer
-from veilmart.broker.effects import Examine, HashPassword, VerifyPassword
+from veilmart.broker.effects import BlindSign, Examine, HashPassword, VerifyPassword
 from veilmart.broker.events import CustomerSession, Trouble
 from veilmart.broker.in_threads import InThreads
 from veilmart.broker.links import LinkPool
 from veilmart.broker.own_descriptors import signed_by_serial
 from veilmart.broker.passwords import Passwords
+from veilmart.broker.public_lists import PublicLists
 from veilmart.broker.requests import answer_request
 from veilmart.broker.sessions import Session, expiry
 from veilmart.broker.state import BrokerState
+from veilmart.crypto.blind_issuer import blind_sign
 from veilmart.crypto.suite import suite_by_id
 from veilmart.errors import (
     AuthenticationFailed,
@@ -35,6 +37,8 @@ from veilmart.errors import (
     VeilmartError,
 )
 from veilmart.limits import (
+    BLIND_SIGNINGS_AT_ONCE,
+    BLIND_SIGNINGS_WAITING_MAX,
     BODY_MAX_BYTES,
     EXAMINED_AT_ONCE,
     EXAMINED_WAITING_MAX,
@@ -78,7 +82,10 @@ class BrokerApp:
             HashPassword: self._hash,
             VerifyPassword: self._verify,
             Examine: self._examine,
+            BlindSign: self._sign,
         }
+        self._signers = InThreads(BLIND_SIGNINGS_AT_ONCE, BLIND_SIGNINGS_WAITING_MAX)
+        lists = PublicLists(database, state.clock)
         self._handshakes = Turnstile()
         self._examiners = InThreads(EXAMINED_AT_ONCE, EXAMINED_WAITING_MAX)
         self.asgi = Routes(
@@ -87,6 +94,7 @@ class BrokerApp:
                 ("/v1/descriptor", self._descriptor),
                 ("/v1/descriptor/{serial}", self._descriptor),
                 ("/v1/healthz", self._health),
+                *lists.routes(),
             ],
         )
 
@@ -108,6 +116,9 @@ class BrokerApp:
 
     async def _examine(self, effect: Examine) -> Any:
         return await self._examiners.run(effect.function, *effect.args)
+
+    async def _sign(self, effect: BlindSign) -> list[bytes]:
+        return await self._signers.run(blind_sign, effect.key, effect.blinded, self._state.random)
 
     async def _health(self, request: Request) -> Response:
         return binary_answer(b"")

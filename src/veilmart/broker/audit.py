@@ -7,6 +7,7 @@ from sqlalchemy import Connection, case, func, select
 from veilmart.broker import folds, tables
 from veilmart.broker.ledger import true_balance
 from veilmart.broker.operator_tables import ISSUED, vouchers
+from veilmart.broker.token_tables import spent_tokens, token_keys
 from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.purchase import InvoiceState
 
@@ -109,6 +110,7 @@ def _escrow_is_what_is_held(conn: Connection) -> Check:
 def _invoices_have_their_postings(conn: Connection) -> Check:
     """Each paid invoice took its amount into escrow; each ended one gave it where it belongs."""
     moves = _moves_by_order(conn)
+    paid_back = _refund_accounts(conn)
     query = select(_i.order, _i.state, _i.amount, tables.merchants.c.account, _i.hold, _i.fee).join(
         tables.merchants, tables.merchants.c.fingerprint == _i.merchant
     )
@@ -129,9 +131,24 @@ def _invoices_have_their_postings(conn: Connection) -> Check:
             problems.append(f"Order {order.hex()[:8]} is {state} without its money being held.")
             continue
         given_back = "give back" in entries
-        if _outcome(entries) != _expected(state, merchant, held.source, amount, fee, given_back):
+        back = paid_back.get(order, held.source)
+        if _outcome(entries) != _expected(state, merchant, back, amount, fee, given_back):
             problems.append(f"Order {order.hex()[:8]} is {state}, its postings say otherwise.")
     return Check("invoices have their postings", len(rows), problems)
+
+
+def _refund_accounts(conn: Connection) -> dict[bytes, int]:
+    """Where the money of refunded token-paid orders goes: a refund key's account, or our fees."""
+    key = token_keys.c
+    query = (
+        select(spent_tokens.c.order, key.account, spent_tokens.c.reissued)
+        .join(token_keys, key.number == spent_tokens.c.refund_key)
+        .where(spent_tokens.c.late == 0)
+    )
+    return {
+        order: account if reissued else tables.FEES
+        for order, account, reissued in conn.execute(query)
+    }
 
 
 def _settled_money_has_an_invoice(conn: Connection) -> Check:
@@ -215,6 +232,8 @@ def _expected(
         return [settled]
     if state == InvoiceState.REFUNDED and given_back:
         return [("give back", merchant, customer, amount, 0), settled]
+    if state == InvoiceState.REFUNDED and customer == tables.FEES:
+        return [("refund", tables.ESCROW, 0, 0, amount)]
     if state == InvoiceState.REFUNDED:
         return [("refund", tables.ESCROW, customer, amount, 0)]
     return []

@@ -56,15 +56,19 @@ def in_batches(conn: Connection) -> bool:
     return conn.dialect.name == "postgresql"
 
 
-def split(kind: str, moves: tuple[Posting, ...]) -> tuple[list[Posting], list[Posting]]:
-    """(at once, later). Later: escrow's side of a purchase, and all of a settlement.
+def split(
+    kind: str, moves: tuple[Posting, ...], hot: frozenset[int]
+) -> tuple[list[Posting], list[Posting]]:
+    """(at once, later). Later: escrow's side of a purchase, all of a settlement, and hot accounts.
 
     A customer's own balance is always written at once, so the database itself refuses to let it
     fall below zero.
     """
-    if kind not in ("hold", "settle", "refund"):
-        return list(moves), []
-    later = [m for m in moves if kind == "settle" or m.account == tables.ESCROW]
+    if kind == "settle":
+        return [], list(moves)
+    if kind in ("hold", "refund"):
+        hot |= {tables.ESCROW}
+    later = [m for m in moves if m.account in hot]
     return [m for m in moves if m not in later], later
 
 
@@ -81,7 +85,7 @@ def add_up(conn: Connection) -> None:
         conn.execute(_add_up)
 
 
-def add_up_accounts(conn: Connection, moves: tuple[Posting, ...]) -> None:
+def add_up_accounts(conn: Connection, moves: list[Posting]) -> None:
     """Part of a transaction that is about to write these accounts' stored balances itself."""
     for move in moves:
         taken = sum(conn.execute(_take_back, {"of": move.account}).scalars())

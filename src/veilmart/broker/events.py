@@ -114,6 +114,30 @@ class VoucherRedeemed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TokensIssued(Event):
+    """Tokens were signed for an account."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDeposited(Event):
+    """Somebody put an unspent token back on their account."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSpent(Event):
+    """A token was taken; for which order is not said."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKeyRetired(Event):
+    """A key ended for ever. price: minor units. expired: tokens that were outstanding."""
+
+    price: int
+    epoch: int
+    expired: int
+
+
+@dataclass(frozen=True, slots=True)
 class MerchantAsked(Event):
     """A merchant wants something of the operator: "join" or "withdrawal"."""
 

@@ -20,6 +20,7 @@ from veilmart.broker import settings, tables
 from veilmart.broker.audit import audit
 from veilmart.broker.folds import AuditStatement, Sums, sums_of_ended
 from veilmart.broker.operator_tables import ISSUED, folds, vouchers
+from veilmart.broker.token_tables import spent_tokens
 from veilmart.errors import LedgerViolated
 from veilmart.limits import FOLD_AFTER_SECONDS
 from veilmart.protocol.encoding import encode
@@ -29,7 +30,10 @@ _DAY_SECONDS = 24 * 3600
 _MARK = "folded until"
 _UNLOCKED = "folding"
 _ENDINGS = ("settle", "refund")
-_OTHERS = ("give back", "credit", "payout", "voucher", "redeem", "void")
+_OTHERS = (
+    *("give back", "credit", "payout", "voucher", "redeem", "void"),
+    *("issue", "deposit", "exchange", "expire"),
+)
 _t, _p, _i, _o, _r = (
     tables.transactions.c,
     tables.postings.c,
@@ -160,6 +164,11 @@ def _forget_payers(conn: Connection, ended: object) -> None:
         update(tables.reports)
         .where(_r.order.in_(ended))  # type: ignore[arg-type]
         .values(at=_r.at - _r.at % _DAY_SECONDS)
+    )
+    conn.execute(
+        update(spent_tokens)
+        .where(spent_tokens.c.order.in_(ended))  # type: ignore[arg-type]
+        .values(answer=None)
     )
     # A stored answer's body hash would let accounts be tried one by one.
     conn.execute(delete(tables.operations).where(_o.order.in_(ended)))  # type: ignore[arg-type]

@@ -5,7 +5,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from veilmart.broker import migrations as revisions, own_descriptors, settings, tables
+from veilmart.broker import (
+    migrations as revisions,
+    own_descriptors,
+    settings,
+    tables,
+    token_keys,
+)
 from veilmart.broker.own_descriptors import OwnDescriptors
 from veilmart.broker.settings import Settings
 from veilmart.crypto import identity as keys
@@ -109,10 +115,18 @@ def renew_descriptor(opened: BrokerHome, now: int, random: Random) -> OwnDescrip
     if previous is not None and previous.fingerprint != opened.fingerprint:
         raise DatabaseFailure("It belongs to another broker.")
     restored = run(settings.number, RESTORED) > 0
-    if previous is None or restored or not own_descriptors.is_current(previous, current, now):
+    if restored:
+        run(token_keys.skip_epochs, now)
+    token_keys.make_missing(run, run(token_keys.missing, now))
+    listed = token_keys.listed(run(token_keys.living))
+    if (
+        previous is None
+        or restored
+        or not own_descriptors.is_current(previous, current, now, listed)
+    ):
         step = SERIALS_SKIPPED if restored else 1
         signed, secrets = own_descriptors.make_descriptor(
-            opened.identity, current, previous, now, random, step
+            opened.identity, current, previous, now, random, step, listed
         )
         # False: another process was quicker, and its descriptor does as well.
         run(own_descriptors.store, signed, secrets)

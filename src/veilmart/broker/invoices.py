@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
 from veilmart.broker import ledger, tables
+from veilmart.broker.giving_back import give_back
+from veilmart.broker.published_lists import publish_order
 from veilmart.broker.reports import ReportEvent, add_report
-from veilmart.errors import LedgerViolated, OrderUnknown, TooLateToRefund, WrongOrderState
+from veilmart.errors import LedgerViolated, OrderUnknown, WrongOrderState
 from veilmart.protocol.accounting import share, transfer
 from veilmart.protocol.offer import Invoice
 from veilmart.protocol.purchase import INVOICE, InvoiceEffect, InvoiceEvent, InvoiceState, step
@@ -136,28 +138,35 @@ def forget_expired(conn: Connection, now: int) -> None:
 
 
 def advance(
-    conn: Connection, row: InvoiceRow, event: InvoiceEvent, now: int, payer: int | None = None
+    conn: Connection,
+    row: InvoiceRow,
+    event: InvoiceEvent,
+    now: int,
+    payer: int | None = None,
+    hot: frozenset[int] = frozenset(),
 ) -> InvoiceState:
     """Take one step of the table with its effect on money, in the caller's transaction.
 
-    `payer` is the account that pays, for the event PAY only. Raises WrongOrderState for a step
-    that is not in the table, LedgerViolated when the money is not there, TooLateToRefund when
-    nobody knows any more who paid.
+    `payer` is the account that pays, for the event PAY only; it is in `hot` if it is that of a
+    token key. Raises WrongOrderState for a step that is not in the table, LedgerViolated when the
+    money is not there, TooLateToRefund when it cannot go back to where it came from.
     """
     state, effect = step(INVOICE, row.state, event)
     due, held_at, hold = row.due, row.held_at, row.hold
     if effect is InvoiceEffect.HOLD:
         if payer is None:
             raise LedgerViolated("Nobody pays.")
-        hold = ledger.book(conn, "hold", row.order, now, transfer(payer, tables.ESCROW, row.amount))
+        moves = transfer(payer, tables.ESCROW, row.amount)
+        hold = ledger.book(conn, "hold", row.order, now, moves, hot)
+        publish_order(conn, row.order_key)
         due, held_at = now + row.deliver_within, now
     elif effect is InvoiceEffect.REFUND:
         _held(row)
-        _pay_back(conn, row, "refund", tables.ESCROW, now)
+        _pay_back(conn, row, "refund", tables.ESCROW, event, now)
         told: ReportEvent = "refunded" if row.state is InvoiceState.HELD else "returned"
         add_report(conn, row.merchant, row.order, told, now)
     elif effect is InvoiceEffect.GIVE_BACK:
-        _pay_back(conn, row, "give back", row.account, now)
+        _pay_back(conn, row, "give back", row.account, event, now)
         add_report(conn, row.merchant, row.order, "returned", now)
     elif effect is InvoiceEffect.SETTLE:
         _held(row)
@@ -179,13 +188,16 @@ def advance(
 
 
 def _pay_back(
-    conn: Connection, row: InvoiceRow, kind: ledger.TransactionKind, source: int, now: int
+    conn: Connection,
+    row: InvoiceRow,
+    kind: ledger.TransactionKind,
+    source: int,
+    event: InvoiceEvent,
+    now: int,
 ) -> None:
     """The whole amount, from `source` to where it came from. Raises TooLateToRefund."""
-    if row.hold is None:
-        raise TooLateToRefund
-    back = ledger.payer_of(conn, row.hold)
-    ledger.book(conn, kind, row.order, now, transfer(source, back, row.amount))
+    lapse = event is InvoiceEvent.DELIVER_DEADLINE
+    give_back(conn, kind, row.order, row.amount, source, row.hold, now, lapse=lapse)
 
 
 def _held(row: InvoiceRow) -> int:

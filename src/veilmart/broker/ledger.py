@@ -14,8 +14,25 @@ from veilmart.errors import LedgerViolated
 from veilmart.protocol.accounting import AccountKind, Posting, check_transaction
 
 TransactionKind = Literal[
-    "hold", "settle", "refund", "give back", "credit", "payout", "voucher", "redeem", "void", "fold"
+    "hold",
+    "settle",
+    "refund",
+    "give back",
+    "credit",
+    "payout",
+    "voucher",
+    "redeem",
+    "void",
+    "fold",
+    "issue",
+    "deposit",
+    "exchange",
+    "expire",
 ]
+"""The last four are tokens': withdrawn, deposited, taken too late, ended with their key."""
+
+_OF_CUSTOMERS = ("hold", "refund", "issue", "deposit")
+"""What is written at once in these is a customer's balance, of which nothing is ever pending."""
 
 _new_account = insert(tables.accounts).returning(tables.accounts.c.id)
 _new_transaction = insert(tables.transactions).returning(tables.transactions.c.id)
@@ -76,8 +93,11 @@ def book(
     reference: bytes,
     at: int,
     moves: tuple[Posting, ...],
+    hot: frozenset[int] = frozenset(),
 ) -> int:
     """Append one transaction and its postings, move the balances; returns its number.
+
+    hot: accounts of `moves` that many transactions change at once, as those of tokens.
 
     Raises LedgerViolated, with nothing booked, when the postings do not sum to zero, an account
     is missing or would go below zero, or the order's money was held or given away already.
@@ -93,19 +113,21 @@ def book(
             _new_posting,
             [{"entry": entry, "account": move.account, "amount": move.amount} for move in moves],
         )
-        _write_balances(conn, kind, moves)
+        _write_balances(conn, kind, moves, hot)
     except IntegrityError as fault:
         raise LedgerViolated(f"A transaction of the kind {kind} was refused.") from fault
     return entry
 
 
-def _write_balances(conn: Connection, kind: TransactionKind, moves: tuple[Posting, ...]) -> None:
+def _write_balances(
+    conn: Connection, kind: TransactionKind, moves: tuple[Posting, ...], hot: frozenset[int]
+) -> None:
     at_once = list(moves)
     if batches.in_batches(conn):
-        at_once, later = batches.split(kind, moves)
+        at_once, later = batches.split(kind, moves, hot)
         batches.append(conn, later)
-        if not later:
-            batches.add_up_accounts(conn, moves)
+        if kind not in _OF_CUSTOMERS:
+            batches.add_up_accounts(conn, at_once)
     for move in at_once:
         if not conn.execute(_move, {"of": move.account, "change": move.amount}).rowcount:
             raise LedgerViolated(f"There is no account {move.account}.")

@@ -21,6 +21,7 @@ QUIET = (
     events.MerchantAsked,
     events.BooksFolded,
     events.DisputeWon,
+    events.TokenKeyRetired,
     events.Trouble,
 )
 _GROUPS = {
@@ -28,6 +29,11 @@ _GROUPS = {
     "FFDHE3072-MIX-SHA256": "ffdhe3072",
 }
 _WHERE = {"join": "merchant requests", "withdrawal": "withdrawals"}
+_PLAIN: dict[type[events.Event], str] = {
+    events.TokensIssued: "Tokens were withdrawn.",
+    events.TokenDeposited: "A token was put back on an account.",
+    events.TokenSpent: "A token was taken.",
+}
 _OUTCOMES = {
     events.PaymentHeld: "Payment Status - True",
     events.PaymentLapsed: "Payment Status - False",
@@ -48,13 +54,15 @@ def group_name(suite: str) -> str:
 def _office_line(event: events.Event) -> str:
     """What is the operator's business and no part of a purchase."""
     match event:
+        case events.TokenKeyRetired(_price, epoch, expired):
+            return f"A token key of epoch {epoch} was retired; {expired} tokens expired."
         case events.VoucherRedeemed():
             return "A voucher was redeemed."
         case events.MerchantAsked(what):
             return f"A merchant asks: {what}. See `veilmart broker {_WHERE[what]}`."
         case events.BooksFolded(transactions, _until):
             return f"The books were audited and {transactions} old transactions folded."
-    return type(event).__name__
+    return _PLAIN.get(type(event), type(event).__name__)
 
 
 class Narrator:

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Connection, select
 
-from veilmart.broker import customers, ledger, merchant_book, merchant_requests, settings, tables
+from veilmart.broker import (
+    customers,
+    ledger,
+    merchant_book,
+    merchant_requests,
+    settings,
+    tables,
+    token_keys,
+)
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.merchant_book import MerchantView, find_merchant
 from veilmart.crypto.identity import format_fingerprint
@@ -124,6 +132,7 @@ def account_lines(conn: Connection) -> list[AccountLine]:
         for row in conn.execute(select(tables.customers.c.account, tables.customers.c.username))
     }
     names |= {view.account: view.name for view in merchant_book.load_merchants(conn)}
+    names |= {row.account: row.id.hex()[:8] for row in token_keys.living(conn)}
     query = select(tables.accounts.c.id, tables.accounts.c.kind, ledger.true_balance)
     return [
         AccountLine(row[0], row[1], names.get(row[0], ""), row[2])

@@ -36,6 +36,11 @@ def body_hash(message: Message, account: int) -> bytes:
     return labelled_hash(labels.OPERATION_BODY, le64(account), encode(message))
 
 
+def issue_hash(account: int, key: bytes, first: int, blinded: bytes) -> bytes:
+    """32 bytes over what makes a withdrawal the same one, from whichever wallet it comes."""
+    return labelled_hash(labels.OPERATION_BODY, le64(account), key, le64(first), blinded)
+
+
 def check_id(operation: bytes, order: bytes, action: str) -> None:
     """An id belongs to one action on one order, so nobody can use up another order's id.
 

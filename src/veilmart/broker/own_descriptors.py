@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from veilmart.broker import tables
 from veilmart.broker.settings import Settings
+from veilmart.broker.token_keys import EXTENSION as TOKENS_EXTENSION
 from veilmart.crypto import identity, signing
 from veilmart.crypto.key_pair import KeyPair
 from veilmart.crypto.suite import Suite, all_suites
@@ -118,8 +119,12 @@ def make_descriptor(
     now: int,
     random: Random,
     step: int = 1,
+    token_keys: bytes = b"",
 ) -> tuple[bytes, Secrets]:
-    """A signed descriptor `step` serials after `previous`, with fresh keys for every suite."""
+    """A signed descriptor `step` serials after `previous`, with fresh keys for every suite.
+
+    token_keys: as `token_keys.listed` has them.
+    """
     pairs = {suite.id: suite.dh.generate(random) for suite in all_suites()}
     seed = signing.generate_signing_key(random)
     descriptor = Descriptor(
@@ -137,25 +142,31 @@ def make_descriptor(
         previous=FIRST_PREVIOUS if previous is None else previous.hash,
         not_before=now,
         not_after=now + DESCRIPTOR_SECONDS,
-        extensions=_extensions(settings),
+        extensions=_extensions(settings, token_keys),
     )
     private = {suite: pair.private for suite, pair in pairs.items()}
     return sign_descriptor(descriptor, key), Secrets(tunnel_keys=private, signing_seed=seed)
 
 
-def _extensions(settings: Settings) -> dict[str, bytes]:
-    """What merchants have to know beyond the fields: our share of a sale, if we take one."""
-    points = settings.fee_basis_points
-    return {FEE_EXTENSION: str(points).encode()} if points else {}
+def _extensions(settings: Settings, token_keys: bytes) -> dict[str, bytes]:
+    """Beyond the fields: our share of a sale, if we take one, and our token keys."""
+    found: dict[str, bytes] = {}
+    if settings.fee_basis_points:
+        found[FEE_EXTENSION] = str(settings.fee_basis_points).encode()
+    if token_keys:
+        found[TOKENS_EXTENSION] = token_keys
+    return found
 
 
-def is_current(newest: SignedDescriptor, settings: Settings, now: int) -> bool:
+def is_current(
+    newest: SignedDescriptor, settings: Settings, now: int, token_keys: bytes = b""
+) -> bool:
     """Whether the newest descriptor says what the settings say and lasts for another day."""
     descriptor = newest.descriptor
     return (
         descriptor.price_points == list(settings.price_points)
         and descriptor.name == settings.name
-        and descriptor.extensions == _extensions(settings)
+        and descriptor.extensions == _extensions(settings, token_keys)
         and descriptor.not_before <= now
         and descriptor.not_after - now >= DESCRIPTOR_OVERLAP_SECONDS
         and [entry.suite for entry in descriptor.tunnel_keys] == [s.id for s in all_suites()]

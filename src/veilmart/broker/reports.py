@@ -9,7 +9,7 @@ a merchant's balance follows from, and what its statement lists. Folding cuts th
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from veilmart.broker import batches, ledger, tables
 from veilmart.protocol.link_messages import REPORTS_MAX, ReportEntry
@@ -30,7 +30,9 @@ _waiting = (
         tables.reports.c.order,
         tables.reports.c.event,
         tables.reports.c.at,
+        func.coalesce(case((tables.reports.c.event == "settled", tables.invoices.c.fee)), 0),
     )
+    .join(tables.invoices, tables.invoices.c.order == tables.reports.c.order, isouter=True)
     .where(tables.reports.c.merchant == bindparam("of"))
     .where(tables.reports.c.delivered == 0)
     .where(tables.reports.c.sequence > bindparam("after"))
@@ -81,7 +83,10 @@ def next_batch(conn: Connection, merchant: bytes, after: int) -> Batch:
     if batches.in_batches(conn):
         batches.number_reports(conn, merchant)
     rows = conn.execute(_waiting, {"of": merchant, "after": after}).all()
-    entries = [ReportEntry(sequence=row[0], order=row[1], event=row[2], at=row[3]) for row in rows]
+    entries = [
+        ReportEntry(sequence=row[0], order=row[1], event=row[2], at=row[3], fee=row[4])
+        for row in rows
+    ]
     account = int(conn.execute(_account, {"of": merchant}).scalar_one())
     return Batch(entries, ledger.balance_of(conn, account))
 

@@ -11,13 +11,19 @@ from veilmart.broker import (
     merchants_rules,
     payment_rules,
     relay_rules,
+    spend_rules,
+    token_rules,
     voucher_rules,
 )
 from veilmart.broker.answer import Answer
 from veilmart.broker.sessions import Session
 from veilmart.broker.state import BrokerState
 from veilmart.errors import MalformedMessage
-from veilmart.protocol import customer_messages as messages, dispute_messages
+from veilmart.protocol import (
+    customer_messages as messages,
+    dispute_messages,
+    token_messages as tokens,
+)
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.effects import Rule
 
@@ -47,6 +53,13 @@ RULES: dict[type[BrokerRequest], RequestRule] = {
     dispute_messages.SendEvidence: dispute_rules.send_evidence,
     dispute_messages.Dispute: dispute_rules.dispute,
     dispute_messages.RefundOrder: merchant_refunds.refund_order,
+    tokens.Claim: token_rules.claim,
+    tokens.Issue: token_rules.issue,
+    tokens.ListIssues: token_rules.list_issues,
+    tokens.Deposit: token_rules.deposit,
+    tokens.Spend: spend_rules.spend,
+    tokens.GetRefund: spend_rules.get_refund,
+    tokens.Recover: spend_rules.recover,
 }
 
 

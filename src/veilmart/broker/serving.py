@@ -8,9 +8,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from veilmart.broker import batches, merchant_book, settings, users
+from veilmart.broker import (
+    batches,
+    merchant_book,
+    published_lists,
+    settings,
+    token_keys,
+    token_retirement,
+    users,
+)
 from veilmart.broker.app import BrokerApp
-from veilmart.broker.events import BooksFolded, Event, Listening, MerchantLost, Trouble
+from veilmart.broker.events import (
+    BooksFolded,
+    Event,
+    Listening,
+    MerchantLost,
+    TokenKeyRetired,
+    Trouble,
+)
 from veilmart.broker.folding import audit_due, fold
 from veilmart.broker.home import BrokerHome, initialise, is_initialised, open_home, renew_descriptor
 from veilmart.broker.links import LinkPool
@@ -63,6 +78,7 @@ class RunningBroker:
             clock=clock,
             random=random,
             observe=observe,
+            tokens=opened.database.run_now(token_keys.load_keys),
         )
         if one_of_several:
             self.state.sessions = shared_sessions(opened, random)
@@ -135,14 +151,26 @@ class RunningBroker:
                 break
         await self.reporter.mark_delivered()
         await self._database.run(batches.add_up)
+        await self._database.run(published_lists.close_pages)
         await state.sessions.tidy(state.clock())
         if self._sweeps % FORGET_EVERY_SWEEPS == 0:
             await self._database.run(forget, state.clock)
             await self._fold()
-            if state.own.newest.not_after - state.clock() < DESCRIPTOR_OVERLAP_SECONDS:
+            if await self._rotate():
                 await self._renew()
                 await self._database.run(settings.touch)
         self._sweeps += 1
+
+    async def _rotate(self) -> bool:
+        """Retire token keys that are over; whether keys or descriptor have to be made anew."""
+        state, run = self.state, self._database.run
+        retired = False
+        while (ended := await run(token_retirement.retire_next, state.clock())) is not None:
+            state.observe(TokenKeyRetired(ended.price, ended.epoch, ended.expired))
+            retired = True
+        missing = await run(token_keys.missing, state.clock())
+        ends = state.own.newest.not_after - state.clock() < DESCRIPTOR_OVERLAP_SECONDS
+        return retired or bool(missing) or ends
 
     async def _look_who_leads(self) -> bool:
         """Whether this worker does what only one may do; it reports to merchants then."""
@@ -212,6 +240,7 @@ class RunningBroker:
         state.own = await asyncio.to_thread(
             renew_descriptor, self._opened, state.clock(), state.random
         )
+        state.tokens = await self._database.run(token_keys.load_keys)
         if state.own.newest.serial != serial:
             # Merchants read our descriptor when a link is made.
             self.links.renew()

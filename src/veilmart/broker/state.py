@@ -8,6 +8,7 @@ from veilmart.broker.merchant_book import MerchantDirectory
 from veilmart.broker.own_descriptors import OwnDescriptors
 from veilmart.broker.sessions import MemorySessions, SessionStore
 from veilmart.broker.settings import Settings
+from veilmart.broker.token_keys import TokenKeys
 from veilmart.protocol.handshake import Random
 
 Clock = Callable[[], int]
@@ -24,7 +25,7 @@ def nobody_reports(merchant: bytes) -> None:
 
 @dataclass(slots=True)
 class BrokerState:
-    """fingerprint: ours, 32 bytes. `settings`, `own` and `merchants` follow the database.
+    """fingerprint: ours, 32 bytes. `settings`, `own`, `tokens`, `merchants` follow the database.
 
     unpaid: order → deadline, of every session together.
     """
@@ -39,3 +40,4 @@ class BrokerState:
     merchants: MerchantDirectory = field(default_factory=MerchantDirectory)
     sessions: SessionStore = field(default_factory=MemorySessions)
     unpaid: dict[bytes, int] = field(default_factory=dict)
+    tokens: TokenKeys = field(default_factory=TokenKeys)

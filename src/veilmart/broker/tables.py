@@ -167,6 +167,7 @@ Index(
     sqlite_where=text("state IN ('offered', 'held', 'released', 'expired')"),
     postgresql_where=text("state IN ('offered', 'held', 'released', 'expired')"),
 )
+Index("invoices_by_order_key", invoices.c.order_key)
 
 operations = Table(
     "operations",

@@ -169,16 +169,20 @@ def apply_report(
             connection.execute(_ENDED, {"name": entry.order, "reached": reached, "at": entry.at})
             if ended_order is not None:
                 ended_order(connection, entry.order, entry.event != "refunded")
-            gained = _gained(OrderState(found.state), OrderState(reached), found.price)
+            kept = found.price - entry.fee
+            gained = _gained(OrderState(found.state), OrderState(reached), found.price, kept)
             ended.append(Ended(entry.order, entry.event, gained))
     _store_balance(connection, broker, entries, funds)
     return ReportOutcome(_running_totals(ended, funds), contradictions)
 
 
-def _gained(before: OrderState, after: OrderState, price: int) -> int:
-    """What an order's end did to our funds; what comes back after settlement comes from us."""
+def _gained(before: OrderState, after: OrderState, price: int, kept: int) -> int:
+    """What an order's end did to our funds, of which the broker kept its fee.
+
+    What comes back after settlement comes from us, and whole.
+    """
     if after is OrderState.SETTLED:
-        return price
+        return kept
     return -price if before is OrderState.SETTLED else 0
 
 

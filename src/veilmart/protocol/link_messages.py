@@ -92,12 +92,14 @@ class ReportEntry(Message, frozen=True):
     """What became of an order. sequence: grows by one per entry and merchant.
 
     refunded: before the key was out. returned: afterwards, on evidence or by the merchant's refund.
+    fee: what the broker kept of the amount, minor units; 0 unless settled.
     """
 
     sequence: Natural
     order: Bytes32
     event: Literal["settled", "refunded", "returned"]
     at: Natural
+    fee: Natural
 
 
 class Report(MerchantRequest, tag="report", frozen=True):
