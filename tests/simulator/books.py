@@ -1,11 +1,12 @@
 """Everything that the invariants look at, read from all disks at one moment, past all programs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 from tests.simulator.customers import Person
+from tests.simulator.known import Known
 from tests.simulator.store import Disk
 
 Look = Callable[[str], Any]
@@ -38,24 +39,9 @@ class WalletLine(NamedTuple):
     owner: str
     state: str
     has_key: bool
+    has_receipt: bool
     path: str | None
     file_name: str
-
-
-@dataclass(slots=True)
-class Known:
-    """What the run itself knows, independently of every book. Amounts in minor units.
-
-    goods: file name → content. credited: username → cash the operator booked. released, refunded:
-    orders ever seen so.
-    """
-
-    goods: dict[str, bytes] = field(repr=False)
-
-    credited: dict[str, int] = field(default_factory=dict)
-    paid_out: int = 0
-    released: set[bytes] = field(default_factory=set)
-    refunded: set[bytes] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +66,10 @@ _INVOICES = (
     'SELECT i."order", m.account, i.amount, i.state, i.due, i.fee '
     "FROM invoices i JOIN merchants m ON m.fingerprint = i.merchant"
 )
-_WALLET = 'SELECT "order", state, content_key IS NOT NULL, file_path, file_name FROM orders'
+_WALLET = (
+    'SELECT "order", state, content_key IS NOT NULL, receipt IS NOT NULL, file_path, file_name '
+    "FROM orders"
+)
 
 
 class Reader:
@@ -113,10 +102,7 @@ class Reader:
     def _read_broker(self, look: Look) -> Any:
         invoices = {row[0]: InvoiceLine(*row[1:]) for row in look(_INVOICES)}
         for order, invoice in invoices.items():
-            if invoice.state in ("released", "settled"):
-                self._known.released.add(order)
-            elif invoice.state == "refunded":
-                self._known.refunded.add(order)
+            self._known.saw(order, invoice.state)
         return (
             {row[0]: (row[1], row[2]) for row in look("SELECT id, kind, balance FROM accounts")},
             [PostingLine(*row) for row in look(_POSTINGS)],

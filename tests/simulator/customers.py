@@ -1,6 +1,5 @@
 """Honest customers: people with a wallet who buy, are interrupted, and come back."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -39,6 +38,7 @@ class Person:
     wants: int
     refuses: float
     gives_up: float
+    cheats: bool = False
     registered: bool = False
     content: bool = False
     begun: int = 0
@@ -48,12 +48,6 @@ class Person:
     def out(self) -> Path:
         """Where the finished files go."""
         return self.folder / "out"
-
-    def chooses(self, products: Sequence[Product]) -> Product:
-        """Mostly something small: a large parcel takes the simulator long."""
-        first = min(product.shelf for product in products)
-        small = [product for product in products if product.shelf == first]
-        return self.random.choice(small if self.random.random() < SMALL_OFTEN else products)
 
     def count_orders(self) -> None:
         """A purchase that was begun is one less to make, however it ends."""
@@ -71,14 +65,7 @@ class Person:
 
 async def live_as_customer(world: World, process: Process, person: Person) -> None:
     """One incarnation: runs what a person would type, until there is nothing left to do."""
-    home = Home(person.folder)
-    wallet = Wallet(
-        home,
-        world.store_for(person.disk, process),
-        Parcels(home.file("parcels")),
-        world.clock,
-        world.source(),
-    )
+    wallet = wallet_of(world, process, person)
     pause = PAUSE_FIRST_SECONDS
     while not person.content:
         try:
@@ -91,6 +78,13 @@ async def live_as_customer(world: World, process: Process, person: Person) -> No
         process.check()
 
 
+def wallet_of(world: World, process: Process, person: Person) -> Wallet:
+    """The person's wallet, as this process opens it."""
+    home = Home(person.folder)
+    store, parcels = world.store_for(person.disk, process), Parcels(home.file("parcels"))
+    return Wallet(home, store, parcels, world.clock, world.source())
+
+
 async def _visit(world: World, process: Process, person: Person, wallet: Wallet) -> None:
     shopper = await connect(
         wallet,
@@ -99,7 +93,7 @@ async def _visit(world: World, process: Process, person: Person, wallet: Wallet)
         observe=world.story.observer(person.name),
         open_client=world.network.opener(process),
     )
-    await _enter(shopper, person)
+    await enter(shopper, person)
     await _sync(world, shopper, person, wallet)
     if person.wants > 0:
         menu = await shopper.browse(world.template.merchant_print)
@@ -108,7 +102,8 @@ async def _visit(world: World, process: Process, person: Person, wallet: Wallet)
     person.content = not to_sync(wallet)
 
 
-async def _enter(shopper: Shopper, person: Person) -> None:
+async def enter(shopper: Shopper, person: Person) -> None:
+    """Register or log in, as a person who does not know what became of the last attempt."""
     if shopper.logged_in:
         return
     if not person.registered:
@@ -125,6 +120,13 @@ async def _enter(shopper: Shopper, person: Person) -> None:
 
 def _password(person: Person) -> str:
     return f"password of {person.name}"
+
+
+def pick(person: Person, menu: Menu) -> Product:
+    """Mostly something small: a large parcel takes the simulator long."""
+    first = min(product.shelf for product in menu.products)
+    small = [product for product in menu.products if product.shelf == first]
+    return person.random.choice(small if person.random.random() < SMALL_OFTEN else menu.products)
 
 
 async def _sync(world: World, shopper: Shopper, person: Person, wallet: Wallet) -> None:
@@ -144,7 +146,7 @@ async def _sync(world: World, shopper: Shopper, person: Person, wallet: Wallet) 
 
 
 async def _buy(world: World, shopper: Shopper, person: Person, menu: Menu) -> None:
-    product = person.chooses(menu.products)
+    product = pick(person, menu)
     try:
         await shopper.buy(menu, product, person.out, person.agrees)
     except InsufficientBalance:

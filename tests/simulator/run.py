@@ -15,36 +15,35 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from tests.simulator.books import Known, Reader
+from tests.simulator.books import Reader
+from tests.simulator.cheaters import live_as_cheater
 from tests.simulator.customers import Person, live_as_customer
 from tests.simulator.determinism import repeatable_libraries
 from tests.simulator.invariants import ALWAYS, IN_THE_END, Invariant, problems
+from tests.simulator.known import Known
 from tests.simulator.network import Network
 from tests.simulator.process import Process
 from tests.simulator.servers import live_as_broker, live_as_merchant
 from tests.simulator.store import CrashingStore, Disk
 from tests.simulator.story import Story
 from tests.simulator.template import START, Template
+from tests.simulator.verdict import Violated, is_ours
 from tests.simulator.virtual_loop import VirtualLoop
 from tests.simulator.weather import PERSON_DOWN_SECONDS, SERVER_DOWN_SECONDS, Weather
 from tests.simulator.world import World
-from veilmart.broker.events import CustomerAuthenticated, Event
+from veilmart.broker.events import CustomerAuthenticated, Event, Trouble
 from veilmart.broker.operating import credit
 from veilmart.crypto.suite import all_suites
 from veilmart.errors import NoSuchAccount, VeilmartError
 
 Live = Callable[[Process], Awaitable[None]]
 
-CREDIT = 10_000
+CREDIT = 12_000
 ACTIVE_MAX_SECONDS = 20 * 24 * 3600.0
 HEALING_MAX_SECONDS = 3 * 24 * 3600.0
 ENDING_MAX_SECONDS = 14 * 24 * 3600.0
 STRIDE_SECONDS = 3 * 3600.0
 WALLET_FOLDERS = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
-
-
-class Violated(AssertionError):
-    """An invariant does not hold."""
 
 
 @dataclass
@@ -79,9 +78,13 @@ class Run:
         self._funded: set[str] = set()
         self._outcome = Outcome(seed)
         self._folder = Path(tempfile.mkdtemp(prefix="market-", dir=WALLET_FOLDERS))
-        count = self._random.choice((1, 1, 2, 3))
+        honest, cheating = self._random.choice(((1, 0), (1, 0), (2, 0), (3, 0), (1, 1), (2, 1)))
+        count = honest + cheating
         self._broker_disk, self._merchant_disk, wallets = template.fresh(count)
-        self._people = [self._person(number, disk) for number, disk in enumerate(wallets)]
+        self._people = [
+            self._person(number, disk, cheats=number >= honest)
+            for number, disk in enumerate(wallets)
+        ]
         self._reader = Reader(
             self._broker_disk, self._merchant_disk, self._people, self._known, self._clock
         )
@@ -91,6 +94,7 @@ class Run:
             self._story,
             self._random,
             self._clock,
+            self._known,
             self._store,
             self._operator_sees,
         )
@@ -136,8 +140,9 @@ class Run:
         for task in tasks:
             task.cancel()
         self._check((*ALWAYS, *IN_THE_END))
-        lines = self._reader.read().wallets.values()
-        self._outcome.states = Counter(line.state for line in lines)
+        await asyncio.sleep(0)
+        invoices = self._reader.read().invoices.values()
+        self._outcome.states = Counter(invoice.state for invoice in invoices)
 
     def _heal(self) -> None:
         self._story.tell("weather", "calms down; everybody comes back")
@@ -161,7 +166,8 @@ class Run:
 
     async def _keep_person(self, person: Person) -> None:
         while not person.content:
-            live = partial(live_as_customer, self._world, person=person)
+            life = live_as_cheater if person.cheats else live_as_customer
+            live = partial(life, self._world, person=person)
             await self._live(person.name, live, PERSON_DOWN_SECONDS)
 
     async def _keep(self, name: str, live: Live) -> None:
@@ -188,6 +194,10 @@ class Run:
             await live(process)
         except VeilmartError as error:
             self._story.tell(process.name, error)
+        except Exception as fault:
+            # Whatever else a program raises is a bug, and so is a trick that worked.
+            self._story.tell(process.name, fault)
+            self._loop.fail(fault)
         process.kill()
 
     def _dies(self, name: str, place: str) -> bool:
@@ -204,18 +214,19 @@ class Run:
 
     # ---- people --------------------------------------------------------------------------------
 
-    def _person(self, number: int, disk: Disk) -> Person:
+    def _person(self, number: int, disk: Disk, *, cheats: bool) -> Person:
         random = self._random
         folder = self._folder / f"wallet-{number}"
         (folder / "out").mkdir(parents=True)
         suite = all_suites()[1 if random.random() < 0.02 else 0]
         return Person(
-            name=f"customer-{number}",
+            name=f"{'cheater' if cheats else 'customer'}-{number}",
+            cheats=cheats,
             disk=disk,
             folder=folder,
             random=Random(random.randbytes(16)),
             suite=suite,
-            wants=random.randint(3, 9),
+            wants=random.randint(4, 12),
             refuses=random.choice((0.0, 0.1)),
             gives_up=random.choice((0.0, 0.3)),
         )
@@ -223,6 +234,8 @@ class Run:
     def _operator_sees(self, event: Event) -> None:
         """Whoever logs in for the first time is credited a moment later."""
         self._story.tell("broker", event)
+        if isinstance(event, Trouble) and not is_ours(event.error):
+            self._loop.fail(Violated(f"The broker ran into {event.error}: {event.task}."))
         if isinstance(event, CustomerAuthenticated) and event.username not in self._funded:
             self._funded.add(event.username)
             self._loop.call_later(0.1, self._fund, event.username)
@@ -248,4 +261,5 @@ class Run:
         broken = self._broken(invariants)
         if broken:
             self._story.tell("INVARIANT", "; ".join(broken))
-            raise Violated("\n".join(broken))
+            # Raised by the loop: programs catch what is raised in them.
+            self._loop.fail(Violated("\n".join(broken)))

@@ -18,7 +18,7 @@ from veilmart.merchant.market_home import MerchantHome
 from veilmart.merchant.serving import open_shop, sweep, sweep_for_all, watch
 from veilmart.storage.home import Home
 
-LOOK_FIRST_SECONDS, LOOK_MAX_SECONDS = 15.0, 8 * 3600.0
+LOOK_FIRST_SECONDS, LOOK_MAX_SECONDS = 40.0, 8 * 3600.0
 
 
 class CheapPasswords(Passwords):
@@ -52,8 +52,10 @@ async def live_as_broker(world: World, process: Process, disk: Disk) -> None:
     )
     world.network.listen(BROKER_ADDRESS, process, broker.app.asgi)
 
-    async def look() -> None:
-        await broker.look()
+    async def look(busy: bool) -> None:
+        # In quiet times nobody needs the links that it would make anew every hour.
+        if busy:
+            await broker.look()
         await broker.sweep()
 
     await _look_again_and_again(world, "broker", look)
@@ -74,7 +76,7 @@ async def live_as_merchant(world: World, process: Process, disk: Disk) -> None:
     counter = Counter(shop, made.merchant_key, world.clock, random, observe)
     world.network.listen(MERCHANT_ADDRESS, process, MerchantApp(market, counter).asgi)
 
-    async def look() -> None:
+    async def look(busy: bool) -> None:
         await watch(market, counter)
         await sweep(market, counter)
         await sweep_for_all(market, counter)
@@ -83,7 +85,7 @@ async def live_as_merchant(world: World, process: Process, disk: Disk) -> None:
 
 
 async def _look_again_and_again(
-    world: World, who: str, look: Callable[[], Awaitable[None]]
+    world: World, who: str, look: Callable[[bool], Awaitable[None]]
 ) -> None:
     """Often while something is going on; less and less often when nothing is.
 
@@ -91,11 +93,11 @@ async def _look_again_and_again(
     """
     pause, seen = LOOK_FIRST_SECONDS, -1
     while True:
-        try:
-            await look()
-        except VeilmartError as error:
-            world.story.tell(who, error)
         busy = world.network.asked != seen
         seen = world.network.asked
-        pause = LOOK_FIRST_SECONDS if busy else min(pause * 4, LOOK_MAX_SECONDS)
+        try:
+            await look(busy)
+        except VeilmartError as error:
+            world.story.tell(who, error)
+        pause = LOOK_FIRST_SECONDS if busy else min(pause * 8, LOOK_MAX_SECONDS)
         await asyncio.sleep(pause * world.random.uniform(0.5, 1.5))

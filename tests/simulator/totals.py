@@ -9,10 +9,10 @@ from tests.simulator.run import Outcome
 
 @dataclass
 class Totals:
-    """purchases: orders that wallets know, by how they ended."""
+    """orders: what became of every order that the broker knew in the end."""
 
     runs: int = 0
-    purchases: Counter[str] = field(default_factory=Counter)
+    orders: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     exchanges: int = 0
     checks: int = 0
@@ -21,27 +21,30 @@ class Totals:
 
     def add(self, outcome: Outcome) -> None:
         self.runs += 1
-        self.purchases += outcome.states
+        self.orders += outcome.states
         self.faults += outcome.faults
         self.exchanges += outcome.exchanges
         self.checks += outcome.checks
         self.cpu_seconds += outcome.cpu_seconds
 
     @property
+    def purchases(self) -> int:
+        """Those that were paid, whether delivered or refunded."""
+        return self.orders["settled"] + self.orders["refunded"]
+
+    @property
     def cpu_ms_per_purchase(self) -> float:
-        return 1000 * self.cpu_seconds / max(1, self.purchases.total())
+        return 1000 * self.cpu_seconds / max(1, self.purchases)
 
     def line(self, runs: int) -> str:
         """Progress."""
-        return (
-            f"{self.runs} of {runs} runs, {self.purchases.total()} purchases, no invariant broken"
-        )
+        return f"{self.runs} of {runs} runs, {self.purchases} purchases, no invariant broken"
 
     def text(self) -> str:
         """Everything, for people."""
         lines = {
             "runs": f"{self.runs} in {time.monotonic() - self.began:.0f} s",
-            "purchases": f"{self.purchases.total()} ({_listed(self.purchases)})",
+            "purchases": f"{self.purchases} (orders: {_listed(self.orders)})",
             "exchanges": str(self.exchanges),
             "faults": f"{self.faults.total()} ({_listed(self.faults)})",
             "books looked at": str(self.checks),

@@ -44,6 +44,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             asyncio._set_running_loop(None)
         return task.result()
 
+    def fail(self, fault: BaseException) -> None:
+        """End the run with this fault."""
+        self._fault = self._fault or fault
+
     def drain(self, steps_max: int = 10_000) -> None:
         """Run what is ready, without letting time pass: cancelled tasks come to their end."""
         asyncio._set_running_loop(self)
@@ -133,4 +137,4 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         fault = context.get("exception")
         if isinstance(fault, BaseException) and not isinstance(fault, asyncio.CancelledError):
-            self._fault = fault
+            self.fail(fault)

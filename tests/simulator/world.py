@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from tests.simulator.known import Known
 from tests.simulator.network import Network
 from tests.simulator.process import Process
 from tests.simulator.store import CrashingStore, Disk
@@ -15,7 +16,7 @@ from veilmart.broker.events import Event
 
 @dataclass(frozen=True)
 class World:
-    """clock: Unix seconds. store_for: a disk as a process sees it.
+    """clock: Unix seconds. known: what is true. store_for: a disk as a process sees it.
 
     operator_sees: hears the broker's events.
     """
@@ -25,6 +26,7 @@ class World:
     story: Story
     random: Random
     clock: Callable[[], int]
+    known: Known
     store_for: Callable[[Disk, Process], CrashingStore]
     operator_sees: Callable[[Event], None]
 

@@ -1,0 +1,37 @@
+"""What a run knows to be true, independently of every book."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Known:
+    """goods: file name → content. credited: username → cash the operator booked, minor units.
+
+    paid_out: minor units. released, refunded: orders ever seen so. states: of every order, in the
+    order they were first seen. cheated: order → the cheater who pays for it, without a wallet that
+    keeps it.
+    """
+
+    goods: dict[str, bytes] = field(repr=False)
+    credited: dict[str, int] = field(default_factory=dict)
+    paid_out: int = 0
+    released: set[bytes] = field(default_factory=set)
+    refunded: set[bytes] = field(default_factory=set)
+    states: dict[bytes, str] = field(default_factory=dict)
+    cheated: dict[bytes, str] = field(default_factory=dict)
+
+    def saw(self, order: bytes, state: str) -> None:
+        """The broker has stored this state."""
+        self.states[order] = state
+        if state in ("released", "settled"):
+            self.released.add(order)
+        elif state == "refunded":
+            self.refunded.add(order)
+
+    def under_way(self) -> list[bytes]:
+        """Orders of honest customers that are paid and not over."""
+        return [
+            order
+            for order, state in self.states.items()
+            if state in ("held", "released") and order not in self.cheated
+        ]

@@ -1,0 +1,166 @@
+"""A simulator that finds nothing proves nothing: each of these bugs has to be found by it.
+
+Every test breaks one line of the programs and names the invariant that has to notice.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.simulator.run import Run
+from tests.simulator.template import Template
+from veilmart.broker import invoices, ledger, operations, payment_rules, tables
+from veilmart.broker.invoices import advance
+from veilmart.customer import purchase_rule
+from veilmart.merchant import tunnel_rules
+from veilmart.protocol import invoice_states
+from veilmart.protocol.accounting import Posting, transfer
+from veilmart.protocol.invoice_states import InvoiceEffect, InvoiceEvent, InvoiceState
+
+SEEDS_MAX = 60
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+def table(
+    state: InvoiceState, event: InvoiceEvent, to: InvoiceState, effect: InvoiceEffect
+) -> Break:
+    """One more row of the broker's table, or another one."""
+    return lambda patch: patch.setitem(invoice_states.INVOICE, (state, event), (to, effect))  # type: ignore[arg-type]
+
+
+def charges_again_on_replay(patch: pytest.MonkeyPatch) -> None:
+    real = payment_rules._pay
+
+    def pay(conn: Any, request: Any, account: int, *rest: Any) -> Any:
+        stored, fresh = real(conn, request, account, *rest)
+        if not fresh:
+            moves = transfer(account, tables.FEES, request.amount)
+            ledger.book(conn, "credit", b"again", 0, moves)
+        return stored, fresh
+
+    patch.setattr(payment_rules, "_pay", pay)
+
+
+def forgets_operations(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(operations, "remember", lambda *_args: None)
+
+
+def alters_a_posting(patch: pytest.MonkeyPatch) -> None:
+    def crooked(source: int, parts: Any) -> tuple[Posting, ...]:
+        total = sum(amount for _, amount in parts)
+        given = [Posting(target, amount - (amount > 1)) for target, amount in parts if amount]
+        return (Posting(source, -total), *given)
+
+    patch.setattr(invoices, "share", crooked)
+    patch.setattr(ledger, "check_transaction", lambda _moves: None)
+
+
+def forgets_a_balance(patch: pytest.MonkeyPatch) -> None:
+    real = ledger._write_balances
+    patch.setattr(ledger, "_write_balances", lambda conn, kind, moves: real(conn, kind, moves[:1]))
+
+
+def refunds_too_little(patch: pytest.MonkeyPatch) -> None:
+    def stingy(source: int, target: int, amount: int) -> tuple[Posting, ...]:
+        if source == tables.ESCROW:
+            return Posting(source, -amount), Posting(target, amount - 1), Posting(tables.FEES, 1)
+        return transfer(source, target, amount)
+
+    patch.setattr(invoices, "transfer", stingy)
+
+
+def never_refunds_what_is_late(patch: pytest.MonkeyPatch) -> None:
+    from veilmart.broker import sweeper
+
+    patch.setattr(sweeper, "due_invoices", lambda _conn, _now: [])
+
+
+def pays_before_the_wallet_knows(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(purchase_rule, "add_order", lambda _conn, _order: None)
+
+
+def offers_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(tunnel_rules, "store_order", lambda _conn, _order: None)
+
+
+def believes_every_order_key(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(payment_rules, "check_action", lambda *_args: None)
+
+
+def takes_any_amount(patch: pytest.MonkeyPatch) -> None:
+    real = payment_rules._pay
+
+    def pay(conn: Any, request: Any, *rest: Any) -> Any:
+        from msgspec.structs import replace
+
+        owed = invoices.get_invoice(conn, request.order).amount
+        return real(conn, replace(request, amount=owed), *rest)
+
+    patch.setattr(payment_rules, "_pay", pay)
+
+
+def moves_money_without_its_state(patch: pytest.MonkeyPatch) -> None:
+    def forgetful(conn: Any, row: Any, event: Any, now: int, payer: int | None = None) -> Any:
+        reached = advance(conn, row, event, now, payer)
+        if event is InvoiceEvent.RELEASE:
+            change = invoices.update(tables.invoices).where(tables.invoices.c.order == row.order)
+            conn.execute(change.values(state=row.state.value))
+        return reached
+
+    patch.setattr(invoices, "advance", forgetful)
+
+
+S, E, F = InvoiceState, InvoiceEvent, InvoiceEffect
+BUGS: dict[str, tuple[Break, str]] = {
+    "refunds after release": (
+        table(S.RELEASED, E.CANCEL, S.REFUNDED, F.REFUND),
+        "never_released_and_refunded|cancelled with the key in hand",
+    ),
+    "refunds what was released when its time is over": (
+        table(S.RELEASED, E.SETTLE_DEADLINE, S.REFUNDED, F.REFUND),
+        "never_released_and_refunded",
+    ),
+    "gives the key unpaid": (
+        table(S.OFFERED, E.RELEASE, S.RELEASED, F.NONE),
+        "escrow_is_what_orders_hold",
+    ),
+    "gives the key after a refund": (
+        table(S.REFUNDED, E.RELEASE, S.RELEASED, F.NONE),
+        "never_released_and_refunded|escrow_is_what_orders_hold",
+    ),
+    "settles without a word": (
+        table(S.HELD, E.RELEASE, S.SETTLED, F.NONE),
+        "escrow_is_what_orders_hold",
+    ),
+    "charges again on replay": (charges_again_on_replay, "no_order_is_charged_twice"),
+    "forgets operations": (forgets_operations, "every_done_order_has_its_receipt"),
+    "alters a posting": (alters_a_posting, "postings_sum_to_zero"),
+    "forgets a balance": (forgets_a_balance, "replayed_ledger_is_stored_ledger"),
+    "refunds too little": (refunds_too_little, "no_order_is_charged_twice"),
+    "never refunds what is late": (never_refunds_what_is_late, "every_purchase_has_ended"),
+    "pays before the wallet knows": (pays_before_the_wallet_knows, "charged_means_deliverable"),
+    "offers before it is stored": (offers_before_it_is_stored, "charged_means_deliverable"),
+    "believes every order key": (believes_every_order_key, "of an order that is not its own"),
+    "takes any amount": (takes_any_amount, "paid 1, and the broker went along"),
+    "releases without noting it": (
+        moves_money_without_its_state,
+        "a_key_is_out_only_when_released",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(BUGS))
+def test_finds_a_broker_or_wallet_that(
+    template: Template, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    break_it, noticed_by = BUGS[name]
+    break_it(monkeypatch)
+    for seed in range(SEEDS_MAX):
+        broken = Run(template, seed).play().broken
+        if broken:
+            assert any(part in line for part in noticed_by.split("|") for line in broken), broken
+            print(f"{name}: seed {seed}: {broken[0]}")
+            return
+    pytest.fail(f"{SEEDS_MAX} seeds did not notice.")
