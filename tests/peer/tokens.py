@@ -27,6 +27,7 @@ from .notation import (
     Bytes16,
     Bytes32,
     Number,
+    decode,
     derive,
     le,
     named_hash,
@@ -95,6 +96,27 @@ class Recovered(Kind):
     state: str
     amount: Number
     invoice: bytes
+
+
+class Counted(Struct, forbid_unknown_fields=True):
+    """One key in the solvency statement (11.6)."""
+
+    id: Bytes32
+    price: Number
+    epoch: Number
+    withdrawn: Number
+    reissued: Number
+    redeemed: Number
+    returned: Number
+    expired: Number
+    outstanding: Number
+
+
+class Solvency(Struct, forbid_unknown_fields=True):
+    """11.6."""
+
+    at: Number
+    keys: list[Counted]
 
 
 @dataclass(frozen=True)
@@ -236,9 +258,14 @@ class Anonymous:
         """The token of an order that was refunded."""
         message = {"kind": "refund", "order": order, "signature": sign_action(key, order, "refund")}
         said = self._session.ask(message, 1, Refunded, 1)
-        refund_key = fetch_key(http, said.key)
+        return self.refund_token(key, fetch_key(http, said.key), said.signature)
+
+    def refund_token(
+        self, key: Ed25519PrivateKey, refund_key: TokenKey, blind_signature: bytes
+    ) -> bytes:
+        """The token from the blind signature of an order key's refund."""
         public = key.public_key().public_bytes_raw()
-        return finish(refund_key, refund_secrets(self._seed, refund_key, public), said.signature)
+        return finish(refund_key, refund_secrets(self._seed, refund_key, public), blind_signature)
 
     def recover(self, key: Ed25519PrivateKey) -> Recovered:
         """What the broker knows of an order key."""
@@ -281,6 +308,15 @@ def published(http: Http, path: str) -> set[bytes]:
         number, last = number + 1, len(data) < page
     require(found == sorted(found), "published lists are sorted")
     return set(found)
+
+
+def solvency(http: Http) -> Solvency:
+    """The public statement, with every key's line checked."""
+    said = decode(http.call("GET", "/v1/solvency"), Solvency)
+    for key in said.keys:
+        out = key.redeemed + key.returned + key.expired + key.outstanding
+        require(key.withdrawn + key.reissued == out, "solvency of a key")
+    return said
 
 
 def unspent(http: Http, key: TokenKey, tokens: list[bytes]) -> list[bytes]:
