@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -44,12 +45,81 @@ def test_units_run_commands_that_exist(unit: Path) -> None:
     assert bound is not None
 
 
+def container_steps() -> list[tuple[str, str]]:
+    """(instruction, its words) of deploy/Containerfile; continued lines are one."""
+    text = (DEPLOY / "Containerfile").read_text().replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines()]
+    steps = [line.partition(" ") for line in lines if line and not line.startswith("#")]
+    return [(name, " ".join(rest.split())) for name, _, rest in steps]
+
+
 def test_the_container_file_copies_what_is_there() -> None:
-    text = (DEPLOY / "Containerfile").read_text()
-    for names in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
-        for name in names.split()[:-1]:
-            # The README comes with the first release; everything else is here.
-            assert (DEPLOY.parent / name).exists(), name
+    for name, words in container_steps():
+        if name == "COPY" and not words.startswith("--from"):
+            for source in words.split()[:-1]:
+                assert (DEPLOY.parent / source).exists(), source
+
+
+def test_the_container_file_names_stages_files_and_commands_that_exist() -> None:
+    steps = container_steps()
+    known = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "VOLUME", "STOPSIGNAL"}
+    assert {name for name, _ in steps} == known | {"ENTRYPOINT", "CMD"}
+    stages = [words.rpartition(" AS ")[2] for name, words in steps if "AS" in words.split()]
+    for name, words in steps:
+        if name == "COPY" and words.startswith("--from="):
+            stage, source, target = words.removeprefix("--from=").split()
+            assert stage in stages and source == target == "/opt/veilmart"
+    once = dict(steps)
+    environment = dict(pair.split("=", 1) for pair in once["ENV"].split())
+    assert environment["VEILMART_HOME"] == once["VOLUME"] and once["STOPSIGNAL"] == "SIGTERM"
+    user = re.search(r"useradd .*--home-dir (\S+) .*?(\w+)$", once["RUN"])
+    assert user and user.groups() == (once["VOLUME"], once["USER"])
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]
+    (program,) = json.loads(once["ENTRYPOINT"])
+    assert project["scripts"][program] == "veilmart.cli:main"
+    comment = re.search(
+        r"podman run .* veilmart (.+)$", (DEPLOY / "Containerfile").read_text(), re.M
+    )
+    assert comment
+    for words in (json.loads(once["CMD"]), comment[1].split()):
+        _, bound, _ = build_app().parse_args(words, print_error=False, exit_on_error=False)
+        assert bound is not None
+
+
+@pytest.mark.long
+def test_each_step_of_the_container_file_runs_by_hand(tmp_path: Path) -> None:
+    """What an engine would do, in a fresh folder; this Python instead of the image's."""
+    where = {"/opt/veilmart": str(tmp_path / "opt"), "/src": str(tmp_path / "src")}
+
+    def here(words: str) -> str:
+        for place, other in where.items():
+            words = words.replace(place, other)
+        return words
+
+    steps = container_steps()
+    source = tmp_path / "src"
+    source.mkdir()
+    for name, words in steps[: [name for name, _ in steps].index("FROM", 1)]:
+        if name == "COPY":
+            *names, target = words.split()
+            for each in names:
+                place = source / target if len(names) == 1 else source / each
+                place.parent.mkdir(parents=True, exist_ok=True)
+                origin = DEPLOY.parent / each
+                (shutil.copytree if origin.is_dir() else shutil.copy)(origin, place)
+        elif name == "RUN":
+            command = here(words).replace("python -m venv", f"{sys.executable} -m venv")
+            done = subprocess.run(
+                ["sh", "-ec", command], cwd=source, check=False, capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr
+    shutil.rmtree(source)
+    environment = {"VEILMART_HOME": str(tmp_path / "home"), "PATH": f"{tmp_path / 'opt/bin'}:/bin"}
+    for words in (["--help"], ["broker", "init"], ["broker", "audit", "--json"]):
+        done = subprocess.run(
+            ["veilmart", *words], env=environment, check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def get(url: str) -> tuple[int, str]:
