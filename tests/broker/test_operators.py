@@ -94,7 +94,7 @@ async def test_a_fee_is_taken_from_each_sale_invoiced_after_it_was_set(market: M
     before = await market.offered(session)
     market.run(settings.set_fee, 250)
     await market.broker.look()
-    assert market.broker.state.own.newest.public.descriptor.extensions == {"fee": b"250"}
+    assert market.broker.state.own.newest.public.descriptor.extensions["fee"] == b"250"
     await bought(market, session)
     await market.ask(session, market.pay(before))
     await market.ask(session, market.act(messages.Release, before))

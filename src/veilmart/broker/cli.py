@@ -12,6 +12,7 @@ from veilmart.broker.cli_codes import register_codes
 from veilmart.broker.cli_disputes import register_disputes
 from veilmart.broker.cli_operator import register_operator
 from veilmart.broker.cli_people import register_people
+from veilmart.broker.cli_tokens import register_tokens
 from veilmart.broker.cli_upkeep import register_upkeep
 from veilmart.broker.events import Listening, Trouble
 from veilmart.broker.home import (
@@ -46,6 +47,7 @@ app = App(name="broker", help="Carry sealed messages and money, without learning
 register_operator(app)
 register_people(app)
 register_codes(app)
+register_tokens(app)
 register_upkeep(app)
 register_disputes(app)
 

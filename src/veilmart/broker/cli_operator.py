@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from veilmart.broker import merchant_requests, operating, settings
+from veilmart.broker import merchant_requests, operating, settings, token_keys
 from veilmart.broker.audit import SHOWN_MAX, Check, audit
 from veilmart.broker.home import BrokerHome, open_home
 from veilmart.broker.ledger import totals
@@ -139,7 +139,8 @@ def _points(amounts: list[str] | None, common: Common) -> None:
         decimals = run_now(settings.load).decimals
         if amounts is not None:
             fresh = tuple(parse_amount(text, decimals) for text in amounts)
-            run_now(settings.set_price_points, fresh)
+            run_now(token_keys.set_price_points, fresh, unix_now())
+            token_keys.make_missing(run_now, run_now(token_keys.missing, unix_now()))
         current = run_now(settings.load)
     shown = [format_amount(amount, decimals) for amount in current.price_points]
     common.terminal().result(

@@ -11,6 +11,7 @@ from veilmart.broker.folds import is_folded
 from veilmart.broker.merchant_requests import withdrawal_lines
 from veilmart.broker.operating import account_lines, merchant_lines
 from veilmart.broker.operator_tables import folds
+from veilmart.broker.solvency import KeyTotals, solvency
 from veilmart.errors import BadArgument
 
 
@@ -97,6 +98,14 @@ def _exported(conn: Connection, heads: tuple[str, ...], query: Select[tuple[obje
     return Exported(heads, [tuple(row) for row in conn.execute(query)])
 
 
+def _tokens(conn: Connection) -> Exported:
+    heads = KeyTotals.__struct_fields__
+    rows: list[tuple[object, ...]] = [
+        (line.id.hex(), *(getattr(line, name) for name in heads[1:])) for line in solvency(conn)
+    ]
+    return Exported(heads, rows)
+
+
 KINDS: Mapping[str, Callable[[Connection], Exported]] = {
     "accounts": _accounts,
     "postings": _postings,
@@ -105,4 +114,5 @@ KINDS: Mapping[str, Callable[[Connection], Exported]] = {
     "vouchers": _vouchers,
     "withdrawals": _withdrawals,
     "folds": _folds,
+    "tokens": _tokens,
 }

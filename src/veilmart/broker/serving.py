@@ -23,7 +23,6 @@ from veilmart.broker.events import (
     Event,
     Listening,
     MerchantLost,
-    TokenKeyRetired,
     Trouble,
 )
 from veilmart.broker.folding import audit_due, fold
@@ -33,13 +32,14 @@ from veilmart.broker.merchant_book import ADMITTED, MerchantView
 from veilmart.broker.merchants_rules import refresh
 from veilmart.broker.passwords import Passwords
 from veilmart.broker.reporter import Reporter
+from veilmart.broker.rotation import rotate
 from veilmart.broker.shared_sessions import SharedSessions
 from veilmart.broker.state import BrokerState, Clock, Observe
 from veilmart.broker.sweeper import forget, sweep_invoices
 from veilmart.broker.telemetry import broker_metrics, count
 from veilmart.crypto.identity import sign_pss
 from veilmart.errors import StorageFailure, VeilmartError
-from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
+from veilmart.limits import SWEEP_EVERY_SECONDS
 from veilmart.protocol import labels
 from veilmart.protocol.handshake import Random
 from veilmart.storage.row_keys import RowKeys
@@ -156,21 +156,10 @@ class RunningBroker:
         if self._sweeps % FORGET_EVERY_SWEEPS == 0:
             await self._database.run(forget, state.clock)
             await self._fold()
-            if await self._rotate():
+            if await rotate(self._database, state):
                 await self._renew()
                 await self._database.run(settings.touch)
         self._sweeps += 1
-
-    async def _rotate(self) -> bool:
-        """Retire token keys that are over; whether keys or descriptor have to be made anew."""
-        state, run = self.state, self._database.run
-        retired = False
-        while (ended := await run(token_retirement.retire_next, state.clock())) is not None:
-            state.observe(TokenKeyRetired(ended.price, ended.epoch, ended.expired))
-            retired = True
-        missing = await run(token_keys.missing, state.clock())
-        ends = state.own.newest.not_after - state.clock() < DESCRIPTOR_OVERLAP_SECONDS
-        return retired or bool(missing) or ends
 
     async def _look_who_leads(self) -> bool:
         """Whether this worker does what only one may do; it reports to merchants then."""
@@ -195,6 +184,7 @@ class RunningBroker:
         while count := await self._database.run(fold, self.state.fingerprint, due, sign):
             transactions += count
         if transactions:
+            await self._database.run(token_retirement.forget_spent)
             self.state.observe(BooksFolded(transactions, due.until))
 
     async def keep(

@@ -96,6 +96,11 @@ def epoch_of(now: int) -> int:
     return now // EPOCH_SECONDS
 
 
+def issue_from(epoch: int) -> int:
+    """When the keys of an epoch begin to issue, Unix seconds."""
+    return epoch * EPOCH_SECONDS
+
+
 def spend_until(epoch: int) -> int:
     """When the tokens of an epoch's keys end, Unix seconds."""
     return (epoch + 1) * EPOCH_SECONDS + SPEND_AFTER_EPOCH_SECONDS

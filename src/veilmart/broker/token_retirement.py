@@ -5,7 +5,7 @@ docs/protocol/11-tokens.md, 11.1. The clock may be set back later; the stored fa
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, delete, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from veilmart.broker import ledger, published_lists, spent_tokens, tables
 from veilmart.broker.token_keys import KeyRow, living
@@ -13,7 +13,7 @@ from veilmart.broker.token_tables import spent_tokens as spent, token_issues, to
 from veilmart.protocol.accounting import transfer
 from veilmart.storage.isolation import statement
 
-_k, _i, _s = token_keys.c, token_issues.c, spent.c
+_k, _i, _s, _o = token_keys.c, token_issues.c, spent.c, tables.invoices.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def retire(conn: Connection, key: KeyRow, now: int) -> Retired | None:
     conn.execute(update(token_keys).where(_k.number == key.number).values(totals))
     conn.execute(delete(token_issues).where(_i.key == key.number))
     published_lists.drop_list(conn, key.number)
-    _forget_spent(conn)
+    forget_spent(conn)
     return Retired(key.id, key.price, key.epoch, expired)
 
 
@@ -68,8 +68,14 @@ def withdrawn_under(conn: Connection, number: int) -> int:
     return int(conn.execute(total).scalar_one())
 
 
-def _forget_spent(conn: Connection) -> None:
-    """Tokens of retired keys whose refund, if any, nobody can ask for any more either."""
+def forget_spent(conn: Connection) -> None:
+    """Tokens of retired keys, once the refund's key is retired and the order is folded as well.
+
+    Until then the audit follows the order's money through them.
+    """
     retired = select(_k.number).where(_k.retired_at.is_not(None)).scalar_subquery()
     no_refund = _s.refund_key.is_(None) | _s.refund_key.in_(retired)
-    conn.execute(delete(spent).where(and_(_s.key.in_(retired), no_refund)))
+    in_books = (
+        select(_o.order).where(_o.order == _s.order, _o.hold.is_not(None)).correlate(spent).exists()
+    )
+    conn.execute(delete(spent).where(_s.key.in_(retired), no_refund, ~in_books))

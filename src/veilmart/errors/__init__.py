@@ -104,6 +104,7 @@ from veilmart.errors.requests import (
     NoSuchProof as NoSuchProof,
     NoSuchRequest as NoSuchRequest,
     NoSuchShelf as NoSuchShelf,
+    NoSuchTokenKey as NoSuchTokenKey,
     NotAPricePoint as NotAPricePoint,
     NotInitialised as NotInitialised,
     NotLoggedIn as NotLoggedIn,

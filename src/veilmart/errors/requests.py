@@ -191,6 +191,12 @@ class NoSuchProof(CannotDo):
     hint = "See `veilmart customer proof`."
 
 
+class NoSuchTokenKey(CannotDo):
+    code = 1145
+    summary = "There is no such token key that could be retired."
+    hint = "See `veilmart broker token list`."
+
+
 class HomeInUse(CannotDo):
     code = 1150
     summary = "Another veilmart process is using this home folder."
