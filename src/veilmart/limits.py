@@ -87,6 +87,7 @@ SPEND_AFTER_EPOCH_SECONDS = 60 * 24 * 3600  # its tokens can be spent after that
 TOKEN_KEY_EARLY_SECONDS = 24 * 3600  # a token key is made before its epoch, and unfit soon after
 TOKEN_ORDER_MAX_SECONDS = 50 * 24 * 3600  # from payment to settlement of an order paid by a token
 EVIDENCE_KEPT_SECONDS = 24 * 3600  # evidence that no dispute was opened on
+REFUND_WATCH_SECONDS = 62 * 24 * 3600  # a wallet looks for refunds of settled orders for
 DISPUTE_KEPT_SECONDS = 90 * 24 * 3600  # how a refused dispute was decided
 SOLVENCY_KEPT_SECONDS = 60  # the solvency line is counted once in
 SIGNED_REQUEST_SECONDS = 600  # how old a merchant's signed request may be

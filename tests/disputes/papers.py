@@ -35,6 +35,17 @@ def piece_list(packed: bytes) -> bytes:
     return b"".join(parcel.piece_hash(piece) for piece in cut(packed))
 
 
+def resigned(
+    seed: bytes, order: bytes, index: int, count: int, segment: bytes, *, at: int = 200
+) -> bytes:
+    """A segment with one bit of byte `at` changed, and signed all the same."""
+    changed = bytearray(segment)
+    changed[at] ^= 1
+    sealed = bytes(changed[parcel.SIGNATURE_BYTES :])
+    ad = order + index.to_bytes(8, "little") + count.to_bytes(8, "little")
+    return signing.sign(seed, labels.SEGMENT, ad + parcel.piece_hash(sealed)) + sealed
+
+
 @dataclass
 class Cheats:
     """Everything the merchant signs passes through one of these. None: as it should be."""
@@ -79,15 +90,8 @@ class Papers:
 
     def damaged_segment(self, index: int = 0, at: int = 200) -> bytes:
         """Signed by the merchant, and it does not open."""
-        honest = bytearray(self.segment(index))
-        honest[at] ^= 1
-        sealed = bytes(honest[64:])
         count = parcel.piece_count(self.offer.size)
-        ad = self.order + index.to_bytes(8, "little") + count.to_bytes(8, "little")
-        return (
-            signing.sign(self.merchant.seed, labels.SEGMENT, ad + parcel.piece_hash(sealed))
-            + sealed
-        )
+        return resigned(self.merchant.seed, self.order, index, count, self.segment(index), at=at)
 
     def evidence(self, segment: bytes = b"", **other: Any) -> Evidence:
         honest = Evidence(

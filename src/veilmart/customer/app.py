@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from veilmart.customer import effects
+from veilmart.customer.complaints import Complaint, find_fault
 from veilmart.customer.copies import missing_pieces, store_piece
 from veilmart.customer.delivery import Delivered, deliver, deliver_copy
 from veilmart.customer.events import Observer
@@ -48,6 +49,16 @@ def keep_segment(parcels: Parcels, effect: effects.StoreSegment) -> None:
     parcels.store(effect.order, effect.index, effect.size, effect.segment)
 
 
+def look_for_fault(parcels: Parcels, effect: effects.FindFault) -> Complaint:
+    """Perform FindFault. Blocks. Raises NothingToDispute, CannotWrite."""
+    order, size, small = effect.order, effect.terms.offer.size, effect.segment
+
+    def segment_at(index: int) -> bytes | None:
+        return parcels.read(order.order, index, size) if small is None else small
+
+    return find_fault(order, effect.terms, segment_at)
+
+
 class Performer:
     """Performs effects for one wallet at one broker. Keep one per purchase: `confirm` differs."""
 
@@ -80,6 +91,7 @@ class Performer:
             effects.MissingSegments: self._missing,
             effects.Deliver: self._deliver,
             effects.DropParcel: self._drop,
+            effects.FindFault: self._find_fault,
             effects.MissingPieces: self._missing_pieces,
             effects.DeliverCopy: self._deliver_copy,
             effects.StorePiece: self._store_piece,
@@ -197,6 +209,9 @@ class Performer:
     async def _deliver_copy(self, effect: effects.DeliverCopy) -> Delivered:
         parcels = self._wallet.parcels
         return await asyncio.to_thread(deliver_copy, effect.copy, effect.order, parcels)
+
+    async def _find_fault(self, effect: effects.FindFault) -> Complaint:
+        return await asyncio.to_thread(look_for_fault, self._wallet.parcels, effect)
 
     async def _drop(self, effect: effects.DropParcel) -> None:
         await asyncio.to_thread(self._wallet.parcels.drop, effect.order)

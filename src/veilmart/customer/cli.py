@@ -3,6 +3,7 @@
 from cyclopts import App
 
 from veilmart.customer.cli_account import register_account
+from veilmart.customer.cli_disputes import register_disputes
 from veilmart.customer.cli_library import register_library
 from veilmart.customer.cli_look import register_look
 from veilmart.customer.cli_network import register_network
@@ -14,5 +15,6 @@ register_account(app)
 register_shop(app)
 register_look(app)
 register_orders(app)
+register_disputes(app)
 register_library(app)
 register_network(app)

@@ -12,7 +12,6 @@ from veilmart.customer.drawing import Drawer
 from veilmart.customer.listing import order_line
 from veilmart.customer.order import Order, all_orders
 from veilmart.customer.person import Person
-from veilmart.customer.pins import broker_named
 from veilmart.customer.updates import (
     due_copies,
     fetch_again,
@@ -20,9 +19,9 @@ from veilmart.customer.updates import (
     owned_orders,
     plan_updates,
 )
-from veilmart.customer.visit import opened_wallet, visited
+from veilmart.customer.visit import broker_url, opened_wallet, visited
 from veilmart.customer.wallet import DATABASE_FILE, Wallet, find_order
-from veilmart.errors import NotInitialised, VeilmartError
+from veilmart.errors import VeilmartError
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.backup import HomeLayout, back_up
 from veilmart.storage.home import default_home
@@ -78,7 +77,7 @@ async def _fetch(prefix: str, newest: bool, out: Path | None, common: Common) ->
     with opened_wallet(common) as wallet, wallet.purchasing():
         order = find_order(wallet, prefix)
         target = Path(order.out_folder) if out is None else out
-        url = _broker_url(wallet, order.broker)
+        url = broker_url(wallet, order.broker)
         async with visited(
             wallet, person, url, observe=drawer, mention=False, anonymous=True
         ) as shopper:
@@ -99,7 +98,7 @@ async def sync_copies(
         for (broker, merchant), orders in _by_merchant(wallet):
             try:
                 async with visited(
-                    wallet, person, _broker_url(wallet, broker), mention=False, anonymous=True
+                    wallet, person, broker_url(wallet, broker), mention=False, anonymous=True
                 ) as shopper:
                     plan_updates(wallet, await shopper.browse(merchant), orders)
             except VeilmartError as error:
@@ -112,7 +111,7 @@ async def sync_copies(
 async def _fetch_one(wallet: Wallet, person: Person, copy: Copy, order: Order) -> list[Outcome]:
     drawer = Drawer(person.terminal)
     try:
-        url = _broker_url(wallet, order.broker)
+        url = broker_url(wallet, order.broker)
         async with visited(
             wallet, person, url, observe=drawer, mention=False, anonymous=True
         ) as shopper:
@@ -132,13 +131,6 @@ def _by_merchant(wallet: Wallet) -> Iterator[tuple[tuple[bytes, bytes], list[Ord
 
     for key, orders in groupby(sorted(owned_orders(wallet), key=place), key=place):
         yield key, list(orders)
-
-
-def _broker_url(wallet: Wallet, broker: bytes) -> str:
-    pin = wallet.database.run_now(broker_named, broker)
-    if pin is None:
-        raise NotInitialised("The order's broker is not pinned here.")
-    return pin.url
 
 
 # ---- vouchers ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,10 @@ from rich.console import Console
 from veilmart.customer.cli_account import Yes
 from veilmart.customer.cli_library import sync_copies
 from veilmart.customer.drawing import Drawer
+from veilmart.customer.faults import faults_by_order
 from veilmart.customer.listing import OrderLine, order_line
-from veilmart.customer.order import Order, all_orders
+from veilmart.customer.order import Order, all_orders, orders_in
 from veilmart.customer.person import Person
-from veilmart.customer.pins import broker_named
 from veilmart.customer.receipts import (
     RECEIPT_MAX_BYTES,
     VerifiedReceipt,
@@ -22,10 +23,12 @@ from veilmart.customer.receipts import (
     verify_receipt,
 )
 from veilmart.customer.recovery_rule import Recovered
+from veilmart.customer.refund_watch import look, watched
+from veilmart.customer.standing import standing_line, standing_text
 from veilmart.customer.updates import newest_copies
-from veilmart.customer.visit import mention_unfinished, opened_wallet, visited
+from veilmart.customer.visit import broker_url, mention_unfinished, opened_wallet, visited
 from veilmart.customer.wallet import Wallet, find_order, to_sync
-from veilmart.errors import BadArgument, Declined, NotInitialised, VeilmartError
+from veilmart.errors import BadArgument, Declined, NetworkFailure, VeilmartError
 from veilmart.protocol.purchase import WalletState
 from veilmart.storage.files import PartialFile, visible
 from veilmart.terminal.command import Common, run
@@ -33,6 +36,7 @@ from veilmart.terminal.command import Common, run
 OUTCOMES = {
     "done": "finished; saved to {path}",
     "refunded": "was refunded; the whole amount is back on your balance",
+    "returned": "its merchant gave the money back; the whole amount is on your balance",
     "cancelled": "cancelled; the whole amount is back on your balance",
     "abandoned": "was never paid; no money moved, buy it again if you like",
 }
@@ -68,23 +72,38 @@ def register_orders(app: App) -> None:
 
 
 def orders(*, common: Common = Common()) -> int:
-    """Every purchase and its state, newest first."""
-    return run(lambda: _list(common, finished=False), common)
+    """Where every purchase stands, newest first: money, goods, what to do, by when."""
+    return run(lambda: _list_orders(common), common)
 
 
 def library(*, common: Common = Common()) -> int:
     """What you own, and where its files were saved."""
-    return run(lambda: _list(common, finished=True), common)
+    return run(lambda: _list_library(common), common)
 
 
-def _list(common: Common, *, finished: bool) -> None:
+def _list_orders(common: Common) -> None:
+    terminal = common.terminal()
+    with opened_wallet(common) as wallet:
+        found = wallet.database.run_now(all_orders)
+        faults, now = wallet.database.run_now(faults_by_order), wallet.clock()
+    lines = [standing_line(order, faults.get(order.order), now) for order in found]
+
+    def draw(console: Console) -> None:
+        for line in lines:
+            for text in standing_text(line):
+                console.print(text, markup=False)
+        if not lines:
+            console.print("Nothing yet.")
+
+    terminal.result({"orders": lines}, draw)
+
+
+def _list_library(common: Common) -> None:
     terminal = common.terminal()
     with opened_wallet(common) as wallet:
         mention_unfinished(wallet, terminal)
-        found = wallet.database.run_now(all_orders)
-        copies = newest_copies(wallet) if finished else {}
-    if finished:
-        found = [order for order in found if order.state == WalletState.DONE]
+        found = wallet.database.run_now(orders_in, (WalletState.DONE,))
+        copies = newest_copies(wallet)
     lines = [order_line(order) for order in found]
     fetched = [
         CopyLine(order.hex(), copy.version, copy.file_path) for order, copy in copies.items()
@@ -100,7 +119,7 @@ def _list(common: Common, *, finished: bool) -> None:
         if not lines:
             console.print("Nothing yet.")
 
-    terminal.result({"orders": lines, "copies": fetched} if finished else {"orders": lines}, draw)
+    terminal.result({"orders": lines, "copies": fetched}, draw)
 
 
 def _order_text(line: OrderLine) -> str:
@@ -200,6 +219,8 @@ async def _sync(updates: bool, at_once: bool, common: Common) -> int:
             if not quiet or recovered.outcome == "cancelled":
                 text = OUTCOMES[recovered.outcome].format(path=recovered.path)
                 lines.append(_sync_line(order, recovered.outcome, text))
+        for order in await _look_for_refunds(wallet, person):
+            lines.append(_sync_line(order, "returned", OUTCOMES["returned"]))
         for order, outcome, detail, code in await sync_copies(
             wallet, person, look=updates, at_once=at_once
         ):
@@ -207,6 +228,26 @@ async def _sync(updates: bool, at_once: bool, common: Common) -> int:
             lines.append(_sync_line(order, outcome, detail))
     person.terminal.result({"orders": lines}, lambda console: _draw_sync(console, lines))
     return exit_code
+
+
+async def _look_for_refunds(wallet: Wallet, person: Person) -> list[Order]:
+    """Settled orders that a merchant has given back since; one visit to each broker.
+
+    A broker that cannot be reached is asked at the next sync: nothing is lost by that.
+    """
+    found: list[Order] = []
+    settled = sorted(watched(wallet), key=lambda order: order.broker)
+    for broker, orders in groupby(settled, key=lambda order: order.broker):
+        url = broker_url(wallet, broker)
+        try:
+            async with visited(wallet, person, url, mention=False, anonymous=True) as shopper:
+                for order in orders:
+                    recovered = await shopper.perform(look(order, wallet.clock))
+                    if recovered is not None:
+                        found.append(recovered.order)
+        except NetworkFailure:
+            continue
+    return found
 
 
 def _sync_line(order: Order, outcome: str, detail: str) -> SyncLine:
@@ -223,20 +264,13 @@ def _draw_sync(console: Console, lines: list[SyncLine]) -> None:
 async def _recover(wallet: Wallet, person: Person, order: Order) -> Recovered:
     drawer = Drawer(person.terminal)
     async with visited(
-        wallet, person, _broker_url(wallet, order), observe=drawer, mention=False
+        wallet, person, broker_url(wallet, order.broker), observe=drawer, mention=False
     ) as shopper:
         drawer.decimals = shopper.broker.descriptor.decimals
         try:
             return await shopper.recover(order)
         finally:
             drawer.close()
-
-
-def _broker_url(wallet: Wallet, order: Order) -> str:
-    pin = wallet.database.run_now(broker_named, order.broker)
-    if pin is None:
-        raise NotInitialised("The order's broker is not pinned here.")
-    return pin.url
 
 
 def cancel(
@@ -255,7 +289,7 @@ async def _cancel(prefix: str, yes: bool, common: Common) -> None:
         found = find_order(wallet, prefix)
         if not person.confirm(f"Cancel {visible(found.title)}? (y/n) "):
             raise Declined("Nothing was changed.")
-        url = _broker_url(wallet, found)
+        url = broker_url(wallet, found.broker)
         async with visited(wallet, person, url, mention=False) as shopper:
             recovered = await shopper.cancel(found)
     text = OUTCOMES[recovered.outcome]

@@ -24,14 +24,20 @@ from veilmart.customer.events import (
     ReceiptUseless,
     StepReached,
 )
+from veilmart.customer.faults import note_fault, save_faulty
 from veilmart.customer.order import Order, Terms, save_order
 from veilmart.customer.segments_rule import fetch_parcel, fetch_segments
 from veilmart.customer.small_parcels import is_small, save_ended, save_held
 from veilmart.errors import (
     MONEY_SAFE,
     ContentKeyInvalid,
+    KeyNotSigned,
+    MalformedMessage,
     OfferMismatch,
+    PaddingInvalid,
+    PieceMismatch,
     SegmentDamaged,
+    SignatureInvalid,
     VeilmartError,
     WrongOrderState,
 )
@@ -50,6 +56,7 @@ from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
 
 DELIVERY_TRIES = 3
+KEY_TRIES = 3
 REFUNDED = "The whole amount is back on your balance."
 
 Clock = Callable[[], int]
@@ -86,7 +93,13 @@ def complete(order: Order, terms: Terms, clock: Clock, *, fresh: bool) -> Rule[B
         yield from _notice_refund(order, clock)
         raise
     if order.state == WalletState.RELEASED:
-        order = yield from _deliver(order, terms, clock, segment, again)
+        try:
+            order = yield from _deliver(order, terms, clock, segment, again)
+        except (ContentKeyInvalid, PieceMismatch, PaddingInvalid):
+            if not fresh:
+                # Disputed with success from somewhere else, or the merchant gave it back.
+                yield from _notice_refund(order, clock)
+            raise
     return (yield from _acknowledge(order, terms, clock))
 
 
@@ -113,24 +126,46 @@ def _notice_refund(order: Order, clock: Clock) -> Rule[None]:
 def _release(order: Order, terms: Terms, clock: Clock) -> Rule[Order]:
     """Ask for the key, check it, commit it. A wrong key is committed too: it is evidence."""
     yield Tell(StepReached("release"))
+    order, fault = yield from ask_key(order, terms, clock)
+    if fault is not None:
+        yield Transact(save_faulty, (order, fault))
+        raise fault
+    yield Transact(save_order, (order,))
+    yield Tell(KeyReleased())
+    if not _receipt_names(order, order.invoice or b""):
+        yield Tell(ReceiptUseless())
+    return order
+
+
+def ask_key(
+    order: Order, terms: Terms, clock: Clock
+) -> Rule[tuple[Order, ContentKeyInvalid | None]]:
+    """The RELEASED order with its invoice, and what is wrong with the key. Stores nothing.
+
+    An invoice that the merchant did not sign was changed on the way and is asked for again.
+    Raises KeyNotSigned when it stays like that.
+    """
     request = Release(
         operation=operation_id(order.order, "release"),
         order=order.order,
         signature=sign_action(order.order_seed, order.order, "release"),
     )
-    released: Released = yield AskBroker(request, Released)
-    invoice = offers.open_object(Invoice, terms.signing_key, labels.INVOICE, released.invoice)
+    for _ in range(KEY_TRIES):
+        released: Released = yield AskBroker(request, Released)
+        try:
+            invoice = offers.open_object(
+                Invoice, terms.signing_key, labels.INVOICE, released.invoice
+            )
+            break
+        except (SignatureInvalid, MalformedMessage):
+            continue
+    else:
+        raise KeyNotSigned
     order = order.after(WalletEvent.KEY_CAME, clock(), invoice=released.invoice)
     try:
-        order = replace(order, content_key=_content_key(order, terms, invoice))
-    except ContentKeyInvalid:
-        yield Transact(save_order, (order,))
-        raise
-    yield Transact(save_order, (order,))
-    yield Tell(KeyReleased())
-    if not _receipt_names(order, released.invoice):
-        yield Tell(ReceiptUseless())
-    return order
+        return replace(order, content_key=_content_key(order, terms, invoice)), None
+    except ContentKeyInvalid as fault:
+        return order, fault
 
 
 def _receipt_names(order: Order, signed_invoice: bytes) -> bool:
@@ -164,7 +199,11 @@ def _deliver(
     if segment is None and is_small(terms):
         segment = yield from fetch_parcel(order, terms, fresh=False)
     for _ in range(DELIVERY_TRIES):
-        delivered: Delivered = yield Deliver(order, terms, segment, again)
+        try:
+            delivered: Delivered = yield Deliver(order, terms, segment, again)
+        except (PieceMismatch, PaddingInvalid) as fault:
+            yield Transact(note_fault, (order.order, fault))
+            raise
         if delivered.path is not None:
             yield Tell(IntegrityChecked())
             yield Tell(FileSaved(delivered.path))
@@ -184,6 +223,10 @@ def _acknowledge(order: Order, terms: Terms, clock: Clock) -> Rule[Bought]:
     )
     try:
         yield AskBroker(request, OrderStatus)
+    except WrongOrderState:
+        yield Transact(save_order, (order,))
+        yield from _notice_refund(order, clock)
+        raise
     except VeilmartError as error:
         # Without this the next run would deliver the file a second time under another name.
         yield Transact(save_order, (order,))

@@ -1,8 +1,8 @@
 """From a complete parcel and its key to the finished file (docs/protocol/08-goods.md, section 5).
 
 Every segment is opened and checked against the piece list that the offer named, the padding is
-taken off and its zeros checked, and the file gets its name only when all of it is on the disk.
-Memory stays at a few pieces, whatever the size.
+taken off and the first piece's zeros checked, and the file gets its name only when all of it is on
+the disk. Memory stays at a few pieces, whatever the size.
 """
 
 from collections import deque
@@ -102,7 +102,8 @@ def _write(order: Order, out: _Place, piece_at: Callable[[int], bytes], again: b
                 unfinished.write(piece[:left])
             filler = piece[left:]
             left -= min(left, len(piece))
-            if not is_zeros(filler):
+            # Filler of later pieces could not be disputed, so it costs nobody the goods.
+            if index == 0 and not is_zeros(filler):
                 raise PaddingInvalid("A product's filler is not zero.")
         return unfinished.finish(reuse=again)
 

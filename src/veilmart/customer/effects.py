@@ -149,6 +149,18 @@ class Deliver(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class FindFault(Effect):
+    """What is wrong with a RELEASED order; the answer is a `Complaint`.
+
+    segment: as in `Deliver`. Raises NothingToDispute.
+    """
+
+    order: Order
+    terms: Terms
+    segment: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class DropParcel(Effect):
     """Remove the stored segments: the file is ready, or never will be."""
 

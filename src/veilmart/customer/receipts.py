@@ -102,6 +102,28 @@ def verify_receipt(data: bytes) -> VerifiedReceipt:
     )
 
 
+def check_payment(
+    merchant: SignedDescriptor,
+    broker: SignedDescriptor,
+    signed_offer: bytes,
+    signed_invoice: bytes,
+    signed_receipt: bytes,
+) -> None:
+    """The broker signed that this invoice of this offer was paid, whatever the invoice is worth.
+
+    Raises SignatureInvalid, MalformedMessage, OfferMismatch.
+    """
+    key = merchant.descriptor.signing_key
+    offer = offers.open_object(Offer, key, labels.OFFER, signed_offer)
+    receipt = offers.open_object(
+        PaymentReceipt, broker.descriptor.signing_key, labels.PAYMENT_RECEIPT, signed_receipt
+    )
+    check_receipt(receipt, offer, offers.order_of(signed_offer))
+    _check_papers(offer, merchant, broker, receipt)
+    if receipt.invoice != offers.invoice_hash(signed_invoice):
+        raise OfferMismatch("The receipt's invoice differs.")
+
+
 def _check_papers(
     offer: Offer, merchant: SignedDescriptor, broker: SignedDescriptor, receipt: PaymentReceipt
 ) -> None:

@@ -7,6 +7,7 @@ are transactions, safe to run again.
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
+from veilmart.customer.faults import forget_fault
 from veilmart.customer.order import Order, Terms, save_order
 from veilmart.customer.tables import parcels
 from veilmart.limits import PARCEL_IN_DATABASE_MAX_BYTES
@@ -41,6 +42,7 @@ def save_held(connection: Connection, order: Order, segment: bytes | None) -> No
 
 
 def save_ended(connection: Connection, order: Order) -> None:
-    """The last commit of a purchase: what was kept of the parcel is not needed any more."""
+    """The last commit of a purchase: what was kept of parcel and fault is not needed any more."""
     save_order(connection, order)
     connection.execute(_DROP, {"at_order": order.order})
+    forget_fault(connection, order.order)

@@ -98,6 +98,14 @@ parcels = Table(
     Column("segment", LargeBinary, nullable=False),
 )
 
+# What delivery found wrong with an order that the merchant signed, until the order ends.
+faults = Table(
+    "faults",
+    metadata,
+    Column("order", LargeBinary(32), ForeignKey("orders.order"), primary_key=True),
+    Column("what", String(300), nullable=False),
+)
+
 # What an order paid for, fetched again: one row for each version.
 copies = Table(
     "copies",

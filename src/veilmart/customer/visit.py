@@ -11,10 +11,16 @@ from veilmart.crypto.suite import suite_by_name
 from veilmart.customer.events import Observer, ignore
 from veilmart.customer.network import read_proxy
 from veilmart.customer.person import Person
-from veilmart.customer.pins import pinned_merchants
+from veilmart.customer.pins import broker_named, pinned_merchants
 from veilmart.customer.shopper import Shopper, connect
 from veilmart.customer.wallet import Wallet, open_wallet, unfinished
-from veilmart.errors import BadArgument, FingerprintChanged, NoSuchMerchant, NotPinned
+from veilmart.errors import (
+    BadArgument,
+    FingerprintChanged,
+    NoSuchMerchant,
+    NotInitialised,
+    NotPinned,
+)
 from veilmart.protocol.address import Link
 from veilmart.protocol.customer_messages import MerchantEntry
 from veilmart.protocol.descriptor import read_descriptor
@@ -72,6 +78,14 @@ async def visited(
     )
     async with shopper:
         yield shopper
+
+
+def broker_url(wallet: Wallet, broker: bytes) -> str:
+    """Where the broker with that fingerprint is. Raises NotInitialised."""
+    pin = wallet.database.run_now(broker_named, broker)
+    if pin is None:
+        raise NotInitialised("The order's broker is not pinned here.")
+    return pin.url
 
 
 def mention_unfinished(wallet: Wallet, terminal: Terminal) -> None:

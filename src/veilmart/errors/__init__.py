@@ -9,6 +9,12 @@ Every concrete error has a `code` (unique, never reused; a test asserts it), a s
 happened, one on whether money moved, and one on what to do next.
 """
 
+from veilmart.errors.disputes import (
+    JudgedWrongly as JudgedWrongly,
+    JudgementInvalid as JudgementInvalid,
+    KeyNotSigned as KeyNotSigned,
+    NothingToDispute as NothingToDispute,
+)
 from veilmart.errors.families import (
     DETAIL_MAX_CHARACTERS as DETAIL_MAX_CHARACTERS,
     MONEY_SAFE as MONEY_SAFE,

@@ -50,14 +50,14 @@ class PaddingInvalid(PeerFault):
     code = 2108
     summary = "The padding is not what the protocol prescribes."
     money = "If you paid, the money goes to the merchant when the time to settle ends."
-    hint = "The product was packed wrongly; do not trust the file."
+    hint = "Until then `veilmart customer dispute ORDER` gets it back: the merchant signed this."
 
 
 class PieceMismatch(PeerFault):
     code = 2109
     summary = "A delivered segment is not the piece that was promised."
     money = "You have paid; the money goes to the merchant when the time to settle ends."
-    hint = "Keep the order: the merchant signed it. Turn to the broker's operator before that time."
+    hint = "Until then `veilmart customer dispute ORDER` gets it back: the merchant signed this."
 
 
 class OfferMismatch(PeerFault):
@@ -76,7 +76,7 @@ class ContentKeyInvalid(PeerFault):
     code = 2112
     summary = "The key that was paid for does not open what was promised."
     money = "You have paid; the money goes to the merchant when the time to settle ends."
-    hint = "Keep the order: the merchant signed it. Turn to the broker's operator before that time."
+    hint = "Until then `veilmart customer dispute ORDER` gets it back: the merchant signed this."
 
 
 class TooSlow(PeerFault):

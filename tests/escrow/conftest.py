@@ -1,0 +1,14 @@
+"""Real broker, merchant and wallet over HTTP in one event loop, with a clock that can be moved."""
+
+import pytest
+
+from tests.bad_input.conftest import impatient, roles, template
+
+__all__ = ["impatient", "roles", "template"]
+
+
+@pytest.fixture(autouse=True)
+def sweeping(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:
+    """Deadlines are looked at often, so that no test waits for them."""
+    monkeypatch.setattr("veilmart.broker.serving.SWEEP_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("veilmart.broker.serving.LOOK_EVERY_SECONDS", 0.05)
