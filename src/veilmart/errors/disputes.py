@@ -8,7 +8,6 @@ PAID_AND_RELEASED = "You have paid; the money goes to the merchant when the time
 class NothingToDispute(CannotDo):
     code = 1155
     summary = "Nothing that the merchant signed for this order is wrong."
-    money = ""
     hint = "`veilmart customer sync` finishes it. For another complaint, turn to the merchant."
 
 
