@@ -4,11 +4,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import Connection, update
 
 from tests.merchant.doubles import Stall
 from veilmart.crypto import signing
 from veilmart.errors import (
     NotSettled,
+    NotYourBroker,
     OrderKeyInvalid,
     OrderUnknown,
     ProductGone,
@@ -17,8 +19,17 @@ from veilmart.errors import (
 )
 from veilmart.merchant.adding import add_now
 from veilmart.merchant.packing import sources_in
+from veilmart.merchant.tables import orders
 from veilmart.protocol.link_messages import Report, ReportEntry, TunnelRelay
-from veilmart.protocol.merchant_messages import Again, GetPiece, Granted, Offered, Piece
+from veilmart.protocol.merchant_messages import (
+    Again,
+    GetPiece,
+    Granted,
+    Offered,
+    Piece,
+    Recall,
+    Recalled,
+)
 from veilmart.protocol.offer import order_of
 from veilmart.protocol.order_key import sign_action
 from veilmart.protocol.parcel import check_piece_list, piece_hash
@@ -52,6 +63,14 @@ class Owner:
             "signature": sign_action(self.seed, self.order, "again"),
         }
         return Again(**(fields | changes))
+
+    def recall(self, **changes: Any) -> Recall:
+        fields = {
+            "broker": self.stall.broker.fingerprint,
+            "order": self.order,
+            "signature": sign_action(self.seed, self.order, "recall"),
+        }
+        return Recall(**(fields | changes))
 
     def piece(self, index: int, **changes: Any) -> GetPiece:
         return GetPiece(**msgspec.structs.asdict(self.again(**changes)), index=index)
@@ -115,6 +134,43 @@ def test_nobody_else_gets_it(stall: Stall) -> None:
     assert isinstance(owner.refused(owner.again(offer=changed)), OrderUnknown)
     assert isinstance(owner.refused(owner.again(offer=b"")), OrderUnknown)
     assert isinstance(owner.refused(owner.again(shelf=owner.shelf + 1)), OrderUnknown)
+
+
+@pytest.mark.parametrize("event", [None, "settled", "refunded"])
+def test_an_order_is_recalled_by_its_order_key(stall: Stall, event: str | None) -> None:
+    owner = Owner(stall, event)
+    recalled = owner.tell(owner.recall(), Recalled)
+    assert recalled.offer == owner.offer
+    [product] = [one for one in stall.counter.shop.products.values() if one.root == owner.root]
+    assert recalled.product == product.id
+    assert len(owner.record) == 24 + 1024 + 32
+
+
+def test_nobody_else_recalls_it(stall: Stall) -> None:
+    owner, other = Owner(stall), Owner(stall)
+    for signature in (
+        sign_action(signing.generate_signing_key(stall.random), owner.order, "recall"),
+        sign_action(owner.seed, owner.order, "again"),
+        sign_action(owner.seed, other.order, "recall"),
+        bytes(64),
+    ):
+        assert isinstance(owner.refused(owner.recall(signature=signature)), OrderKeyInvalid)
+    unknown = bytes(32)
+    signature = sign_action(owner.seed, unknown, "recall")
+    request = owner.recall(order=unknown, signature=signature)
+    assert isinstance(owner.refused(request), OrderUnknown)
+    assert isinstance(owner.refused(owner.recall(broker=bytes(32))), NotYourBroker)
+
+
+def test_an_order_from_before_offers_were_kept(stall: Stall) -> None:
+    owner = Owner(stall)
+    stall.market.database.run_now(_forget_offer, owner.order)
+    assert isinstance(owner.refused(owner.recall()), OrderUnknown)
+    owner.tell(owner.again(), Granted)
+
+
+def _forget_offer(connection: Connection, order: bytes) -> None:
+    connection.execute(update(orders).where(orders.c.order == order).values(offer=None))
 
 
 def test_grant_and_refusal_look_alike_to_the_broker(stall: Stall) -> None:

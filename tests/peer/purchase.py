@@ -159,8 +159,7 @@ def select(
         "order_key": public,
     }
     list_length = 32 * len(piece_lengths(shelf.size))
-    largest = {"kind": "offered", "offer": bytes(1024), "pieces": bytes(list_length)}
-    said, payable = tunnel.ask(message, Offered, natural_cells(largest))
+    said, payable = tunnel.ask(message, Offered, offered_cells(list_length))
     signing_key = tunnel.merchant.body.signing_key
     offer = open_signed(said.offer, signing_key, "offer", Offer)
     escrow_key = derive(tunnel.exporter, "escrow key", offer.random)
@@ -172,6 +171,11 @@ def select(
     require(payable == Payable(order, shelf.price, offer.pay_by), "what is payable")
     pieces = [said.pieces[at : at + 32] for at in range(0, list_length, 32)]
     return Agreed(said.offer, offer, order, escrow_key, pieces, order_key)
+
+
+def offered_cells(list_length: int) -> int:
+    """Page 7: for the longest offer and a piece list of this length."""
+    return natural_cells({"kind": "offered", "offer": bytes(1024), "pieces": bytes(list_length)})
 
 
 def check_offer(

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from .anonymous import anonymous_session, buy_with_token, fresh_order_key, stock
 from .blind import TokenKey
@@ -18,7 +19,8 @@ from .descriptors import Link, read_link
 from .goods import fetch_catalogue
 from .notation import Refused
 from .purchase import Agreed, Order, Status, operation, select, sign_action
-from .running_market import FILES, PASSWORD, Market, veilmart
+from .recovery import fetch_goods, used_order_keys
+from .running_market import FILES, PASSWORD, START_SECONDS, Market, veilmart
 from .suites import suite_of
 from .tokens import (
     EPOCH_SECONDS,
@@ -151,6 +153,33 @@ def test_recovery_from_the_seed(market: Market, tmp_path: Path) -> None:
             with refused(4151):
                 one.withdraw(1, first=5)
             assert len(again.withdraw(1, first=5)) == 1
+
+
+def test_goods_from_the_seed(market: Market, tmp_path: Path) -> None:
+    """A fresh machine finds the order keys, the orders and what was bought."""
+    titles = ("Some Pages.txt", "One Page.txt")
+    with customer(market, "collector") as one:
+        tokens = one.withdraw(2)
+        for title, token in zip(titles, tokens, strict=True):
+            bought = buy_with_token(one.link, SUITE, one.seed, token, title, tmp_path, one.now)
+            bought.path.unlink()
+        keys = used_order_keys(one.http, one.seed)
+        assert len(keys) == 2
+        for title, key in zip(titles, keys, strict=True):
+            path = fetch_settled(one, key, tmp_path)
+            assert (path.name, path.read_bytes()) == (title, FILES[title])
+        assert used_order_keys(one.http, bytes(32)) == []
+
+
+def fetch_settled(one: Customer, key: Ed25519PrivateKey, out: Path) -> Path:
+    """The merchant serves an old order when the broker's report of it has arrived (7.1)."""
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return fetch_goods(one.link, SUITE, one.seed, key, out, one.now)
+        except Refused as fault:
+            assert fault.code == 4145 and time.monotonic() < end, fault
+        time.sleep(0.2)
 
 
 def test_deposit(market: Market) -> None:

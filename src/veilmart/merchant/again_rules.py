@@ -17,7 +17,14 @@ from veilmart.merchant.tables import products
 from veilmart.merchant.tunnels import Tunnel
 from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.encoding import decode
-from veilmart.protocol.merchant_messages import Again, GetPiece, Granted, Piece
+from veilmart.protocol.merchant_messages import (
+    Again,
+    GetPiece,
+    Granted,
+    Piece,
+    Recall,
+    Recalled,
+)
 from veilmart.protocol.offer import SIGNATURE_BYTES, SIGNED_MAX_BYTES, Offer, order_of
 from veilmart.protocol.order_key import check_action
 from veilmart.protocol.parcel import piece_count, piece_hash
@@ -46,13 +53,30 @@ def hand_out(counter: Counter, tunnel: Tunnel, request: GetPiece) -> Rule[Piece]
     return Piece(data=data)
 
 
+def recall(counter: Counter, tunnel: Tunnel, request: Recall) -> Rule[Recalled]:
+    """The signed offer of an order, for a wallet that has only its order key left (section 7.2).
+
+    Raises OrderUnknown, OrderKeyInvalid, NotYourBroker.
+    """
+    broker = counter.shop.brokers.get(request.broker)
+    if broker is None or request.broker != tunnel.broker:
+        raise NotYourBroker
+    order: Order = yield Transact(find_order, (request.order, broker.id))
+    if order.offer is None:
+        raise OrderUnknown
+    body = order.offer[SIGNATURE_BYTES:]
+    order_key = decode(Offer, body, SIGNED_MAX_BYTES).order_key
+    check_action(order_key, request.order, "recall", request.signature)
+    return Recalled(offer=order.offer, product=order.product)
+
+
 def _entitled(counter: Counter, tunnel: Tunnel, request: Again | GetPiece) -> Rule[Order]:
     """The settled order that pays for what is asked."""
     broker = counter.shop.brokers.get(request.broker)
     if broker is None or request.broker != tunnel.broker:
         raise NotYourBroker
-    # We keep nothing of the customer, not even the order key: our own offer names it, and the
-    # order's name is the offer's hash.
+    # The offer comes with the request, so this works for orders from before offers were kept.
+    # It names the order key, and the order's name is its hash.
     name = order_of(request.offer)
     order: Order = yield Transact(find_order, (name, broker.id))
     if order.shelf != request.shelf:

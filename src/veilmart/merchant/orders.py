@@ -19,7 +19,10 @@ FORGET_UNPAID_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Order:
-    """order: offer hash (32). size: of the padded product. broker: number of the pinned broker."""
+    """order: offer hash (32). size: of the padded product. broker: number of the pinned broker.
+
+    offer: as it was signed; none for an order from before it was kept.
+    """
 
     order: bytes
     broker: int
@@ -36,6 +39,7 @@ class Order:
     pay_by: int
     paid_at: int | None = None
     ended_at: int | None = None
+    offer: bytes | None = None
 
 
 @dataclass(frozen=True)

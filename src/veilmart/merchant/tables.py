@@ -200,6 +200,7 @@ orders = Table(
     Column("pay_by", Integer, nullable=False),
     Column("paid_at", Integer, nullable=True),
     Column("ended_at", Integer, nullable=True),
+    Column("offer", LargeBinary, nullable=True),
     Index(
         "orders_waiting",
         "pay_by",

@@ -10,7 +10,6 @@ from veilmart.errors import (
     DescriptorUnknown,
     MalformedMessage,
     NotYourBroker,
-    OrderUnknown,
     ProductGone,
     ProductOut,
     ServerBusy,
@@ -18,7 +17,7 @@ from veilmart.errors import (
     WrongOrderState,
 )
 from veilmart.limits import HASH_BYTES, REQUEST_MAX_BYTES
-from veilmart.merchant.again_rules import grant, hand_out
+from veilmart.merchant.again_rules import grant, hand_out, recall
 from veilmart.merchant.codes import sell_code
 from veilmart.merchant.counter import Counter, Reply
 from veilmart.merchant.events import MenuSent, Selected
@@ -31,7 +30,7 @@ from veilmart.protocol import labels, offer
 from veilmart.protocol.catalogue import page, page_count
 from veilmart.protocol.descriptor import Shelf
 from veilmart.protocol.effects import Rule, Transact
-from veilmart.protocol.encoding import Message
+from veilmart.protocol.encoding import Message, encode
 from veilmart.protocol.link_messages import TunnelRelay, TunnelRelayed
 from veilmart.protocol.merchant_messages import (
     Again,
@@ -49,8 +48,6 @@ from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.purchase import OrderState
 from veilmart.protocol.tunnel import ReceivedRequest, cells_for, refusal
 
-_OFFERED_FRAME_BYTES = offer.SIGNED_MAX_BYTES + 64
-
 Written: TypeAlias = tuple[Offered, bytes, Order]
 """Answer, signed invoice, the order to store."""
 
@@ -58,7 +55,8 @@ Written: TypeAlias = tuple[Offered, bytes, Order]
 def offered_cells(shelf: Shelf | None) -> int:
     """Cells of the answer to a select: the largest offer and the shelf's whole piece list."""
     pieces = 0 if shelf is None else piece_count(shelf.size) * HASH_BYTES
-    return cells_for(_OFFERED_FRAME_BYTES + pieces)
+    largest = Offered(offer=bytes(offer.SIGNED_MAX_BYTES), pieces=bytes(pieces))
+    return cells_for(len(encode(largest)))
 
 
 def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
@@ -87,7 +85,7 @@ def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
         elif isinstance(asked, Again):
             answer = yield from grant(counter, tunnel, asked)
         elif isinstance(asked, Recall):
-            raise OrderUnknown
+            answer = yield from recall(counter, tunnel, asked)
         elif isinstance(asked, GetPiece):
             answer = yield from hand_out(counter, tunnel, asked)
         else:
@@ -225,6 +223,7 @@ def _write_offer(
         state=OrderState.OFFERED,
         offered_at=now,
         pay_by=pay_by,
+        offer=signed,
     )
     signed_invoice = offer.sign_object(keys.seed, labels.INVOICE, invoice)
     return Offered(offer=signed, pieces=product.pieces), signed_invoice, order
