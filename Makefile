@@ -9,7 +9,7 @@ RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-long crash lint bench vectors sim clean
+.PHONY: demo test test-long crash hostile lint bench vectors sim clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,9 @@ test-long: $(DEV_STAMP)
 
 crash: $(DEV_STAMP)
 	$(BIN)/python -m tests.crash
+
+hostile: $(DEV_STAMP)
+	$(BIN)/python -m tests.hostile
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -27,11 +27,11 @@ class CheapPasswords(Passwords):
     def __init__(self, random: Callable[[int], bytes]) -> None:
         self._random = random
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, owner: str = "") -> str:
         salt = self._random(8).hex()
         return salt + hashlib.sha256((salt + password).encode()).hexdigest()
 
-    async def verify(self, hashed: str | None, password: str) -> bool:
+    async def verify(self, hashed: str | None, password: str, owner: str = "") -> bool:
         if hashed is None:
             return False
         return hashed == hashed[:16] + hashlib.sha256((hashed[:16] + password).encode()).hexdigest()

@@ -4,6 +4,7 @@ docs/protocol/04-sessions.md. What goes wrong outside a session is a plain typed
 refusal sealed and padded like the answer it replaces.
 """
 
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -53,7 +54,7 @@ from veilmart.protocol.handshake import SESSION_ID_BYTES, answer_certified, prol
 from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
 from veilmart.storage.database import Database
 from veilmart.transport.answers import binary_answer
-from veilmart.transport.body import read_body
+from veilmart.transport.body import asker, read_body
 from veilmart.transport.perform import perform
 from veilmart.transport.routes import Routes
 from veilmart.transport.turnstile import Turnstile
@@ -79,10 +80,6 @@ class BrokerApp:
         self._performers: dict[type[Effect], Any] = {
             Transact: self._transact,
             Forward: self._forward,
-            HashPassword: self._hash,
-            VerifyPassword: self._verify,
-            Examine: self._examine,
-            BlindSign: self._sign,
         }
         self._signers = InThreads(BLIND_SIGNINGS_AT_ONCE, BLIND_SIGNINGS_WAITING_MAX)
         lists = PublicLists(database, state.clock)
@@ -98,9 +95,15 @@ class BrokerApp:
             ],
         )
 
-    async def perform(self, rule: Rule[Any]) -> Any:
-        """Run a rule with this broker's effects."""
-        return await perform(rule, self._performers)
+    async def perform(self, rule: Rule[Any], owner: str = "") -> Any:
+        """Run a rule with this broker's effects. owner: who waits for dear ones (`FairTurns`)."""
+        dear: dict[type[Effect], Any] = {
+            HashPassword: partial(self._hash, owner),
+            VerifyPassword: partial(self._verify, owner),
+            Examine: partial(self._examine, owner),
+            BlindSign: partial(self._sign, owner),
+        }
+        return await perform(rule, {**self._performers, **dear})
 
     async def _transact(self, effect: Transact) -> Any:
         return await self._database.run(effect.function, *effect.args)
@@ -108,17 +111,18 @@ class BrokerApp:
     async def _forward(self, effect: Forward) -> Any:
         return await self._links.ask(effect.merchant, effect.message)
 
-    async def _hash(self, effect: HashPassword) -> str:
-        return await self._passwords.hash(effect.password)
+    async def _hash(self, owner: str, effect: HashPassword) -> str:
+        return await self._passwords.hash(effect.password, owner)
 
-    async def _verify(self, effect: VerifyPassword) -> bool:
-        return await self._passwords.verify(effect.hashed, effect.password)
+    async def _verify(self, owner: str, effect: VerifyPassword) -> bool:
+        return await self._passwords.verify(effect.hashed, effect.password, owner)
 
-    async def _examine(self, effect: Examine) -> Any:
-        return await self._examiners.run(effect.function, *effect.args)
+    async def _examine(self, owner: str, effect: Examine) -> Any:
+        return await self._examiners.run(owner, effect.function, *effect.args)
 
-    async def _sign(self, effect: BlindSign) -> list[bytes]:
-        return await self._signers.run(blind_sign, effect.key, effect.blinded, self._state.random)
+    async def _sign(self, owner: str, effect: BlindSign) -> list[bytes]:
+        parts = (effect.key, effect.blinded, self._state.random)
+        return await self._signers.run(owner, blind_sign, *parts)
 
     async def _health(self, request: Request) -> Response:
         return binary_answer(b"")
@@ -146,6 +150,7 @@ class BrokerApp:
         own = state.own.by_hash(descriptor_hash, now)
         session_id = state.random(SESSION_ID_BYTES)
         message2, keys = await self._handshakes.run(
+            asker(request),
             answer_certified,
             suite,
             prologue(labels.PROLOGUE_CUSTOMER_BROKER, suite, descriptor_hash),
@@ -168,7 +173,7 @@ class BrokerApp:
         received = ReceivedRequest(session.keys, CustomerRequest, record, REQUEST_MAX_BYTES)
         message: BrokerRequest = received.message
         try:
-            answer = await self._answer(session, message)
+            answer = await self._answer(session, message, asker(request))
             # A record grows to what its message needs.
             cells = 1 if answer.natural else message.answer_cells
         except VeilmartError as error:
@@ -181,10 +186,10 @@ class BrokerApp:
             raise ServerFault
         return binary_answer(sealed, answer.attachment)
 
-    async def _answer(self, session: Session, message: BrokerRequest) -> Answer:
+    async def _answer(self, session: Session, message: BrokerRequest, owner: str) -> Answer:
         """Raises only what may cross the wire."""
         try:
-            return await self._decide(session, message)
+            return await self._decide(session, message, owner)
         except (Refusal, NetworkFailure, PeerFault):
             raise
         except DatabaseAway as fault:
@@ -197,7 +202,7 @@ class BrokerApp:
             )
             raise ServerFault from None
 
-    async def _decide(self, session: Session, message: BrokerRequest) -> Answer:
+    async def _decide(self, session: Session, message: BrokerRequest, owner: str) -> Answer:
         """Once more when another worker may know what this one missed: nothing was done yet."""
         state, name = self._state, session.keys.session_id
         answer: Answer
@@ -205,9 +210,9 @@ class BrokerApp:
             # An opening that another worker has answered must get that answer again.
             await state.sessions.fetch_changed(name, state.clock())
         try:
-            answer = await self.perform(answer_request(state, session, message))
+            answer = await self.perform(answer_request(state, session, message), owner)
         except (LoginRequired, UnknownRequestNumber):
             if not await state.sessions.fetch_changed(name, state.clock()):
                 raise
-            answer = await self.perform(answer_request(state, session, message))
+            answer = await self.perform(answer_request(state, session, message), owner)
         return answer

@@ -1,10 +1,10 @@
-"""Slow work off the event loop: a bounded number at once, a bounded number waiting."""
+"""Slow work off the event loop: a bounded number at once, and of those who wait for their turn."""
 
 import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from veilmart.errors import ServerBusy
+from veilmart.transport.fair_turns import FairTurns
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -14,17 +14,15 @@ class InThreads:
     """One for each kind of work and event loop."""
 
     def __init__(self, at_once: int, waiting_max: int) -> None:
-        self._turn = asyncio.Semaphore(at_once)
-        self._waiting_max = waiting_max
-        self._waiting = 0
+        self._turns = FairTurns(at_once, waiting_max)
 
-    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of `work` from a thread. Raises ServerBusy when too many are waiting."""
-        if self._waiting >= self._waiting_max:
-            raise ServerBusy
-        self._waiting += 1
+    async def run(self, owner: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `work` from a thread, in the turn of `owner` (see `FairTurns`).
+
+        Raises ServerBusy when too many are waiting.
+        """
+        await self._turns.take(owner)
         try:
-            async with self._turn:
-                return await asyncio.to_thread(work, *args, **kwargs)
+            return await asyncio.to_thread(work, *args, **kwargs)
         finally:
-            self._waiting -= 1
+            self._turns.give_back()

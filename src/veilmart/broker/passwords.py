@@ -39,10 +39,10 @@ class Passwords:
             return False
         return fits and hashed is not None
 
-    async def hash(self, password: str) -> str:
-        """`hash_now` in a thread. Raises ServerBusy when too many are waiting."""
-        return await self._threads.run(self.hash_now, password)
+    async def hash(self, password: str, owner: str = "") -> str:
+        """`hash_now` in a thread, in `owner`'s turn. Raises ServerBusy when too many wait."""
+        return await self._threads.run(owner, self.hash_now, password)
 
-    async def verify(self, hashed: str | None, password: str) -> bool:
-        """`verify_now` in a thread. Raises ServerBusy when too many are waiting."""
-        return await self._threads.run(self.verify_now, hashed, password)
+    async def verify(self, hashed: str | None, password: str, owner: str = "") -> bool:
+        """`verify_now` in a thread, likewise."""
+        return await self._threads.run(owner, self.verify_now, hashed, password)

@@ -22,6 +22,7 @@ from veilmart.errors import TokenKeyEnded, TokenKeyUnknown
 from veilmart.limits import PUBLIC_READS_WAITING_MAX, SOLVENCY_KEPT_SECONDS
 from veilmart.storage.database import Database
 from veilmart.transport.answers import binary_answer
+from veilmart.transport.body import asker
 from veilmart.transport.routes import Endpoint
 
 _ID_DIGITS = 64
@@ -77,7 +78,9 @@ class PublicLists:
             return binary_answer(b"")
         where = (list_number, int(text))
         kept = self._pages.get(where)
-        version, content = await self._reads.run(self._database.read_now, _read_page, where, kept)
+        version, content = await self._reads.run(
+            asker(request), self._database.read_now, _read_page, where, kept
+        )
         self._pages.pop(where, None)
         self._pages[where] = (version, content)
         while len(self._pages) > _KEPT_PAGES_MAX:
@@ -89,7 +92,7 @@ class PublicLists:
             kept = self._solvency
             if kept is None or time.monotonic() - kept[0] >= SOLVENCY_KEPT_SECONDS:
                 at = self._clock()
-                keys = await self._reads.run(self._database.read_now, solvency)
+                keys = await self._reads.run("", self._database.read_now, solvency)
                 body = msgspec.msgpack.encode(Solvency(at, keys))
                 kept = self._solvency = (time.monotonic(), body)
         return binary_answer(kept[1])

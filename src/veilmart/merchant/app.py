@@ -117,6 +117,7 @@ class MerchantApp:
 
     async def _answer_tunnel(self, effect: AnswerTunnel) -> tuple[bytes, SessionKeys]:
         return await self._handshakes.run(
+            "",  # customers all come through a broker, which knows them apart
             answer_certified,
             effect.suite,
             effect.prologue,

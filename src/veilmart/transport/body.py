@@ -1,10 +1,16 @@
-"""A request's body, never more of it than was agreed."""
+"""A request's body, never more of it than was agreed, and who sent it."""
 
 from starlette.requests import Request
 
 from veilmart.errors import MalformedMessage, MessageTooLarge
+from veilmart.transport.fair_turns import owner_of
 
 _DIGITS_MAX = 15
+
+
+def asker(request: Request) -> str:
+    """Whom dear work is done for, as in `FairTurns`: the address that the request came from."""
+    return owner_of(None if request.client is None else request.client.host)
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

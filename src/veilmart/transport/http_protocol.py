@@ -7,7 +7,8 @@ What is bounded, and by what:
 - an answer that the peer does not take: `request_seconds`;
 - the rest of a body that is refused already: LINGER_SECONDS, so that the refusal is read;
 - requests sent ahead on one connection: PIPELINE_MAX;
-- an idle connection: KEEP_ALIVE_SECONDS (uvicorn's own timer).
+- an idle connection: KEEP_ALIVE_SECONDS (uvicorn's own timer);
+- connections: CONNECTIONS_MAX, by cutting some that wait for their peer (crowding.py).
 Deadlines are numbers; the server looks at all of them from time to time, which costs a request
 nothing but two assignments.
 """
@@ -26,15 +27,18 @@ from veilmart.limits import (
     PIPELINE_MAX,
     REQUEST_SECONDS,
 )
+from veilmart.transport.crowding import to_cut
+from veilmart.transport.fair_turns import owner_of
 
-_CONNECTIONS_SPARE = 256  # above the limit these are told so; beyond, they are cut
+_CUT_AT_ONCE = 64  # so that a crowd at the door costs one look at all for many newcomers
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """One connection. Subclasses may set other seconds, for tests."""
+    """One connection. Subclasses set other bounds: for tests, or what the system allows."""
 
     header_seconds: ClassVar[float] = HEADER_SECONDS
     request_seconds: ClassVar[float] = REQUEST_SECONDS
+    connections_max: ClassVar[int] = CONNECTIONS_MAX
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -43,6 +47,8 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._in_header = False
         self._in_body = False
         self._header_bytes = 0
+        self.owner = ""
+        self.waiting_since: float | None = None
 
     def overdue(self, now: float) -> bool:
         """Whether the peer has had its time. `now`: the event loop's clock."""
@@ -54,13 +60,24 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def cut(self) -> None:
         """End the connection at once."""
+        self.waiting_since = None
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._read_deadline = self.loop.time() + self.header_seconds
-        if len(self.connections) > CONNECTIONS_MAX + _CONNECTIONS_SPARE:
-            transport.abort()
+        self.waiting_since = self.loop.time()
+        self._read_deadline = self.waiting_since + self.header_seconds
+        self.owner = owner_of(None if self.client is None else self.client[0])
+        if len(self.connections) > self.connections_max:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        others = [peer for peer in self.connections if isinstance(peer, DeadlineProtocol)]
+        cut = to_cut(others, min(_CUT_AT_ONCE, max(1, self.connections_max // 4)))
+        if not cut:
+            self.cut()
+        for connection in cut:
+            connection.cut()
 
     def data_received(self, data: bytes) -> None:
         if self._read_deadline is None and not self._in_body:
@@ -96,10 +113,14 @@ class DeadlineProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_body = False
         self._read_deadline = None
+        refused = self.cycle is not None and self.cycle.response_complete
+        self.waiting_since = self.loop.time() if refused else None
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if not self.pipeline:
+            self.waiting_since = self.loop.time()
         if self._in_body and not self.pipeline and self._read_deadline is not None:
             self._read_deadline = min(self._read_deadline, self.loop.time() + LINGER_SECONDS)
 

@@ -14,13 +14,13 @@ from starlette.types import ASGIApp
 
 from veilmart.errors import PortInUse
 from veilmart.limits import (
-    CONNECTIONS_MAX,
     GRACEFUL_STOP_SECONDS,
     HEADER_SECONDS,
     KEEP_ALIVE_SECONDS,
     REQUEST_SECONDS,
 )
 from veilmart.transport.http_protocol import DeadlineProtocol
+from veilmart.transport.open_files import connections_allowed
 
 _BACKLOG = 1024
 
@@ -35,11 +35,13 @@ async def serve(
     header_seconds: float = HEADER_SECONDS,
     request_seconds: float = REQUEST_SECONDS,
     stop_seconds: int = GRACEFUL_STOP_SECONDS,
+    connections_max: int | None = None,
 ) -> None:
     """Serve `app` until `stop` is set, then finish what is under way and return.
 
     `on_started(port)` is called once connections are accepted, with the actual port (`port` 0:
-    the system chooses). Signals are the caller's. Raises `PortInUse` when it cannot listen.
+    the system chooses). Signals are the caller's. connections_max: what the system allows, unless
+    a test wants fewer. Raises `PortInUse` when it cannot listen.
     """
     await serve_on(
         app,
@@ -49,6 +51,7 @@ async def serve(
         header_seconds=header_seconds,
         request_seconds=request_seconds,
         stop_seconds=stop_seconds,
+        connections_max=connections_max,
     )
 
 
@@ -61,12 +64,17 @@ async def serve_on(
     header_seconds: float = HEADER_SECONDS,
     request_seconds: float = REQUEST_SECONDS,
     stop_seconds: int = GRACEFUL_STOP_SECONDS,
+    connections_max: int | None = None,
 ) -> None:
     """`serve` on a socket that listens already, and is closed at the end."""
-    seconds = {"header_seconds": header_seconds, "request_seconds": request_seconds}
+    bounds = {
+        "header_seconds": header_seconds,
+        "request_seconds": request_seconds,
+        "connections_max": connections_max or connections_allowed(),
+    }
     config = uvicorn.Config(
         app,
-        http=type("TimedProtocol", (DeadlineProtocol,), seconds),
+        http=type("TimedProtocol", (DeadlineProtocol,), bounds),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -77,7 +85,7 @@ async def serve_on(
         date_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
-        limit_concurrency=CONNECTIONS_MAX,
+        limit_concurrency=None,  # uvicorn would refuse whoever asks next; see crowding.py
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=stop_seconds,
     )

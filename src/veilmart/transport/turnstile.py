@@ -2,15 +2,15 @@
 
 A handshake over ffdhe3072 costs some milliseconds, whoever asks and however often. One at a time
 passes, and after each the turnstile stays shut for as long as the work took, so that everything
-else goes on. When too many wait, newcomers are told that the server is busy.
+else goes on. Whose turn it is, and who is told that the server is busy: see fair_turns.py.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from veilmart.errors import ServerBusy
 from veilmart.limits import HANDSHAKES_WAITING_MAX
+from veilmart.transport.fair_turns import FairTurns
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,19 +23,14 @@ class Turnstile:
     """One for each event loop; not shared between threads."""
 
     def __init__(self, waiting_max: int = HANDSHAKES_WAITING_MAX) -> None:
-        self._waiting_max = waiting_max
-        self._waiting = 0
-        self._turn = asyncio.Lock()
+        self._turns = FairTurns(1, waiting_max)
 
-    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of `work`, which blocks. Raises ServerBusy when too many are waiting."""
-        if self._waiting >= self._waiting_max:
-            raise ServerBusy
-        self._waiting += 1
-        try:
-            await self._turn.acquire()
-        finally:
-            self._waiting -= 1
+    async def run(self, owner: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `work`, which blocks. Raises ServerBusy when too many are waiting.
+
+        owner: who asks, as in `FairTurns`.
+        """
+        await self._turns.take(owner)
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -43,6 +38,6 @@ class Turnstile:
         finally:
             spent = loop.time() - began
             if spent > CHEAP_SECONDS:
-                loop.call_later(spent, self._turn.release)
+                loop.call_later(spent, self._turns.give_back)
             else:
-                self._turn.release()
+                self._turns.give_back()

@@ -1,0 +1,29 @@
+"""How many connections this process may have, by what the system lets it open.
+
+A shell usually gives a program 1024 open files and would give it more for the asking. Out of files
+a server can neither accept anybody nor open its database.
+"""
+
+import resource
+
+from veilmart.limits import CONNECTIONS_MAX
+
+FILES_BESIDE = 512
+"""Databases, connections to the other servers, and files being read."""
+CONNECTIONS_MIN = 64
+
+
+def connections_allowed() -> int:
+    """CONNECTIONS_MAX, or fewer where the system does not let us open so many files.
+
+    Raises the process's own limit as far as it may.
+    """
+    wanted = CONNECTIONS_MAX + FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = most
+    if soft == resource.RLIM_INFINITY:
+        return CONNECTIONS_MAX
+    return max(CONNECTIONS_MIN, min(CONNECTIONS_MAX, soft - FILES_BESIDE))

@@ -1,0 +1,1 @@
+"""Honest purchases while somebody attacks the servers: `make hostile` (docs/reliability.md)."""

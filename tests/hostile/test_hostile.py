@@ -1,0 +1,16 @@
+"""Honest purchases under two of the attacks, for a short time; `make hostile` has them all."""
+
+from pathlib import Path
+
+from tests.hostile.__main__ import problems
+from tests.hostile.measuring import battlefield
+
+SECONDS = 3.0
+
+
+async def test_honest_purchases_go_on(tmp_path: Path) -> None:
+    async with battlefield(tmp_path, per_second=2.0) as field:
+        for name in (None, "crowd", "dear handshakes", "nested and junk"):
+            measured = await field.measure(name, SECONDS)
+            assert problems(measured) == [], f"{measured.name}: {measured.seen.failures}"
+            assert name is None or measured.counts
