@@ -142,8 +142,9 @@ def ask_key(
 ) -> Rule[tuple[Order, ContentKeyInvalid | None]]:
     """The RELEASED order with its invoice, and what is wrong with the key. Stores nothing.
 
-    An invoice that the merchant did not sign was changed on the way and is asked for again.
-    Raises KeyNotSigned when it stays like that.
+    An invoice that the merchant did not sign, or not for this order (the broker's receipt says
+    which one is paid), was changed on the way and is asked for again. Raises KeyNotSigned when it
+    stays like that.
     """
     request = Release(
         operation=operation_id(order.order, "release"),
@@ -156,16 +157,15 @@ def ask_key(
             invoice = offers.open_object(
                 Invoice, terms.signing_key, labels.INVOICE, released.invoice
             )
-            break
         except (SignatureInvalid, MalformedMessage):
             continue
-    else:
-        raise KeyNotSigned
-    order = order.after(WalletEvent.KEY_CAME, clock(), invoice=released.invoice)
-    try:
-        return replace(order, content_key=_content_key(order, terms, invoice)), None
-    except ContentKeyInvalid as fault:
-        return order, fault
+        came = order.after(WalletEvent.KEY_CAME, clock(), invoice=released.invoice)
+        try:
+            return replace(came, content_key=_content_key(came, terms, invoice)), None
+        except ContentKeyInvalid as fault:
+            if _receipt_names(order, released.invoice):
+                return came, fault
+    raise KeyNotSigned
 
 
 def _receipt_names(order: Order, signed_invoice: bytes) -> bool:

@@ -19,7 +19,7 @@ class JudgementInvalid(CannotDo):
 
 class KeyNotSigned(PeerFault):
     code = 2115
-    summary = "What the broker hands out as the key is not signed by the merchant."
+    summary = "What the broker hands out as the key is not what the merchant signed for the order."
     money = PAID_AND_RELEASED
     hint = (
         "Run `veilmart customer sync` later; if it stays, `veilmart customer dispute ORDER` has "
