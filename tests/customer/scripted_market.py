@@ -146,6 +146,7 @@ class Market:
         self.performed = 0
         self.kill_at: int | None = None
         self.kill_after = False
+        self.given_back = 0
         shelf = Shelf(
             id=1,
             name="5.00",
@@ -252,6 +253,13 @@ class Market:
         for found in self.invoices.values():
             if found.state is InvoiceState.HELD:
                 self._move(found, InvoiceEvent.DELIVER_DEADLINE)
+
+    def give_back(self) -> None:
+        """The merchant signs a refund for everything whose key is out."""
+        for found in self.invoices.values():
+            if found.state in (InvoiceState.RELEASED, InvoiceState.SETTLED):
+                self._move(found, InvoiceEvent.MERCHANT_REFUND)
+                self.given_back += 1
 
     def _invoice(self, request: Any, action: Any) -> Invoiced:
         found = self.invoices.get(request.order)

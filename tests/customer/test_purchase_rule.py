@@ -13,7 +13,7 @@ from veilmart.customer.purchase_rule import purchase
 from veilmart.customer.recovery_rule import cancel, may_still_be_paid, recover
 from veilmart.customer.small_parcels import store_segment, stored_segment
 from veilmart.customer.tables import parcels
-from veilmart.customer.wallet import Wallet, find_order, to_sync, unfinished
+from veilmart.customer.wallet import Wallet, find_order, open_wallet, to_sync, unfinished
 from veilmart.errors import (
     MONEY_SAFE,
     ContentKeyInvalid,
@@ -264,8 +264,6 @@ def test_file_of_the_same_name_is_not_replaced(market: Market, tmp_path: Path) -
 def test_killed_at_every_effect_it_finishes_or_costs_nothing(
     keys: Keys, tmp_path: Path, after: bool, size: int
 ) -> None:
-    from veilmart.customer.wallet import open_wallet
-
     killed_at: list[str] = []
     for position in range(1000):
         home, out = tmp_path / f"w{position}", tmp_path / f"out{position}"
@@ -299,6 +297,36 @@ def test_killed_at_every_effect_it_finishes_or_costs_nothing(
         reopened.close()
     assert set(killed_at) == {"", "abandoned", "done"}
     assert len(killed_at) > 25
+
+
+@pytest.mark.parametrize("size", [4096, LARGE_BYTES], ids=["small", "large"])
+def test_order_that_the_merchant_gave_back_meanwhile_ends_as_refunded(
+    keys: Keys, tmp_path: Path, size: int
+) -> None:
+    """Interrupted anywhere between key and end: nothing is left that would be tried for ever."""
+    ended = set()
+    for position in range(1000):
+        home = tmp_path / f"w{position}"
+        wallet = open_wallet(home, lambda: NOW, keys.random)
+        market = Market(wallet, keys, size=size)
+        market.kill_at = position
+        try:
+            buy(market, tmp_path / f"out{position}")
+        except Killed:
+            market.kill_at = None
+        else:
+            wallet.close()
+            break
+        market.give_back()
+        before = [order.state for order in unfinished(wallet)]
+        outcomes = [found.outcome for found in recovered(market)]
+        if market.given_back and before:
+            ended.update(before)
+            assert outcomes == ["refunded"]
+            assert only_order(wallet).state == WalletState.REFUNDED
+        assert unfinished(wallet) == []
+        wallet.close()
+    assert {WalletState.HELD, WalletState.RELEASED} <= ended
 
 
 def test_pay_that_arrives_after_the_order_was_abandoned_is_given_back(

@@ -46,12 +46,16 @@ class WalletLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """accounts: number → (kind, balance). names: username → account. now: Unix seconds."""
+    """accounts: number → (kind, balance). names: username → account. redeemed: vouchers' hashes.
+
+    now: Unix seconds.
+    """
 
     accounts: dict[int, tuple[str, int]]
     postings: list[PostingLine]
     invoices: dict[bytes, InvoiceLine]
     names: dict[str, int]
+    redeemed: set[bytes]
     sold: dict[bytes, str]
     wallets: dict[bytes, WalletLine]
     known: Known
@@ -92,12 +96,12 @@ class Reader:
 
     def read(self) -> Books:
         """The books of this moment."""
-        accounts, postings, invoices, names = self._broker.value()
+        broker = self._broker.value()
         wallets: dict[bytes, WalletLine] = {}
         for wallet in self._wallets:
             wallets.update(wallet.value())
         sold, now = self._merchant.value(), self._clock()
-        return Books(accounts, postings, invoices, names, sold, wallets, self._known, now)
+        return Books(*broker, sold, wallets, self._known, now)
 
     def _read_broker(self, look: Look) -> Any:
         invoices = {row[0]: InvoiceLine(*row[1:]) for row in look(_INVOICES)}
@@ -108,6 +112,7 @@ class Reader:
             [PostingLine(*row) for row in look(_POSTINGS)],
             invoices,
             dict(look("SELECT username, account FROM customers").fetchall()),
+            {row[0] for row in look("SELECT hash FROM vouchers WHERE state = 'redeemed'")},
         )
 
 

@@ -24,7 +24,7 @@ SMALL_OFTEN = 0.9
 
 @dataclass
 class Person:
-    """Who sits in front of a wallet, and remembers what no program does.
+    """Who sits in front of a wallet, and remembers what no program does. voucher: to be redeemed.
 
     wants: purchases still to be made. begun: orders in the wallet. registered: has heard that the
     account is open. content: wants nothing more, and nothing is unfinished.
@@ -39,6 +39,7 @@ class Person:
     refuses: float
     gives_up: float
     cheats: bool = False
+    voucher: str = ""
     registered: bool = False
     content: bool = False
     begun: int = 0
@@ -94,6 +95,9 @@ async def _visit(world: World, process: Process, person: Person, wallet: Wallet)
         open_client=world.network.opener(process),
     )
     await enter(shopper, person)
+    if person.voucher:
+        await shopper.redeem(person.voucher)
+        person.voucher = ""
     await _sync(world, shopper, person, wallet)
     if person.wants > 0:
         menu = await shopper.browse(world.template.merchant_print)

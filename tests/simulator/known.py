@@ -7,16 +7,20 @@ from dataclasses import dataclass, field
 class Known:
     """goods: file name → content. credited: username → cash the operator booked, minor units.
 
-    paid_out: minor units. released, refunded: orders ever seen so. states: of every order, in the
-    order they were first seen. cheated: order → the cheater who pays for it, without a wallet that
-    keeps it.
+    paid_out: minor units. vouchers: hash → (username, value). released, settled, refunded: orders
+    ever seen so. returned: orders that a dispute or the merchant's signature may have refunded.
+    states: of every order, in the order they were first seen. cheated: order → the cheater who pays
+    for it, without a wallet that keeps it.
     """
 
     goods: dict[str, bytes] = field(repr=False)
     credited: dict[str, int] = field(default_factory=dict)
     paid_out: int = 0
+    vouchers: dict[bytes, tuple[str, int]] = field(default_factory=dict)
     released: set[bytes] = field(default_factory=set)
+    settled: set[bytes] = field(default_factory=set)
     refunded: set[bytes] = field(default_factory=set)
+    returned: set[bytes] = field(default_factory=set)
     states: dict[bytes, str] = field(default_factory=dict)
     cheated: dict[bytes, str] = field(default_factory=dict)
 
@@ -25,6 +29,8 @@ class Known:
         self.states[order] = state
         if state in ("released", "settled"):
             self.released.add(order)
+            if state == "settled":
+                self.settled.add(order)
         elif state == "refunded":
             self.refunded.add(order)
 

@@ -22,23 +22,22 @@ from tests.simulator.determinism import repeatable_libraries
 from tests.simulator.invariants import ALWAYS, IN_THE_END, Invariant, problems
 from tests.simulator.known import Known
 from tests.simulator.network import Network
+from tests.simulator.office import live_in_the_office
+from tests.simulator.operator import Operator
 from tests.simulator.process import Process
 from tests.simulator.servers import live_as_broker, live_as_merchant
 from tests.simulator.store import CrashingStore, Disk
 from tests.simulator.story import Story
 from tests.simulator.template import START, Template
-from tests.simulator.verdict import Violated, is_ours
+from tests.simulator.verdict import Violated
 from tests.simulator.virtual_loop import VirtualLoop
 from tests.simulator.weather import PERSON_DOWN_SECONDS, SERVER_DOWN_SECONDS, Weather
 from tests.simulator.world import World
-from veilmart.broker.events import CustomerAuthenticated, Event, Trouble
-from veilmart.broker.operating import credit
 from veilmart.crypto.suite import all_suites
-from veilmart.errors import NoSuchAccount, VeilmartError
+from veilmart.errors import VeilmartError
 
 Live = Callable[[Process], Awaitable[None]]
 
-CREDIT = 12_000
 ACTIVE_MAX_SECONDS = 20 * 24 * 3600.0
 HEALING_MAX_SECONDS = 3 * 24 * 3600.0
 ENDING_MAX_SECONDS = 14 * 24 * 3600.0
@@ -75,7 +74,6 @@ class Run:
         self._healed = asyncio.Event()
         self._processes: list[Process] = []
         self._known = Known(template.goods)
-        self._funded: set[str] = set()
         self._outcome = Outcome(seed)
         self._folder = Path(tempfile.mkdtemp(prefix="market-", dir=WALLET_FOLDERS))
         honest, cheating = self._random.choice(((1, 0), (1, 0), (2, 0), (3, 0), (1, 1), (2, 1)))
@@ -85,6 +83,9 @@ class Run:
             self._person(number, disk, cheats=number >= honest)
             for number, disk in enumerate(wallets)
         ]
+        self._operator = Operator(
+            self._broker_disk, self._people, self._known, self._story, self._loop, self._random
+        )
         self._reader = Reader(
             self._broker_disk, self._merchant_disk, self._people, self._known, self._clock
         )
@@ -96,7 +97,7 @@ class Run:
             self._clock,
             self._known,
             self._store,
-            self._operator_sees,
+            self._operator.sees,
         )
 
     def play(self, *, keep_story: bool = False) -> Outcome:
@@ -126,10 +127,15 @@ class Run:
 
     async def _all(self) -> None:
         world = self._world
+        self._operator.set_up()
         keepers = [
             self._keep("broker", partial(live_as_broker, world, disk=self._broker_disk)),
             self._keep("merchant", partial(live_as_merchant, world, disk=self._merchant_disk)),
         ]
+        if self._random.random() < 0.4:
+            random = Random(self._random.randbytes(16))
+            office = partial(live_in_the_office, world, disk=self._merchant_disk, random=random)
+            keepers.append(self._keep("office", office))
         tasks = [asyncio.create_task(keeper) for keeper in keepers]
         await self._let_people_finish(ACTIVE_MAX_SECONDS)
         self._heal()
@@ -146,6 +152,7 @@ class Run:
 
     def _heal(self) -> None:
         self._story.tell("weather", "calms down; everybody comes back")
+        self._operator.pay_out()
         self._weather.calm = True
         self._healed.set()
         for person in self._people:
@@ -230,26 +237,6 @@ class Run:
             refuses=random.choice((0.0, 0.1)),
             gives_up=random.choice((0.0, 0.3)),
         )
-
-    def _operator_sees(self, event: Event) -> None:
-        """Whoever logs in for the first time is credited a moment later."""
-        self._story.tell("broker", event)
-        if isinstance(event, Trouble) and not is_ours(event.error):
-            self._loop.fail(Violated(f"The broker ran into {event.error}: {event.task}."))
-        if isinstance(event, CustomerAuthenticated) and event.username not in self._funded:
-            self._funded.add(event.username)
-            self._loop.call_later(0.1, self._fund, event.username)
-
-    def _fund(self, name: str) -> None:
-        amount = self._random.choice((CREDIT, CREDIT, CREDIT, 1_200))
-        try:
-            self._broker_disk.run(credit, name, amount, False, self._clock())
-        except NoSuchAccount:
-            # The broker died before the account was on its disk.
-            self._funded.discard(name)
-            return
-        self._known.credited[name] = amount
-        self._story.tell("operator", f"credits {name} with {amount}")
 
     # ---- looking at the books ------------------------------------------------------------------
 

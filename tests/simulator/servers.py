@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 
+from tests.simulator.office import market_of
 from tests.simulator.process import Process
 from tests.simulator.store import Disk
 from tests.simulator.template import BROKER_ADDRESS, MERCHANT_ADDRESS
@@ -14,7 +15,6 @@ from veilmart.broker.serving import RunningBroker
 from veilmart.errors import VeilmartError
 from veilmart.merchant.app import MerchantApp
 from veilmart.merchant.counter import Counter
-from veilmart.merchant.market_home import MerchantHome
 from veilmart.merchant.serving import open_shop, sweep, sweep_for_all, watch
 from veilmart.storage.home import Home
 
@@ -64,13 +64,7 @@ async def live_as_broker(world: World, process: Process, disk: Disk) -> None:
 async def live_as_merchant(world: World, process: Process, disk: Disk) -> None:
     """One incarnation of the merchant, until it is killed."""
     made, random = world.template, world.source()
-    market = MerchantHome(
-        Home(made.folder / "merchant"),
-        made.merchant_key,
-        made.merchant_print,
-        world.store_for(disk, process),
-        made.store,
-    )
+    market = market_of(world, process, disk)
     shop = await open_shop(market, world.clock, random)
     observe = world.story.observer("merchant")
     counter = Counter(shop, made.merchant_key, world.clock, random, observe)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.simulator.run import Run
 from tests.simulator.template import Template
-from veilmart.broker import invoices, ledger, operations, payment_rules, tables
+from veilmart.broker import giving_back, invoices, ledger, operations, payment_rules, tables
 from veilmart.broker.invoices import advance
 from veilmart.customer import purchase_rule
 from veilmart.merchant import tunnel_rules
@@ -59,7 +59,11 @@ def alters_a_posting(patch: pytest.MonkeyPatch) -> None:
 
 def forgets_a_balance(patch: pytest.MonkeyPatch) -> None:
     real = ledger._write_balances
-    patch.setattr(ledger, "_write_balances", lambda conn, kind, moves: real(conn, kind, moves[:1]))
+
+    def half(conn: Any, kind: Any, moves: Any, *hot: Any) -> None:
+        real(conn, kind, moves[:1], *hot)
+
+    patch.setattr(ledger, "_write_balances", half)
 
 
 def refunds_too_little(patch: pytest.MonkeyPatch) -> None:
@@ -68,7 +72,7 @@ def refunds_too_little(patch: pytest.MonkeyPatch) -> None:
             return Posting(source, -amount), Posting(target, amount - 1), Posting(tables.FEES, 1)
         return transfer(source, target, amount)
 
-    patch.setattr(invoices, "transfer", stingy)
+    patch.setattr(giving_back, "transfer", stingy)
 
 
 def never_refunds_what_is_late(patch: pytest.MonkeyPatch) -> None:
@@ -102,8 +106,8 @@ def takes_any_amount(patch: pytest.MonkeyPatch) -> None:
 
 
 def moves_money_without_its_state(patch: pytest.MonkeyPatch) -> None:
-    def forgetful(conn: Any, row: Any, event: Any, now: int, payer: int | None = None) -> Any:
-        reached = advance(conn, row, event, now, payer)
+    def forgetful(conn: Any, row: Any, event: Any, now: int, *rest: Any, **named: Any) -> Any:
+        reached = advance(conn, row, event, now, *rest, **named)
         if event is InvoiceEvent.RELEASE:
             change = invoices.update(tables.invoices).where(tables.invoices.c.order == row.order)
             conn.execute(change.values(state=row.state.value))

@@ -100,6 +100,9 @@ def complete(order: Order, terms: Terms, clock: Clock, *, fresh: bool) -> Rule[B
                 # Disputed with success from somewhere else, or the merchant gave it back.
                 yield from _notice_refund(order, clock)
             raise
+        except WrongOrderState:  # so did the broker say when a lost segment was asked for again
+            yield from _notice_refund(order, clock)
+            raise
     return (yield from _acknowledge(order, terms, clock))
 
 

@@ -22,16 +22,21 @@ from veilmart.protocol.handshake import (
 )
 from veilmart.protocol.tunnel import PendingRequest
 from veilmart.transport.client import HttpClient
+from veilmart.transport.port import Client, OpenClient
 
 Random = Callable[[int], bytes]
 
 
 async def ask_operator(
-    broker: PinnedBroker, request: BrokerRequest, now: int, random: Random
+    broker: PinnedBroker,
+    request: BrokerRequest,
+    now: int,
+    random: Random,
+    open_client: OpenClient = HttpClient,
 ) -> None:
     """Hand a signed paper in. Raises BrokerUnreachable, what the broker refuses, TrustFailures."""
     address = parse_link(broker.url).url.removeprefix("http://")
-    async with HttpClient(address, BrokerUnreachable) as http:
+    async with open_client(address, BrokerUnreachable) as http:
         signed = await http.get("/v1/descriptor", max_bytes=DESCRIPTOR_MAX_BYTES + SIGNATURE_BYTES)
         fresh = check_descriptor(
             signed, role="broker", fingerprint=broker.fingerprint, now=now, known=broker.known
@@ -42,7 +47,7 @@ async def ask_operator(
         pending.open_answer(Noted, record)
 
 
-async def _handshake(http: HttpClient, descriptor: SignedDescriptor, random: Random) -> SessionKeys:
+async def _handshake(http: Client, descriptor: SignedDescriptor, random: Random) -> SessionKeys:
     suites = descriptor.descriptor.suites()
     if not suites:
         raise UnknownSuite

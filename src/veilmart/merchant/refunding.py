@@ -14,6 +14,8 @@ from veilmart.protocol import labels
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.dispute_messages import RefundOrder, RefundPaper
 from veilmart.protocol.merchant_papers import sign_paper
+from veilmart.transport.client import HttpClient
+from veilmart.transport.port import OpenClient
 
 PREFIX_MIN = 4
 
@@ -59,7 +61,13 @@ def find_refundable(connection: Connection, prefix: str) -> Refundable:
     return Refundable(order, row.broker, line)
 
 
-async def refund_order(market: MerchantHome, found: Refundable, now: int, random: Random) -> None:
+async def refund_order(
+    market: MerchantHome,
+    found: Refundable,
+    now: int,
+    random: Random,
+    open_client: OpenClient = HttpClient,
+) -> None:
     """Have the order's broker give the whole amount back; asked again, it changes nothing.
 
     Raises BrokerUnreachable, and what the broker refuses: InsufficientBalance, TooLateToRefund,
@@ -71,4 +79,4 @@ async def refund_order(market: MerchantHome, found: Refundable, now: int, random
         broker=broker.fingerprint, merchant=market.fingerprint, order=found.order, at=now
     )
     signed = sign_paper(market.identity, labels.MERCHANT_REFUND, paper)
-    await ask_operator(broker, RefundOrder(signed=signed), now, random)
+    await ask_operator(broker, RefundOrder(signed=signed), now, random, open_client)
