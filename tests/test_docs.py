@@ -241,3 +241,17 @@ def test_commands_named_in_the_documentation_exist(generator: ModuleType) -> Non
                 words.append(word)
             named = [tuple(words[:length]) for length in (2, 3, 4) if length <= len(words)]
             assert any(path in known for path in named), f"veilmart {text} in {page.name}"
+
+
+# ---- findings of the audit -------------------------------------------------------------------
+
+
+def test_every_finding_of_the_audit_is_described() -> None:
+    source = "".join(
+        file.read_text() for file in sorted((ROOT / "src/veilmart/broker/audit").glob("*.py"))
+    )
+    names = set(re.findall(r'(?:Finding|find)\(\s*"([a-z-]+)"', source))
+    described = set(re.findall(r"`([a-z][a-z-]+)`", (DOCS / "audit.md").read_text()))
+    assert len(names) > 60
+    assert names <= described
+    assert {name for name in described if "-" in name} <= names

@@ -213,7 +213,7 @@ class Roles:
     async def check_books(self) -> None:
         """The audit finds nothing, and every minor unit that was paid in is still somewhere."""
         checks = await self.database.run(audit)
-        assert [problem for check in checks for problem in check.problems] == []
+        assert [finding for check in checks for finding in check.findings] == []
         lines = await self.database.run(account_lines)
         kept = sum(line.balance for line in lines if line.kind != "cash")
         assert kept == self.credited

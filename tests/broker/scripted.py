@@ -48,6 +48,15 @@ SHELF = Shelf(
     deliver_within=3600,
     settle_within=7200,
 )
+SLOW_SHELF = Shelf(
+    id=2,
+    name="slow",
+    price=PRICE,
+    size=1024,
+    pay_within=900,
+    deliver_within=89 * 24 * 3600,
+    settle_within=7200,
+)
 SEGMENT = b"sealed segment"
 
 
@@ -75,6 +84,7 @@ class ScriptedMerchant:
     sessions: dict[bytes, SessionKeys] = field(default_factory=dict)
     proved: set[bytes] = field(default_factory=set)
     seed: bytes = field(default_factory=lambda: os.urandom(32))
+    since: int = START
 
     def __post_init__(self) -> None:
         self.fingerprint = identity.fingerprint(identity.public_spki(self.key))
@@ -94,15 +104,15 @@ class ScriptedMerchant:
                 for suite in all_suites()
             ],
             signing_key=signing.public_key(self.seed),
-            shelves=[SHELF],
+            shelves=[SHELF, SLOW_SHELF],
             price_points=[],
             currency="EUR",
             decimals=2,
             brokers=[self.broker],
             serial=serial,
             previous=previous,
-            not_before=START,
-            not_after=START + 7 * 24 * 3600,
+            not_before=self.since,
+            not_after=self.since + 7 * 24 * 3600,
             extensions={},
         )
         return sign_descriptor(descriptor, self.key)

@@ -8,14 +8,15 @@ from sqlalchemy import Connection
 
 from veilmart.broker import ledger, migrations, tables
 from veilmart.broker.audit import audit
+from veilmart.broker.customers import add_customer
 from veilmart.errors import DiskFull
-from veilmart.protocol.accounting import AccountKind, transfer
+from veilmart.protocol.accounting import transfer
 from veilmart.storage.database import Database
 
 
 def test_full_broker_database_books_all_or_nothing_and_goes_on(tmp_path: Path) -> None:
     books = Database.open(tmp_path / "books.sqlite", tables.metadata, migrations)
-    customer = books.run_now(ledger.open_account, AccountKind.CUSTOMER)
+    customer = books.run_now(add_customer, "anna", "$argon2id$", os.urandom(32), 1)
 
     def credit() -> None:
         postings = transfer(tables.CASH, customer, 1)

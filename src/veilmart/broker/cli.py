@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from veilmart.broker import settings
+from veilmart.broker.cli_audit import register_audit
 from veilmart.broker.cli_codes import register_codes
 from veilmart.broker.cli_disputes import register_disputes
 from veilmart.broker.cli_operator import register_operator
@@ -45,6 +46,7 @@ DEFAULT_HOST = "127.0.0.1"
 
 app = App(name="broker", help="Carry sealed messages and money, without learning what is bought.")
 register_operator(app)
+register_audit(app)
 register_people(app)
 register_codes(app)
 register_tokens(app)

@@ -1,4 +1,4 @@
-"""The operator's commands: merchants, money, price points, audit."""
+"""The operator's commands: merchants, money, price points."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,11 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from veilmart.broker import merchant_requests, operating, settings, token_keys
-from veilmart.broker.audit import SHOWN_MAX, Check, audit
 from veilmart.broker.home import BrokerHome, open_home
-from veilmart.broker.ledger import totals
 from veilmart.crypto.identity import parse_fingerprint
-from veilmart.errors import Declined, LedgerViolated
+from veilmart.errors import Declined
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.files import visible
 from veilmart.storage.home import default_home
@@ -32,7 +30,6 @@ def register_operator(app: App) -> None:
     app.command(points_app)
     for command in (credit, payout, accounts):
         app.command(command)
-    app.command(audit_books, name="audit")
 
 
 def open_books(common: Common) -> BrokerHome:
@@ -194,39 +191,6 @@ def _accounts(common: Common) -> None:
         for line in lines
     ]
     show_table(common.terminal(), lines, ("Account", "Kind", "Name", "Balance"), rows)
-
-
-def audit_books(*, common: Common = Common()) -> int:
-    """Recompute the books from the postings; exit code 7 when something does not add up."""
-    return run(lambda: _audit(common), common)
-
-
-def _audit(common: Common) -> int:
-    with open_books(common) as opened:
-        checks = opened.database.run_now(audit)
-        sums = opened.database.run_now(totals)
-        decimals = opened.database.run_now(settings.load).decimals
-    broken = [check for check in checks if not check.holds]
-    total = ", ".join(f"{kind} {format_amount(sum_, decimals)}" for kind, sum_ in sums.items())
-
-    def draw(console: Console) -> None:
-        for check in checks:
-            _draw_check(console, check)
-        verdict = "The books are in order." if not broken else "THE BOOKS ARE BROKEN."
-        console.print(f"Total: {total}. {verdict}", markup=False)
-
-    result = {"ok": not broken, "checks": checks, "totals": sums}
-    common.terminal().result(result, draw)
-    return LedgerViolated.exit_code if broken else 0
-
-
-def _draw_check(console: Console, check: Check) -> None:
-    mark = "ok" if check.holds else "BROKEN"
-    console.print(f"{mark:6} {check.name} ({check.counted})", markup=False)
-    for problem in check.problems[:SHOWN_MAX]:
-        console.print(f"       {problem}", markup=False)
-    if len(check.problems) > SHOWN_MAX:
-        console.print(f"       and {len(check.problems) - SHOWN_MAX} more", markup=False)
 
 
 def show_table(

@@ -35,6 +35,14 @@ disputes = Table(
     Column("at", Integer, nullable=False),
     CheckConstraint("outcome IN ('won', 'refused')", name="dispute_outcome"),
 )
+# The merchant's signed paper behind every refund that it made itself.
+refund_papers = Table(
+    "refund_papers",
+    metadata,
+    Column("order", ForeignKey("invoices.order"), primary_key=True),
+    Column("signed", LargeBinary, nullable=False),
+    Column("at", Integer, nullable=False),
+)
 # What a merchant had already is given back once, whatever the code does.
 Index(
     "once_given_back",

@@ -13,12 +13,13 @@ them. Whatever is still under way keeps its postings and is folded with the mont
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
 from veilmart.broker import settings, tables
 from veilmart.broker.audit import audit
-from veilmart.broker.folds import AuditStatement, Sums, sums_of_ended
+from veilmart.broker.folds import UNLOCKED, AuditStatement, Sums, sums_of_ended
 from veilmart.broker.operator_tables import ISSUED, folds, vouchers
 from veilmart.broker.token_tables import spent_tokens
 from veilmart.errors import LedgerViolated
@@ -28,7 +29,6 @@ from veilmart.protocol.encoding import encode
 FOLDED_AT_ONCE = 500
 _DAY_SECONDS = 24 * 3600
 _MARK = "folded until"
-_UNLOCKED = "folding"
 _ENDINGS = ("settle", "refund")
 _OTHERS = (
     *("give back", "credit", "payout", "voucher", "redeem", "void"),
@@ -100,7 +100,8 @@ def fold(conn: Connection, broker: bytes, due: Due, sign: Sign) -> int:
     ended = select(_t.reference).where(_t.id.in_(entries), _t.kind.in_(_ENDINGS))
     added = sums_of_ended(conn, ended)
     entry = _book_sums(conn, entries, due.until)
-    _forget_payers(conn, ended)
+    given_back = select(_t.reference).where(_t.id.in_(entries), _t.kind == "give back")
+    _forget_payers(conn, ended, given_back)
     count = _delete(conn, entries)
     _state(conn, broker, due, entry, added, sign)
     return count
@@ -153,33 +154,29 @@ def _book_sums(conn: Connection, entries: ColumnElement[int], until: int) -> int
     return entry
 
 
-def _forget_payers(conn: Connection, ended: object) -> None:
+def _forget_payers(conn: Connection, ended: Select[Any], given_back: Select[Any]) -> None:
     """Cut invoices off from the transactions that paid them; of times only the day stays."""
     conn.execute(
         update(tables.invoices)
-        .where(_i.order.in_(ended))  # type: ignore[arg-type]
+        .where(_i.order.in_(ended))
         .values(hold=None, due=0, held_at=_i.held_at - _i.held_at % _DAY_SECONDS)
     )
     conn.execute(
         update(tables.reports)
-        .where(_r.order.in_(ended))  # type: ignore[arg-type]
+        .where(_r.order.in_(ended) | _r.order.in_(given_back))
         .values(at=_r.at - _r.at % _DAY_SECONDS)
     )
-    conn.execute(
-        update(spent_tokens)
-        .where(spent_tokens.c.order.in_(ended))  # type: ignore[arg-type]
-        .values(answer=None)
-    )
+    conn.execute(update(spent_tokens).where(spent_tokens.c.order.in_(ended)).values(answer=None))
     # A stored answer's body hash would let accounts be tried one by one.
-    conn.execute(delete(tables.operations).where(_o.order.in_(ended)))  # type: ignore[arg-type]
+    conn.execute(delete(tables.operations).where(_o.order.in_(ended)))
 
 
 def _delete(conn: Connection, entries: ColumnElement[int]) -> int:
     """The only place that may take anything out of the books; the triggers look for the mark."""
-    settings.set_number(conn, _UNLOCKED, 1)
+    settings.set_number(conn, UNLOCKED, 1)
     conn.execute(delete(tables.postings).where(_p.entry.in_(entries)))
     count = conn.execute(delete(tables.transactions).where(_t.id.in_(entries))).rowcount
-    settings.remove(conn, _UNLOCKED)
+    settings.remove(conn, UNLOCKED)
     return count
 
 

@@ -12,6 +12,9 @@ from veilmart.protocol.purchase import InvoiceState
 Sums = tuple[int, int, int, int]
 """(settled orders, their amounts, the fees in them, refunded orders); amounts in minor units."""
 
+UNLOCKED = "folding"
+"""A setting by that name lets rows of the books be deleted: only while a fold is made."""
+
 _i, _f = tables.invoices.c, folds.c
 is_folded = _i.state.in_([InvoiceState.SETTLED, InvoiceState.REFUNDED]) & _i.hold.is_(None)
 _settled = _i.state == InvoiceState.SETTLED

@@ -4,15 +4,16 @@ The paper is signed by the merchant's identity and recent. HELD and RELEASED ord
 from escrow, SETTLED ones from the merchant's balance, whole. The same order again changes nothing.
 """
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
 
 from veilmart.broker import invoices, ledger
 from veilmart.broker.answer import Answer
+from veilmart.broker.dispute_tables import refund_papers
 from veilmart.broker.events import OrderReturned
 from veilmart.broker.merchant_requests import check_recent
 from veilmart.broker.sessions import Session
 from veilmart.broker.state import BrokerState, Clock
-from veilmart.errors import InsufficientBalance, OrderUnknown
+from veilmart.errors import InsufficientBalance, OrderUnknown, TooLateToRefund
 from veilmart.protocol import labels
 from veilmart.protocol.customer_messages import Noted
 from veilmart.protocol.dispute_messages import RefundOrder, RefundPaper
@@ -30,7 +31,7 @@ def refund_order(state: BrokerState, session: Session, request: RefundOrder) -> 
     identity = state.merchants.known(paper.merchant).newest.descriptor.identity
     verify_paper(identity, labels.MERCHANT_REFUND, request.signed)
     check_recent(paper.at, paper.broker, state.fingerprint, state.clock())
-    fresh = yield Transact(_refund, (paper, state.clock))
+    fresh = yield Transact(_refund, (paper, request.signed, state.clock))
     if fresh:
         state.observe(OrderReturned(paper.order))
         state.wake_reporter(paper.merchant)
@@ -38,13 +39,20 @@ def refund_order(state: BrokerState, session: Session, request: RefundOrder) -> 
 
 
 @repeatable
-def _refund(conn: Connection, paper: RefundPaper, clock: Clock) -> bool:
-    """Whether anything was given back now."""
+def _refund(conn: Connection, paper: RefundPaper, signed: bytes, clock: Clock) -> bool:
+    """Whether anything was given back now; then the paper is kept, as its reason."""
     row = invoices.get_invoice(conn, paper.order)
     if row.merchant != paper.merchant:
         raise OrderUnknown
     settled = row.state is InvoiceState.SETTLED
+    if settled and row.hold is None:
+        # Statements of folded months say that it was settled.
+        raise TooLateToRefund("Its month was folded.")
     if settled and ledger.balance_of(conn, row.account) < row.amount:
         raise InsufficientBalance("The merchant's balance does not cover the refund.")
-    reached = invoices.advance(conn, row, InvoiceEvent.MERCHANT_REFUND, clock())
-    return reached is not row.state
+    now = clock()
+    reached = invoices.advance(conn, row, InvoiceEvent.MERCHANT_REFUND, now)
+    if reached is row.state:
+        return False
+    conn.execute(insert(refund_papers), {"order": row.order, "signed": signed, "at": now})
+    return True

@@ -27,7 +27,7 @@ from veilmart.protocol.descriptor import (
 from veilmart.protocol.encoding import Message, decode, encode
 from veilmart.protocol.handshake import Random
 
-_SECRETS_MAX_BYTES = 4096
+SECRETS_MAX_BYTES = 4096
 FEE_EXTENSION = "fee"
 
 _newest = (
@@ -198,7 +198,7 @@ def load_usable(conn: Connection, now: int) -> OwnDescriptors:
     """Those that have not ended. There is at least one once `store` was called."""
     return OwnDescriptors(
         tuple(
-            OwnDescriptor(read_descriptor(signed), decode(Secrets, secrets, _SECRETS_MAX_BYTES))
+            OwnDescriptor(read_descriptor(signed), decode(Secrets, secrets, SECRETS_MAX_BYTES))
             for signed, secrets in conn.execute(_usable, {"now": now})
         )
     )

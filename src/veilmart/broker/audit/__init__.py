@@ -1,0 +1,65 @@
+"""The audit: everything the database claims, recomputed from postings and signed records.
+
+Design section 9. One file for each subject, each a function of a connection that only reads; they
+all see the same snapshot. `Database.read_now` gives one that holds nobody up; a fold audits inside
+its own transaction. What an intruder with the database, but without our identity and the
+merchants' and customers' keys, can change without being found is in docs/threat-model.md.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from veilmart.broker.audit.books import check_accounts, check_escrow, check_transactions
+from veilmart.broker.audit.customers import check_customers, check_devices
+from veilmart.broker.audit.descriptors import check_merchant_descriptors, check_own_descriptors
+from veilmart.broker.audit.findings import Check, Finding, Progress, Tally
+from veilmart.broker.audit.folded import check_folds
+from veilmart.broker.audit.guards import check_guards
+from veilmart.broker.audit.known import Known, load_known
+from veilmart.broker.audit.merchants import (
+    check_join_requests,
+    check_merchants,
+    check_report_numbers,
+    check_withdrawals,
+)
+from veilmart.broker.audit.orders import check_orders
+from veilmart.broker.audit.vouchers import check_vouchers
+
+__all__ = ["SUBJECTS", "Check", "Finding", "Progress", "audit"]
+
+Subject = Callable[[Connection, Known, Tally], None]
+
+SUBJECTS: dict[str, Subject] = {
+    "transactions": check_transactions,
+    "accounts": check_accounts,
+    "escrow": check_escrow,
+    "orders": check_orders,
+    "report numbers": check_report_numbers,
+    "vouchers": check_vouchers,
+    "withdrawals": check_withdrawals,
+    "folded months": check_folds,
+    "our descriptors": check_own_descriptors,
+    "merchants": check_merchants,
+    "merchants' descriptors": check_merchant_descriptors,
+    "requests to join": check_join_requests,
+    "customers": check_customers,
+    "devices": check_devices,
+    "guards": check_guards,
+}
+
+
+def audit(
+    conn: Connection, broker: bytes | None = None, progress: Progress = lambda _name, _rows: None
+) -> list[Check]:
+    """Every check, in one transaction, so that they all see the same books.
+
+    broker: our fingerprint, from the identity's file; without it that of our newest descriptor.
+    """
+    known = load_known(conn, broker)
+    checks = []
+    for name, subject in SUBJECTS.items():
+        tally = Tally(name, progress)
+        subject(conn, known, tally)
+        checks.append(tally.check())
+    return checks
