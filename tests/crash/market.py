@@ -127,7 +127,7 @@ class Market:
     async def check_books(self) -> None:
         """The audit finds nothing, and what was paid in is still somewhere."""
         checks = await self.opened.database.run(audit)
-        assert [problem for check in checks for problem in check.problems] == []
+        assert [finding for check in checks for finding in check.findings] == []
         lines = await self.opened.database.run(account_lines)
         kept = sum(line.balance for line in lines if line.kind != "cash")
         assert kept == self.paid_in, f"{kept} kept of {self.paid_in} paid in"
