@@ -448,30 +448,6 @@ async def test_withdrawing_and_depositing_without_a_login(buyer: Buyer) -> None:
 # ---- at once -----------------------------------------------------------------------------------
 
 
-async def outcomes(tries: list[Any]) -> tuple[int, int]:
-    """(winners, refused as spent); anything else is raised."""
-    found = await asyncio.gather(*tries, return_exceptions=True)
-    for each in found:
-        if isinstance(each, BaseException) and not isinstance(each, TokenSpent):
-            raise each
-    spent = sum(isinstance(each, TokenSpent) for each in found)
-    return len(found) - spent, spent
-
-
-async def one_winner(buyer: Buyer, token: bytes, clients: int) -> None:
-    """Half of them have an invoice each, the others an order that nobody knows."""
-    orders = [await buyer.order() if at < 4 else os.urandom(32) for at in range(clients)]
-    requests = [buyer.wallet.spending(order, token) for order in orders]
-    tries = [buyer.market.ask(buyer.market.session(), request) for request in requests]
-    assert await outcomes(tries) == (1, clients - 1)
-
-
-@both_engines
-async def test_64_clients_with_one_token(buyer: Buyer) -> None:
-    await one_winner(buyer, buyer.tokens[0], CLIENTS)
-    check(buyer.market)
-
-
 @both_engines
 async def test_one_token_spent_and_deposited_at_once(buyer: Buyer) -> None:
     market, token = buyer.market, buyer.tokens[0]
