@@ -29,7 +29,7 @@ from veilmart.terminal.memory import keep_freed_memory
 from veilmart.transport.client import HttpClient
 
 PRODUCT_BYTES = 256 * 1024 * 1024
-ROUNDS = 3
+ROUNDS = 5
 REACH = 0.6
 
 

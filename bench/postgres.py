@@ -187,9 +187,10 @@ async def measure_workers() -> dict[str, object]:
         async with place(Path(name) / "two", 2) as two, place(Path(name) / "one", 1) as one:
             ours, theirs = await compare(two, one, "cpu_seconds")
     return {
-        "name": "CPU per purchase, two workers / one (at most)",
+        "name": "CPU per purchase, two workers / one",
         "ratio": round(ours / theirs, 3),
         "reach": 1.2,
+        "at_most": True,
         "ours_cpu_ms": round(ours * 1000, 2),
         "theirs_cpu_ms": round(theirs * 1000, 2),
     }

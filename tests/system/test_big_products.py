@@ -19,6 +19,7 @@ from veilmart.protocol.address import parse_link
 from veilmart.protocol.parcel import piece_count, segment_length
 
 MIB = 1024 * 1024
+PACKING_SECONDS = 1800  # of 2 GiB, on however busy a machine
 PEAK_MAX_BYTES = 150 * MIB
 # Answers, their cells and HTTP headers beside the segments.
 FRAME_BYTES = 4096
@@ -114,7 +115,8 @@ async def deliver_with_cuts(folder: Path, size: int, cuts: int, seed: int) -> Ou
         broker = await enter(Server("broker", "run", "--home", broker_home, "--port", "0"))
         at_home = ("--home", merchant_home)
         await run_command("merchant", "init", "--broker", broker.url, "--yes", *at_home)
-        await run_command("merchant", "add", str(goods), "--alone", "--price", "5.00", *at_home)
+        words = ("merchant", "add", str(goods), "--alone", "--price", "5.00", *at_home)
+        await run_command(*words, seconds=PACKING_SECONDS)
         merchant = await enter(Server("merchant", "run", "--port", "0", *at_home))
         await run_command(
             "broker", "merchant", "admit", merchant.url, "--yes", "--home", broker_home

@@ -11,7 +11,7 @@ from tests.postgres import PostgresServer
 from tests.system.market import GOODS
 from tests.system.shared_market import shared_market
 from veilmart.demo.processes import run_command, run_json
-from veilmart.errors import ServerFault
+from veilmart.errors import DatabaseAway, ServerBusy, ServerFault
 
 pytestmark = pytest.mark.long
 
@@ -46,6 +46,31 @@ async def test_purchases_go_on_when_workers_are_killed(
         assert len(workers) == 4
     await asyncio.sleep(0.5)
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+
+
+async def test_a_database_that_goes_away_and_comes_back_costs_nothing(tmp_path: Path) -> None:
+    server = PostgresServer()
+    try:
+        async with shared_market(tmp_path, server.new_database(), 2) as market:
+            home = await market.customer("anna", "100")
+            first, second, *_ = GOODS
+            await market.buy(home, first, tmp_path / "out")
+            server.stop()
+            with pytest.raises(ServerFault, match=str(ServerBusy.code)):
+                await market.buy(home, second, tmp_path / "out")
+            with pytest.raises(ServerFault, match=str(DatabaseAway.code)):
+                await run_command("broker", "audit", "--home", str(market.broker_home))
+            server.start()
+            await run_command("customer", "sync", "--home", str(home))
+            balance = await run_json("customer", "balance", "--home", str(home))
+            assert balance["balance"] == "95.00", "nothing was paid while it was away"
+            await market.buy(home, second, tmp_path / "out")
+            for name in (first, second):
+                assert (tmp_path / "out" / name).read_bytes() == GOODS[name]
+            audit = await run_json("broker", "audit", "--home", str(market.broker_home))
+            assert audit["ok"]
+    finally:
+        server.remove()
 
 
 async def test_several_workers_need_postgresql(tmp_path: Path) -> None:

@@ -10,7 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from veilmart.errors import InsufficientBalance, MessageTooLarge, PortInUse, ServerFault
+from veilmart.errors import (
+    DatabaseAway,
+    DiskFull,
+    InsufficientBalance,
+    MessageTooLarge,
+    PortInUse,
+    ServerBusy,
+    ServerFault,
+    VeilmartError,
+)
 from veilmart.transport.answers import answer_errors, binary_answer
 from veilmart.transport.body import read_body
 from veilmart.transport.server import serve
@@ -104,6 +113,26 @@ async def test_an_exchange_names_no_software_and_no_date() -> None:
     assert b"application/octet-stream" in head
     assert b"server:" not in head.lower()
     assert b"date:" not in head.lower()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [(DatabaseAway("10.1.2.3"), ServerBusy), (DiskFull("/srv/books"), ServerFault)],
+    ids=["database away", "disk full"],
+)
+async def test_our_own_disk_and_database_are_nobody_elses_business(
+    trouble: VeilmartError, told: type[VeilmartError]
+) -> None:
+    shop = Shop()
+
+    async def fail(_request: Request) -> Response:
+        raise trouble
+
+    shop.fail = fail  # type: ignore[method-assign]
+    async with running(shop) as (port, _):
+        said = await exchange(port, last("/fail", b""))
+    error = msgspec.msgpack.decode(said.partition(b"\r\n\r\n")[2])
+    assert error == {"code": told.code, "detail": ""}
 
 
 async def test_pipelined_requests_are_answered_in_order() -> None:

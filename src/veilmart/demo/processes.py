@@ -29,8 +29,13 @@ def environment() -> Mapping[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"}
 
 
-async def run_command(*arguments: str, secret: str = "", cwd: Path | None = None) -> str:
-    """Run a command to its end; its standard output. Raises ServerFault with its words."""
+async def run_command(
+    *arguments: str, secret: str = "", cwd: Path | None = None, seconds: float = COMMAND_SECONDS
+) -> str:
+    """Run a command to its end; its standard output. Raises ServerFault with its words.
+
+    seconds: how long it may take; a product of gigabytes takes its time to be packed.
+    """
     process = await asyncio.create_subprocess_exec(
         *command_line(*arguments),
         stdin=asyncio.subprocess.PIPE,
@@ -40,7 +45,7 @@ async def run_command(*arguments: str, secret: str = "", cwd: Path | None = None
         cwd=cwd,
     )
     try:
-        async with asyncio.timeout(COMMAND_SECONDS):
+        async with asyncio.timeout(seconds):
             output, errors = await process.communicate(secret.encode())
     except TimeoutError as fault:
         process.kill()

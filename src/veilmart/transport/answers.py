@@ -9,7 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from veilmart.errors import DETAIL_MAX_CHARACTERS, ServerFault, VeilmartError
+from veilmart.errors import (
+    DETAIL_MAX_CHARACTERS,
+    DatabaseAway,
+    ServerBusy,
+    ServerFault,
+    StorageFailure,
+    VeilmartError,
+)
 from veilmart.transport.wire_error import OCTETS, WireError
 
 _log = structlog.get_logger("veilmart.transport")
@@ -57,11 +64,18 @@ def fault_answer(fault: Exception) -> Response:
 def answer_errors(
     endpoint: Callable[[Request], Awaitable[Response]],
 ) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that answers every exception: typed ones as they are, others as a fault."""
+    """An endpoint that answers every exception: typed ones as they are, others as a fault.
+
+    What our own disk or database did is nobody else's: busy while a database is away, else a fault.
+    """
 
     async def guarded(request: Request) -> Response:
         try:
             return await endpoint(request)
+        except DatabaseAway:
+            return error_answer(ServerBusy())
+        except StorageFailure as error:
+            return fault_answer(error)
         except VeilmartError as error:
             return error_answer(error)
         except Exception as fault:
