@@ -1,12 +1,15 @@
 """How products are found, and that hostile names cannot steer a terminal."""
 
+import time
+
 import pytest
 
 from tests.customer.scripted_market import Keys, Market, changed
+from veilmart.crypto import signing
 from veilmart.customer.listing import find_product, menu_lines, menu_text
 from veilmart.customer.menu import Menu
 from veilmart.errors import BadArgument, NoSuchProduct
-from veilmart.protocol.catalogue import Catalogue, SignedCatalogue
+from veilmart.protocol.catalogue import Catalogue, SignedCatalogue, open_catalogue, sign_catalogue
 
 
 def menu_of(market: Market, *changes: dict[str, object]) -> Menu:
@@ -53,6 +56,39 @@ def test_search_looks_everywhere_in_any_case(market: Market) -> None:
     assert [number for number, _ in menu.search("MAPS sky")] == [3]
     assert [line.number for line in menu_lines(menu, 2, "pdf")] == [3, 4]
     assert len(menu.search("")) == 4
+
+
+def opened_and_searched(market: Market, count: int) -> float:
+    """Seconds of the processor's time; the catalogue is opened, checked and searched."""
+    one = changed(market.product, description="eighty maps of the northern sky " * 10)
+    products = [
+        changed(one, id=number.to_bytes(16, "big"), title=f"Atlas {number}", tags=["stars"])
+        for number in range(count)
+    ]
+    catalogue = Catalogue(
+        merchant=market.merchant.fingerprint,
+        serial=1,
+        previous=bytes(32),
+        made_at=0,
+        products=products,
+        showcases=[],
+    )
+    seed = bytes(range(32))
+    blob, public = sign_catalogue(seed, catalogue), signing.public_key(seed)
+    took = []
+    for _ in range(3):
+        began = time.process_time()
+        signed = open_catalogue(blob, public, market.merchant.fingerprint)
+        found = menu_lines(Menu(market.merchant, signed), 2, "NORTHERN stars 99")
+        took.append(time.process_time() - began)
+        assert [line.number for line in found] == [n + 1 for n in range(count) if "99" in str(n)]
+    return min(took)
+
+
+def test_10_000_products_are_searched_in_time_that_grows_with_their_number(market: Market) -> None:
+    """The 150 ms themselves are measured by `python -m bench catalogue`."""
+    few, many = opened_and_searched(market, 1000), opened_and_searched(market, 10_000)
+    assert many < 40 * few, (few, many)
 
 
 def test_product_of_a_shelf_that_is_gone_is_not_shown(market: Market) -> None:
