@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pysqlite3 import dbapi2
 
-from veilmart.errors import BackupInvalid, BackupOlder, HomeInUse, NotInitialised
+from veilmart.errors import BackupInvalid, BackupOlder, DiskFull, HomeInUse, NotInitialised
 from veilmart.storage.backup import MANIFEST, HomeLayout, back_up
 from veilmart.storage.home import Home
 from veilmart.storage.restoring import restore
@@ -129,6 +129,30 @@ def test_a_backup_restored_over_a_newer_home_is_refused_and_loses_nothing(home: 
     assert things(aside) == [1, 2, 3]
     assert (aside / "identity.pem").read_bytes() == b"the key"
     assert put(archive, home) == home / "replaced-2"
+
+
+def test_a_full_disk_stops_backup_and_restore_and_changes_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("veilmart.storage.files.os.fsync", full)
+        with pytest.raises(DiskFull) as caught:
+            save(home)
+    assert caught.value.code == 5101
+    assert not (home.parent / "backup.tar").exists() and not list(home.glob(".backup*"))
+    archive = save(home)
+    add(home, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr("veilmart.storage.backup.os.fsync", full)
+        with pytest.raises(DiskFull):
+            put(archive, home, over_newer=True)
+    assert things(home) == [1, 2] and not list(home.glob("replaced-*"))
+    assert not list(home.glob(".restore*"))
+    put(archive, home, over_newer=True)
+    assert things(home) == [1]
 
 
 def test_another_identity_is_never_replaced(home: Path) -> None:

@@ -7,6 +7,7 @@ manifest with every member's length and SHA-256, so a backup that was cut off is
 
 import hashlib
 import io
+import os
 import shutil
 import tarfile
 import time
@@ -242,7 +243,7 @@ class _Sink:
 
 
 def copy_hashed(source: Any, target: Path) -> Entry:
-    """Write a member to a new file of mode 0600; its length and hash."""
+    """Write a member to a new file of mode 0600, durably; its length and hash."""
     digest, size = hashlib.sha256(), 0
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with target.open("xb") as stream:
@@ -252,4 +253,5 @@ def copy_hashed(source: Any, target: Path) -> Entry:
             stream.write(block)
             size += len(block)
         stream.flush()
+        os.fsync(stream.fileno())
     return Entry(size, digest.hexdigest())

@@ -4,7 +4,6 @@ What a home holds already is put aside in `replaced-N/` beside it. A home that i
 backup is left alone unless that is asked for; so is one of another identity, always.
 """
 
-import os
 import re
 import tarfile
 from collections.abc import Iterator
@@ -196,10 +195,5 @@ def _move_in(stage: Path, home: Home, layout: HomeLayout, *, with_database: bool
     chosen = [name for name in layout.optional if (stage / name).exists()]
     database = [layout.database] if with_database else []
     for name in (*chosen, *database, *reversed(layout.files)):
-        descriptor = os.open(stage / name, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         (stage / name).rename(home.file(name))
     sync_folder(home.path)
