@@ -1,0 +1,119 @@
+"""Disputes and refunds as people have them: real programs, one of them a crooked merchant."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.customer import real_market as programs
+from tests.customer.real_market import RealMarket, real_market
+from veilmart.errors import Declined, JudgementInvalid, NoSuchOrder, WrongOrderState
+from veilmart.protocol.evidence import Finding
+
+ROOT = Path(__file__).resolve().parents[2]
+CROOKED = [sys.executable, "-m", "tests.escrow.crooked_merchant"]
+
+
+@pytest.fixture(scope="module")
+def lie(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("lie") / "lie"
+    file.write_text("none")
+    return file
+
+
+@pytest.fixture(scope="module")
+def market(lie: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programs, "COMMAND", CROOKED)
+        patch.setenv("VEILMART_TEST_LIE", str(lie))
+        patch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT), str(ROOT / "src"))))
+        with real_market(tmp_path_factory.mktemp("market")) as running:
+            yield running
+
+
+def asked(market: RealMarket, home: Path, *words: str) -> Any:
+    done = market.customer(home, *words, "--json")
+    assert done.code == 0, done.err
+    return msgspec.json.decode(done.out)
+
+
+@pytest.mark.parametrize(
+    ("told", "product", "price", "finding"),
+    [
+        pytest.param("key", "june.txt", 500, Finding.KEY, marks=pytest.mark.long),
+        pytest.param("damage", "june.txt", 500, Finding.SEGMENT, marks=pytest.mark.long),
+        ("piece", "sky.bin", 1000, Finding.SEGMENT),
+    ],
+)
+def test_a_dispute_from_the_purchase_to_the_money(
+    market: RealMarket,
+    tmp_path: Path,
+    lie: Path,
+    told: str,
+    product: str,
+    price: int,
+    finding: Finding,
+) -> None:
+    name = f"mia-{told}"
+    market.account(tmp_path, name)
+    lie.write_text(told)
+    failed = market.customer(tmp_path, "buy", product, "--yes")
+    lie.write_text("none")
+    assert failed.code == 5 and "veilmart customer dispute ORDER" in failed.err
+    [line] = asked(market, tmp_path, "orders")["orders"]
+    order = line["order"]
+    assert line["state"] == "released" and line["by"] > line["made_at"]
+    shown = market.customer(tmp_path, "orders").out
+    assert "goods: not as promised" in shown
+    assert f"to do: `veilmart customer dispute {order[:8]}`" in shown
+
+    refused = market.customer(tmp_path, "dispute", order[:8], typed="n\n")
+    assert refused.code == Declined.exit_code
+    assert f"{product}: {finding.value}." in refused.out
+    assert "the broker sees what this order was about: which product it was" in refused.out
+
+    saved = market.customer(tmp_path, "dispute", order[:8], "--save", "proof")
+    assert saved.code == 0, saved.err
+    judged = asked(market, tmp_path, "judge", "proof")
+    assert (judged["order"], judged["finding"], judged["paid"]) == (order, finding.value, True)
+    proof = tmp_path / "proof"
+    proof.write_bytes(proof.read_bytes()[:-1])
+    assert market.customer(tmp_path, "judge", "proof").code == JudgementInvalid.exit_code
+
+    won = asked(market, tmp_path, "dispute", order[:8], "--yes")
+    assert (won["outcome"], won["finding"]) == ("refunded", finding.value)
+    assert asked(market, tmp_path, "balance")["balance"] in (10_000, "100.00")
+    again = market.customer(tmp_path, "dispute", order[:8], "--yes")
+    assert again.code == WrongOrderState.exit_code
+    shown = market.customer(tmp_path, "orders").out
+    assert "money: back with you, the whole amount" in shown and "to do" not in shown
+
+    lines = msgspec.json.decode(market.run("broker", "disputes", "--json").out)
+    [noted] = [found for found in lines if found["order"] == order]
+    assert (noted["outcome"], noted["amount"]) == ("won", price)
+    assert finding.value in " ".join(market.run("broker", "disputes").out.split())
+    assert market.run("broker", "audit").code == 0
+
+
+def test_a_merchant_gives_back_what_was_settled(market: RealMarket, tmp_path: Path) -> None:
+    market.account(tmp_path, "content")
+    bought = asked(market, tmp_path, "buy", "june.txt", "--yes")
+    order = bought["order"]
+    nothing = market.customer(tmp_path, "sync", "--no-updates")
+    assert nothing.out.endswith("Nothing is unfinished.\n")
+    assert market.run("merchant", "refund", order[:8], typed="n\n").code == Declined.exit_code
+    assert market.run("merchant", "refund", "ffff0000", "--yes").code == NoSuchOrder.exit_code
+    given = market.run("merchant", "refund", order[:8], "--yes")
+    assert given.code == 0 and "5.00 went back" in given.out, given.err
+    assert market.run("merchant", "refund", order[:8], "--yes").code == 0
+    synced = market.customer(tmp_path, "sync", "--no-updates")
+    assert "its merchant gave the money back" in synced.out
+    [line] = asked(market, tmp_path, "orders")["orders"]
+    assert (line["state"], line["money"]) == ("refunded", "back with you, the whole amount")
+    assert Path(bought["path"]).exists() and line["goods"] == "here all the same"
+    assert asked(market, tmp_path, "library")["orders"] == []
+    assert market.run("broker", "audit").code == 0
