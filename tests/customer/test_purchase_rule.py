@@ -230,6 +230,17 @@ def test_filler_that_is_not_zero_is_not_delivered(
     assert list((tmp_path / "out").glob("*")) == []
 
 
+def test_filler_of_later_pieces_costs_nobody_the_goods(
+    wallet: Wallet, keys: Keys, tmp_path: Path
+) -> None:
+    """One piece alone could not show that it is wrong, so it could not be disputed."""
+    packed = pack_product(bytes(32), "stars.txt", 3) + b"abc"
+    market = Market(
+        wallet, keys, packed=packed.ljust(PIECE_BYTES, b"\0") + b"x", size=2 * PIECE_BYTES
+    )
+    assert buy(market, tmp_path / "out").path.read_bytes() == b"abc"
+
+
 @pytest.mark.parametrize("length", [4096, 2**53 - 1])
 def test_content_longer_than_its_shelf_is_not_delivered(
     wallet: Wallet, keys: Keys, tmp_path: Path, length: int

@@ -19,6 +19,8 @@ from veilmart.errors import (
     JudgementInvalid,
     NothingToDispute,
     PieceMismatch,
+    StoreDamaged,
+    VeilmartError,
     WrongOrderState,
 )
 from veilmart.protocol import offer as offers, parcel
@@ -115,6 +117,41 @@ async def test_the_proof_verifies_offline_and_a_changed_one_does_not(
                 judge(bytes(changed))
         with pytest.raises(JudgementInvalid):
             judge(proof[:-1])
+
+
+def no_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was paid, and serves nothing."""
+
+    def lie(*_: Any) -> bytes:
+        raise StoreDamaged
+
+    monkeypatch.setattr("veilmart.merchant.app.seal_segment", lie)
+
+
+def segment_of_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lie(*args: Any) -> bytes:
+        suite, key, seed, _order, index, count, piece = args
+        return parcel.seal_segment(suite, key, seed, os.urandom(32), index, count, piece)
+
+    monkeypatch.setattr("veilmart.merchant.app.seal_segment", lie)
+
+
+@pytest.mark.parametrize("tell", [no_segments, segment_of_another_order])
+async def test_without_segments_the_key_is_never_asked_for(
+    roles: Roles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tell: Any
+) -> None:
+    """Nothing to dispute: the money comes back whole, at the deadline or at once by cancelling."""
+    tell(monkeypatch)
+    async with staged(roles, tmp_path) as stage:
+        await stage.fails(VeilmartError)
+        assert stage.broker_state() == "held"
+        with pytest.raises(WrongOrderState, match="cancel"):
+            await stage.dispute()
+        roles.clock.ahead += terms_of(stage.order).offer.deliver_within + 1
+        await stage.until("refunded")
+        assert await stage.money() == (CREDIT, 0)
+        assert await stage.sync() == "refunded"
+        await roles.check_books()
 
 
 async def test_nothing_is_wrong_with_an_honest_order(roles: Roles, tmp_path: Path) -> None:
