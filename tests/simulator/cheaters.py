@@ -5,6 +5,7 @@ the weather makes of it (nobody answers, something does not open) is as good as 
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +23,15 @@ from veilmart.errors import VeilmartError
 from veilmart.protocol.customer_messages import (
     Acknowledge,
     Cancel,
+    Noted,
     OrderStatus,
     Paid,
     Pay,
     Release,
     Released,
 )
+from veilmart.protocol.dispute_messages import Dispute, Evidence, SendEvidence
+from veilmart.protocol.encoding import encode
 from veilmart.protocol.order_key import Action, operation_id, sign_action
 
 LURKS = 40
@@ -95,6 +99,39 @@ async def cancels_after_the_key_came(attempt: Attempt) -> None:
     attempt.must_fail(await attempt.act("cancel", *_key(quote)), "cancelled what was settled")
 
 
+async def disputes_what_is_right(attempt: Attempt) -> None:
+    """Honest papers as evidence against an honest merchant."""
+    quote = await attempt.quote()
+    if not (await attempt.pay(quote) and await attempt.act("release", *_key(quote))):
+        return
+    evidence = encode(
+        Evidence(
+            offer=quote.signed_offer,
+            descriptor=quote.choice.merchant.signed,
+            escrow_key=quote.escrow_key,
+            segment=b"",
+            pieces=b"",
+        )
+    )
+    order, seed = _key(quote)
+    part = SendEvidence(
+        order=order, part=0, data=evidence, signature=sign_action(seed, order, "evidence", 0)
+    )
+    await attempt.accepted(part, Noted)
+    request = Dispute(
+        operation=operation_id(order, "dispute"),
+        order=order,
+        reason="key",
+        index=0,
+        parts=1,
+        hash=hashlib.sha256(evidence).digest(),
+        signature=sign_action(seed, order, "dispute", 0),
+    )
+    won = await attempt.accepted(request, OrderStatus)
+    if order not in attempt.world.known.crooked:
+        attempt.must_fail(won, "disputed a key that is right")
+
+
 async def wants_the_key_unpaid(attempt: Attempt) -> None:
     quote = await attempt.quote()
     attempt.must_fail(await attempt.act("release", *_key(quote)), "got a key without paying")
@@ -151,6 +188,7 @@ async def speaks_for_other_peoples_orders(attempt: Attempt) -> None:
 
 TRICKS: tuple[Callable[[Attempt], Awaitable[None]], ...] = (
     cancels_after_the_key_came,
+    disputes_what_is_right,
     wants_the_key_unpaid,
     wants_the_key_after_cancelling,
     pays_less,

@@ -6,18 +6,33 @@ from random import Random
 
 from tests.simulator.process import Process
 from tests.simulator.store import Disk
+from tests.simulator.verdict import Violated
 from tests.simulator.world import World
 from veilmart.crypto.suite import Suite
+from veilmart.customer.dispute_rule import dispute, examine
 from veilmart.customer.menu import Menu
+from veilmart.customer.order import Order, get_order
 from veilmart.customer.parcels import Parcels
 from veilmart.customer.quote import Quote
 from veilmart.customer.shopper import Shopper, connect
 from veilmart.customer.wallet import Wallet, to_sync
-from veilmart.errors import Declined, InsufficientBalance, NameTaken, VeilmartError
+from veilmart.errors import (
+    ContentKeyInvalid,
+    Declined,
+    EvidenceInvalid,
+    InsufficientBalance,
+    JudgedWrongly,
+    NameTaken,
+    PaddingInvalid,
+    PieceMismatch,
+    VeilmartError,
+)
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.purchase import WalletState
 from veilmart.storage.home import Home
 
+COMPLAINS_OFTEN = 0.7
+CHEATED = (ContentKeyInvalid, PieceMismatch, PaddingInvalid)
 PAUSE_FIRST_SECONDS, PAUSE_MAX_SECONDS = 5.0, 3600.0
 SMALL_OFTEN = 0.9
 
@@ -144,9 +159,29 @@ async def _sync(world: World, shopper: Shopper, person: Person, wallet: Wallet) 
                 recovered = await shopper.recover(order)
         except VeilmartError as error:
             world.story.tell(person.name, error)
+            if isinstance(error, CHEATED) and person.random.random() < COMPLAINS_OFTEN:
+                await _complain(world, shopper, person, order)
             continue
         number = world.story.number_of(order.order)
         world.story.tell(person.name, f"finds order #{number} {recovered.outcome}")
+
+
+async def _complain(world: World, shopper: Shopper, person: Person, order: Order) -> None:
+    """`veilmart customer dispute ORDER`."""
+    number = world.story.number_of(order.order)
+    try:
+        stored = await shopper.wallet.database.run(get_order, order.order)
+        found, complaint = await shopper.perform(examine(stored, world.clock))
+        world.story.tell(person.name, f"disputes order #{number}: {complaint.finding.value}")
+        await shopper.perform(dispute(found, complaint, world.clock))
+    except (EvidenceInvalid, JudgedWrongly) as error:
+        world.story.tell(person.name, error)
+        if order.order in world.known.crooked:
+            raise Violated(f"{person.name} lost a dispute about a crooked order.") from error
+    except VeilmartError as error:
+        world.story.tell(person.name, error)
+    else:
+        world.story.tell(person.name, f"wins the dispute about order #{number}")
 
 
 async def _buy(world: World, shopper: Shopper, person: Person, menu: Menu) -> None:

@@ -1,6 +1,6 @@
-"""The three places where a library draws randomness of its own, made to repeat.
+"""The places where a library draws randomness of its own, made to repeat.
 
-1. RSA keys: derived from a name instead of generated.
+1. RSA keys, of identities and tokens: derived from a name instead of generated.
 2. RSA-PSS: a salt of no bytes, which RFC 8017 allows, on both sides.
 3. ML-KEM encapsulation: `cryptography` takes no randomness. In the simulator the ciphertext is
    drawn from the party's own source and the shared secret is its hash together with the public key:
@@ -12,23 +12,30 @@ Everything else (X25519, ffdhe3072, Ed25519, RSA, both ciphers, every hash) is t
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import count
 from unittest import mock
 
 import gmpy2
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from veilmart.crypto import identity
+from veilmart.broker import token_keys
+from veilmart.crypto import identity, token_key
+from veilmart.crypto.blind_issuer import IssuerKey
 from veilmart.crypto.kem import MLKEM768, SEED_BYTES
 from veilmart.crypto.key_pair import KeyPair, RandomSource
 from veilmart.errors import BadPublicValue
 
-_PRIME_BITS = identity.KEY_BITS // 2
-
 
 def derived_identity(name: str) -> identity.IdentityKey:
     """An RSA-3072 key that everybody can reckon out."""
-    primes = [_prime(f"{name} {which}") for which in ("p", "q")]
+    return _derived(name, identity.KEY_BITS)
+
+
+@lru_cache(maxsize=64)
+def _derived(name: str, bits: int) -> rsa.RSAPrivateKey:
+    primes = [_prime(f"{name} {which}", bits // 2) for which in ("p", "q")]
     p, q = max(primes), min(primes)
     e = identity.PUBLIC_EXPONENT
     d = int(gmpy2.invert(e, (p - 1) * (q - 1)))
@@ -38,9 +45,15 @@ def derived_identity(name: str) -> identity.IdentityKey:
 
 
 @contextmanager
-def repeatable_libraries() -> Iterator[None]:
-    """Within it, the same seed makes the same bytes."""
+def repeatable_libraries(name: str) -> Iterator[None]:
+    """Within it, the same seed makes the same bytes. name: of the token keys made in it."""
+    numbers = count()
+
+    def next_token_key() -> IssuerKey:
+        return token_key._from_library(_derived(f"{name} {next(numbers)}", token_key.KEY_BITS))
+
     with (
+        mock.patch.object(token_keys, "generate_token_key", next_token_key),
         mock.patch.object(identity, "_pss", _saltless),
         mock.patch.object(MLKEM768, "generate", _generate),
         mock.patch.object(MLKEM768, "encapsulate", _encapsulate),
@@ -49,10 +62,10 @@ def repeatable_libraries() -> Iterator[None]:
         yield
 
 
-def _prime(name: str) -> int:
-    """With its two highest bits set, so that the product has 3072 bits."""
-    drawn = int.from_bytes(hashlib.shake_256(name.encode()).digest(_PRIME_BITS // 8))
-    return int(gmpy2.next_prime(drawn | 3 << (_PRIME_BITS - 2)))
+def _prime(name: str, bits: int) -> int:
+    """With its two highest bits set, so that the product of two has twice as many bits."""
+    drawn = int.from_bytes(hashlib.shake_256(name.encode()).digest(bits // 8))
+    return int(gmpy2.next_prime(drawn | 3 << (bits - 2)))
 
 
 def _saltless() -> padding.PSS:

@@ -90,8 +90,10 @@ def no_order_is_charged_twice(books: Books) -> Iterator[str]:
 
 
 def never_released_and_refunded(books: Books) -> Iterator[str]:
-    """Without a decided dispute or the merchant's signed refund."""
-    for order in (books.known.released & books.known.refunded) - books.known.returned:
+    """Without a decided dispute, which only a crooked order can lose, or a signed refund."""
+    for order in books.known.released & books.known.refunded:
+        if books.known.may_be_returned(order):
+            continue
         yield f"Order {order.hex()[:8]} was released and refunded."
 
 
@@ -111,7 +113,7 @@ def charged_means_deliverable(books: Books) -> Iterator[str]:
             continue
         if invoice.state == "held" and invoice.due <= books.now:
             continue
-        if order in books.known.cheated:
+        if order in books.known.cheated or order in books.known.crooked:
             continue
         if order not in books.sold:
             yield f"Order {order.hex()[:8]} is {invoice.state}; its merchant does not know it."
@@ -159,8 +161,14 @@ def every_purchase_has_ended(books: Books) -> Iterator[str]:
         if invoice.state not in ENDED_INVOICES:
             yield f"Order {order.hex()[:8]} is still {invoice.state} at the broker."
     for order, line in books.wallets.items():
-        if line.state not in ENDED_WALLETS:
+        if line.state not in ENDED_WALLETS and not _came_too_late(books, order):
             yield f"Order {order.hex()[:8]} is still {line.state} in {line.owner}'s wallet."
+
+
+def _came_too_late(books: Books, order: bytes) -> bool:
+    """Cheated by the merchant, and back only after the time to complain was over."""
+    invoice = books.invoices.get(order)
+    return order in books.known.crooked and invoice is not None and invoice.state == "settled"
 
 
 def all_three_agree_in_the_end(books: Books) -> Iterator[str]:
@@ -172,7 +180,7 @@ def all_three_agree_in_the_end(books: Books) -> Iterator[str]:
             "refunded": ("refunded",),
             "abandoned": ("expired", "refunded"),
         }
-        if line.state == "done" and state == "refunded" and order in books.known.returned:
+        if line.state == "done" and state == "refunded" and books.known.may_be_returned(order):
             continue  # the merchant gave it back after the wallet had ended
         if state not in allowed.get(line.state, (state,)):
             yield f"Order {order.hex()[:8]}: wallet says {line.state}, broker says {state}."

@@ -8,9 +8,9 @@ class Known:
     """goods: file name → content. credited: username → cash the operator booked, minor units.
 
     paid_out: minor units. vouchers: hash → (username, value). released, settled, refunded: orders
-    ever seen so. returned: orders that a dispute or the merchant's signature may have refunded.
-    states: of every order, in the order they were first seen. cheated: order → the cheater who pays
-    for it, without a wallet that keeps it.
+    ever seen so. returned: orders that the merchant's signature may have refunded. crooked: order →
+    how the merchant cheats with it. states: of every order, in the order they were first seen.
+    cheated: order → the cheater who pays for it, without a wallet that keeps it.
     """
 
     goods: dict[str, bytes] = field(repr=False)
@@ -21,6 +21,7 @@ class Known:
     settled: set[bytes] = field(default_factory=set)
     refunded: set[bytes] = field(default_factory=set)
     returned: set[bytes] = field(default_factory=set)
+    crooked: dict[bytes, str] = field(default_factory=dict)
     states: dict[bytes, str] = field(default_factory=dict)
     cheated: dict[bytes, str] = field(default_factory=dict)
 
@@ -33,6 +34,10 @@ class Known:
                 self.settled.add(order)
         elif state == "refunded":
             self.refunded.add(order)
+
+    def may_be_returned(self, order: bytes) -> bool:
+        """Whether there is a reason to refund it after its key was out."""
+        return order in self.returned or order in self.crooked
 
     def under_way(self) -> list[bytes]:
         """Orders of honest customers that are paid and not over."""

@@ -10,7 +10,7 @@ from veilmart.merchant.market_home import MerchantHome
 from veilmart.merchant.refunding import find_refundable, refund_order
 from veilmart.storage.home import Home
 
-PAUSES_SECONDS = (5.0, 60.0, 3600.0, 40 * 3600.0)
+PAUSES_SECONDS = (30.0, 3600.0, 40 * 3600.0, 40 * 3600.0)
 _SOLD = "SELECT \"order\" FROM orders WHERE state IN ('paid', 'settled')"
 
 

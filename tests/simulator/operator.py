@@ -8,7 +8,7 @@ from tests.simulator.known import Known
 from tests.simulator.store import Disk
 from tests.simulator.story import Story
 from tests.simulator.template import START
-from tests.simulator.verdict import Violated, is_ours
+from tests.simulator.verdict import Violated, is_bug
 from tests.simulator.virtual_loop import VirtualLoop
 from veilmart.broker.codes import issue_vouchers
 from veilmart.broker.events import CustomerAuthenticated, Event, Trouble
@@ -49,7 +49,7 @@ class Operator:
     def sees(self, event: Event) -> None:
         """Whoever logs in for the first time gets money. Trouble without a name is a bug."""
         self._story.tell("broker", event)
-        if isinstance(event, Trouble) and not is_ours(event.error):
+        if isinstance(event, Trouble) and is_bug(event.error):
             self._loop.fail(Violated(f"The broker ran into {event.error}: {event.task}."))
         if isinstance(event, CustomerAuthenticated) and event.username not in self._funded:
             self._funded.add(event.username)

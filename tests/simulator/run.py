@@ -98,6 +98,7 @@ class Run:
             self._known,
             self._store,
             self._operator.sees,
+            self._random.random() < 0.3,
         )
 
     def play(self, *, keep_story: bool = False) -> Outcome:
@@ -105,7 +106,7 @@ class Run:
         outcome, began = self._outcome, time.process_time()
         self._story.tell("weather", self._weather.describe())
         try:
-            with repeatable_libraries():
+            with repeatable_libraries("run"):
                 self._loop.run(self._all())
         except Violated as fault:
             outcome.broken = str(fault).splitlines()

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 
+from tests.simulator.cheating_merchant import CheatingMerchantApp
 from tests.simulator.office import market_of
 from tests.simulator.process import Process
 from tests.simulator.store import Disk
@@ -68,7 +69,13 @@ async def live_as_merchant(world: World, process: Process, disk: Disk) -> None:
     shop = await open_shop(market, world.clock, random)
     observe = world.story.observer("merchant")
     counter = Counter(shop, made.merchant_key, world.clock, random, observe)
-    world.network.listen(MERCHANT_ADDRESS, process, MerchantApp(market, counter).asgi)
+    honest = not world.merchant_cheats
+    app = (
+        MerchantApp(market, counter)
+        if honest
+        else CheatingMerchantApp(market, counter, world.known)
+    )
+    world.network.listen(MERCHANT_ADDRESS, process, app.asgi)
 
     async def look(busy: bool) -> None:
         await watch(market, counter)

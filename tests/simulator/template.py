@@ -81,7 +81,7 @@ class Template:
 def make_template(folder: Path) -> Template:
     """Broker with a descriptor, merchant with goods on three shelves, admitted. Takes a second."""
     random = randoms.Random("template").randbytes
-    with repeatable_libraries():
+    with repeatable_libraries("template"):
         broker_key, merchant_key = derived_identity("broker"), derived_identity("merchant")
         broker_disk = Disk(broker_tables.metadata, broker_migrations)
         merchant_disk = Disk(merchant_tables.metadata, merchant_migrations)

@@ -10,12 +10,22 @@ import pytest
 
 from tests.simulator.run import Run
 from tests.simulator.template import Template
-from veilmart.broker import giving_back, invoices, ledger, operations, payment_rules, tables
+from veilmart.broker import (
+    dispute_rules,
+    giving_back,
+    invoices,
+    ledger,
+    operations,
+    payment_rules,
+    tables,
+)
 from veilmart.broker.invoices import advance
 from veilmart.customer import purchase_rule
+from veilmart.errors import EvidenceInvalid
 from veilmart.merchant import tunnel_rules
 from veilmart.protocol import invoice_states
 from veilmart.protocol.accounting import Posting, transfer
+from veilmart.protocol.evidence import Finding
 from veilmart.protocol.invoice_states import InvoiceEffect, InvoiceEvent, InvoiceState
 
 SEEDS_MAX = 60
@@ -116,6 +126,26 @@ def moves_money_without_its_state(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(invoices, "advance", forgetful)
 
 
+def decides_every_dispute_for_the_customer(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(dispute_rules, "decide", lambda *_args, **_named: Finding.KEY)
+
+
+def decides_every_dispute_for_the_merchant(patch: pytest.MonkeyPatch) -> None:
+    def never(*_args: Any, **_named: Any) -> Any:
+        raise EvidenceInvalid("No.")
+
+    patch.setattr(dispute_rules, "decide", never)
+
+
+def gives_back_out_of_the_fees(patch: pytest.MonkeyPatch) -> None:
+    real = invoices._pay_back
+
+    def pay_back(conn: Any, row: Any, kind: Any, source: int, *rest: Any) -> None:
+        real(conn, row, kind, tables.FEES if kind == "give back" else source, *rest)
+
+    patch.setattr(invoices, "_pay_back", pay_back)
+
+
 S, E, F = InvoiceState, InvoiceEvent, InvoiceEffect
 BUGS: dict[str, tuple[Break, str]] = {
     "refunds after release": (
@@ -148,6 +178,18 @@ BUGS: dict[str, tuple[Break, str]] = {
     "offers before it is stored": (offers_before_it_is_stored, "charged_means_deliverable"),
     "believes every order key": (believes_every_order_key, "of an order that is not its own"),
     "takes any amount": (takes_any_amount, "paid 1, and the broker went along"),
+    "decides every dispute for the customer": (
+        decides_every_dispute_for_the_customer,
+        "disputed a key that is right|never_released_and_refunded",
+    ),
+    "decides every dispute for the merchant": (
+        decides_every_dispute_for_the_merchant,
+        "lost a dispute about a crooked order",
+    ),
+    "gives back out of the fees": (
+        gives_back_out_of_the_fees,
+        "merchants_get_what_was_settled|ran into LedgerViolated",
+    ),
     "releases without noting it": (
         moves_money_without_its_state,
         "a_key_is_out_only_when_released",

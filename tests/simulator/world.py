@@ -18,7 +18,7 @@ from veilmart.broker.events import Event
 class World:
     """clock: Unix seconds. known: what is true. store_for: a disk as a process sees it.
 
-    operator_sees: hears the broker's events.
+    operator_sees: hears the broker's events. merchant_cheats: with some of its orders.
     """
 
     template: Template
@@ -29,6 +29,7 @@ class World:
     known: Known
     store_for: Callable[[Disk, Process], CrashingStore]
     operator_sees: Callable[[Event], None]
+    merchant_cheats: bool
 
     def source(self) -> Callable[[int], bytes]:
         """A process's own random source: n → n bytes."""
