@@ -31,6 +31,14 @@ VISIT = (
     _step("session", broker=("Handshake/",), customer=("/>Handshake", "/pins.pin_broker")),
     _step("login", broker=("Resume/",), customer=("/>Resume",)),
 )
+ANONYMOUS = (
+    _step("session", broker=("Handshake/",), customer=("/>Handshake", "/pins.pin_broker")),
+    _step(
+        "start",
+        broker=("Start/",),
+        customer=("/>Start", "/anonymous_view.save_seen"),
+    ),
+)
 STATUS = _step("status", broker=("GetStatus/",), customer=("/>GetStatus",))
 SEGMENT = _step(
     "segment",
@@ -109,6 +117,40 @@ STEPS: dict[str, tuple[Step, ...]] = {
         *VISIT,
         DELIVER,
         ACKNOWLEDGE,
+        ANONYMOUS[1],
+        STATUS,
+        REPORT,
+    ),
+    "merchant refund": (
+        _step(
+            "session",
+            broker=("Handshake/",),
+            office=("/>Handshake",),
+            customer=("/>Handshake", "/pins.pin_broker"),
+        ),
+        _step(
+            "refund",
+            broker=("RefundOrder/", "RefundOrder/merchant_refunds._refund"),
+            office=("/>RefundOrder",),
+        ),
+        ANONYMOUS[1],
+        STATUS,
+        _step("refund seen", customer=("/order.save_order",)),
+        REPORT,
+    ),
+    "dispute": (
+        *ANONYMOUS,
+        STATUS,
+        _step(
+            "evidence",
+            broker=("SendEvidence/", "SendEvidence/dispute_rules._keep"),
+            customer=("/>SendEvidence",),
+        ),
+        _step(
+            "dispute",
+            broker=("Dispute/", "Dispute/dispute_rules._conclude"),
+            customer=("/>Dispute", "/small_parcels.save_ended"),
+        ),
         REPORT,
     ),
     "voucher issue": (_step("issue", operator=("/codes.issue_vouchers",)),),

@@ -13,6 +13,7 @@ from typing import Any
 
 import veilmart.broker.serving as broker_serving
 import veilmart.merchant.serving as merchant_serving
+from tests.crash.cheating import cheat
 from tests.crash.points import watch
 from veilmart.cli import build_app
 
@@ -40,6 +41,7 @@ def run_program(arguments: tuple[str, ...], folder: Path, name: str) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     watch(folder, name)
+    cheat(folder)
     broker_serving.SWEEP_EVERY_SECONDS = SWEEP_SECONDS  # type: ignore[assignment]
     merchant_serving.SWEEP_EVERY_SECONDS = SWEEP_SECONDS  # type: ignore[assignment]
     result = build_app()(arguments, result_action="return_value")

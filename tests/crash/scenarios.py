@@ -139,6 +139,80 @@ def _state(conn: Connection, order: bytes) -> str:
     return str(conn.execute(query).one().state)
 
 
+# ---- refunds and disputes ------------------------------------------------------------------------
+
+
+class MerchantRefund:
+    """The merchant gives the money of a settled order back; again until the command succeeds."""
+
+    async def prepare(self, market: Market) -> tuple[str, list[int]]:
+        """The customer, and a place for exit codes."""
+        name = await market.customer()
+        await until_done(lambda: market.buy(name, SMALL), market, "customer")
+        await market.check_merchant()
+        return name, []
+
+    async def act(self, market: Market, subject: tuple[str, list[int]]) -> None:
+        name, codes = subject
+        codes.append(await self._refund(market, name))
+        await market.customer_runs(name, "sync", "--no-updates")
+
+    async def _refund(self, market: Market, name: str) -> int:
+        (order,) = market.orders(name)
+        return await market.office_runs("refund", order.order.hex(), "--yes")
+
+    async def finish(self, market: Market, subject: tuple[str, list[int]]) -> None:
+        name, codes = subject
+        if codes[-1]:
+            await until_done(lambda: self._refund(market, name), market, "office")
+        await sync(market, name)
+
+    async def check(self, market: Market, subject: tuple[str, list[int]]) -> None:
+        name, _codes = subject
+        (order,) = market.orders(name)
+        assert order.state == "refunded"
+        assert await market.balance(name) == CREDIT
+        assert [file.name for file in market.out(name).iterdir()] == [SMALL], "the file stays"
+
+
+class Dispute:
+    """The merchant delivered something else; the evidence is sent until the money is back."""
+
+    async def prepare(self, market: Market) -> tuple[str, list[int]]:
+        name = await market.customer()
+        flag = market.folder / "merchant.cheat"
+        flag.touch()
+        try:
+            assert await market.buy(name, SMALL) != 0
+        finally:
+            flag.unlink()
+        return name, []
+
+    async def act(self, market: Market, subject: tuple[str, list[int]]) -> None:
+        name, codes = subject
+        codes.append(await self._dispute(market, name))
+
+    async def _dispute(self, market: Market, name: str) -> int:
+        (order,) = market.orders(name)
+        return await market.customer_runs(name, "dispute", order.order.hex(), "--yes")
+
+    async def finish(self, market: Market, subject: tuple[str, list[int]]) -> None:
+        """Once the broker has decided, the command says that `sync` notes it down."""
+        name, _codes = subject
+        for _ in range(TRIES):
+            if market.orders(name)[0].state == "refunded":
+                return
+            if await self._dispute(market, name) != 0:
+                await market.customer_runs(name, "sync", "--no-updates")
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def check(self, market: Market, subject: tuple[str, list[int]]) -> None:
+        name, _codes = subject
+        await market.check_customer(name)
+        assert [order.state for order in market.orders(name)] == ["refunded"]
+        assert await market.balance(name) == CREDIT
+
+
 # ---- vouchers ------------------------------------------------------------------------------------
 
 
@@ -287,6 +361,8 @@ SCENARIOS: dict[str, Scenario] = {
     "cancellation": Cancellation(),
     "refund by time": Deadline("/>Release/unsent", "refunded", "refunded"),
     "settlement by time": Deadline("/file/unsaved", "done", "settled"),
+    "merchant refund": MerchantRefund(),
+    "dispute": Dispute(),
     "voucher issue": VoucherIssue(),
     "voucher redeem": VoucherRedeem(),
     "voucher void": VoucherVoid(),

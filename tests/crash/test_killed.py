@@ -23,6 +23,8 @@ FEW = (
     ("cancellation", "broker", "Cancel/payment_rules._act/committed"),
     ("refund by time", "broker", "/sweeper.sweep_invoices/committed"),
     ("settlement by time", "customer", "/>Acknowledge/heard"),
+    ("merchant refund", "broker", "RefundOrder/merchant_refunds._refund/committed"),
+    ("dispute", "broker", "Dispute/dispute_rules._conclude/committed"),
     ("voucher issue", "operator", "/codes.issue_vouchers/committed"),
     ("voucher redeem", "broker", "Redeem/codes.redeem/committed"),
     ("voucher void", "operator", "/codes.void_batch/uncommitted"),
