@@ -98,6 +98,14 @@ def verify(public: BlindPublicKey, message: bytes, signature: bytes) -> None:
         raise SignatureInvalid() from None
 
 
+def signs(public: BlindPublicKey, blinded: bytes, blind_signature: bytes) -> bool:
+    """Whether it is the blind signature of this blinded message; no secret is needed to tell."""
+    number = in_range(public, blind_signature)
+    if number is None:
+        return False
+    return to_bytes(public, gmpy2.powmod(number, PUBLIC_EXPONENT, public.modulus)) == blinded
+
+
 def in_range(public: BlindPublicKey, data: bytes) -> "gmpy2.mpz | None":
     """The number, if the bytes are as long as the modulus and 0 < number < n."""
     if len(data) != public.length:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
+from veilmart.crypto.signing import generate_signing_key
 from veilmart.customer import effects
 from veilmart.customer.complaints import Complaint, find_fault
 from veilmart.customer.copies import missing_pieces, store_piece
@@ -11,7 +12,9 @@ from veilmart.customer.delivery import Delivered, deliver, deliver_copy
 from veilmart.customer.events import Observer
 from veilmart.customer.parcels import Parcels
 from veilmart.customer.quote import Quote
+from veilmart.customer.seeded import take_order_number
 from veilmart.customer.session import BrokerSession
+from veilmart.customer.unlocking import has_seed
 from veilmart.customer.wallet import Wallet
 from veilmart.errors import (
     BrokerUnreachable,
@@ -19,11 +22,13 @@ from veilmart.errors import (
     NotLoggedIn,
     OpenFailed,
     ServerBusy,
+    WalletLocked,
 )
 from veilmart.protocol.customer_messages import Account, GetAccount
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Effect, Rule, Transact
 from veilmart.protocol.parcel import check_segment
+from veilmart.protocol.wallet_derivations import order_seed
 from veilmart.transport.perform import perform
 
 T = TypeVar("T")
@@ -83,6 +88,8 @@ class Performer:
             effects.TakeRequestNumber: self._take_number,
             effects.NextRequestNumber: self._give_number,
             effects.KnownBalance: self._balance,
+            effects.GetPublic: self._get_public,
+            effects.DrawOrderSeed: self._draw_order_seed,
             effects.Confirm: self._ask_person,
             effects.BrokerPapers: self._papers,
             effects.Together: self._together,
@@ -136,6 +143,18 @@ class Performer:
             account: Account = await session.ask(GetAccount(), Account)
             session.balance = account.balance
         return session.balance
+
+    async def _get_public(self, effect: effects.GetPublic) -> bytes:
+        http = self._session.http
+        return await _patiently(lambda: http.get(effect.path, max_bytes=effect.max_bytes))
+
+    async def _draw_order_seed(self, effect: effects.DrawOrderSeed) -> bytes:
+        wallet = self._wallet
+        if wallet.seed is not None:
+            return order_seed(wallet.seed, await wallet.database.run(take_order_number))
+        if has_seed(wallet):
+            raise WalletLocked
+        return generate_signing_key(wallet.random)
 
     async def _papers(self, effect: effects.BrokerPapers) -> SignedDescriptor:
         if effect.fresh:

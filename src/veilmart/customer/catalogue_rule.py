@@ -7,7 +7,6 @@ anonymous connections saw together (11-tokens.md, 11.7).
 
 from sqlalchemy import Connection
 
-from veilmart.crypto.suite import Suite
 from veilmart.customer.anonymous_view import Seen, save_seen, seen
 from veilmart.customer.completion_rule import Clock
 from veilmart.customer.effects import Tell
@@ -20,11 +19,10 @@ from veilmart.customer.pins import (
 )
 from veilmart.customer.proofs import catalogue_proof, keep_proof
 from veilmart.customer.quote import Tunnel
-from veilmart.customer.selection_rule import ask_merchant, open_tunnel
+from veilmart.customer.selection_rule import ask_merchant
 from veilmart.errors import DescriptorForked, MalformedMessage, SerialLower, ViewsForked
 from veilmart.limits import CATALOGUE_MAX_BYTES, CATALOGUE_PAGE_BYTES
 from veilmart.protocol.catalogue import SignedCatalogue, open_catalogue
-from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.handshake import Random
 from veilmart.protocol.merchant_messages import CataloguePage, GetCatalogue
@@ -32,14 +30,6 @@ from veilmart.protocol.views import catalogue_contradiction
 
 PAGES_MAX = CATALOGUE_MAX_BYTES // CATALOGUE_PAGE_BYTES
 TRIES = 3
-
-
-def browse(
-    merchant: SignedDescriptor, suite: Suite, clock: Clock, random: Random, *, anonymous: bool
-) -> Rule[SignedCatalogue]:
-    """The merchant's newest catalogue, in a tunnel of its own; raises as `fetch_catalogue`."""
-    tunnel = yield from open_tunnel(merchant, suite, random)
-    return (yield from fetch_catalogue(tunnel, clock, random, anonymous=anonymous))
 
 
 def fetch_catalogue(

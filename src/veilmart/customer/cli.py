@@ -9,6 +9,8 @@ from veilmart.customer.cli_look import register_look
 from veilmart.customer.cli_network import register_network
 from veilmart.customer.cli_orders import register_orders
 from veilmart.customer.cli_shop import register_shop
+from veilmart.customer.cli_tokens import register_tokens
+from veilmart.customer.cli_wallet import register_wallet
 
 app = App(name="customer", help="Browse, buy and keep digital goods, without the merchant knowing.")
 register_account(app)
@@ -18,3 +20,5 @@ register_orders(app)
 register_disputes(app)
 register_library(app)
 register_network(app)
+register_wallet(app)
+register_tokens(app)

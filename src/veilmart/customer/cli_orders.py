@@ -11,10 +11,13 @@ from rich.console import Console
 
 from veilmart.customer.cli_account import Yes
 from veilmart.customer.cli_library import sync_copies
+from veilmart.customer.cli_network import ProxyOption
+from veilmart.customer.cli_tokens import refill_stocks
 from veilmart.customer.drawing import Drawer
 from veilmart.customer.faults import faults_by_order
 from veilmart.customer.listing import OrderLine, order_line
 from veilmart.customer.order import Order, all_orders, orders_in
+from veilmart.customer.passphrase import PassphraseFile
 from veilmart.customer.person import Person
 from veilmart.customer.receipts import (
     RECEIPT_MAX_BYTES,
@@ -24,6 +27,7 @@ from veilmart.customer.receipts import (
 )
 from veilmart.customer.recovery_rule import Recovered
 from veilmart.customer.refund_watch import look, watched
+from veilmart.customer.restoring import orders_lost
 from veilmart.customer.standing import standing_line, standing_text
 from veilmart.customer.updates import newest_copies
 from veilmart.customer.visit import broker_url, mention_unfinished, opened_wallet, visited
@@ -40,6 +44,20 @@ OUTCOMES = {
     "cancelled": "cancelled; the whole amount is back on your balance",
     "abandoned": "was never paid; no money moved, buy it again if you like",
 }
+
+
+TOKEN_OUTCOMES = {
+    **OUTCOMES,
+    "refunded": "was refunded; a token of the same price is back",
+    "cancelled": "cancelled; a token of the same price is back",
+    "abandoned": "was never paid, its token is not taken any more; see `customer tokens`",
+}
+
+
+def outcome_text(recovered: Recovered) -> str:
+    """A sentence for a person."""
+    texts = OUTCOMES if recovered.order.spend is None else TOKEN_OUTCOMES
+    return texts[recovered.outcome].format(path=recovered.path)
 
 
 @dataclass(frozen=True)
@@ -86,16 +104,22 @@ def _list_orders(common: Common) -> None:
     with opened_wallet(common) as wallet:
         found = wallet.database.run_now(all_orders)
         faults, now = wallet.database.run_now(faults_by_order), wallet.clock()
+        lost = wallet.database.run_now(orders_lost)
     lines = [standing_line(order, faults.get(order.order), now) for order in found]
 
     def draw(console: Console) -> None:
         for line in lines:
             for text in standing_text(line):
                 console.print(text, markup=False)
-        if not lines:
+        for order in lost:
+            console.print(f"{order.order_key.hex()[:8]}  known by its key", markup=False)
+        if lost:
+            console.print("`veilmart customer restore-order KEY` asks what became of one.")
+        if not lines and not lost:
             console.print("Nothing yet.")
 
-    terminal.result({"orders": lines}, draw)
+    keys = [order.order_key.hex() for order in lost]
+    terminal.result({"orders": lines, "lost": keys}, draw)
 
 
 def _list_library(common: Common) -> None:
@@ -197,17 +221,24 @@ def sync(
     now: Annotated[
         bool, Parameter(help="Fetch new versions at once, not at a random moment.")
     ] = False,
+    passphrase_file: PassphraseFile = None,
+    proxy: ProxyOption = None,
     common: Common = Common(),
 ) -> int:
-    """Do what is due: finish interrupted purchases, fetch new versions. Fit for a timer."""
-    return run(_sync(updates, now, common), common)
+    """Do what is due: finish interrupted purchases, fetch new versions, refill token stocks.
+
+    Fit for a timer; refilling needs the passphrase, and to run at least once an hour.
+    """
+    return run(_sync(updates, now, passphrase_file, proxy, common), common)
 
 
-async def _sync(updates: bool, at_once: bool, common: Common) -> int:
+async def _sync(
+    updates: bool, at_once: bool, passphrase_file: Path | None, proxy: str | None, common: Common
+) -> int:
     person = Person(common.terminal())
     lines: list[SyncLine] = []
     exit_code = 0
-    with opened_wallet(common) as wallet, wallet.purchasing():
+    with opened_wallet(common, proxy) as wallet, wallet.purchasing():
         for order in to_sync(wallet):
             quiet = order.state == WalletState.ABANDONED
             try:
@@ -217,7 +248,7 @@ async def _sync(updates: bool, at_once: bool, common: Common) -> int:
                 lines.append(_sync_line(order, "error", error.explain()))
                 continue
             if not quiet or recovered.outcome == "cancelled":
-                text = OUTCOMES[recovered.outcome].format(path=recovered.path)
+                text = outcome_text(recovered)
                 lines.append(_sync_line(order, recovered.outcome, text))
         for order in await _look_for_refunds(wallet, person):
             lines.append(_sync_line(order, "returned", OUTCOMES["returned"]))
@@ -226,6 +257,7 @@ async def _sync(updates: bool, at_once: bool, common: Common) -> int:
         ):
             exit_code = exit_code or code
             lines.append(_sync_line(order, outcome, detail))
+        exit_code = exit_code or await refill_stocks(wallet, person, passphrase_file)
     person.terminal.result({"orders": lines}, lambda console: _draw_sync(console, lines))
     return exit_code
 
@@ -236,9 +268,8 @@ async def _look_for_refunds(wallet: Wallet, person: Person) -> list[Order]:
     A broker that cannot be reached is asked at the next sync: nothing is lost by that.
     """
     found: list[Order] = []
-    settled = sorted(watched(wallet), key=lambda order: order.broker)
-    for broker, orders in groupby(settled, key=lambda order: order.broker):
-        url = broker_url(wallet, broker)
+    for orders in _visits(wallet):
+        url = broker_url(wallet, orders[0].broker)
         try:
             async with visited(wallet, person, url, mention=False, anonymous=True) as shopper:
                 for order in orders:
@@ -248,6 +279,20 @@ async def _look_for_refunds(wallet: Wallet, person: Person) -> list[Order]:
         except NetworkFailure:
             continue
     return found
+
+
+def _visits(wallet: Wallet) -> list[list[Order]]:
+    """Which orders are asked about together: those of an account, by broker; of those that tokens
+
+    paid one alone, drawn by lot, or asking would tell that they belong together.
+    """
+    settled = sorted(watched(wallet), key=lambda order: order.broker)
+    of_account = [order for order in settled if order.spend is None]
+    by_token = [order for order in settled if order.spend is not None]
+    visits = [list(orders) for _, orders in groupby(of_account, key=lambda order: order.broker)]
+    if by_token:
+        visits.append([by_token[int.from_bytes(wallet.random(8), "big") % len(by_token)]])
+    return visits
 
 
 def _sync_line(order: Order, outcome: str, detail: str) -> SyncLine:
@@ -264,7 +309,13 @@ def _draw_sync(console: Console, lines: list[SyncLine]) -> None:
 async def _recover(wallet: Wallet, person: Person, order: Order) -> Recovered:
     drawer = Drawer(person.terminal)
     async with visited(
-        wallet, person, broker_url(wallet, order.broker), observe=drawer, mention=False
+        wallet,
+        person,
+        broker_url(wallet, order.broker),
+        observe=drawer,
+        mention=False,
+        anonymous=order.spend is not None,
+        recovering=True,
     ) as shopper:
         drawer.decimals = shopper.broker.descriptor.decimals
         try:
@@ -290,9 +341,12 @@ async def _cancel(prefix: str, yes: bool, common: Common) -> None:
         if not person.confirm(f"Cancel {visible(found.title)}? (y/n) "):
             raise Declined("Nothing was changed.")
         url = broker_url(wallet, found.broker)
-        async with visited(wallet, person, url, mention=False) as shopper:
+        anonymous = found.spend is not None
+        async with visited(
+            wallet, person, url, mention=False, anonymous=anonymous, recovering=True
+        ) as shopper:
             recovered = await shopper.cancel(found)
-    text = OUTCOMES[recovered.outcome]
+    text = outcome_text(recovered)
     person.terminal.result(
         _sync_line(found, recovered.outcome, text),
         lambda console: console.print(f"{visible(found.title)}: {text}", markup=False),

@@ -1,5 +1,6 @@
 """`veilmart customer browse|buy|shop`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -7,17 +8,21 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from veilmart.customer.cli_account import PasswordFile, Yes
+from veilmart.customer.cli_anonymous import Wish, buy_anonymously, may_buy_anonymously
+from veilmart.customer.cli_network import ProxyOption
 from veilmart.customer.completion_rule import Bought
 from veilmart.customer.drawing import Drawer
-from veilmart.customer.listing import find_product, menu_lines, menu_text, order_line
+from veilmart.customer.listing import menu_lines, menu_text, order_line
 from veilmart.customer.menu import Menu
-from veilmart.customer.order import owned
+from veilmart.customer.passphrase import PassphraseFile, unlocked_if_seeded
 from veilmart.customer.person import Person, ensure_login, login_person
+from veilmart.customer.picking import check_not_owned, choose_from_menu, choose_product
 from veilmart.customer.quote import Quote
 from veilmart.customer.shopper import Shopper
 from veilmart.customer.visit import choose_merchant, opened_wallet, visited
+from veilmart.customer.wallet import Wallet
 from veilmart.errors import (
-    AlreadyOwned,
+    BadArgument,
     CannotDo,
     Declined,
     NeedsConfirmation,
@@ -27,7 +32,6 @@ from veilmart.errors import (
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.address import SCHEME, Link, parse_link
 from veilmart.protocol.catalogue import Product
-from veilmart.storage.files import visible
 from veilmart.terminal.command import Common, run
 from veilmart.terminal.console import Terminal
 
@@ -84,65 +88,86 @@ def buy(
     out: Out = Path(),
     again: Annotated[bool, Parameter(help="Buy what you own already.")] = False,
     suite: SuiteName = None,
+    anonymous: Annotated[
+        bool,
+        Parameter(help="By a token, without an account. What happens when one fits.", negative=""),
+    ] = False,
+    account: Annotated[
+        bool, Parameter(help="From the balance, even if a token fits.", negative="")
+    ] = False,
+    now: Annotated[bool, Parameter(help="Spend a token however fresh it is.", negative="")] = False,
+    proxy: ProxyOption = None,
     password_file: PasswordFile = None,
+    passphrase_file: PassphraseFile = None,
     common: Common = Common(),
 ) -> int:
     """Buy one product; a link works with nothing prepared."""
-    return run(_buy(product, merchant, yes, out, again, suite, password_file, common), common)
+    if anonymous and account:
+        return run(_contradiction, common)
+    link = parse_link(product) if product.lower().startswith(f"{SCHEME}://") else None
+    wish = Wish(
+        wanted=product if link is None else link.product,
+        link=link,
+        merchant=merchant,
+        out=out,
+        again=again,
+        suite=suite,
+        insists=anonymous,
+        now=now,
+    )
+    files = Files(password_file, passphrase_file)
+    return run(_buy(wish, yes, account, proxy, files, common), common)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where secrets are read from, if not from a person."""
+
+    password: Path | None
+    passphrase: Path | None
+
+
+def _contradiction() -> None:
+    raise BadArgument("A purchase is paid by a token or from the account, not both.")
 
 
 async def _buy(
-    wanted: str,
-    merchant: str | None,
-    yes: bool,
-    out: Path,
-    again: bool,
-    suite: str | None,
-    password_file: Path | None,
-    common: Common,
+    wish: Wish, yes: bool, account: bool, proxy: str | None, files: Files, common: Common
 ) -> int:
     person = Person(common.terminal(), yes)
     drawer = Drawer(person.terminal)
-    link = parse_link(wanted) if wanted.lower().startswith(f"{SCHEME}://") else None
-    with opened_wallet(common) as wallet:
-        async with visited(wallet, person, link, suite=suite, observe=drawer) as shopper:
-            drawer.decimals = shopper.broker.descriptor.decimals
-            await ensure_login(shopper, person, password_file)
-            fingerprint = None if link is None else link.merchant
-            if fingerprint is None:
-                fingerprint = await choose_merchant(shopper, person, merchant)
-            menu = await shopper.browse(fingerprint)
-            text = wanted if link is None else link.product
-            if text is None:
-                chosen = _choose(menu, person, drawer.decimals)
-            else:
-                chosen = find_product(menu, text)
-            if chosen is None:
-                return 0
-            ask = person.terminal.interactive and not yes
-            check_not_owned(shopper, person, menu, chosen, again=again, ask=ask)
-            try:
-                bought = await pay_and_fetch(shopper, person, drawer, menu, chosen, out)
-            except Declined as declined:
-                return declined.exit_code
-    person.terminal.result(order_line(bought.order), lambda console: None)
+    bought: Bought | None = None
+    with opened_wallet(common, proxy) as locked:
+        wallet = unlocked_if_seeded(locked, person, files.passphrase)
+        try:
+            if not account and may_buy_anonymously(wallet, wish):
+                bought = await buy_anonymously(wallet, person, drawer, wish, files.passphrase)
+            if bought is None:
+                bought = await _buy_from_account(wallet, person, drawer, wish, files)
+        except Declined as declined:
+            return declined.exit_code
+    if bought is not None:
+        person.terminal.result(order_line(bought.order), lambda console: None)
     return 0
 
 
-def check_not_owned(
-    shopper: Shopper, person: Person, menu: Menu, product: Product, *, again: bool, ask: bool
-) -> None:
-    """Say before paying that it is owned, and `ask`. Raises AlreadyOwned, Declined."""
-    mine = shopper.wallet.database.run_now(owned, menu.merchant.fingerprint, product.id)
-    if again or not mine:
-        return
-    newest = mine[0]
-    about = f"version {newest.version}, order {newest.order.hex()[:8]}"
-    if not ask:
-        raise AlreadyOwned(f"It is {about}.")
-    person.terminal.say(f"You own this already ({about}; on sale is version {product.version}).")
-    if not person.confirm("Do you want to buy it again? (y/n) "):
-        raise Declined
+async def _buy_from_account(
+    wallet: Wallet, person: Person, drawer: Drawer, wish: Wish, files: Files
+) -> Bought | None:
+    """None when nothing was chosen."""
+    async with visited(wallet, person, wish.link, suite=wish.suite, observe=drawer) as shopper:
+        drawer.decimals = shopper.broker.descriptor.decimals
+        await ensure_login(shopper, person, files.password)
+        fingerprint = None if wish.link is None else wish.link.merchant
+        if fingerprint is None:
+            fingerprint = await choose_merchant(shopper, person, wish.merchant)
+        menu = await shopper.browse(fingerprint)
+        chosen = choose_product(menu, person, drawer.decimals, wish.wanted)
+        if chosen is None:
+            return None
+        ask = person.terminal.interactive and not person.yes
+        check_not_owned(shopper, person, menu, chosen, again=wish.again, ask=ask)
+        return await pay_and_fetch(shopper, person, drawer, menu, chosen, wish.out)
 
 
 async def pay_and_fetch(
@@ -152,7 +177,7 @@ async def pay_and_fetch(
 
     def confirm(quote: Quote) -> bool:
         price = format_amount(quote.price, drawer.decimals)
-        after = format_amount(quote.balance_after, drawer.decimals)
+        after = format_amount(quote.balance_after or 0, drawer.decimals)
         person.terminal.say(f"Pay to deliver: {price}, balance after {after}")
         return person.confirm("Do you want to pay? (y/n) ")
 
@@ -174,19 +199,28 @@ def shop(
     merchant: Merchant = None,
     out: Out = Path(),
     suite: SuiteName = None,
+    proxy: ProxyOption = None,
+    passphrase_file: PassphraseFile = None,
     common: Common = Common(),
 ) -> int:
     """Log in, look at the menu, buy, step by step."""
-    return run(_shop(address, merchant, out, suite, common), common)
+    return run(_shop(address, merchant, out, suite, proxy, passphrase_file, common), common)
 
 
 async def _shop(
-    address: str | None, merchant: str | None, out: Path, suite: str | None, common: Common
+    address: str | None,
+    merchant: str | None,
+    out: Path,
+    suite: str | None,
+    proxy: str | None,
+    passphrase_file: Path | None,
+    common: Common,
 ) -> None:
     person = Person(common.terminal())
     drawer = Drawer(person.terminal, sessions=True)
     link: Link | None = None if address is None else parse_link(address)
-    with opened_wallet(common) as wallet:
+    with opened_wallet(common, proxy) as locked:
+        wallet = unlocked_if_seeded(locked, person, passphrase_file)
         async with visited(wallet, person, link, suite=suite, observe=drawer) as shopper:
             drawer.decimals = shopper.broker.descriptor.decimals
             await login_person(shopper, person, None, None)
@@ -194,7 +228,7 @@ async def _shop(
             if fingerprint is None:
                 fingerprint = await choose_merchant(shopper, person, merchant)
             menu = await shopper.browse(fingerprint)
-            while (chosen := _choose(menu, person, drawer.decimals)) is not None:
+            while (chosen := choose_from_menu(menu, person, drawer.decimals)) is not None:
                 await _serve_choice(shopper, person, drawer, menu, chosen, out)
 
 
@@ -213,22 +247,3 @@ async def _serve_choice(
 
 def _tell_error(terminal: Terminal, error: VeilmartError) -> None:
     terminal.errors.print(error.explain(), markup=False)
-
-
-def _choose(menu: Menu, person: Person, decimals: int) -> Product | None:
-    """Show the menu and ask for a number; None for 0 and at the end of the input."""
-    say = person.terminal.say
-    products = menu.products
-    say(f"{visible(menu.merchant.descriptor.name)}")
-    for line in menu_lines(menu, decimals):
-        say(menu_text(line))
-    while True:
-        try:
-            answer = person.ask("Enter your selection: ").strip()
-        except NeedsConfirmation:
-            say("")
-            return None
-        if answer.isascii() and answer.isdigit() and int(answer[:9]) <= len(products):
-            number = int(answer[:9])
-            return products[number - 1] if number else None
-        say(f"Please enter a number from 1 to {len(products)}, or 0 to leave.")

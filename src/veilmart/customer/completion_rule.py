@@ -57,7 +57,7 @@ from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
 
 DELIVERY_TRIES = 3
 KEY_TRIES = 3
-REFUNDED = "The whole amount is back on your balance."
+REFUNDED = "The whole amount is back, as it was paid: on your balance, or as a token."
 
 Clock = Callable[[], int]
 

@@ -38,6 +38,22 @@ class AskSegment(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class GetPublic(Effect):
+    """GET "/v1/..." from the broker, outside of any session; the answer is its bytes."""
+
+    path: str
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrawOrderSeed(Effect):
+    """The seed (32 bytes) of a fresh order key: derived where the wallet has a seed, else random.
+
+    Raises WalletLocked, WalletReplaced, WalletOutdated.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class NextRequestNumber(Effect):
     """Hand back the number (16 bytes) that came with the answer to Open."""
 

@@ -2,8 +2,8 @@
 
 The order of things is the safety of the money:
 1. Before the person's yes nothing is stored.
-2. CONFIRMING is committed before Pay is sent: whatever happens to the answer, the wallet knows
-   which order to ask about.
+2. CONFIRMING is committed, with the token that pays if one does, before the payment is sent:
+   whatever happens to the answer, the wallet knows which order to ask about.
 3. Every segment is fetched, verified and on the disk before HELD is committed; only then is the
    key asked for. Until then the whole amount can be refunded.
 4. RELEASED is committed with the key before a byte is opened.
@@ -13,11 +13,20 @@ The order of things is the safety of the money:
 from dataclasses import replace
 
 from veilmart.customer.completion_rule import Bought, Clock, complete
-from veilmart.customer.effects import AskBroker, BrokerPapers, Confirm, Tell
+from veilmart.customer.effects import BrokerPapers, Confirm, Tell
 from veilmart.customer.events import Dropped, PaymentHeld, StepReached
-from veilmart.customer.order import Order, Terms, add_order, save_order
-from veilmart.customer.quote import Choice, Quote
+from veilmart.customer.order import Order, Terms, save_order
+from veilmart.customer.payment import (
+    LOST,
+    Payed,
+    Payment,
+    keep_refund,
+    refunding,
+    send_payment,
+)
+from veilmart.customer.quote import Choice, Quote, Tunnel
 from veilmart.customer.selection_rule import select
+from veilmart.customer.small_parcels import save_ended
 from veilmart.errors import (
     MONEY_SAFE,
     NO_MONEY,
@@ -27,37 +36,46 @@ from veilmart.errors import (
     OfferMismatch,
     OrderUnknown,
     SignatureInvalid,
+    TokenSpent,
     VeilmartError,
 )
 from veilmart.protocol import labels, offer as offers
-from veilmart.protocol.accounting import format_amount
-from veilmart.protocol.customer_messages import Paid, Pay
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.handshake import Random
 from veilmart.protocol.offer import PaymentReceipt
-from veilmart.protocol.order_key import operation_id
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.purchase import WalletEvent, WalletState
 
 # Refusals after which the broker certainly holds nothing: an answer stored for the same operation
 # would have been given before any of them.
-_CERTAINLY_UNPAID = (InsufficientBalance, OfferExpired, OrderUnknown)
+CERTAINLY_UNPAID = (InsufficientBalance, OfferExpired, OrderUnknown, TokenSpent, *LOST)
+
+EXCHANGED = "Your token was exchanged for a fresh one of the same price."
 
 
-def purchase(choice: Choice, clock: Clock, random: Random) -> Rule[Bought]:
-    """Buy one product. Raises Declined, and every error of the steps below."""
-    quote = yield from select(choice, clock(), random)
-    _check_balance(quote)
+def purchase(
+    choice: Choice,
+    payment: Payment,
+    clock: Clock,
+    random: Random,
+    tunnel: Tunnel | None = None,
+) -> Rule[Bought]:
+    """Buy one product. Raises Declined, and every error of the steps below.
+
+    tunnel: an open one in which nothing was chosen yet.
+    """
+    quote = yield from select(choice, clock(), random, tunnel)
+    quote = yield from payment.prepare(quote)
     agreed: bool = yield Confirm(quote)
     if not agreed:
         yield Tell(Dropped())
         raise Declined
-    order, terms = new_order(quote, clock()), agreed_terms(quote)
-    yield Transact(add_order, (order,))
+    terms = agreed_terms(quote)
+    order = yield from payment.commit(new_order(quote, clock()), quote)
     try:
         order, balance = yield from pay(order, terms, choice.broker, clock)
-    except _CERTAINLY_UNPAID:
+    except CERTAINLY_UNPAID:
         raise
     except VeilmartError as error:
         raise _money_may_be_held(error) from error.__cause__
@@ -66,14 +84,6 @@ def purchase(choice: Choice, clock: Clock, random: Random) -> Rule[Bought]:
     except VeilmartError as error:
         raise _money_may_be_held(error) from error.__cause__
     return replace(bought, balance=balance)
-
-
-def _check_balance(quote: Quote) -> None:
-    if quote.balance_after < 0:
-        broker = quote.choice.broker.descriptor
-        has = format_amount(quote.balance, broker.decimals)
-        needs = format_amount(quote.price, broker.decimals)
-        raise InsufficientBalance(f"It is {has}, the price is {needs}.")
 
 
 def _money_may_be_held(error: VeilmartError) -> VeilmartError:
@@ -120,25 +130,27 @@ def pay(
     clock: Clock,
     *,
     known_held: bool = False,
-) -> Rule[tuple[Order, int]]:
-    """Send Pay and check its receipt: (the order with its receipt, the balance after).
+) -> Rule[tuple[Order, int | None]]:
+    """Send the payment and check its receipt: (the order with its receipt, the balance after).
 
     papers: the broker's descriptor that the order was made under.
-    The same operation id every time, so that a second Pay is answered like the first and charges
+    The same operation id every time, so that a second one is answered like the first and charges
     nothing. A refusal that proves that nothing is held abandons the order, unless the broker has
-    just said that it is held (`known_held`): then only the receipt is missing.
+    just said that it is held (`known_held`): then only the receipt is missing. A token that comes
+    too late brings its refund token, and the order ends as refunded: OfferExpired.
     """
     yield Tell(StepReached("pay"))
-    request = Pay(
-        operation=operation_id(order.order, "pay"), order=order.order, amount=terms.offer.price
-    )
     try:
-        paid: Paid = yield AskBroker(request, Paid)
-    except _CERTAINLY_UNPAID:
+        paid: Payed = yield from send_payment(order, terms.offer.price)
+    except CERTAINLY_UNPAID:
         if not known_held:
             abandoned = order.after(WalletEvent.OFFER_LOST, clock())
             yield Transact(save_order, (abandoned,))
         raise
+    if paid.refund:
+        yield from keep_refund(order, refunding(order).refund_key, paid.refund, clock)
+        yield Transact(save_ended, (order.after(WalletEvent.REFUND_SEEN, clock()),))
+        raise OfferExpired(money=EXCHANGED)
     signed_by = yield from _check_receipt(order, terms, papers, paid.receipt)
     yield Tell(PaymentHeld(terms.offer.price, paid.balance))
     return replace(order, receipt=paid.receipt, broker_descriptor=signed_by.signed), paid.balance

@@ -34,7 +34,8 @@ class Tunnel:
 class Quote:
     """A verified offer that waits for the person's yes. Amounts: minor units.
 
-    order: hash of the signed offer. pieces: the verified piece list, 32 bytes each.
+    order: hash of the signed offer. pieces: the verified piece list, 32 bytes each. balance: None
+    where a token pays.
     """
 
     choice: Choice
@@ -44,15 +45,15 @@ class Quote:
     pieces: bytes = field(repr=False)
     escrow_key: bytes = field(repr=False)
     order_seed: bytes = field(repr=False)
-    balance: int
+    balance: int | None = None
 
     @property
     def price(self) -> int:
         return self.offer.price
 
     @property
-    def balance_after(self) -> int:
-        return self.balance - self.offer.price
+    def balance_after(self) -> int | None:
+        return None if self.balance is None else self.balance - self.offer.price
 
 
 def group_name(suite: Suite) -> str:

@@ -9,6 +9,9 @@ or may not have reached the broker, so the broker is asked:
 - It has no payment: the order is abandoned. Paying it now would be allowed, but would charge the
   person at a moment at which they did not ask for it; they can buy anew and are asked again.
 
+An order that a token pays is finished instead: its token is committed to it, and only spending it
+brings its value back, as a purchase or as its refund token.
+
 A Pay that was still on its way when the order was abandoned may be carried out after all. So an
 abandoned order is asked about until its time to pay is over, and if it turns out to be held, it
 is cancelled, which gives the whole amount back.
@@ -19,12 +22,15 @@ from pathlib import Path
 
 from veilmart.customer.completion_rule import REFUNDED, Bought, Clock, complete, order_status
 from veilmart.customer.effects import AskBroker, DropParcel
-from veilmart.customer.order import UNFINISHED, Order, terms_of
-from veilmart.customer.purchase_rule import pay
+from veilmart.customer.order import UNFINISHED, Order, order_key, terms_of
+from veilmart.customer.payment import fetch_refund
+from veilmart.customer.purchase_rule import CERTAINLY_UNPAID, pay
 from veilmart.customer.small_parcels import save_ended
+from veilmart.customer.token_store import token_of_order
 from veilmart.errors import (
     MONEY_SAFE,
     NotLoggedIn,
+    OfferExpired,
     OrderUnknown,
     Refusal,
     WrongOrderState,
@@ -49,7 +55,19 @@ class Recovered:
 
 
 def recover(order: Order, clock: Clock) -> Rule[Recovered]:
-    """Finish, refund or abandon one order. Raises what `complete` raises."""
+    """Finish, refund or abandon one order. Raises what `complete` raises.
+
+    A refunded order that a token paid brings its refund token.
+    """
+    if order.state == WalletState.REFUNDED and order.spend is not None:
+        recovered = Recovered(order, "refunded")
+    else:
+        recovered = yield from _recover(order, clock)
+    yield from _bring_refund(recovered, clock)
+    return recovered
+
+
+def _recover(order: Order, clock: Clock) -> Rule[Recovered]:
     if order.state == WalletState.ABANDONED:
         return (yield from _recall(order))
     if order.state not in UNFINISHED:
@@ -58,9 +76,15 @@ def recover(order: Order, clock: Clock) -> Rule[Recovered]:
         state = yield from _asked_state(order)
         if state == InvoiceState.REFUNDED:
             return (yield from _end(order, WalletEvent.REFUND_SEEN, "refunded", clock))
-        if state not in _PAID:
+        if state in _PAID:
+            order = yield from _receipt_again(order, clock)
+        elif order.spend is None:
             return (yield from _end(order, WalletEvent.OFFER_LOST, "abandoned", clock))
-        order = yield from _receipt_again(order, clock)
+        else:
+            paid = yield from _spend_again(order, clock)
+            if isinstance(paid, Recovered):
+                return paid
+            order = paid
     try:
         bought: Bought = yield from complete(order, terms_of(order), clock, fresh=False)
     except WrongOrderState as error:
@@ -68,6 +92,27 @@ def recover(order: Order, clock: Clock) -> Rule[Recovered]:
             raise
         return Recovered(order, "refunded")
     return Recovered(bought.order, "done", bought.path)
+
+
+def _spend_again(order: Order, clock: Clock) -> Rule[Order | Recovered]:
+    """The token belongs to this order, so it is sent (again): it pays, or is exchanged."""
+    papers = read_descriptor(order.broker_descriptor)
+    try:
+        order, _ = yield from pay(order, terms_of(order), papers, clock)
+    except OfferExpired:
+        return Recovered(order, "refunded")
+    except CERTAINLY_UNPAID:
+        return Recovered(order, "abandoned")
+    return order
+
+
+def _bring_refund(recovered: Recovered, clock: Clock) -> Rule[None]:
+    order = recovered.order
+    if order.spend is None or recovered.outcome not in ("refunded", "cancelled"):
+        return
+    token = yield Transact(token_of_order, (order_key(order),))
+    if token is None:
+        yield from fetch_refund(order, clock)
 
 
 def may_still_be_paid(order: Order, now: int) -> bool:
@@ -78,15 +123,25 @@ def may_still_be_paid(order: Order, now: int) -> bool:
 
 
 def cancel(order: Order, clock: Clock) -> Rule[Recovered]:
-    """Give a purchase up before its key is out. Raises WrongOrderState once it is too late."""
+    """Give a purchase up before its key is out. Raises WrongOrderState once it is too late.
+
+    A token that was chosen is spent first: only so does it come back.
+    """
     if order.state not in (WalletState.CONFIRMING, WalletState.HELD):
         raise WrongOrderState(f"It is {order.state}.", money=MONEY_SAFE)
     state = yield from _asked_state(order)
     if state in (InvoiceState.OFFERED, InvoiceState.EXPIRED):
-        return (yield from _end(order, WalletEvent.OFFER_LOST, "abandoned", clock))
+        if order.spend is None:
+            return (yield from _end(order, WalletEvent.OFFER_LOST, "abandoned", clock))
+        paid = yield from _spend_again(order, clock)
+        if isinstance(paid, Recovered):
+            return paid
+        order = paid
     if state != InvoiceState.REFUNDED:
         yield from _send_cancel(order)
-    return (yield from _end(order, WalletEvent.REFUND_SEEN, "cancelled", clock))
+    cancelled = yield from _end(order, WalletEvent.REFUND_SEEN, "cancelled", clock)
+    yield from _bring_refund(cancelled, clock)
+    return cancelled
 
 
 def _recall(order: Order) -> Rule[Recovered]:

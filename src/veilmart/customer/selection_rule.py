@@ -9,7 +9,7 @@ from veilmart.crypto import signing
 from veilmart.crypto.suite import Suite
 from veilmart.customer.effects import (
     AskBroker,
-    KnownBalance,
+    DrawOrderSeed,
     NextRequestNumber,
     TakeRequestNumber,
     Tell,
@@ -82,16 +82,21 @@ def ask_merchant(
     return answer, relayed.payable
 
 
-def select(choice: Choice, now: int, random: handshake.Random) -> Rule[Quote]:
+def select(
+    choice: Choice, now: int, random: handshake.Random, tunnel: Tunnel | None = None
+) -> Rule[Quote]:
     """A verified offer for the choice, in a tunnel of its own with an order key of its own.
 
+    tunnel: an open one in which nothing was chosen yet, else one is opened.
     Raises OfferMismatch, PieceMismatch, SignatureInvalid, ProductGone, ProductOut.
     """
     for left in reversed(range(TRIES)):
         try:
-            tunnel = yield from open_tunnel(choice.merchant, choice.suite, random)
+            if tunnel is None:
+                tunnel = yield from open_tunnel(choice.merchant, choice.suite, random)
             return (yield from _select_in(tunnel, choice, now, random))
         except (SessionUnknown, UnknownRequestNumber):
+            tunnel = None
             # The offer is lost with its tunnel: a new one, with a new order key.
             if not left:
                 raise
@@ -100,7 +105,7 @@ def select(choice: Choice, now: int, random: handshake.Random) -> Rule[Quote]:
 
 def _select_in(tunnel: Tunnel, choice: Choice, now: int, random: handshake.Random) -> Rule[Quote]:
     yield Tell(StepReached("select"))
-    order_seed = signing.generate_signing_key(random)
+    order_seed: bytes = yield DrawOrderSeed()
     order_key = signing.public_key(order_seed)
     request = Select(
         broker=choice.broker.fingerprint,
@@ -130,8 +135,7 @@ def _select_in(tunnel: Tunnel, choice: Choice, now: int, random: handshake.Rando
     order = offers.order_of(offered.offer)
     _check_payable(payable, order, offer)
     yield Tell(Selected(order, offer.price))
-    balance: int = yield KnownBalance(offer.price)
-    return Quote(choice, order, offered.offer, offer, offered.pieces, escrow, order_seed, balance)
+    return Quote(choice, order, offered.offer, offer, offered.pieces, escrow, order_seed)
 
 
 def _check_payable(payable: Payable | None, order: bytes, offer: offers.Offer) -> None:

@@ -15,17 +15,17 @@ from typing import TypeVar
 
 from veilmart.crypto.suite import Suite
 from veilmart.customer.app import ConfirmQuote, Performer, always
-from veilmart.customer.catalogue_rule import browse as browse_rule
+from veilmart.customer.catalogue_rule import fetch_catalogue
 from veilmart.customer.completion_rule import Bought
 from veilmart.customer.credentials import check_password, check_username
 from veilmart.customer.events import Observer, StepReached, ignore
 from veilmart.customer.menu import Menu
 from veilmart.customer.order import Order
+from veilmart.customer.payment import AccountPayment, Payment
 from veilmart.customer.pins import (
     PinnedBroker,
     PinnedMerchant,
     StoredLogin,
-    current_broker,
     pin_broker,
     pin_merchant,
     pinned_merchant,
@@ -33,8 +33,9 @@ from veilmart.customer.pins import (
     stored_login,
 )
 from veilmart.customer.purchase_rule import purchase
-from veilmart.customer.quote import Choice
+from veilmart.customer.quote import Choice, Tunnel
 from veilmart.customer.recovery_rule import Recovered, cancel, recover
+from veilmart.customer.selection_rule import open_tunnel
 from veilmart.customer.session import BrokerSession, choose_suite
 from veilmart.customer.showcase_rule import look as look_rule
 from veilmart.customer.trust import (
@@ -43,6 +44,7 @@ from veilmart.customer.trust import (
     check_trusted,
     http_client,
     refuse,
+    resolve,
     trusted_broker,
 )
 from veilmart.customer.wallet import Wallet
@@ -50,13 +52,12 @@ from veilmart.errors import (
     AuthenticationFailed,
     DescriptorUnknown,
     MalformedMessage,
-    NotInitialised,
     NotLoggedIn,
     NotPinned,
     ProductOut,
 )
 from veilmart.limits import PASSWORD_MAX_BYTES
-from veilmart.protocol.address import Link, parse_link
+from veilmart.protocol.address import Link
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.code import parse_code
 from veilmart.protocol.customer_messages import (
@@ -106,6 +107,7 @@ class Shopper:
         self.suite = suite
         self.observe = observe
         self._merchants: dict[bytes, SignedDescriptor] = {}
+        self._tunnel: Tunnel | None = None
         self.session = BrokerSession(
             wallet, http, descriptor, suite, login, self.refresh_broker, observe
         )
@@ -263,14 +265,15 @@ class Shopper:
             return await self._browse(await self.merchant(merchant, fresh=True))
 
     async def _browse(self, descriptor: SignedDescriptor) -> Menu:
-        rule = browse_rule(
-            descriptor,
-            self.suite_for(descriptor),
-            self.wallet.clock,
-            self.wallet.random,
-            anonymous=self.anonymous,
-        )
-        return Menu(descriptor, await self._performer(always).run(rule))
+        wallet, performer = self.wallet, self._performer(always)
+        opening = open_tunnel(descriptor, self.suite_for(descriptor), wallet.random)
+        tunnel = await performer.run(opening)
+        rule = fetch_catalogue(tunnel, wallet.clock, wallet.random, anonymous=self.anonymous)
+        menu = Menu(descriptor, await performer.run(rule))
+        if self.anonymous:
+            # This connection is for one purchase, and so is its tunnel.
+            self._tunnel = tunnel
+        return menu
 
     async def showcase(self, menu: Menu, shelf: int) -> dict[bytes, Picture]:
         """Covers and samples of a shelf by product id, in a tunnel of its own; kept in the wallet.
@@ -287,22 +290,29 @@ class Shopper:
         return {picture.product: picture for picture in shown.pictures}
 
     async def buy(
-        self, menu: Menu, product: Product, out: Path, confirm: ConfirmQuote = always
+        self,
+        menu: Menu,
+        product: Product,
+        out: Path,
+        confirm: ConfirmQuote = always,
+        payment: Payment | None = None,
     ) -> Bought:
         """Buy one product of a menu into the folder `out`.
 
-        Raises Declined when `confirm` says no, ProductOut, InsufficientBalance, and every error of
-        the purchase's steps; after those that come later than the yes, `sync` goes on.
+        payment: the account's balance where nothing else is said. Raises Declined when `confirm`
+        says no, ProductOut, what the payment cannot do, and every error of the purchase's steps;
+        after those that come later than the yes, `sync` goes on.
         """
         if not product.available:
             raise ProductOut
         try:
-            return await self._buy(menu.merchant, menu.shelf(product), product, out, confirm)
+            shelf = menu.shelf(product)
+            return await self._buy(menu.merchant, shelf, product, out, confirm, payment)
         except DescriptorUnknown:
             # The merchant renewed its descriptor since the menu was fetched.
             descriptor = await self.merchant(menu.merchant.fingerprint, fresh=True)
             shelf = Menu(descriptor, menu.catalogue).shelf(product)
-            return await self._buy(descriptor, shelf, product, out, confirm)
+            return await self._buy(descriptor, shelf, product, out, confirm, payment)
 
     async def _buy(
         self,
@@ -311,10 +321,15 @@ class Shopper:
         product: Product,
         out: Path,
         confirm: ConfirmQuote,
+        payment: Payment | None,
     ) -> Bought:
         suite = self.suite_for(merchant)
         choice = Choice(self.broker, merchant, product, shelf, suite, out)
-        rule = purchase(choice, self.wallet.clock, self.wallet.random)
+        tunnel, self._tunnel = self._tunnel, None
+        if tunnel is not None and tunnel.merchant.hash != merchant.hash:
+            tunnel = None
+        paying = payment or AccountPayment()
+        rule = purchase(choice, paying, self.wallet.clock, self.wallet.random, tunnel)
         return await self._performer(confirm).run(rule)
 
     async def recover(self, order: Order) -> Recovered:
@@ -357,7 +372,7 @@ async def connect(
     FingerprintChanged, SerialLower, DescriptorForked, ViewsForked, TokenKeysForked,
     DescriptorExpired.
     """
-    link = await _resolve(wallet, address)
+    link = await resolve(wallet, address)
     http = http_client(wallet, link.url, open_client)
     observe(StepReached("session"))
     try:
@@ -381,14 +396,3 @@ async def connect(
         await http.aclose()
         raise
     return shopper
-
-
-async def _resolve(wallet: Wallet, address: str | Link | None) -> Link:
-    if isinstance(address, Link):
-        return address
-    if address is not None:
-        return parse_link(address)
-    pin = await wallet.database.run(current_broker)
-    if pin is None:
-        raise NotInitialised
-    return parse_link(pin.url)

@@ -14,6 +14,7 @@ from veilmart.customer.pins import (
     PinnedMerchant,
     broker_at,
     broker_named,
+    current_broker,
     drop_catalogue,
     pin_broker,
     pin_merchant,
@@ -27,8 +28,15 @@ from veilmart.customer.proofs import (
 )
 from veilmart.customer.two_views import FetchSerial, check_token_list, check_views
 from veilmart.customer.wallet import Wallet
-from veilmart.errors import BrokerUnreachable, DescriptorForked, FingerprintChanged, NotPinned
+from veilmart.errors import (
+    BrokerUnreachable,
+    DescriptorForked,
+    FingerprintChanged,
+    NotInitialised,
+    NotPinned,
+)
 from veilmart.limits import CONNECT_SECONDS, DESCRIPTOR_MAX_BYTES, PROXY_CONNECT_SECONDS
+from veilmart.protocol.address import Link, parse_link
 from veilmart.protocol.descriptor import (
     SIGNATURE_BYTES,
     SignedDescriptor,
@@ -198,3 +206,15 @@ async def replace_merchant(wallet: Wallet, broker: bytes, fresh: SignedDescripto
 async def check_trusted(wallet: Wallet, party: bytes) -> None:
     """Before any business with a broker or merchant. Raises ViewsForked while a proof stands."""
     await wallet.database.run(check_not_stopped, party)
+
+
+async def resolve(wallet: Wallet, address: str | Link | None) -> Link:
+    """A link, from a link or URL, or the broker used last. Raises BadLink, NotInitialised."""
+    if isinstance(address, Link):
+        return address
+    if address is not None:
+        return parse_link(address)
+    pin = await wallet.database.run(current_broker)
+    if pin is None:
+        raise NotInitialised
+    return parse_link(pin.url)

@@ -11,6 +11,7 @@ from veilmart.customer.order import UNFINISHED, Order, all_orders, orders_in
 from veilmart.customer.parcels import Parcels
 from veilmart.customer.recovery_rule import may_still_be_paid
 from veilmart.customer.tables import metadata
+from veilmart.customer.token_store import orders_without_refund
 from veilmart.errors import BadArgument, NoSuchOrder
 from veilmart.protocol.purchase import WalletState
 from veilmart.storage.database import Database
@@ -63,10 +64,14 @@ def unfinished(wallet: Wallet) -> list[Order]:
 
 
 def to_sync(wallet: Wallet) -> list[Order]:
-    """Unfinished purchases, and abandoned ones whose time to pay is not over. Oldest first."""
+    """Unfinished purchases, abandoned ones whose time to pay is not over, and those whose refund
+
+    token has not come. Oldest first.
+    """
     now = wallet.clock()
     abandoned = wallet.database.run_now(orders_in, (WalletState.ABANDONED,))
-    return [order for order in abandoned if may_still_be_paid(order, now)] + unfinished(wallet)
+    unpaid = [order for order in abandoned if may_still_be_paid(order, now)]
+    return unpaid + wallet.database.run_now(orders_without_refund) + unfinished(wallet)
 
 
 def find_order(wallet: Wallet, prefix: str) -> Order:

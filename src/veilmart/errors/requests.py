@@ -197,6 +197,48 @@ class NoSuchTokenKey(CannotDo):
     hint = "See `veilmart broker token list`."
 
 
+class NoSeed(CannotDo):
+    code = 1153
+    summary = "This wallet has no words yet, and tokens come from them."
+    hint = "Run `veilmart customer wallet create` and write the words down."
+
+
+class SeedDiffers(CannotDo):
+    code = 1154
+    summary = "Those are the words of another wallet."
+    hint = "Nothing was changed. Restore them in a home folder of their own with --home."
+
+
+class WrongPassphrase(CannotDo):
+    code = 1155
+    summary = "That is not this wallet's passphrase."
+    hint = "Try again; without it the wallet can only be restored from its words."
+
+
+class WalletLocked(CannotDo):
+    code = 1156
+    summary = "This needs the wallet's passphrase."
+    hint = "Run it on a terminal, or with --passphrase-file."
+
+
+class WalletOutdated(CannotDo):
+    code = 1157
+    summary = "This wallet was put back from a backup, so it does not know what was used since."
+    hint = "Run `veilmart customer wallet restore` with its words; nothing is lost."
+
+
+class NoTokens(CannotDo):
+    code = 1158
+    summary = "There is no unspent token of that price."
+    hint = "Run `veilmart customer tokens withdraw PRICE`; better a day before you buy."
+
+
+class SpendingTooSoon(CannotDo):
+    code = 1159
+    summary = "Your tokens are so fresh that spending one tells who withdrew it."
+    hint = "Wait a day after withdrawing, or pass --now if you do not mind."
+
+
 class HomeInUse(CannotDo):
     code = 1150
     summary = "Another veilmart process is using this home folder."

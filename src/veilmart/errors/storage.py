@@ -22,6 +22,12 @@ class DatabaseFailure(StorageFailure):
     hint = "Nothing was half done. Try again."
 
 
+class SeedDamaged(StorageFailure):
+    code = 7120
+    summary = "The file with the wallet's seed is damaged."
+    hint = "Move it away and run `veilmart customer wallet restore` with the words."
+
+
 class StoreDamaged(StorageFailure):
     code = 5104
     summary = "A stored file is missing or damaged."
