@@ -195,6 +195,7 @@ class Market:
             effects.TakeRequestNumber: lambda e: self.random(16),
             effects.NextRequestNumber: lambda e: None,
             effects.KnownBalance: lambda e: self.balance,
+            effects.DrawOrderSeed: lambda e: signing.generate_signing_key(self.wallet.random),
             effects.Confirm: lambda e: self.agree,
             effects.BrokerPapers: lambda e: self.broker,
             effects.Together: lambda e: [self.run(e.rule(index)) for index in e.indices],

@@ -6,6 +6,7 @@ from veilmart.customer.cli_account import register_account
 from veilmart.customer.cli_disputes import register_disputes
 from veilmart.customer.cli_library import register_library
 from veilmart.customer.cli_look import register_look
+from veilmart.customer.cli_lost import register_lost
 from veilmart.customer.cli_network import register_network
 from veilmart.customer.cli_orders import register_orders
 from veilmart.customer.cli_shop import register_shop
@@ -21,4 +22,5 @@ register_disputes(app)
 register_library(app)
 register_network(app)
 register_wallet(app)
+register_lost(app)
 register_tokens(app)

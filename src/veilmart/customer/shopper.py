@@ -1,11 +1,5 @@
 """A customer at a broker: everything one can do there, as methods that return structs.
 
-    wallet = open_wallet(home, clock, random)
-    async with await connect(wallet, "veilmart://...") as shopper:
-        await shopper.login("mia", password)
-        menu = await shopper.browse(shopper.link_merchant)
-        bought = await shopper.buy(menu, menu.products[0], Path("."))
-
 Methods print nothing and ask nothing; the caller passes in who confirms and who watches.
 """
 
@@ -254,6 +248,15 @@ class Shopper:
             pin = PinnedMerchant(broker, fingerprint, None)
             await self.wallet.database.run(pin_merchant, pin, self.wallet.clock())
 
+    async def tunnel(self, merchant: SignedDescriptor) -> Tunnel:
+        """The one that `browse` has opened on an anonymous connection, or a fresh one."""
+        opening = open_tunnel(merchant, self.suite_for(merchant), self.wallet.random)
+        return self._opened(merchant) or await self.perform(opening)
+
+    def _opened(self, merchant: SignedDescriptor) -> Tunnel | None:
+        opened, self._tunnel = self._tunnel, None
+        return opened if opened and opened.merchant.hash == merchant.hash else None
+
     # ---- shopping -------------------------------------------------------------------------------
 
     async def browse(self, merchant: bytes) -> Menu:
@@ -299,9 +302,8 @@ class Shopper:
     ) -> Bought:
         """Buy one product of a menu into the folder `out`.
 
-        payment: the account's balance where nothing else is said. Raises Declined when `confirm`
-        says no, ProductOut, what the payment cannot do, and every error of the purchase's steps;
-        after those that come later than the yes, `sync` goes on.
+        payment: the account's where nothing is said. Raises Declined when `confirm` says no,
+        ProductOut, and every error of the steps; after those later than the yes, `sync` goes on.
         """
         if not product.available:
             raise ProductOut
@@ -325,10 +327,7 @@ class Shopper:
     ) -> Bought:
         suite = self.suite_for(merchant)
         choice = Choice(self.broker, merchant, product, shelf, suite, out)
-        tunnel, self._tunnel = self._tunnel, None
-        if tunnel is not None and tunnel.merchant.hash != merchant.hash:
-            tunnel = None
-        paying = payment or AccountPayment()
+        paying, tunnel = payment or AccountPayment(), self._opened(merchant)
         rule = purchase(choice, paying, self.wallet.clock, self.wallet.random, tunnel)
         return await self._performer(confirm).run(rule)
 

@@ -118,7 +118,7 @@ async def choose_merchant(shopper: Shopper, person: Person, wanted: str | None) 
         raise BadArgument(f"Choose one with --merchant: {names}.")
     chosen = entries[0].fingerprint
     if chosen not in {pin.fingerprint for pin in pinned}:
-        await _meet(shopper, person, chosen)
+        await meet_merchant(shopper, person, chosen)
     return chosen
 
 
@@ -128,7 +128,7 @@ def _matches(entry: MerchantEntry, wanted: str) -> bool:
     return entry.name == wanted or (len(compact) >= 8 and shown.startswith(compact))
 
 
-async def _meet(shopper: Shopper, person: Person, fingerprint: bytes) -> None:
+async def meet_merchant(shopper: Shopper, person: Person, fingerprint: bytes) -> None:
     """Pin a merchant that the broker named, after a look at its fingerprint."""
     shown = read_descriptor(await shopper.fetch_merchant(fingerprint))
     if shown.fingerprint != fingerprint:
