@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from tests.customer.scripted_market import CONTENT, NOW, Keys, Killed, Market, changed
 from veilmart.crypto.padding import pack_product
-from veilmart.customer.payment import AccountPayment
 from veilmart.customer.order import all_orders
+from veilmart.customer.payment import AccountPayment
 from veilmart.customer.purchase_rule import purchase
 from veilmart.customer.recovery_rule import cancel, may_still_be_paid, recover
 from veilmart.customer.small_parcels import store_segment, stored_segment
@@ -34,7 +34,9 @@ LARGE_BYTES = PARCEL_IN_DATABASE_MAX_BYTES + 1024
 
 
 def buy(market: Market, out: Path, suite: int = 0) -> Any:
-    return market.run(purchase(market.choice(out, suite), AccountPayment(), market.clock, market.wallet.random))
+    return market.run(
+        purchase(market.choice(out, suite), AccountPayment(), market.clock, market.wallet.random)
+    )
 
 
 def recovered(market: Market) -> list[Any]:

@@ -8,8 +8,8 @@ import pytest
 
 from tests.customer.scripted_market import Keys, Market, changed
 from veilmart.crypto.identity import format_fingerprint
-from veilmart.customer.payment import AccountPayment
 from veilmart.customer.order import all_orders
+from veilmart.customer.payment import AccountPayment
 from veilmart.customer.purchase_rule import purchase
 from veilmart.customer.receipts import ReceiptFile, export_receipt, verify_receipt
 from veilmart.errors import ReceiptInvalid, WrongOrderState
@@ -18,9 +18,9 @@ from veilmart.protocol.encoding import decode
 
 @pytest.fixture
 def receipt(market: Market, tmp_path: Path) -> bytes:
-    market.run(purchase(
-            market.choice(tmp_path), AccountPayment(), market.clock, market.wallet.random
-        ))
+    market.run(
+        purchase(market.choice(tmp_path), AccountPayment(), market.clock, market.wallet.random)
+    )
     (order,) = market.wallet.database.run_now(all_orders)
     return export_receipt(order)
 
@@ -59,9 +59,9 @@ def swapped(papers: ReceiptFile, other: ReceiptFile, name: str) -> bytes:
 def test_papers_of_two_purchases_do_not_mix(
     receipt: bytes, market: Market, tmp_path: Path, name: str
 ) -> None:
-    market.run(purchase(
-            market.choice(tmp_path), AccountPayment(), market.clock, market.wallet.random
-        ))
+    market.run(
+        purchase(market.choice(tmp_path), AccountPayment(), market.clock, market.wallet.random)
+    )
     papers = [
         decode(ReceiptFile, export_receipt(order), 65536)
         for order in market.wallet.database.run_now(all_orders)
@@ -80,9 +80,9 @@ def test_descriptor_of_another_time_is_refused(receipt: bytes, keys: Keys) -> No
 def test_there_is_no_receipt_before_the_key(market: Market, tmp_path: Path) -> None:
     market.tricks.segment = lambda index, attempt, segment: b""
     with pytest.raises(Exception, match="wrong length"):
-        market.run(purchase(
-            market.choice(tmp_path), AccountPayment(), market.clock, market.wallet.random
-        ))
+        market.run(
+            purchase(market.choice(tmp_path), AccountPayment(), market.clock, market.wallet.random)
+        )
     (order,) = market.wallet.database.run_now(all_orders)
     with pytest.raises(WrongOrderState):
         export_receipt(order)

@@ -250,8 +250,11 @@ class Shopper:
 
     async def tunnel(self, merchant: SignedDescriptor) -> Tunnel:
         """The one that `browse` has opened on an anonymous connection, or a fresh one."""
-        opening = open_tunnel(merchant, self.suite_for(merchant), self.wallet.random)
-        return self._opened(merchant) or await self.perform(opening)
+        found = self._opened(merchant)
+        if found is None:
+            opening = open_tunnel(merchant, self.suite_for(merchant), self.wallet.random)
+            found = await self.perform(opening)
+        return found
 
     def _opened(self, merchant: SignedDescriptor) -> Tunnel | None:
         opened, self._tunnel = self._tunnel, None

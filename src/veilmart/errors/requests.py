@@ -198,43 +198,43 @@ class NoSuchTokenKey(CannotDo):
 
 
 class NoSeed(CannotDo):
-    code = 1153
+    code = 1180
     summary = "This wallet has no words yet, and tokens come from them."
     hint = "Run `veilmart customer wallet create` and write the words down."
 
 
 class SeedDiffers(CannotDo):
-    code = 1154
+    code = 1181
     summary = "Those are the words of another wallet."
     hint = "Nothing was changed. Restore them in a home folder of their own with --home."
 
 
 class WrongPassphrase(CannotDo):
-    code = 1155
+    code = 1182
     summary = "That is not this wallet's passphrase."
     hint = "Try again; without it the wallet can only be restored from its words."
 
 
 class WalletLocked(CannotDo):
-    code = 1156
+    code = 1183
     summary = "This needs the wallet's passphrase."
     hint = "Run it on a terminal, or with --passphrase-file."
 
 
 class WalletOutdated(CannotDo):
-    code = 1157
+    code = 1184
     summary = "This wallet was put back from a backup, so it does not know what was used since."
     hint = "Run `veilmart customer wallet restore` with its words; nothing is lost."
 
 
 class NoTokens(CannotDo):
-    code = 1158
+    code = 1185
     summary = "There is no unspent token of that price."
     hint = "Run `veilmart customer tokens withdraw PRICE`; better a day before you buy."
 
 
 class SpendingTooSoon(CannotDo):
-    code = 1159
+    code = 1186
     summary = "Your tokens are so fresh that spending one tells who withdrew it."
     hint = "Wait a day after withdrawing, or pass --now if you do not mind."
 

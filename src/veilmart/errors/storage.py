@@ -23,7 +23,7 @@ class DatabaseFailure(StorageFailure):
 
 
 class SeedDamaged(StorageFailure):
-    code = 7120
+    code = 5120
     summary = "The file with the wallet's seed is damaged."
     hint = "Move it away and run `veilmart customer wallet restore` with the words."
 
