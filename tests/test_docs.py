@@ -21,6 +21,7 @@ from veilmart.protocol import (
     merchant_messages,
     offer,
     showcase,
+    statement,
     token_messages,
 )
 from veilmart.protocol.broker_request import BrokerRequest
@@ -36,6 +37,7 @@ PROTOCOL_TEXT = "\n".join(PAGES.values())
 DEFINED_ON: dict[ModuleType, str] = {
     descriptor: "03",
     customer_messages: "05",
+    statement: "05",
     link_messages: "06",
     merchant_messages: "07",
     catalogue: "08",

@@ -66,6 +66,7 @@ CODES_AT_ONCE_MAX = 1000  # vouchers or invitations issued by one command
 FEE_MAX_BASIS_POINTS = 5000  # the broker's fee per sale, in hundredths of a percent
 JOIN_REQUESTS_MAX = 100  # merchants that wait for admission
 WITHDRAWALS_OPEN_MAX = 16  # payments that one merchant waits for
+STATEMENT_ENTRIES_MAX = 5_000_000  # entries of one statement that a merchant takes
 NOTE_MAX_CHARACTERS = 200  # note of a withdrawal
 
 # time

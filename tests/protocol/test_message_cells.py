@@ -16,6 +16,7 @@ from veilmart.protocol import (
     dispute_messages as disputes,
     link_messages as link,
     merchant_messages as merchant,
+    statement,
     token_messages as tokens,
 )
 from veilmart.protocol.encoding import decode, encode
@@ -63,6 +64,7 @@ FIXED_REQUESTS: list[type[Any]] = [
     disputes.SendEvidence,
     disputes.Dispute,
     disputes.RefundOrder,
+    statement.AskStatement,
     merchant.Recall,
 ]
 
@@ -98,6 +100,7 @@ FIXED_ANSWERS: list[tuple[type[Any], type[Any]]] = [
     (disputes.SendEvidence, customer.Noted),
     (disputes.Dispute, customer.OrderStatus),
     (disputes.RefundOrder, customer.Noted),
+    (statement.AskStatement, statement.Statement),
     (merchant.Recall, merchant.Recalled),
 ]
 

@@ -12,6 +12,7 @@ from veilmart.broker import (
     payment_rules,
     relay_rules,
     spend_rules,
+    statements,
     token_rules,
     voucher_rules,
 )
@@ -26,6 +27,7 @@ from veilmart.protocol import (
 )
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.effects import Rule
+from veilmart.protocol.statement import AskStatement
 
 RequestRule = Callable[[BrokerState, Session, Any], Rule[Answer]]
 
@@ -53,6 +55,7 @@ RULES: dict[type[BrokerRequest], RequestRule] = {
     dispute_messages.SendEvidence: dispute_rules.send_evidence,
     dispute_messages.Dispute: dispute_rules.dispute,
     dispute_messages.RefundOrder: merchant_refunds.refund_order,
+    AskStatement: statements.statement,
     tokens.Claim: token_rules.claim,
     tokens.Issue: token_rules.issue,
     tokens.ListIssues: token_rules.list_issues,

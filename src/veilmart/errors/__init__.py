@@ -47,6 +47,7 @@ from veilmart.errors.peer import (
     PaddingInvalid as PaddingInvalid,
     PieceMismatch as PieceMismatch,
     SignatureInvalid as SignatureInvalid,
+    StatementInvalid as StatementInvalid,
     TokenKeyInvalid as TokenKeyInvalid,
     TooSlow as TooSlow,
     UnexpectedAnswer as UnexpectedAnswer,

@@ -90,3 +90,9 @@ class TokenKeyInvalid(PeerFault):
     code = 2114
     summary = "A token key is not one that tokens can be made with."
     hint = "The broker publishes something else than an RSA-2048 token key; tell its operator."
+
+
+class StatementInvalid(PeerFault):
+    code = 2116
+    summary = "The broker's statement does not answer what was asked."
+    hint = "Try again. If it stays, keep it and ask the broker's operator."

@@ -4,7 +4,10 @@ The same anonymous session that a customer makes, with the same padding: somebod
 not see who asks. Who it is says the signature inside.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from veilmart.errors import BrokerUnreachable, MalformedMessage, UnknownSuite
 from veilmart.limits import BODY_MAX_BYTES, DESCRIPTOR_MAX_BYTES, HANDSHAKE_MAX_BYTES
@@ -25,6 +28,7 @@ from veilmart.transport.client import HttpClient
 from veilmart.transport.port import Client, OpenClient
 
 Random = Callable[[int], bytes]
+A = TypeVar("A")
 
 
 async def ask_operator(
@@ -35,16 +39,39 @@ async def ask_operator(
     open_client: OpenClient = HttpClient,
 ) -> None:
     """Hand a signed paper in. Raises BrokerUnreachable, what the broker refuses, TrustFailures."""
+    async with asking(broker, now, random, open_client) as session:
+        await session.ask(request, Noted)
+
+
+@dataclass(frozen=True)
+class BrokerSession:
+    """One open session. descriptor: the broker's, which the session was made with."""
+
+    descriptor: SignedDescriptor
+    http: Client
+    keys: SessionKeys = field(repr=False)
+    random: Random
+
+    async def ask(self, request: BrokerRequest, kind: type[A]) -> A:
+        """The answer. Raises BrokerUnreachable and what the broker refuses."""
+        pending = PendingRequest(self.keys, request, request.cells, self.random)
+        record = await self.http.post("/v1/request", pending.record, max_bytes=BODY_MAX_BYTES)
+        answer: A = pending.open_answer(kind, record)
+        return answer
+
+
+@asynccontextmanager
+async def asking(
+    broker: PinnedBroker, now: int, random: Random, open_client: OpenClient = HttpClient
+) -> AsyncIterator[BrokerSession]:
+    """A session for one or more questions. Raises BrokerUnreachable, TrustFailures."""
     address = parse_link(broker.url).url.removeprefix("http://")
     async with open_client(address, BrokerUnreachable) as http:
         signed = await http.get("/v1/descriptor", max_bytes=DESCRIPTOR_MAX_BYTES + SIGNATURE_BYTES)
         fresh = check_descriptor(
             signed, role="broker", fingerprint=broker.fingerprint, now=now, known=broker.known
         )
-        keys = await _handshake(http, fresh, random)
-        pending = PendingRequest(keys, request, request.cells, random)
-        record = await http.post("/v1/request", pending.record, max_bytes=BODY_MAX_BYTES)
-        pending.open_answer(Noted, record)
+        yield BrokerSession(fresh, http, await _handshake(http, fresh, random), random)
 
 
 async def _handshake(http: Client, descriptor: SignedDescriptor, random: Random) -> SessionKeys:

@@ -15,6 +15,7 @@ from veilmart.errors import BadArgument, CannotWrite, NotInitialised
 from veilmart.merchant.brokers import load_brokers
 from veilmart.merchant.cli_goods import register_goods
 from veilmart.merchant.cli_office import register_office
+from veilmart.merchant.cli_reconcile import register_reconcile
 from veilmart.merchant.events import Event, Faulted, Listening, Observer
 from veilmart.merchant.market_home import SERVER_LOCK, MerchantHome, open_merchant
 from veilmart.merchant.narration import narrated_lines, quiet_lines
@@ -47,6 +48,7 @@ DEFAULTS = Common()
 app = App(name="merchant", help="Sell files through a broker, without learning who buys.")
 register_goods(app)
 register_office(app)
+register_reconcile(app)
 
 
 def home_of(common: Common) -> Path:

@@ -17,7 +17,7 @@ from veilmart.limits import (
     SIGNED_DESCRIPTOR_MAX_BYTES,
     USERNAME_MAX_BYTES,
 )
-from veilmart.protocol import dispute_messages as disputes, token_messages as tokens
+from veilmart.protocol import dispute_messages as disputes, statement, token_messages as tokens
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.encoding import Bytes16, Bytes32, Bytes64, Message, Natural
 from veilmart.protocol.merchant_papers import PAPER_MAX_BYTES, WITHDRAWAL_MAX_BYTES
@@ -303,4 +303,5 @@ CustomerRequest = (
     | disputes.SendEvidence
     | disputes.Dispute
     | disputes.RefundOrder
+    | statement.AskStatement
 )
