@@ -303,10 +303,10 @@ async def main():
     stop, verifying = asyncio.Event(), asyncio.Event()
     slow = Passwords.verify
 
-    async def verify(self, hashed, password):
+    async def verify(self, hashed, password, *owner):
         verifying.set()
         await asyncio.sleep(0.5)
-        return await slow(self, hashed, password)
+        return await slow(self, hashed, password, *owner)
 
     Passwords.verify = verify
     port = asyncio.get_running_loop().create_future()
