@@ -28,8 +28,8 @@ class Court:
     customer: str = "anna"
     session: Any = None
 
-    async def held(self, **how: Any) -> Papers:
-        """An order that the customer has paid."""
+    async def offered(self, **how: Any) -> Papers:
+        """An order that nobody has paid yet."""
         market = self.market
         papers = make_papers(market.merchant, market.clock(), **how)
         if self.session is None:
@@ -40,7 +40,12 @@ class Court:
         relayed = await market.ask(self.session, Relay(request_number=number, record=bytes(1100)))
         assert relayed.payable is not None
         market.seeds[papers.order] = papers.order_seed
-        await market.ask(self.session, market.pay(papers.order))
+        return papers
+
+    async def held(self, **how: Any) -> Papers:
+        """An order that the customer has paid."""
+        papers = await self.offered(**how)
+        await self.market.ask(self.session, self.market.pay(papers.order))
         return papers
 
     async def released(self, **how: Any) -> Papers:

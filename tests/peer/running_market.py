@@ -53,9 +53,9 @@ def veilmart(*arguments: str | Path) -> str:
 
 
 @contextmanager
-def running(home: Path, log: Path, role: str, name: str) -> Iterator[str]:
+def running(home: Path, log: Path, role: str, name: str, module: str = "veilmart") -> Iterator[str]:
     """A server for as long as the block lasts; its address."""
-    command = [sys.executable, "-m", "veilmart", role, "run", "--home", str(home), "--port", "0"]
+    command = [sys.executable, "-m", module, role, "run", "--home", str(home), "--port", "0"]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with (
         log.open("wb") as out,
@@ -113,7 +113,7 @@ def put_on_sale(home: Path, merchant: Path, shelf: str, files: dict[str, bytes])
 
 
 @contextmanager
-def market_in(home: Path) -> Iterator[Market]:
+def market_in(home: Path, merchant_module: str = "veilmart") -> Iterator[Market]:
     """Both programs, running for as long as the block lasts."""
     broker, merchant = home / "broker", home / "merchant"
     password_file = home / "password"
@@ -126,7 +126,9 @@ def market_in(home: Path) -> Iterator[Market]:
             at_price = ("--price", price, "--size", size, "--home", merchant)
             veilmart("merchant", "shelf", "create", shelf, *at_price)
             put_on_sale(home, merchant, shelf, files)
-        sells = stack.enter_context(running(merchant, home / "m.log", "merchant", "Merchant"))
+        sells = stack.enter_context(
+            running(merchant, home / "m.log", "merchant", "Merchant", merchant_module)
+        )
         veilmart("broker", "merchant", "admit", f"http://{sells}", "--yes", "--home", broker)
         found = re.search(r"veilmart://\S+", veilmart("merchant", "link", "--home", merchant))
         assert found

@@ -30,7 +30,7 @@ from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.evidence import Claim, Finding, decide, read_evidence
 from veilmart.protocol.order_key import check_action
 from veilmart.protocol.purchase import InvoiceEvent, InvoiceState
-from veilmart.storage.isolation import repeatable
+from veilmart.storage.isolation import repeatable, snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,12 @@ def send_evidence(state: BrokerState, session: Session, request: SendEvidence) -
 
 
 @repeatable
+@snapshot
 def _keep(conn: Connection, request: SendEvidence, clock: Clock) -> None:
     row = invoices.get_invoice(conn, request.order)
     check_action(row.order_key, request.order, "evidence", request.signature, request.part)
     now = clock()
+    # A part that comes while the order ends stays for a day at most, and serves nobody.
     _require_open(row, now)
     keep_part(conn, request.order, request.part, request.data, now)
 

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, 
 
 from veilmart.broker import settings, tables
 from veilmart.broker.audit import audit
+from veilmart.broker.dispute_tables import disputes
 from veilmart.broker.folds import UNLOCKED, AuditStatement, Sums, sums_of_ended
 from veilmart.broker.operator_tables import ISSUED, folds, vouchers
 from veilmart.broker.token_tables import spent_tokens
@@ -41,6 +42,7 @@ _t, _p, _i, _o, _r = (
     tables.operations.c,
     tables.reports.c,
 )
+_d = disputes.c
 
 Sign = Callable[[bytes], bytes]
 """Signs with our identity under the label of audits."""
@@ -165,6 +167,9 @@ def _forget_payers(conn: Connection, ended: Select[Any], given_back: Select[Any]
         update(tables.reports)
         .where(_r.order.in_(ended) | _r.order.in_(given_back))
         .values(at=_r.at - _r.at % _DAY_SECONDS)
+    )
+    conn.execute(
+        update(disputes).where(_d.order.in_(ended)).values(at=_d.at - _d.at % _DAY_SECONDS)
     )
     conn.execute(update(spent_tokens).where(spent_tokens.c.order.in_(ended)).values(answer=None))
     # A stored answer's body hash would let accounts be tried one by one.
