@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, func, insert, select
 
-from veilmart.broker import published_lists, tables, token_keys
+from veilmart.broker import tables, token_keys
 from veilmart.broker.home import BrokerHome, initialise, open_home, renew_descriptor
 from veilmart.broker.invoices import add_invoice
 from veilmart.broker.ledger import book, open_account
@@ -23,20 +23,21 @@ from veilmart.broker.requests import answer_request
 from veilmart.broker.serving import RunningBroker
 from veilmart.broker.sessions import Session, expiry
 from veilmart.broker.token_keys import KeyRow
-from veilmart.broker.token_tables import ORDER_KEYS, published, spent_tokens
+from veilmart.broker.token_tables import ORDER_KEYS, published, published_pages, spent_tokens
 from veilmart.crypto import signing
 from veilmart.crypto.blind_issuer import blind_sign
 from veilmart.crypto.suite import all_suites
+from veilmart.limits import PREFIXES_PER_PAGE
 from veilmart.protocol.accounting import AccountKind, transfer
 from veilmart.protocol.handshake import SessionKeys
 from veilmart.protocol.offer import Invoice
 from veilmart.protocol.order_key import operation_id, sign_action
+from veilmart.protocol.published_prefixes import PREFIX_BYTES
 from veilmart.protocol.token import blind_token, finish_token
 from veilmart.protocol.token_messages import Spend
 from veilmart.protocol.wallet_derivations import refund_secrets, token_secrets
 from veilmart.terminal.clock import unix_now
 
-AT_ONCE = 100_000
 SPENDERS = 16
 _RECEIPT_BYTES = 330
 
@@ -47,11 +48,11 @@ def fill(opened: BrokerHome, count: int) -> None:
     Rows as long as real ones, with nothing behind them: solvency does not hold afterwards.
     """
     key = issuing_key(opened)
-    source = random.Random(count)  # not secret, only fast
-    for start in range(0, count, AT_ONCE):
-        size = min(AT_ONCE, count - start)
+    source = random.Random(os.urandom(16))  # not secret, only fast
+    for start in range(0, count, PREFIXES_PER_PAGE):
+        size = min(PREFIXES_PER_PAGE, count - start)
         opened.database.run_now(_add_rows, key, source, size)
-        opened.database.run_now(published_lists.close_pages)
+        opened.database.run_now(_add_pages, (key.number, ORDER_KEYS), source, size)
 
 
 def _add_rows(conn: Connection, key: KeyRow, source: random.Random, size: int) -> None:
@@ -69,9 +70,20 @@ def _add_rows(conn: Connection, key: KeyRow, source: random.Random, size: int) -
         for _ in range(size)
     ]
     conn.execute(insert(spent_tokens), rows)
-    for number in (key.number, ORDER_KEYS):
-        prefixes = [{"list": number, "prefix": source.randbytes(8)} for _ in range(size)]
-        conn.execute(insert(published), prefixes)
+
+
+def _add_pages(conn: Connection, lists: tuple[int, ...], source: random.Random, size: int) -> None:
+    """A full page as one row, as the broker keeps it; what is left as rows of their own."""
+    for number in lists:
+        prefixes = [source.randbytes(PREFIX_BYTES) for _ in range(size)]
+        if size < PREFIXES_PER_PAGE:
+            rows = [{"list": number, "prefix": prefix} for prefix in prefixes]
+            conn.execute(insert(published), rows)
+            continue
+        of_list = select(func.count()).where(published_pages.c.list == number)
+        page = conn.execute(of_list).scalar_one()
+        row = {"list": number, "page": page, "content": b"".join(sorted(prefixes))}
+        conn.execute(insert(published_pages), row)
 
 
 def issuing_key(opened: BrokerHome) -> KeyRow:
