@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from tests.merchant.doubles import NOW
 from veilmart.crypto.padding import shelf_bytes
@@ -26,7 +27,9 @@ from veilmart.merchant.products import (
     load_products,
     remove_product,
 )
+from veilmart.merchant.replanning import apply_proposal, propose
 from veilmart.merchant.shelves import create_shelf, load_shelves
+from veilmart.merchant.tables import products
 
 
 def add(market: MerchantHome, folder: Path, files: dict[str, int], **how: Any) -> Added:
@@ -181,3 +184,14 @@ def test_shelves_that_are_refused(market: MerchantHome) -> None:
 def test_the_usual_price_is_the_brokers(market: MerchantHome) -> None:
     assert market.database.run_now(check_price, None) == 500
     assert market.database.run_now(check_price, 200) == 200
+
+
+def test_no_shelf_is_planned_at_a_price_that_the_broker_has_given_up(
+    market: MerchantHome, tmp_path: Path
+) -> None:
+    add(market, tmp_path / "g", {"a": 100, "b": 200_000, "c": 100, "d": 100})
+    given_up = update(products).values(wish=300)
+    market.database.run_now(lambda conn: conn.execute(given_up).rowcount)
+    proposal = market.database.run_now(propose, 2)
+    with pytest.raises(NotAPricePoint, match=r"1\.00, 2\.00, 5\.00, 10\.00"):
+        list(apply_proposal(market, proposal, os.urandom))

@@ -30,7 +30,8 @@ _keys = (
     .order_by(_k.epoch, _k.price)
 )
 _withdrawn = select(_i.key, func.sum(_i.count)).group_by(_i.key)
-_taken = select(_s.key, func.count(_s.order), func.count(_s.account)).group_by(_s.key)
+_taken = select(_s.key, func.count()).group_by(_s.key)
+_returned = select(_s.key, func.count()).where(_s.account.is_not(None)).group_by(_s.key)
 _reissued = select(_s.refund_key, func.count()).where(_s.reissued == 1).group_by(_s.refund_key)
 
 
@@ -64,14 +65,15 @@ def solvency(conn: Connection) -> list[KeyTotals]:
     """Every key there ever was, by epoch, then price. Only reads."""
     withdrawn = {row[0]: int(row[1]) for row in conn.execute(_withdrawn)}
     reissued = {row[0]: int(row[1]) for row in conn.execute(_reissued)}
-    taken = {row[0]: (int(row[1]), int(row[2])) for row in conn.execute(_taken)}
+    taken = {row[0]: int(row[1]) for row in conn.execute(_taken)}
+    returned = {row[0]: int(row[1]) for row in conn.execute(_returned)}
     lines = []
     for row in conn.execute(_keys):
         counts = {
             "withdrawn": withdrawn.get(row.number, 0),
             "reissued": reissued.get(row.number, 0),
-            "redeemed": taken.get(row.number, (0, 0))[0],
-            "returned": taken.get(row.number, (0, 0))[1],
+            "redeemed": taken.get(row.number, 0) - returned.get(row.number, 0),
+            "returned": returned.get(row.number, 0),
             "expired": 0,
         }
         if row.retired_at is not None:

@@ -127,7 +127,11 @@ def check_outstanding(conn: Connection, key: KeyRow) -> None:
 
 def counted(conn: Connection, number: int) -> tuple[int, int, int]:
     """(redeemed, returned, reissued) tokens of a key, by counting."""
-    taken = select(func.count(_s.order), func.count(_s.account)).where(_s.key == number)
-    redeemed, returned = conn.execute(taken).one()
-    reissued = select(func.count()).where(_s.refund_key == number, _s.reissued == 1)
-    return int(redeemed), int(returned), int(conn.execute(reissued).scalar_one())
+    rows = select(func.count()).select_from(spent_tokens)
+    queries = (
+        rows.where(_s.key == number),
+        rows.where(_s.key == number, _s.account.is_not(None)),
+        rows.where(_s.refund_key == number, _s.reissued == 1),
+    )
+    taken, returned, reissued = (int(conn.execute(query).scalar_one()) for query in queries)
+    return taken - returned, returned, reissued

@@ -57,7 +57,7 @@ token_issues = Table(
     Column("answer", LargeBinary, nullable=False),
     UniqueConstraint("account", "request", name="one_issue_per_request"),
 )
-Index("token_issues_of_key", token_issues.c.key)
+Index("token_issues_of_key", token_issues.c.key, token_issues.c.count)
 
 # Tokens that were shown. Deposited: `account` says by whom, nothing else is there. Spent: `order`
 # with what its refund needs. late: it paid for nothing and was exchanged. reissued: the refund
@@ -88,6 +88,11 @@ Index(
     postgresql_where=_spent,
 )
 Index("spent_by_order_key", spent_tokens.c.order_key, sqlite_where=_spent, postgresql_where=_spent)
+# Numbers of tokens are counted in indexes, without a look at the rows.
+_deposited = text("account IS NOT NULL")
+Index(
+    "deposited_under_key", spent_tokens.c.key, sqlite_where=_deposited, postgresql_where=_deposited
+)
 _reissued = text("reissued = 1")
 Index(
     "reissued_under_key",

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from veilmart.crypto.padding import PRODUCT_PREFIX_MAX_BYTES, pack_product, parse_prefix
 from veilmart.errors import AloneOnShelf, BadArgument
 from veilmart.limits import PIECE_BYTES, SHELVES_MAX
-from veilmart.merchant.adding import ProductPacked
+from veilmart.merchant.adding import ProductPacked, check_price
 from veilmart.merchant.market_home import MerchantHome
 from veilmart.merchant.planning import Item, PlannedShelf, plan_shelves
 from veilmart.merchant.products import ShopProduct, load_products
@@ -113,10 +113,14 @@ def apply_proposal(
 ) -> Iterator[ProductPacked | Applied]:
     """Use case: yields progress, `Applied` last. Until the end nothing changes for customers.
 
-    Raises BadArgument when something on sale changed meanwhile, StoreDamaged, DiskFull.
+    Raises BadArgument when something on sale changed meanwhile, NotAPricePoint for a new shelf
+    whose price the broker has given up, StoreDamaged, DiskFull.
     """
     known = market.database.run_now(_ordinary)
     targets = [_existing(known, shelf) for shelf in proposal.shelves]
+    for shelf, target in zip(proposal.shelves, targets, strict=True):
+        if target is None:
+            market.database.run_now(check_price, shelf.price)
     moves = [
         (number, item.key)
         for number, shelf in enumerate(proposal.shelves)

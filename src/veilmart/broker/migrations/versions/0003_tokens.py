@@ -84,7 +84,7 @@ def _withdrawals() -> None:
         _column("answer", _BLOB),
         sa.UniqueConstraint("account", "request", name="one_issue_per_request"),
     )
-    op.create_index("token_issues_of_key", "token_issues", ["key"])
+    op.create_index("token_issues_of_key", "token_issues", ["key", "count"])
 
 
 def _spent() -> None:
@@ -107,6 +107,7 @@ def _spent() -> None:
     for name, column, unique, where in (
         ("one_token_per_order", "order", True, '"order" IS NOT NULL'),
         ("spent_by_order_key", "order_key", False, '"order" IS NOT NULL'),
+        ("deposited_under_key", "key", False, "account IS NOT NULL"),
         ("reissued_under_key", "refund_key", False, "reissued = 1"),
     ):
         condition = sa.text(where)
