@@ -14,6 +14,8 @@ async def test_demo_keeps_its_promises() -> None:
     assert len({purchase["suite"] for purchase in story["purchases"]}) == 2
     assert all(purchase["identical"] for purchase in story["purchases"])
     assert story["broker_found"] == [] and story["merchant_found"] == []
+    (hidden,) = story["anonymous"]
+    assert set(hidden["accounts"]) == {purchase["customer"] for purchase in story["purchases"]}
     assert story["broker_searched_bytes"] > 0 and story["merchant_searched_bytes"] > 0
 
 

@@ -12,6 +12,7 @@ from veilmart.customer.drawing import Drawer
 from veilmart.customer.listing import order_line
 from veilmart.customer.order import Order, all_orders
 from veilmart.customer.person import Person
+from veilmart.customer.seed_file import FILE as SEED_FILE
 from veilmart.customer.updates import (
     due_copies,
     fetch_again,
@@ -38,6 +39,9 @@ LAYOUT = HomeLayout(
     role="customer",
     database=DATABASE_FILE,
     lock="purchases",
+    optional=(SEED_FILE,),
+    # What was used since is not known to a backup, so its wallet is restored from its words first.
+    strip=("UPDATE seeded_wallet SET state = 'outdated'",),
     marks=(
         "SELECT coalesce(max(changed_at), 0) FROM orders",
         "SELECT count(*) FROM orders",

@@ -58,6 +58,15 @@ def draw(story: Story, console: Console) -> None:
             f"{merchant.state}\nwho: not known\norder {merchant.order[:ORDER_CHARACTERS]}",
         )
     console.print(table)
+    for found in story.anonymous:
+        console.print(
+            f"Order {found.order[:ORDER_CHARACTERS]}, {_quoted(found.title)}, was paid with a "
+            "token. "
+            f"Broker and merchant together, from all they stored, know that the buyer is one of "
+            f"{len(found.accounts)}: {', '.join(found.accounts)} ({found.tokens} tokens of "
+            f"{found.price / 100:.2f} withdrawn under that key).",
+            style="bold",
+        )
     console.print("What the broker printed while it happened:", style="bold")
     for line in story.broker_lines:
         console.print(f"  {line}", markup=False)

@@ -23,6 +23,7 @@ from veilmart.merchant.packing import Source
 CUSTOMERS = ("maria", "tomas")
 PASSWORDS = {"maria": "seven green lanterns", "tomas": "nine quiet harbours"}
 CREDIT = "100"
+TOKENS = 2
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -34,6 +35,7 @@ class Story(msgspec.Struct, frozen=True):
     merchant: list[records.MerchantRow]
     broker_lines: list[str]
     merchant_lines: list[str]
+    anonymous: list[records.AnonymitySet]
     broker_searched_bytes: int
     broker_found: list[str]
     merchant_searched_bytes: int
@@ -47,6 +49,8 @@ class Story(msgspec.Struct, frozen=True):
         settled = set(states) == {"settled"}
         counts = {len(self.purchases), len(self.broker), len(self.merchant)}
         same = all(purchase.identical for purchase in self.purchases)
+        hidden = [set(found.accounts) == set(CUSTOMERS) for found in self.anonymous]
+        same = same and len(hidden) == 1 and all(hidden)
         return (
             same and settled and len(counts) == 1 and not (self.broker_found or self.merchant_found)
         )
@@ -111,7 +115,7 @@ async def _open_market(
 async def _shop(
     stage: _Stage, sources: list[Source], tell: Callable[[str], None]
 ) -> list[records.Purchase]:
-    """Both customers at the same time, one in each suite."""
+    """Both customers at the same time, one in each suite; then one of them without an account."""
     suites = [suite.name for suite in all_suites()]
     baskets = _baskets(sources)
     found = await asyncio.gather(
@@ -120,7 +124,39 @@ async def _shop(
             for name, suite, basket in zip(CUSTOMERS, suites, baskets, strict=True)
         )
     )
-    return [purchase for bought in found for purchase in bought]
+    bought = [purchase for purchases in found for purchase in purchases]
+    return [*bought, await _without_account(stage, sources, bought[0], tell)]
+
+
+async def _without_account(
+    stage: _Stage,
+    sources: list[Source],
+    example: records.Purchase,
+    tell: Callable[[str], None],
+) -> records.Purchase:
+    """Both withdraw tokens of one price; the second one buys with one, without logging in."""
+    for name in CUSTOMERS:
+        at_home = ("--home", str(stage.folder / name))
+        await run_command("customer", "wallet", "create", "--no-passphrase", *at_home)
+        price, count = example.price, str(TOKENS)
+        await run_command("customer", "tokens", "withdraw", price, "--count", count, *at_home)
+        tell(f"{name.capitalize()}:    withdrew {TOKENS} tokens of {price}")
+    name = CUSTOMERS[-1]
+    home, out = stage.folder / name, stage.folder / f"{name}-files"
+    # A day's rest between withdrawing and spending is what the wallet asks for; a demonstration
+    # cannot wait for it.
+    result = await run_json(
+        *("customer", "buy", example.title, "--anonymous", "--now", "--yes", "--again"),
+        *("--out", str(out), "--home", str(home)),
+    )
+    source = next(s for s in sources if (s.title or s.file_name) == example.title)
+    path = Path(result["path"])
+    same = filecmp.cmp(path, source.path, shallow=False)
+    tell(f"Somebody: bought {example.title!r} with a token, identical: {same}")
+    suite = all_suites()[0].name
+    return records.Purchase(
+        name, result["order"], example.title, result["price"], suite, path, identical=same
+    )
 
 
 def _baskets(sources: list[Source]) -> list[list[Source]]:
@@ -188,6 +224,7 @@ def _tell_story(stage: _Stage, bought: list[records.Purchase]) -> Story:
         merchant=records.merchant_rows(stage.merchant_home),
         broker_lines=stage.broker.lines,
         merchant_lines=stage.merchant.lines,
+        anonymous=records.anonymity_sets(stage.broker_home, stage.merchant_home),
         broker_searched_bytes=broker_bytes,
         broker_found=[word.hex() for word in broker_found],
         merchant_searched_bytes=merchant_bytes,

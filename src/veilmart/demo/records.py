@@ -30,6 +30,19 @@ class BrokerRow(msgspec.Struct, frozen=True):
     sealed_bytes: int
 
 
+class AnonymitySet(msgspec.Struct, frozen=True):
+    """Who could have made an anonymous purchase: broker's and merchant's records put together.
+
+    tokens: how many of that price and key were withdrawn by them.
+    """
+
+    order: str
+    title: str
+    price: int
+    accounts: list[str]
+    tokens: int
+
+
 class MerchantRow(msgspec.Struct, frozen=True):
     """What the merchant's database says about the same order."""
 
@@ -49,19 +62,47 @@ def _rows(database: Path, query: str) -> list[tuple[Any, ...]]:
 
 
 def broker_rows(home: Path) -> list[BrokerRow]:
-    """Every paid order, with the account that the hold transaction's postings name."""
+    """Every paid order, with the account that the hold transaction's postings name, if any."""
     query = """
-        SELECT i."order", c.username, m.name, i.amount, i.state, length(i.signed)
+        SELECT i."order", coalesce(c.username, 'somebody with a token'), m.name, i.amount,
+            i.state, length(i.signed)
         FROM invoices i
         JOIN merchants m ON m.fingerprint = i.merchant
         JOIN postings p ON p.entry = i.hold AND p.amount < 0
-        JOIN customers c ON c.account = p.account
+        LEFT JOIN customers c ON c.account = p.account
         ORDER BY i.hold
     """
     return [
         BrokerRow(order.hex(), name, merchant, amount, state, size)
         for order, name, merchant, amount, state, size in _rows(home / "broker.sqlite", query)
     ]
+
+
+def anonymity_sets(broker_home: Path, merchant_home: Path) -> list[AnonymitySet]:
+    """For each order that a token paid: every account that withdrew under the token's key."""
+    query = """
+        SELECT s."order", k.price, c.username, sum(t.count)
+        FROM spent_tokens s
+        JOIN token_keys k ON k.number = s.key
+        JOIN token_issues t ON t.key = s.key
+        JOIN customers c ON c.account = t.account
+        WHERE s."order" IS NOT NULL
+        GROUP BY s."order", k.price, c.username
+        ORDER BY s."order", c.username
+    """
+    sold = {row.order: row.title for row in merchant_rows(merchant_home)}
+    found: dict[str, AnonymitySet] = {}
+    for order, price, name, count in _rows(broker_home / "broker.sqlite", query):
+        before = found.get(order.hex())
+        accounts, tokens = ([], 0) if before is None else (before.accounts, before.tokens)
+        found[order.hex()] = AnonymitySet(
+            order=order.hex(),
+            title=sold.get(order.hex(), ""),
+            price=price,
+            accounts=[*accounts, name],
+            tokens=tokens + count,
+        )
+    return list(found.values())
 
 
 def merchant_rows(home: Path) -> list[MerchantRow]:
