@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from tests.crash.market import Market
 from tests.crash.matrix import STEPS, step_of
-from tests.crash.scenarios import SCENARIOS
+from tests.crash.scenarios import SCENARIOS as OF_ACCOUNTS, Scenario
+from tests.crash.token_scenarios import TOKEN_SCENARIOS
 from veilmart.errors import VeilmartError
 
+SCENARIOS: dict[str, Scenario] = {**OF_ACCOUNTS, **TOKEN_SCENARIOS}
 PROGRAMS = ("customer", "broker", "merchant", "operator", "office")
 SERVERS = ("broker", "merchant")
 DOOM_SECONDS = 60.0

@@ -52,6 +52,11 @@ RELEASE = _step(
     customer=("/>Release", "/order.save_order"),
 )
 RELEASE_REFUSED = _step("release", broker=("Release/",), customer=("/>Release",))
+CANCEL = _step(
+    "cancel",
+    broker=("Cancel/", "Cancel/payment_rules._act"),
+    customer=("/>Cancel", "/small_parcels.save_ended"),
+)
 DELIVER = _step("deliver", customer=("/file",))
 ACKNOWLEDGE = _step(
     "acknowledge",
@@ -91,17 +96,64 @@ PURCHASE = (
     ACKNOWLEDGE,
     REPORT,
 )
+BROWSE = PURCHASE[2:5]
+TOKENS: dict[str, tuple[Step, ...]] = {
+    "token withdrawal": (
+        *VISIT,
+        _step("key", customer=("/token_store.save_key",)),
+        _step(
+            "withdraw",
+            broker=("Issue/", "Issue/token_rules._issue"),
+            customer=("/>Issue", "/token_store.begin_withdrawal", "/token_store.finish_withdrawal"),
+        ),
+    ),
+    "token purchase": (
+        *ANONYMOUS,
+        *BROWSE,
+        _step(
+            "select",
+            broker=("Relay/@2", "Relay/>TunnelRelay@2", "Relay/invoices.add_invoice"),
+            merchant=("TunnelRelay/@2", "Select/", "Select/orders.store_order"),
+            customer=("/>Relay:Select", "/seeded.take_order_number", "/payment._add_with_token"),
+        ),
+        _step(
+            "spend",
+            broker=("Spend/", "Spend/spend_rules._spend"),
+            customer=("/>Spend",),
+        ),
+        SEGMENT,
+        RELEASE,
+        DELIVER,
+        ACKNOWLEDGE,
+        REPORT,
+    ),
+    "token refund": (
+        *ANONYMOUS,
+        STATUS,
+        CANCEL,
+        _step(
+            "refund",
+            broker=("GetRefund/",),
+            customer=("/>GetRefund", "/token_store.add_refund"),
+        ),
+        REPORT,
+    ),
+    "token deposit": (
+        *VISIT,
+        _step(
+            "deposit",
+            broker=("Deposit/", "Deposit/token_rules._deposit"),
+            customer=("/>Deposit", "/token_store.move_token"),
+        ),
+    ),
+}
 STEPS: dict[str, tuple[Step, ...]] = {
     "purchase": PURCHASE,
     "large purchase": PURCHASE,
     "cancellation": (
         *VISIT,
         STATUS,
-        _step(
-            "cancel",
-            broker=("Cancel/", "Cancel/payment_rules._act"),
-            customer=("/>Cancel", "/small_parcels.save_ended"),
-        ),
+        CANCEL,
         REPORT,
     ),
     "refund by time": (
@@ -172,6 +224,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
         ),
     ),
     "payout": (_step("pay out", operator=("/operating.payout",)), REPORT),
+    **TOKENS,
 }
 assert set(PURCHASE_STEPS) <= {step.name for step in PURCHASE}
 

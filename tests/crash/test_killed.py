@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.crash.cases import Case, find_cases, run_case
+from tests.crash.cases import SCENARIOS, Case, find_cases, run_case
 from tests.crash.market import Market, running_market
 from tests.crash.matrix import STEPS, step_of
-from tests.crash.scenarios import SCENARIOS
 
 on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 FEW = (
@@ -30,6 +29,11 @@ FEW = (
     ("voucher void", "operator", "/codes.void_batch/uncommitted"),
     ("withdrawal", "broker", "AskToWithdraw/merchant_requests._note_withdrawal/committed"),
     ("payout", "operator", "/operating.payout/committed"),
+    ("token withdrawal", "broker", "Issue/token_rules._issue/committed"),
+    ("token purchase", "broker", "Spend/spend_rules._spend/committed"),
+    ("token purchase", "customer", "/payment._add_with_token/committed"),
+    ("token refund", "customer", "/>GetRefund/heard"),
+    ("token deposit", "broker", "Deposit/token_rules._deposit/committed"),
 )
 
 
