@@ -29,6 +29,7 @@ from veilmart.customer.recovery_rule import Recovered
 from veilmart.customer.refund_watch import look, watched
 from veilmart.customer.restoring import orders_lost
 from veilmart.customer.standing import standing_line, standing_text
+from veilmart.customer.token_store import orders_without_refund
 from veilmart.customer.updates import newest_copies
 from veilmart.customer.visit import broker_url, mention_unfinished, opened_wallet, visited
 from veilmart.customer.wallet import Wallet, find_order, to_sync
@@ -104,8 +105,12 @@ def _list_orders(common: Common) -> None:
     with opened_wallet(common) as wallet:
         found = wallet.database.run_now(all_orders)
         faults, now = wallet.database.run_now(faults_by_order), wallet.clock()
+        waiting = {order.order for order in wallet.database.run_now(orders_without_refund)}
         lost = wallet.database.run_now(orders_lost)
-    lines = [standing_line(order, faults.get(order.order), now) for order in found]
+    lines = [
+        standing_line(order, faults.get(order.order), now, token_due=order.order in waiting)
+        for order in found
+    ]
 
     def draw(console: Console) -> None:
         for line in lines:

@@ -10,9 +10,16 @@ from veilmart.customer.complaints import Complaint, unsigned_key
 from veilmart.customer.completion_rule import Clock, ask_key, order_status
 from veilmart.customer.effects import AskBroker, DropParcel, FindFault
 from veilmart.customer.order import Order, save_order, terms_of
+from veilmart.customer.recovery_rule import bring_refund
 from veilmart.customer.segments_rule import fetch_parcel
 from veilmart.customer.small_parcels import save_ended
-from veilmart.errors import EvidenceInvalid, JudgedWrongly, KeyNotSigned, WrongOrderState
+from veilmart.errors import (
+    EvidenceInvalid,
+    JudgedWrongly,
+    KeyNotSigned,
+    VeilmartError,
+    WrongOrderState,
+)
 from veilmart.protocol.customer_messages import Noted, OrderStatus
 from veilmart.protocol.dispute_messages import Dispute, SendEvidence
 from veilmart.protocol.effects import Rule, Transact
@@ -21,6 +28,7 @@ from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
 
 SENDS = 2
+WON_SYNC_LATER = "The dispute is won; the token comes back with `veilmart customer sync`."
 SETTLED_MONEY = "The merchant has the money; only the merchant can give it back now."
 
 
@@ -88,6 +96,11 @@ def dispute(order: Order, complaint: Complaint, clock: Clock) -> Rule[Order]:
     refunded = order.after(WalletEvent.REFUND_SEEN, clock())
     yield Transact(save_ended, (refunded,))
     yield DropParcel(order.order)
+    try:
+        yield from bring_refund(refunded, clock)
+    except VeilmartError as error:
+        error.money_now = WON_SYNC_LATER
+        raise
     return refunded
 
 

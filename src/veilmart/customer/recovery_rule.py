@@ -63,7 +63,8 @@ def recover(order: Order, clock: Clock) -> Rule[Recovered]:
         recovered = Recovered(order, "refunded")
     else:
         recovered = yield from _recover(order, clock)
-    yield from _bring_refund(recovered, clock)
+    if recovered.outcome in ("refunded", "cancelled"):
+        yield from bring_refund(recovered.order, clock)
     return recovered
 
 
@@ -106,9 +107,9 @@ def _spend_again(order: Order, clock: Clock) -> Rule[Order | Recovered]:
     return order
 
 
-def _bring_refund(recovered: Recovered, clock: Clock) -> Rule[None]:
-    order = recovered.order
-    if order.spend is None or recovered.outcome not in ("refunded", "cancelled"):
+def bring_refund(order: Order, clock: Clock) -> Rule[None]:
+    """The refund token of a refunded order that a token paid, unless it is here already."""
+    if order.spend is None:
         return
     token = yield Transact(token_of_order, (order_key(order),))
     if token is None:
@@ -140,7 +141,7 @@ def cancel(order: Order, clock: Clock) -> Rule[Recovered]:
     if state != InvoiceState.REFUNDED:
         yield from _send_cancel(order)
     cancelled = yield from _end(order, WalletEvent.REFUND_SEEN, "cancelled", clock)
-    yield from _bring_refund(cancelled, clock)
+    yield from bring_refund(cancelled.order, clock)
     return cancelled
 
 

@@ -6,7 +6,7 @@ some days at most. `sync` asks for as long.
 
 from veilmart.customer.completion_rule import Clock, order_status
 from veilmart.customer.order import Order, orders_in, save_order
-from veilmart.customer.recovery_rule import Recovered
+from veilmart.customer.recovery_rule import Recovered, bring_refund
 from veilmart.customer.wallet import Wallet
 from veilmart.limits import REFUND_WATCH_SECONDS
 from veilmart.protocol.effects import Rule, Transact
@@ -21,10 +21,14 @@ def watched(wallet: Wallet) -> list[Order]:
 
 
 def look(order: Order, clock: Clock) -> Rule[Recovered | None]:
-    """Ask the broker; note a refund down. None when there is none. The file stays."""
+    """Ask the broker; note a refund down. None when there is none. The file stays.
+
+    Where a token paid, it brings the refund token; if that fails, the next sync does.
+    """
     status = yield from order_status(order)
     if status.state != InvoiceState.REFUNDED:
         return None
     refunded = order.after(WalletEvent.REFUND_SEEN, clock())
     yield Transact(save_order, (refunded,))
+    yield from bring_refund(refunded, clock)
     return Recovered(refunded, "returned")

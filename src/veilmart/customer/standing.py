@@ -32,8 +32,10 @@ class Standing:
     by: int | None
 
 
-def standing(order: Order, fault: str | None, now: int) -> Standing:
-    """fault: what delivery found wrong, if anything. Raises StoreDamaged."""
+def standing(order: Order, fault: str | None, now: int, *, token_due: bool = False) -> Standing:
+    """fault: what delivery found wrong, if anything. token_due: its refund is a token that is not
+    here yet. Raises StoreDamaged.
+    """
     offer, name = terms_of(order).offer, order.order.hex()[:8]
     match WalletState(order.state):
         case WalletState.CONFIRMING:
@@ -50,11 +52,17 @@ def standing(order: Order, fault: str | None, now: int) -> Standing:
         case WalletState.DONE:
             return Standing("paid to the merchant", _file(order), "", None)
         case WalletState.REFUNDED:
-            there = order.file_path is not None and Path(order.file_path).exists()
-            goods = "here all the same" if there else "not here"
-            return Standing("back with you, the whole amount", goods, "", None)
+            return _refunded(order, token_due)
         case WalletState.ABANDONED:
             return Standing("never paid; none moved", "not delivered", "", None)
+
+
+def _refunded(order: Order, token_due: bool) -> Standing:
+    there = order.file_path is not None and Path(order.file_path).exists()
+    goods = "here all the same" if there else "not here"
+    if token_due:
+        return Standing("refunded as a token, not here yet", goods, f"`{SYNC}` brings it", None)
+    return Standing("back with you, the whole amount", goods, "", None)
 
 
 def _held(order: Order, offer: Offer, name: str, now: int) -> Standing:
@@ -120,9 +128,12 @@ class StandingLine(OrderLine, Standing):
     """An order and where it stands, for JSON and people."""
 
 
-def standing_line(order: Order, fault: str | None, now: int) -> StandingLine:
+def standing_line(
+    order: Order, fault: str | None, now: int, *, token_due: bool = False
+) -> StandingLine:
     """Raises StoreDamaged."""
-    return StandingLine(**vars(order_line(order)), **vars(standing(order, fault, now)))
+    found = standing(order, fault, now, token_due=token_due)
+    return StandingLine(**vars(order_line(order)), **vars(found))
 
 
 def standing_text(line: StandingLine) -> list[str]:
