@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
@@ -26,18 +27,25 @@ def process_cpu_seconds(pid: int) -> float:
 
 
 class Driver:
-    """A child process that runs `bench.driver`."""
+    """A child process that runs `bench.driver` or another module like it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     @classmethod
-    async def start(cls, link: str, folder: Path, seconds: float, names: list[str]) -> "Driver":
+    async def start(
+        cls,
+        link: str,
+        folder: Path,
+        seconds: float,
+        names: list[str],
+        module: str = "bench.driver",
+    ) -> "Driver":
         return cls(
             await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "bench.driver",
+                module,
                 link,
                 str(folder),
                 str(seconds),
@@ -64,14 +72,21 @@ class Driver:
         return found
 
 
-async def market(folder: Path, stack: AsyncExitStack) -> tuple[Server, Server, str]:
-    """Broker and merchant with twelve products of 10 KiB; returns both and the link."""
+async def market(
+    folder: Path, stack: AsyncExitStack, prepare: Callable[[Path], None] | None = None
+) -> tuple[Server, Server, str]:
+    """Broker and merchant with twelve products of 10 KiB; returns both and the link.
+
+    prepare: what is done to the broker's home before it runs.
+    """
     goods = folder / "goods"
     goods.mkdir()
     for number in range(PRODUCTS):
         (goods / f"product-{number:02}.bin").write_bytes(os.urandom(PRODUCT_BYTES))
     broker_home, merchant_home = str(folder / "broker"), str(folder / "merchant")
     await run_command("broker", "init", "--home", broker_home)
+    if prepare is not None:
+        prepare(folder / "broker")
     broker = await stack.enter_async_context(
         Server("broker", "run", "--home", broker_home, "--port", "0")
     )
@@ -86,15 +101,21 @@ async def market(folder: Path, stack: AsyncExitStack) -> tuple[Server, Server, s
     return broker, merchant, link
 
 
-async def measure(customers: int, processes: int, seconds: float) -> dict[str, Any]:
-    """Purchases per second of `customers` wallets in `processes` drivers."""
+async def measure(
+    customers: int,
+    processes: int,
+    seconds: float,
+    module: str = "bench.driver",
+    prepare: Callable[[Path], None] | None = None,
+) -> dict[str, Any]:
+    """Purchases per second of `customers` wallets in `processes` drivers, which run `module`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with AsyncExitStack() as stack:
-            broker, merchant, link = await market(folder, stack)
+            broker, merchant, link = await market(folder, stack, prepare)
             names = [f"customer{number}" for number in range(customers)]
             drivers = [
-                await Driver.start(link, folder, seconds, names[number::processes])
+                await Driver.start(link, folder, seconds, names[number::processes], module)
                 for number in range(processes)
             ]
             for driver in drivers:
