@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tests.broker.conftest import Market
 from tests.broker.returning import dispute_the_key, refund_of, signed_offer
 from tests.broker.scripted import Clock, ScriptedMerchant
+from tests.broker.token_wallet import TokenWallet
 from veilmart.broker import codes, merchant_book, operating, settings
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.serving import RunningBroker
@@ -18,6 +19,7 @@ from veilmart.crypto.identity import IdentityKey
 from veilmart.protocol import customer_messages as messages, labels
 from veilmart.protocol.merchant_papers import JoinPaper, WithdrawalPaper, sign_paper
 from veilmart.protocol.offer import order_of
+from veilmart.protocol.token_messages import Deposit
 
 MONTHS = 62 * 24 * 3600
 FEE_BASIS_POINTS = 250
@@ -30,6 +32,8 @@ class Life:
     market: Market
     orders: dict[str, bytes] = field(default_factory=dict)
     code: str = ""
+    tokens: TokenWallet | None = None
+    old: list[bytes] = field(default_factory=list)
 
 
 async def live(opened: BrokerHome, key: IdentityKey, other: IdentityKey) -> Life:
@@ -65,6 +69,8 @@ async def _first_month(life: Life, anna: Session, bert: Session) -> None:
     (code,) = market.run(codes.issue_vouchers, 1, 700, market.clock(), os.urandom).codes
     await market.ask(anna, messages.Redeem(code=code))
     market.run(operating.payout, "shop", 300, market.clock())
+    life.tokens = TokenWallet(market)
+    life.old = await life.tokens.withdraw(anna, 2)
 
 
 async def _second_month(life: Life, anna: Session, bert: Session) -> None:
@@ -88,6 +94,7 @@ async def _second_month(life: Life, anna: Session, bert: Session) -> None:
     await market.broker.sweep()
     await _vouchers_and_payouts(life, anna)
     await _returned(life, anna)
+    await _tokens(life, bert)
     orders["released"] = await _paid(market, anna)
     market.clock.now += 10
     await market.ask(anna, market.act(messages.Release, orders["released"]))
@@ -125,6 +132,33 @@ async def _returned(life: Life, anna: Session) -> None:
     await market.ask(anna, market.act(messages.Release, orders["disputed"]))
     market.clock.now += 5
     await dispute_the_key(market, orders["disputed"], offer, escrow)
+
+
+async def _tokens(life: Life, bert: Session) -> None:
+    """Bought with tokens, cancelled, too late, deposited, one left; two are of an older key."""
+    market, orders, wallet = life.market, life.orders, life.tokens
+    assert wallet is not None
+    fresh = market.session()
+    fresh.login = bert.login
+    wallet.id = os.urandom(16)
+    spare = await wallet.withdraw(fresh, 4)
+    orders["by token"] = await market.offered(market.session())
+    await wallet.spend(orders["by token"], life.old[0])
+    market.clock.now += 5
+    for action in (messages.Release, messages.Acknowledge):
+        await market.ask(market.session(), market.act(action, orders["by token"]))
+    orders["token back"] = await market.offered(market.session())
+    await wallet.spend(orders["token back"], spare[0])
+    market.clock.now += 5
+    await market.ask(market.session(), market.act(messages.Cancel, orders["token back"]))
+    orders["too late"] = await market.offered(market.session())
+    market.clock.now += 900
+    await wallet.spend(orders["too late"], life.old[1])
+    await market.ask(fresh, Deposit(token=spare[1]))
+    orders["held by token"] = await market.offered(market.session())
+    await wallet.spend(orders["held by token"], spare[2])
+    market.clock.now += 5
+    await market.ask(market.session(), market.act(messages.Release, orders["held by token"]))
 
 
 async def _renew(market: Market) -> None:

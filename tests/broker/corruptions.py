@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from tests.broker.audited_market import Life
 from tests.broker.forgeries import FORGERIES
+from tests.broker.token_corruptions import TOKEN_CORRUPTIONS
 
 Forgery = Callable[[Connection, Life], None]
 
@@ -497,5 +498,6 @@ CORRUPTIONS: dict[str, Corruption] = {
     **VOUCHERS,
     **PARTIES,
     **MONTHS_AND_GUARDS,
+    **{name: Corruption(*one) for name, one in TOKEN_CORRUPTIONS.items()},
     **{name: Corruption(finding, forge) for name, (finding, forge) in FORGERIES.items()},
 }

@@ -68,7 +68,7 @@ def corrupt(conn: Connection, corruption: Corruption, life: Life) -> None:
         corruption.does(conn, life)
         return
     bound: dict[str, Any] = {name.replace(" ", "_"): order for name, order in life.orders.items()}
-    bound["junk"] = os.urandom(32)
+    bound["junk"], bound["short"] = os.urandom(32), os.urandom(8)
     bound["pay_folded"] = operation_id(life.orders["folded"], "pay")
     for statement in corruption.does:
         clause = text(statement)

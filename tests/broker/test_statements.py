@@ -257,7 +257,7 @@ async def test_it_adds_up_after_a_whole_life(
     earned = totals.settled - totals.fees - totals.given_back
     assert totals.balance == earned - totals.paid_out
     assert totals.paid_out == 300 + 200
-    assert (totals.held, totals.released) == (PRICE, PRICE)
+    assert (totals.held, totals.released) == (PRICE, 2 * PRICE)
     booked = text("SELECT balance FROM accounts WHERE kind = 'merchant'")
     assert life.market.run(lambda conn: conn.execute(booked).scalar_one()) == totals.balance
     await broker.aclose()

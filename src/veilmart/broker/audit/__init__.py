@@ -24,6 +24,12 @@ from veilmart.broker.audit.merchants import (
     check_withdrawals,
 )
 from veilmart.broker.audit.orders import check_orders
+from veilmart.broker.audit.tokens import (
+    check_issues,
+    check_published,
+    check_spent,
+    check_token_keys,
+)
 from veilmart.broker.audit.vouchers import check_vouchers
 
 __all__ = ["SUBJECTS", "Check", "Finding", "Progress", "audit"]
@@ -37,6 +43,10 @@ SUBJECTS: dict[str, Subject] = {
     "orders": check_orders,
     "report numbers": check_report_numbers,
     "vouchers": check_vouchers,
+    "token keys": check_token_keys,
+    "withdrawn tokens": check_issues,
+    "shown tokens": check_spent,
+    "published lists": check_published,
     "withdrawals": check_withdrawals,
     "folded months": check_folds,
     "our descriptors": check_own_descriptors,
