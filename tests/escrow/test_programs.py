@@ -117,3 +117,26 @@ def test_a_merchant_gives_back_what_was_settled(market: RealMarket, tmp_path: Pa
     assert Path(bought["path"]).exists() and line["goods"] == "here all the same"
     assert asked(market, tmp_path, "library")["orders"] == []
     assert market.run("broker", "audit").code == 0
+
+
+@pytest.mark.long
+def test_a_token_comes_back_for_a_token(market: RealMarket, tmp_path: Path, lie: Path) -> None:
+    """Bought without an account, disputed without one; the refund token buys the same again."""
+    market.account(tmp_path, "nobody")
+    assert market.customer(tmp_path, "wallet", "create", "--no-passphrase").code == 0
+    drawn = market.customer(tmp_path, "tokens", "withdraw", "5.00", "--count", "1")
+    assert drawn.code == 0, drawn.err
+    anonymous = ("buy", "june.txt", "--anonymous", "--now", "--yes", "--again")
+    lie.write_text("key")
+    failed = market.customer(tmp_path, *anonymous)
+    lie.write_text("none")
+    assert failed.code == 5, failed.err
+    [line] = asked(market, tmp_path, "orders")["orders"]
+    won = asked(market, tmp_path, "dispute", line["order"][:8], "--yes")
+    assert won["outcome"] == "refunded"
+    [line] = asked(market, tmp_path, "orders")["orders"]
+    assert line["money"] == "back with you, the whole amount"
+    again = market.customer(tmp_path, *anonymous)
+    assert again.code == 0, again.err
+    assert asked(market, tmp_path, "balance")["balance"] in (9_500, "95.00")
+    assert market.run("broker", "audit").code == 0
