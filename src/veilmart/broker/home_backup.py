@@ -4,9 +4,17 @@ A restored broker has to be told from one that goes back in time: it makes a des
 serial, and reports whose sequence, lie far above everything that was seen of it before.
 """
 
-from veilmart.broker import migrations, operator_tables
+from veilmart.broker import dispute_tables, migrations, operator_tables, tables, token_tables
 from veilmart.broker.home import DATABASE_FILE, IDENTITY_FILE, ROLE, SCHEMA
 from veilmart.storage.backup import HomeLayout, Tables
+
+# Each module adds its tables to the one `metadata` when it is imported.
+_FROM_EACH_MODULE = (
+    tables.invoices,
+    operator_tables.withdrawals,
+    dispute_tables.disputes,
+    token_tables.token_keys,
+)
 
 LAYOUT = HomeLayout(
     role=ROLE,
@@ -25,7 +33,7 @@ LAYOUT = HomeLayout(
         "SELECT count(*) FROM customers",
         "SELECT count(*) FROM merchants",
     ),
-    tables=Tables(operator_tables.withdrawals.metadata, migrations, SCHEMA),
+    tables=Tables(_FROM_EACH_MODULE[0].metadata, migrations, SCHEMA),
     strip=(
         "UPDATE descriptors SET secrets = NULL, not_after = 0",
         "UPDATE merchants SET last_sequence = last_sequence + 1000000",
