@@ -44,6 +44,30 @@ class WalletLine(NamedTuple):
     file_name: str
 
 
+class IssueLine(NamedTuple):
+    """A withdrawal. account: of the key's outstanding tokens. price: of one."""
+
+    username: str
+    account: int
+    count: int
+    price: int
+
+
+class TakenLine(NamedTuple):
+    """A token that was taken, for an order or by its owner (then with a username).
+
+    account, refund_account: of the outstanding tokens of its key, and of its refund's.
+    """
+
+    nonce: bytes
+    order: bytes | None
+    username: str | None
+    account: int
+    price: int
+    reissued: int
+    refund_account: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Books:
     """accounts: number → (kind, balance). names: username → account. redeemed: vouchers' hashes.
@@ -56,6 +80,8 @@ class Books:
     invoices: dict[bytes, InvoiceLine]
     names: dict[str, int]
     redeemed: set[bytes]
+    issues: list[IssueLine]
+    taken: list[TakenLine]
     sold: dict[bytes, str]
     wallets: dict[bytes, WalletLine]
     known: Known
@@ -69,6 +95,16 @@ _POSTINGS = (
 _INVOICES = (
     'SELECT i."order", m.account, i.amount, i.state, i.due, i.fee '
     "FROM invoices i JOIN merchants m ON m.fingerprint = i.merchant"
+)
+_ISSUES = (
+    "SELECT c.username, k.account, i.count, k.price FROM token_issues i "
+    "JOIN token_keys k ON k.number = i.key JOIN customers c ON c.account = i.account"
+)
+_TAKEN = (
+    'SELECT s.nonce, s."order", c.username, k.account, k.price, s.reissued OR s.late, r.account '
+    "FROM spent_tokens s JOIN token_keys k ON k.number = s.key "
+    "LEFT JOIN token_keys r ON r.number = s.refund_key "
+    "LEFT JOIN customers c ON c.account = s.account"
 )
 _WALLET = (
     'SELECT "order", state, content_key IS NOT NULL, receipt IS NOT NULL, file_path, file_name '
@@ -113,6 +149,8 @@ class Reader:
             invoices,
             dict(look("SELECT username, account FROM customers").fetchall()),
             {row[0] for row in look("SELECT hash FROM vouchers WHERE state = 'redeemed'")},
+            [IssueLine(*row) for row in look(_ISSUES)],
+            [TakenLine(*row) for row in look(_TAKEN)],
         )
 
 

@@ -40,6 +40,7 @@ SMALL_OFTEN = 0.9
 @dataclass
 class Person:
     """Who sits in front of a wallet, and remembers what no program does. voucher: to be redeemed.
+    kind: "customer", "cheater" or "holder" (of tokens).
 
     wants: purchases still to be made. begun: orders in the wallet. registered: has heard that the
     account is open. content: wants nothing more, and nothing is unfinished.
@@ -53,7 +54,7 @@ class Person:
     wants: int
     refuses: float
     gives_up: float
-    cheats: bool = False
+    kind: str = "customer"
     voucher: str = ""
     registered: bool = False
     content: bool = False

@@ -10,7 +10,8 @@ class Known:
     paid_out: minor units. vouchers: hash → (username, value). released, settled, refunded: orders
     ever seen so. returned: orders that the merchant's signature may have refunded. crooked: order →
     how the merchant cheats with it. states: of every order, in the order they were first seen.
-    cheated: order → the cheater who pays for it, without a wallet that keeps it.
+    cheated: order → the cheater who pays for it, without a wallet that keeps it. by_token: order →
+    who has it in mind to pay for it by a token.
     """
 
     goods: dict[str, bytes] = field(repr=False)
@@ -24,6 +25,7 @@ class Known:
     crooked: dict[bytes, str] = field(default_factory=dict)
     states: dict[bytes, str] = field(default_factory=dict)
     cheated: dict[bytes, str] = field(default_factory=dict)
+    by_token: dict[bytes, str] = field(default_factory=dict)
 
     def saw(self, order: bytes, state: str) -> None:
         """The broker has stored this state."""
@@ -35,6 +37,10 @@ class Known:
         elif state == "refunded":
             self.refunded.add(order)
 
+    def keeps_no_wallet(self, order: bytes) -> bool:
+        """Whether whoever made the order has no wallet that would go on with it."""
+        return order in self.cheated or order in self.by_token
+
     def may_be_returned(self, order: bytes) -> bool:
         """Whether there is a reason to refund it after its key was out."""
         return order in self.returned or order in self.crooked
@@ -44,5 +50,5 @@ class Known:
         return [
             order
             for order, state in self.states.items()
-            if state in ("held", "released") and order not in self.cheated
+            if state in ("held", "released") and not self.keeps_no_wallet(order)
         ]

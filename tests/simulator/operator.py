@@ -68,7 +68,7 @@ class Operator:
     def _fund(self, person: Person) -> None:
         """By a credit, or by a voucher that the person redeems."""
         amount = self._random.choice((CREDIT, CREDIT, CREDIT, LITTLE))
-        if self._random.random() < 0.3 and not person.cheats:
+        if self._random.random() < 0.3 and person.kind == "customer":
             self._give_voucher(person, amount)
             return
         try:

@@ -29,6 +29,7 @@ from tests.simulator.servers import live_as_broker, live_as_merchant
 from tests.simulator.store import CrashingStore, Disk
 from tests.simulator.story import Story
 from tests.simulator.template import START, Template
+from tests.simulator.token_holder import live_as_holder
 from tests.simulator.verdict import Violated
 from tests.simulator.virtual_loop import VirtualLoop
 from tests.simulator.weather import PERSON_DOWN_SECONDS, SERVER_DOWN_SECONDS, Weather
@@ -42,6 +43,17 @@ ACTIVE_MAX_SECONDS = 20 * 24 * 3600.0
 HEALING_MAX_SECONDS = 3 * 24 * 3600.0
 ENDING_MAX_SECONDS = 14 * 24 * 3600.0
 STRIDE_SECONDS = 3 * 3600.0
+_LIVES = {"customer": live_as_customer, "cheater": live_as_cheater, "holder": live_as_holder}
+_COMPANIES = (
+    ("customer",),
+    ("customer", "customer"),
+    ("customer", "customer", "customer"),
+    ("customer", "cheater"),
+    ("customer", "customer", "cheater"),
+    ("customer", "holder"),
+    ("holder", "holder"),
+    ("holder", "holder", "holder"),
+)
 WALLET_FOLDERS = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
 
 
@@ -52,6 +64,7 @@ class Outcome:
     seed: int
     broken: list[str] = field(default_factory=list)
     states: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     exchanges: int = 0
     checks: int = 0
@@ -76,12 +89,11 @@ class Run:
         self._known = Known(template.goods)
         self._outcome = Outcome(seed)
         self._folder = Path(tempfile.mkdtemp(prefix="market-", dir=WALLET_FOLDERS))
-        honest, cheating = self._random.choice(((1, 0), (1, 0), (2, 0), (3, 0), (1, 1), (2, 1)))
-        count = honest + cheating
-        self._broker_disk, self._merchant_disk, wallets = template.fresh(count)
+        kinds = self._random.choice(_COMPANIES)
+        self._broker_disk, self._merchant_disk, wallets = template.fresh(len(kinds))
         self._people = [
-            self._person(number, disk, cheats=number >= honest)
-            for number, disk in enumerate(wallets)
+            self._person(number, disk, kind)
+            for number, (disk, kind) in enumerate(zip(wallets, kinds, strict=True))
         ]
         self._operator = Operator(
             self._broker_disk, self._people, self._known, self._story, self._loop, self._random
@@ -99,6 +111,7 @@ class Run:
             self._store,
             self._operator.sees,
             self._random.random() < 0.3,
+            self._broker_disk,
         )
 
     def play(self, *, keep_story: bool = False) -> Outcome:
@@ -148,8 +161,14 @@ class Run:
             task.cancel()
         self._check((*ALWAYS, *IN_THE_END))
         await asyncio.sleep(0)
-        invoices = self._reader.read().invoices.values()
-        self._outcome.states = Counter(invoice.state for invoice in invoices)
+        books = self._reader.read()
+        self._outcome.states = Counter(invoice.state for invoice in books.invoices.values())
+        self._outcome.tokens = Counter(
+            withdrawn=sum(issue.count for issue in books.issues),
+            spent=sum(token.order is not None for token in books.taken),
+            deposited=sum(token.order is None for token in books.taken),
+            reissued=sum(token.reissued for token in books.taken),
+        )
 
     def _heal(self) -> None:
         self._story.tell("weather", "calms down; everybody comes back")
@@ -174,8 +193,7 @@ class Run:
 
     async def _keep_person(self, person: Person) -> None:
         while not person.content:
-            life = live_as_cheater if person.cheats else live_as_customer
-            live = partial(life, self._world, person=person)
+            live = partial(_LIVES[person.kind], self._world, person=person)
             await self._live(person.name, live, PERSON_DOWN_SECONDS)
 
     async def _keep(self, name: str, live: Live) -> None:
@@ -222,14 +240,14 @@ class Run:
 
     # ---- people --------------------------------------------------------------------------------
 
-    def _person(self, number: int, disk: Disk, *, cheats: bool) -> Person:
+    def _person(self, number: int, disk: Disk, kind: str) -> Person:
         random = self._random
         folder = self._folder / f"wallet-{number}"
         (folder / "out").mkdir(parents=True)
         suite = all_suites()[1 if random.random() < 0.02 else 0]
         return Person(
-            name=f"{'cheater' if cheats else 'customer'}-{number}",
-            cheats=cheats,
+            name=f"{kind}-{number}",
+            kind=kind,
             disk=disk,
             folder=folder,
             random=Random(random.randbytes(16)),

@@ -53,9 +53,13 @@ async def live_as_broker(world: World, process: Process, disk: Disk) -> None:
     )
     world.network.listen(BROKER_ADDRESS, process, broker.app.asgi)
 
+    reached = False
+
     async def look(busy: bool) -> None:
-        # In quiet times nobody needs the links that it would make anew every hour.
-        if busy:
+        # In quiet times nobody needs the links that it would make anew every hour; one is enough.
+        nonlocal reached
+        reached = not busy and (reached or broker.links.linked(made.merchant_print))
+        if not reached:
             await broker.look()
         await broker.sweep()
 

@@ -4,9 +4,11 @@ Every test breaks one line of the programs and names the invariant that has to n
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_fields
 
 from tests.simulator.run import Run
 from tests.simulator.template import Template
@@ -17,6 +19,7 @@ from veilmart.broker import (
     ledger,
     operations,
     payment_rules,
+    spent_tokens,
     tables,
 )
 from veilmart.broker.invoices import advance
@@ -107,10 +110,8 @@ def takes_any_amount(patch: pytest.MonkeyPatch) -> None:
     real = payment_rules._pay
 
     def pay(conn: Any, request: Any, *rest: Any) -> Any:
-        from msgspec.structs import replace
-
         owed = invoices.get_invoice(conn, request.order).amount
-        return real(conn, replace(request, amount=owed), *rest)
+        return real(conn, replace_fields(request, amount=owed), *rest)
 
     patch.setattr(payment_rules, "_pay", pay)
 
@@ -146,6 +147,21 @@ def gives_back_out_of_the_fees(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(invoices, "_pay_back", pay_back)
 
 
+def forgets_to_reissue(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(giving_back, "reissue", lambda _conn, _order: None)
+
+
+def notes_another_token_down(patch: pytest.MonkeyPatch) -> None:
+    real = spent_tokens.take
+
+    def take(
+        conn: Any, token: Any, key: Any, refund: Any, what: Any, *rest: Any, **named: Any
+    ) -> None:
+        real(conn, replace(token, nonce=what.order), key, refund, what, *rest, **named)
+
+    patch.setattr(spent_tokens, "take", take)
+
+
 S, E, F = InvoiceState, InvoiceEvent, InvoiceEffect
 BUGS: dict[str, tuple[Break, str]] = {
     "refunds after release": (
@@ -178,6 +194,11 @@ BUGS: dict[str, tuple[Break, str]] = {
     "offers before it is stored": (offers_before_it_is_stored, "charged_means_deliverable"),
     "believes every order key": (believes_every_order_key, "of an order that is not its own"),
     "takes any amount": (takes_any_amount, "paid 1, and the broker went along"),
+    "forgets to reissue": (forgets_to_reissue, "solvency_line_holds"),
+    "notes another token down": (
+        notes_another_token_down,
+        "spent a token again|spent one token for two orders|ran into LedgerViolated",
+    ),
     "decides every dispute for the customer": (
         decides_every_dispute_for_the_customer,
         "disputed a key that is right|never_released_and_refunded",

@@ -13,6 +13,7 @@ class Totals:
 
     runs: int = 0
     orders: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     exchanges: int = 0
     checks: int = 0
@@ -22,6 +23,7 @@ class Totals:
     def add(self, outcome: Outcome) -> None:
         self.runs += 1
         self.orders += outcome.states
+        self.tokens += outcome.tokens
         self.faults += outcome.faults
         self.exchanges += outcome.exchanges
         self.checks += outcome.checks
@@ -45,6 +47,7 @@ class Totals:
         lines = {
             "runs": f"{self.runs} in {time.monotonic() - self.began:.0f} s",
             "purchases": f"{self.purchases} (orders: {_listed(self.orders)})",
+            "tokens": _listed(self.tokens),
             "exchanges": str(self.exchanges),
             "faults": f"{self.faults.total()} ({_listed(self.faults)})",
             "books looked at": str(self.checks),

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from tests.simulator.known import Known
 from tests.simulator.network import Network
@@ -19,6 +20,7 @@ class World:
     """clock: Unix seconds. known: what is true. store_for: a disk as a process sees it.
 
     operator_sees: hears the broker's events. merchant_cheats: with some of its orders.
+    purses: what holders of tokens remember, by name.
     """
 
     template: Template
@@ -30,6 +32,8 @@ class World:
     store_for: Callable[[Disk, Process], CrashingStore]
     operator_sees: Callable[[Event], None]
     merchant_cheats: bool
+    broker_disk: Disk
+    purses: dict[str, Any] = field(default_factory=dict)
 
     def source(self) -> Callable[[int], bytes]:
         """A process's own random source: n → n bytes."""
