@@ -10,7 +10,7 @@ from tests.simulator.run import Run
 from tests.simulator.template import Template
 from tests.simulator.totals import Totals
 
-SEEDS = 24
+SEEDS = 16
 
 
 def test_no_invariant_breaks(template: Template) -> None:
