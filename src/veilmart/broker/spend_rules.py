@@ -275,7 +275,7 @@ def recover(state: BrokerState, session: Session, request: Recover) -> Rule[Answ
 
 @snapshot
 def _recover(conn: Connection, order_key: bytes) -> Recovered:
-    spent = spent_tokens.spent_by(conn, order_key)
+    spent = spent_tokens.late_by(conn, order_key)
     if spent is None:
         row = _invoice_of(conn, order_key)
     else:

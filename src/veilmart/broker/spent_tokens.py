@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
 from veilmart.broker import ledger, published_lists
 from veilmart.broker.token_keys import KeyRow
@@ -23,7 +23,7 @@ _row = select(
     _s.answer,
 )
 _by_order = _row.where(_s.order == bindparam("of"))
-_by_order_key = _row.where(_s.order_key == bindparam("of"), _s.order.is_not(None)).limit(1)
+_late = _row.where(_s.order_key == bindparam("of"), text("late = 1")).limit(1)
 _taker = select(_s.order, _s.account).where(_s.key == bindparam("of"), _s.nonce == bindparam("n"))
 _add = insert(spent_tokens)
 _reissue = (
@@ -65,9 +65,9 @@ def spent_for(conn: Connection, order: bytes) -> SpentRow | None:
     return None if row is None else SpentRow(*row)
 
 
-def spent_by(conn: Connection, order_key: bytes) -> SpentRow | None:
-    """The token that an order key has shown."""
-    row = conn.execute(_by_order_key, {"of": order_key}).one_or_none()
+def late_by(conn: Connection, order_key: bytes) -> SpentRow | None:
+    """A token that an order key has shown too late."""
+    row = conn.execute(_late, {"of": order_key}).one_or_none()
     return None if row is None else SpentRow(*row)
 
 

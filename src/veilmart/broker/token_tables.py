@@ -87,7 +87,9 @@ Index(
     sqlite_where=_spent,
     postgresql_where=_spent,
 )
-Index("spent_by_order_key", spent_tokens.c.order_key, sqlite_where=_spent, postgresql_where=_spent)
+# Of what was paid the invoice knows the order key.
+_late = text("late = 1")
+Index("late_by_order_key", spent_tokens.c.order_key, sqlite_where=_late, postgresql_where=_late)
 # Numbers of tokens are counted in indexes, without a look at the rows.
 _deposited = text("account IS NOT NULL")
 Index(

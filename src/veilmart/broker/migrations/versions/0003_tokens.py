@@ -106,7 +106,7 @@ def _spent() -> None:
     )
     for name, column, unique, where in (
         ("one_token_per_order", "order", True, '"order" IS NOT NULL'),
-        ("spent_by_order_key", "order_key", False, '"order" IS NOT NULL'),
+        ("late_by_order_key", "order_key", False, "late = 1"),
         ("deposited_under_key", "key", False, "account IS NOT NULL"),
         ("reissued_under_key", "refund_key", False, "reissued = 1"),
     ):
