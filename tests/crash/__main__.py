@@ -87,15 +87,20 @@ def play_all(wanted: list[str], pool: ProcessPoolExecutor, console: Console) -> 
     results: list[Result] = []
     for name, found in zip(work, pool.map(play_or_tell, *zip(*work, strict=True)), strict=True):
         results += found
-        print(*name, len(found), "kills", f"{time.monotonic() - began:.0f} s", flush=True)
+        wrong = sum(bool(outcome.problem) for _, outcome in found)
+        print(
+            *name,
+            f"{len(found)} kills, {wrong} wrong, {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
     draw(results, console)
-    wrong = [(database, outcome) for database, outcome in results if outcome.problem]
-    for database, outcome in wrong:
+    failed = [(database, outcome) for database, outcome in results if outcome.problem]
+    for database, outcome in failed:
         console.print(f"{database}: {outcome.case}: {outcome.problem}", markup=False)
     spent = time.monotonic() - began
-    right = len(results) - len(wrong)
+    right = len(results) - len(failed)
     console.print(f"{len(results)} kills, {right} with the right end, {spent:.0f} seconds")
-    return not wrong
+    return not failed
 
 
 if __name__ == "__main__":
