@@ -1,10 +1,11 @@
 """A merchant's statement from a real broker: what it says, and what a cheating one cannot say."""
 
 import os
+import time
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from tests.broker.audited_market import Life, live
 from tests.broker.conftest import Market, Served
@@ -24,11 +25,13 @@ from veilmart.errors import (
     StatementInvalid,
 )
 from veilmart.merchant.brokers import PinnedBroker
+from veilmart.merchant.reconciling import OwnOrder, reconcile
 from veilmart.merchant.statements import fetch_statement
 from veilmart.protocol import customer_messages as messages, labels
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.encoding import encode
 from veilmart.protocol.merchant_papers import sign_paper
+from veilmart.protocol.order_states import OrderState
 from veilmart.protocol.statement import (
     AskStatement,
     Statement,
@@ -261,3 +264,42 @@ async def test_it_adds_up_after_a_whole_life(
     booked = text("SELECT balance FROM accounts WHERE kind = 'merchant'")
     assert life.market.run(lambda conn: conn.execute(booked).scalar_one()) == totals.balance
     await broker.aclose()
+
+
+@pytest.mark.long
+async def test_a_hundred_thousand_orders_are_reconciled_in_seconds(served: Served) -> None:
+    """Over the network, every page signed and verified; 100 pages."""
+    count, merchant = 100_000, served.merchant
+    fill = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count) ",
+        'INSERT INTO invoices (merchant, "order", signed, amount, order_key, deliver_within, '
+        "settle_within, state, due, fee) SELECT :of, CAST(printf('%032d', i) AS BLOB), x'00', "
+        "500, x'00', 1, 1, 'settled', 0, 0 FROM n",
+        'INSERT INTO reports (merchant, sequence, "order", event, at, delivered) '
+        "SELECT :of, i, CAST(printf('%032d', i) AS BLOB), 'settled', 1, 1 FROM n",
+    )
+    bound = {"count": count, "of": merchant.fingerprint}
+
+    def insert(conn: Connection) -> None:
+        for statement in fill[1:]:
+            conn.execute(text(fill[0] + statement), bound)
+        conn.execute(text("UPDATE merchants SET last_sequence = :count"), {"count": count})
+        conn.execute(
+            text("UPDATE accounts SET balance = :all WHERE kind = 'merchant'"), {"all": count * 500}
+        )
+
+    served.opened.database.run_now(insert)
+    known = served.broker.state.own.newest.public
+    url = f"http://127.0.0.1:{served.port}"
+    pinned = PinnedBroker(1, served.opened.fingerprint, url, known, 0, 0)
+    began = time.perf_counter()
+    fetched = await fetch_statement(
+        pinned, merchant.fingerprint, merchant.key, served.clock(), os.urandom
+    )
+    fetching = time.perf_counter() - began
+    orders = {one.order: OwnOrder(500, OrderState.SETTLED) for one in fetched.entries}
+    began = time.process_time()
+    found = reconcile(fetched.entries, fetched.totals, fetched.fees, orders, count)
+    print(f"\nfetched in {fetching:.1f} s, compared in {time.process_time() - began:.2f} s")
+    assert found == [] and len(fetched.entries) == count
+    assert len(encode(fetched.kept)) < 100 * 130_000
