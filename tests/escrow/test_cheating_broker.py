@@ -122,6 +122,7 @@ async def test_a_signed_invoice_of_another_order(
     async with staged(roles, tmp_path) as stage:
         first = await stage.buy()
         other = Released(invoice=first.order.invoice)
+        roles.clock.ahead += 5
         with monkeypatch.context() as patch:
             lying(patch, Release, lambda _: Answer(other))
             await stage.fails(KeyNotSigned)
