@@ -37,6 +37,7 @@ from veilmart.errors import (
     SpendingTooSoon,
     TokenInvalid,
     ViewsForked,
+    WalletLocked,
     WrongOrderState,
 )
 from veilmart.protocol.descriptor import read_descriptor, sign_descriptor
@@ -203,6 +204,24 @@ async def test_late_spend_brings_the_refund_token(roles: Roles, tmp_path: Path) 
     bought = await buy(roles, wallet, tmp_path / "out")
     assert bought.path.exists()
     await roles.check_books()
+
+
+async def test_order_cut_off_an_epoch_ago_is_exchanged_under_a_key_of_today(
+    roles: Roles, tmp_path: Path
+) -> None:
+    _, wallet = await buyer(roles, "mia", tokens=1)
+    with pytest.raises(Killed):
+        await buy(roles, wallet, tmp_path / "out", observe=killed_at("pay"))
+    roles.clock.ahead += 32 * DAY
+    roles.opened_descriptor()  # the broker has made its new keys meanwhile
+    await roles.broker.stop()
+    await roles.broker.start()
+    roles.outside.target = roles.broker.address
+    order = only_order(wallet)
+    with pytest.raises(WalletLocked):
+        await finish(roles, replace(wallet, seed=None), order)
+    assert (await finish(roles, wallet, order)).outcome == "refunded"
+    assert unspent(roles, wallet) == 1
 
 
 @pytest.mark.parametrize("step", ["pay", "segment"])

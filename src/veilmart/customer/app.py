@@ -90,6 +90,7 @@ class Performer:
             effects.KnownBalance: self._balance,
             effects.GetPublic: self._get_public,
             effects.DrawOrderSeed: self._draw_order_seed,
+            effects.UnlockedSeed: self._unlocked_seed,
             effects.Confirm: self._ask_person,
             effects.BrokerPapers: self._papers,
             effects.Together: self._together,
@@ -155,6 +156,11 @@ class Performer:
         if has_seed(wallet):
             raise WalletLocked
         return generate_signing_key(wallet.random)
+
+    async def _unlocked_seed(self, effect: effects.UnlockedSeed) -> bytes:
+        if self._wallet.seed is None:
+            raise WalletLocked
+        return self._wallet.seed
 
     async def _papers(self, effect: effects.BrokerPapers) -> SignedDescriptor:
         if effect.fresh:

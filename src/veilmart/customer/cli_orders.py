@@ -17,7 +17,7 @@ from veilmart.customer.drawing import Drawer
 from veilmart.customer.faults import faults_by_order
 from veilmart.customer.listing import OrderLine, order_line
 from veilmart.customer.order import Order, all_orders, orders_in
-from veilmart.customer.passphrase import PassphraseFile
+from veilmart.customer.passphrase import PassphraseFile, unlocked_if_easy
 from veilmart.customer.person import Person
 from veilmart.customer.receipts import (
     RECEIPT_MAX_BYTES,
@@ -243,7 +243,8 @@ async def _sync(
     person = Person(common.terminal())
     lines: list[SyncLine] = []
     exit_code = 0
-    with opened_wallet(common, proxy) as wallet, wallet.purchasing():
+    with opened_wallet(common, proxy) as locked, locked.purchasing():
+        wallet = unlocked_if_easy(locked, person, passphrase_file)
         for order in to_sync(wallet):
             quiet = order.state == WalletState.ABANDONED
             try:

@@ -198,7 +198,7 @@ async def refill_stocks(locked: Wallet, person: Person, passphrase_file: Path | 
         if pin is None:
             continue
         try:
-            wallet = unlocked(locked, person, passphrase_file)
+            wallet = locked if locked.seed else unlocked(locked, person, passphrase_file)
             async with visited(wallet, person, pin.url, mention=False) as shopper:
                 withdrawn = await refill(shopper, stock)
         except VeilmartError as error:

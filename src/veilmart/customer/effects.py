@@ -54,6 +54,11 @@ class DrawOrderSeed(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class UnlockedSeed(Effect):
+    """The wallet's seed, 32 bytes. Raises WalletLocked."""
+
+
+@dataclass(frozen=True, slots=True)
 class NextRequestNumber(Effect):
     """Hand back the number (16 bytes) that came with the answer to Open."""
 

@@ -31,6 +31,13 @@ def unlocked(wallet: Wallet, person: Person, file: Path | None) -> Wallet:
     return unlock(wallet, person.secret("Passphrase: ", file))
 
 
+def unlocked_if_easy(wallet: Wallet, person: Person, file: Path | None) -> Wallet:
+    """Unlocked where nobody has to be asked: no passphrase, or one in a file."""
+    if has_seed(wallet) and (file is not None or not is_protected(wallet)):
+        return unlocked(wallet, person, file)
+    return wallet
+
+
 def unlocked_if_seeded(wallet: Wallet, person: Person, file: Path | None) -> Wallet:
     """Order keys of a wallet with a seed come from it; one without a seed goes on without."""
     return unlocked(wallet, person, file) if has_seed(wallet) else wallet

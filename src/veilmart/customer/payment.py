@@ -8,12 +8,13 @@ sends the same again without being unlocked.
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from msgspec.structs import replace as replace_fields
 from sqlalchemy import Connection
 
 from veilmart.crypto import blind_rsa
 from veilmart.customer.completion_rule import Clock
-from veilmart.customer.effects import AskBroker, KnownBalance
-from veilmart.customer.order import Order, add_order, order_key
+from veilmart.customer.effects import AskBroker, BrokerPapers, KnownBalance, UnlockedSeed
+from veilmart.customer.order import Order, add_order, order_key, save_order
 from veilmart.customer.quote import Quote
 from veilmart.customer.token_store import (
     UNSPENT,
@@ -181,6 +182,26 @@ def _add_with_token(connection: Connection, order: Order, token: int) -> None:
     """One transaction: which token pays for which order, before either is shown."""
     show_token(connection, token, order.order)
     add_order(connection, order)
+
+
+def renew_refund(order: Order, clock: Clock) -> Rule[Order]:
+    """The same token for the same order, with a refund under the key that issues now.
+
+    For an order that was cut off so long ago that its refund key does not fit any more. Raises
+    WalletLocked, RefundKeyUnfit.
+    """
+    seed: bytes = yield UnlockedSeed()
+    broker: SignedDescriptor = yield BrokerPapers(fresh=True)
+    spend = refunding(order)
+    listed = issuing_key(listed_keys(broker.descriptor), spend.amount, clock())
+    if listed is None:
+        raise RefundKeyUnfit("The broker lists none of that price for now.")
+    key = yield from fetch_key(broker.fingerprint, listed)
+    blinded = blind_token(key.public, refund_secrets(seed, key.public, spend.order_key))
+    renewed = replace_fields(spend, refund_key=listed.key, refund_blinded=blinded)
+    order = replace(order, spend=encode(renewed))
+    yield Transact(save_order, (order,))
+    return order
 
 
 # ---- what is sent --------------------------------------------------------------------------------

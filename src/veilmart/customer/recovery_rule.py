@@ -23,7 +23,7 @@ from pathlib import Path
 from veilmart.customer.completion_rule import REFUNDED, Bought, Clock, complete, order_status
 from veilmart.customer.effects import AskBroker, DropParcel
 from veilmart.customer.order import UNFINISHED, Order, order_key, terms_of
-from veilmart.customer.payment import fetch_refund
+from veilmart.customer.payment import fetch_refund, renew_refund
 from veilmart.customer.purchase_rule import CERTAINLY_UNPAID, pay
 from veilmart.customer.small_parcels import save_ended
 from veilmart.customer.token_store import token_of_order
@@ -32,6 +32,7 @@ from veilmart.errors import (
     NotLoggedIn,
     OfferExpired,
     OrderUnknown,
+    RefundKeyUnfit,
     Refusal,
     WrongOrderState,
 )
@@ -99,7 +100,11 @@ def _spend_again(order: Order, clock: Clock) -> Rule[Order | Recovered]:
     """The token belongs to this order, so it is sent (again): it pays, or is exchanged."""
     papers = read_descriptor(order.broker_descriptor)
     try:
-        order, _ = yield from pay(order, terms_of(order), papers, clock)
+        try:
+            order, _ = yield from pay(order, terms_of(order), papers, clock)
+        except RefundKeyUnfit:
+            order = yield from renew_refund(order, clock)
+            order, _ = yield from pay(order, terms_of(order), papers, clock)
     except OfferExpired:
         return Recovered(order, "refunded")
     except CERTAINLY_UNPAID:
