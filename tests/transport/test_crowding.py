@@ -77,6 +77,22 @@ async def test_a_crowd_from_one_address_is_cut_and_others_are_served() -> None:
             writer.close()
 
 
+async def test_a_burst_of_newcomers_cuts_no_more_than_it_has_to() -> None:
+    """All arrive before the event loop tells of a single cut connection."""
+    async with running(Shop(), connections_max=16) as (port, _stop):
+        kept = [await connect(port, "127.0.0.1") for _ in range(2)]
+        for each in kept:
+            assert await answer(*each) == b"200"
+        burst = await asyncio.gather(*(connect(port, "127.0.0.66") for _ in range(60)))
+        await asyncio.sleep(0.1)
+        for each in kept:
+            assert await answer(*each) == b"200"
+        gone = sum(await asyncio.gather(*(ended(reader) for reader, _writer in burst)))
+        assert 60 - 16 <= gone < 60
+        for _reader, writer in (*kept, *burst):
+            writer.close()
+
+
 async def test_an_answer_under_way_is_not_cut() -> None:
     shop = Shop()
     async with running(shop, connections_max=4) as (port, _stop):

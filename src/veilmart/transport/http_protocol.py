@@ -39,6 +39,8 @@ class DeadlineProtocol(HttpToolsProtocol):
     header_seconds: ClassVar[float] = HEADER_SECONDS
     request_seconds: ClassVar[float] = REQUEST_SECONDS
     connections_max: ClassVar[int] = CONNECTIONS_MAX
+    leaving: ClassVar[set["DeadlineProtocol"]] = set()
+    """Cut, but the event loop has not said so yet; each server's own subclass has its own set."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,14 +63,19 @@ class DeadlineProtocol(HttpToolsProtocol):
     def cut(self) -> None:
         """End the connection at once."""
         self.waiting_since = None
+        self.leaving.add(self)
         self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.leaving.discard(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.waiting_since = self.loop.time()
         self._read_deadline = self.waiting_since + self.header_seconds
         self.owner = owner_of(None if self.client is None else self.client[0])
-        if len(self.connections) > self.connections_max:
+        if len(self.connections) - len(self.leaving) > self.connections_max:
             self._make_room()
 
     def _make_room(self) -> None:

@@ -71,6 +71,7 @@ async def serve_on(
         "header_seconds": header_seconds,
         "request_seconds": request_seconds,
         "connections_max": connections_max or connections_allowed(),
+        "leaving": set(),
     }
     config = uvicorn.Config(
         app,
