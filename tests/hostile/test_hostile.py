@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.hostile.__main__ import problems
+from tests.hostile.__main__ import MEMORY_MAX_MIB
 from tests.hostile.measuring import battlefield
 
 SECONDS = 3.0
@@ -12,5 +12,7 @@ async def test_honest_purchases_go_on(tmp_path: Path) -> None:
     async with battlefield(tmp_path, per_second=2.0) as field:
         for name in (None, "crowd", "dear handshakes", "nested and junk"):
             measured = await field.measure(name, SECONDS)
-            assert problems(measured) == [], f"{measured.name}: {measured.seen.failures}"
+            assert measured.seen.visits, f"{measured.name}: {measured.seen.failures}"
+            assert measured.memory.broker_peak < MEMORY_MAX_MIB
+            assert measured.memory.merchant_peak < MEMORY_MAX_MIB
             assert name is None or measured.counts
