@@ -41,7 +41,7 @@ class Workers:
         state = worker.broker.state
         session = await state.sessions.fetch(session_id, state.clock())
         try:
-            answer = await worker.broker.app._decide(session, request)
+            answer = await worker.broker.app._decide(session, request, "test")
         finally:
             await state.sessions.publish(session, state.clock())
         return answer.message

@@ -16,7 +16,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -67,6 +67,28 @@ class SealedRows:
             Column("sealed", LargeBinary, nullable=False),
             prefixes=["UNLOGGED"],
         )
+        # Built once: a purchase that meets several workers carries them out eight times.
+        t = self._table.c
+        self._find = select(t.name, t.owner, t.expires, t.version, t.hour, t.suite, t.sealed).where(
+            t.name == bindparam("wanted"), t.expires > bindparam("now")
+        )
+        self._add = insert(self._table)
+        given = upsert(self._table)
+        taken = {c: given.excluded[c] for c in Row.__slots__ if c != "version"}
+        self._put = given.on_conflict_do_update(
+            index_elements=["name"], set_={**taken, "version": t.version + 1}
+        )
+        self._replace = (
+            update(self._table)
+            .where(t.name == bindparam("known"), t.version == bindparam("before"))
+            .values(
+                owner=bindparam("new_owner"),
+                expires=bindparam("new_expires"),
+                hour=bindparam("new_hour"),
+                sealed=bindparam("new_sealed"),
+                version=bindparam("before") + 1,
+            )
+        )
 
     def make_table(self, conn: Connection) -> None:
         """Transaction: make the table unless it is there."""
@@ -98,41 +120,33 @@ class SealedRows:
     @statement
     def find(self, conn: Connection, name: bytes, now: int) -> Row | None:
         """Transaction: the row, unless it has ended."""
-        t = self._table.c
-        found = conn.execute(
-            select(t.name, t.owner, t.expires, t.version, t.hour, t.suite, t.sealed).where(
-                and_(t.name == name, t.expires > now)
-            )
-        ).one_or_none()
+        found = conn.execute(self._find, {"wanted": name, "now": now}).one_or_none()
         return None if found is None else Row(*found)
 
     @repeatable
     @statement
     def put(self, conn: Connection, row: Row) -> None:
         """Transaction: a row that is new, or takes the place of one that is known."""
-        values = {column: getattr(row, column) for column in Row.__slots__}
-        given = upsert(self._table).values(values)
-        change: dict[str, Any] = {c: given.excluded[c] for c in values if c != "version"}
-        change["version"] = self._table.c.version + 1
-        conn.execute(given.on_conflict_do_update(index_elements=["name"], set_=change))
+        conn.execute(self._put, _values(row))
 
     @repeatable
     @statement
     def add(self, conn: Connection, row: Row) -> None:
         """Transaction: a row with a fresh random name."""
-        conn.execute(insert(self._table).values({c: getattr(row, c) for c in Row.__slots__}))
+        conn.execute(self._add, _values(row))
 
     @statement
     def replace(self, conn: Connection, row: Row, version: int) -> bool:
         """Transaction: a new state, if the row still has the `version` that was read."""
-        t = self._table.c
-        change = {"owner": row.owner, "expires": row.expires, "hour": row.hour}
-        changed = conn.execute(
-            update(self._table)
-            .where(and_(t.name == row.name, t.version == version))
-            .values(**change, sealed=row.sealed, version=version + 1)
-        )
-        return bool(changed.rowcount)
+        change = {
+            "known": row.name,
+            "before": version,
+            "new_owner": row.owner,
+            "new_expires": row.expires,
+            "new_hour": row.hour,
+            "new_sealed": row.sealed,
+        }
+        return bool(conn.execute(self._replace, change).rowcount)
 
     @repeatable
     @statement
@@ -145,7 +159,7 @@ class SealedRows:
     def remove_owned(self, conn: Connection, owner: int, but: bytes) -> None:
         """Transaction: end all of one owner's, but one."""
         t = self._table.c
-        conn.execute(delete(self._table).where(and_(t.owner == owner, t.name != but)))
+        conn.execute(delete(self._table).where(t.owner == owner, t.name != but))
 
     @repeatable
     @statement
@@ -164,3 +178,7 @@ class SealedRows:
 
     def _bound(self, name: bytes) -> bytes:
         return self._table.name.encode() + b"\0" + name
+
+
+def _values(row: Row) -> dict[str, Any]:
+    return {column: getattr(row, column) for column in Row.__slots__}
