@@ -320,7 +320,7 @@ async def test_a_page_is_read_anew_only_when_it_has_grown(market: Market) -> Non
     assert set(lists._pages) == set()
     session = await market.customer("anna", 10_00)
     await market.ask(session, market.pay(await market.offered(session)))
-    request: Any = type("Request", (), {"path_params": {"page": "0"}})()
+    request: Any = type("Request", (), {"path_params": {"page": "0"}, "client": None})()
     first = await lists._page(ORDER_KEYS, request)
     kept = lists._pages[where]
     assert (await lists._page(ORDER_KEYS, request)).body == first.body
