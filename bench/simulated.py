@@ -8,7 +8,7 @@ from typing import Any
 from tests.simulator.many import play_all
 from tests.simulator.totals import Totals
 
-RUNS = 200
+RUNS = 60
 REACH_MS = 5
 
 
