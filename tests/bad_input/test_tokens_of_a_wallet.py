@@ -351,7 +351,7 @@ async def test_stock_is_refilled_in_packs_at_its_own_hour_and_not_after_purchase
     assert due_stocks(wallet) == []
     tomorrow = DAY - hour + 60
     due = replace(wallet, clock=lambda: now + tomorrow)
-    assert due_stocks(replace(wallet, clock=lambda: now + tomorrow + 3600)) == []
+    assert due_stocks(replace(wallet, clock=lambda: now + tomorrow + 2 * 3600)) == []
     (stock,) = due_stocks(due)
     withdrawn = await refill(shopper, stock)
     assert withdrawn is not None and withdrawn.count == 3

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.customer.real_market import COMMAND, Finished, RealMarket, real_market
@@ -131,3 +133,44 @@ def test_proxy_is_set_once_and_holds_for_everything(market: RealMarket) -> None:
     assert error_of(market.customer(home, "balance", "--json")) == 3106
     assert market.customer(home, "proxy", "none").code == 0
     assert "100.00" in market.customer(home, "balance").out
+
+
+def test_first_anonymous_purchase_is_led_through(market: RealMarket) -> None:
+    """On a terminal, with nothing but an account: words, tokens, the purchase, in plain words."""
+    home = market.home / "first"
+    home.mkdir()
+    market.account(home, "first")
+    child = pexpect.spawn(
+        COMMAND[0],
+        [*COMMAND[1:], "customer", "buy", "june.txt", "--anonymous"],
+        cwd=str(home),
+        env={**os.environ, "VEILMART_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"},
+        encoding="utf-8",
+        timeout=60,
+    )
+    child.expect("Buying without an account works with tokens")
+    child.expect("New passphrase: ")
+    child.sendline("quite long enough")
+    child.expect("Repeat it: ")
+    child.sendline("quite long enough")
+    child.expect("To be sure, type some of them.")
+    words = dict(re.findall(r"(\d+) ([a-z]+)", child.before))
+    for _ in range(3):
+        child.expect(r"Word (\d+): ")
+        child.sendline(words[child.match.group(1)])
+    child.expect("gives? back this wallet")
+    child.expect("You have no token of 5.00")
+    child.expect(r"Withdraw 8 tokens of 5.00\? \(y/n\) ")
+    child.sendline("y")
+    child.expect("withdrawn less than a day ago")
+    child.expect(r"Buy now all the same\? \(y/n\) ")
+    child.sendline("y")
+    child.expect("Pay to deliver: 5.00, with a token")
+    child.expect(r"Do you want to pay\? \(y/n\) ")
+    child.sendline("y")
+    child.expect("Saved to ")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert (home / "june.txt").read_text() == "The stars of June.\n"
+    assert "60.00" in market.customer(home, "balance").out
