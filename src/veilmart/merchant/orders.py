@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
 from veilmart.errors import OrderUnknown, SegmentUnknown, WrongOrderState
-from veilmart.merchant.tables import brokers, orders
+from veilmart.merchant.tables import brokers, orders, shelves
 from veilmart.protocol.link_messages import ReportEntry
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.purchase import ORDER, OrderEvent, OrderState, step
@@ -82,7 +82,12 @@ _EXPIRE = (
     .where(_offered, orders.c.pay_by <= bindparam("now"))
     .values(state=OrderState.EXPIRED, ended_at=bindparam("now"))
 )
-_FORGET = delete(orders).where(_expired, orders.c.ended_at <= bindparam("before"))
+# The broker may have taken the payment in time without our hearing of it: a segment can be asked
+# for until the shelf's time to deliver is over.
+_delivered_by = orders.c.ended_at + (
+    select(shelves.c.deliver_within).where(shelves.c.id == orders.c.shelf).scalar_subquery()
+)
+_FORGET = delete(orders).where(_expired, _delivered_by <= bindparam("before"))
 _REPORTED = select(brokers.c.reported, brokers.c.balance).where(
     brokers.c.id == bindparam("broker_id")
 )
@@ -218,7 +223,7 @@ def expire_unpaid(connection: Connection, now: int) -> tuple[bytes, ...]:
 
 
 def forget_expired(connection: Connection, now: int) -> int:
-    """Transaction: delete offers that expired long ago; how many."""
+    """Transaction: delete offers that nobody can have paid for, a day later; how many."""
     return connection.execute(_FORGET, {"before": now - FORGET_UNPAID_SECONDS}).rowcount
 
 
