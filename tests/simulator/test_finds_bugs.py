@@ -23,7 +23,7 @@ from veilmart.broker import (
     tables,
 )
 from veilmart.broker.invoices import advance
-from veilmart.customer import purchase_rule
+from veilmart.customer import payment
 from veilmart.errors import EvidenceInvalid
 from veilmart.merchant import tunnel_rules
 from veilmart.protocol import invoice_states
@@ -95,7 +95,7 @@ def never_refunds_what_is_late(patch: pytest.MonkeyPatch) -> None:
 
 
 def pays_before_the_wallet_knows(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(purchase_rule, "add_order", lambda _conn, _order: None)
+    patch.setattr(payment, "add_order", lambda _conn, _order: None)
 
 
 def offers_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
