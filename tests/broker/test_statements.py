@@ -1,5 +1,6 @@
 """A merchant's statement from a real broker: what it says, and what a cheating one cannot say."""
 
+import asyncio
 import os
 import time
 from typing import Any
@@ -221,9 +222,17 @@ def test_forged_pages_are_refused() -> None:
 # ---- over the network ----------------------------------------------------------------------------
 
 
+async def publish_fee(served: Served, basis_points: int) -> None:
+    """Until the descriptor says so: the broker's own look may be under way already."""
+    served.opened.database.run_now(settings.set_fee, basis_points)
+    said = str(basis_points).encode()
+    while served.broker.state.own.newest.public.descriptor.extensions.get("fee") != said:
+        await served.broker.look()
+        await asyncio.sleep(0.02)
+
+
 async def test_a_merchant_fetches_it_from_a_running_broker(served: Served) -> None:
-    served.opened.database.run_now(settings.set_fee, 100)
-    await served.broker.look()
+    await publish_fee(served, 100)
     merchant = served.merchant
     known = served.broker.state.own.newest.public
     pinned = PinnedBroker(
@@ -234,8 +243,7 @@ async def test_a_merchant_fetches_it_from_a_running_broker(served: Served) -> No
     )
     assert fetched.entries == [] and fetched.totals.balance == 0
     # Every rate that was published counts, back along the chain of descriptors.
-    served.opened.database.run_now(settings.set_fee, 300)
-    await served.broker.look()
+    await publish_fee(served, 300)
     again = await fetch_statement(
         pinned, merchant.fingerprint, merchant.key, served.clock(), os.urandom
     )
