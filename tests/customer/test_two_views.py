@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.customer.scripted_market import NOW, Keys
-from veilmart.customer.anonymous_view import Seen, save_seen
+from veilmart.customer.anonymous_view import Seen, save_seen, seen
 from veilmart.customer.proofs import (
     all_proofs,
     check_not_stopped,
@@ -171,6 +171,8 @@ def test_a_proof_is_kept_once(wallet: Wallet, chain: Chain) -> None:
 def test_seen_papers_are_replaced(wallet: Wallet) -> None:
     for text in (b"one", b"two"):
         wallet.database.run_now(save_seen, "broker", b"f" * 32, Seen(text))
+    assert wallet.database.run_now(seen, "broker", b"f" * 32) == Seen(b"two")
+    assert wallet.database.run_now(seen, "merchant", b"f" * 32) is None
 
 
 # ---- the list of token keys ----------------------------------------------------------------------
