@@ -10,6 +10,7 @@ from tests.broker.scripted import START
 from veilmart.broker import merchant_book
 from veilmart.crypto import identity
 from veilmart.errors import (
+    BadPublicValue,
     MalformedMessage,
     MerchantSuspended,
     MerchantUnknown,
@@ -111,6 +112,10 @@ WRONG = {
     "expired already": ({"pay_by": START}, OfferMismatch),
     "payable for too long": ({"pay_by": START + 900 + 301}, OfferMismatch),
     "an unknown suite": ({"suite": 9}, UnknownSuite),
+    "an order key that is the identity": (
+        {"order_key": (1).to_bytes(32, "little")},
+        BadPublicValue,
+    ),
     "another key": ({"seed": bytes(32)}, SignatureInvalid),
 }
 

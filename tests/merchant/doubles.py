@@ -58,7 +58,7 @@ class FakeBroker:
             role="broker",
             name="broker",
             identity=identity.public_spki(key),
-            tunnel_keys=[TunnelKey(suite=1, public=bytes(32))],
+            tunnel_keys=[TunnelKey(suite=1, public=(9).to_bytes(32, "little"))],
             signing_key=signing.public_key(self.seed),
             shelves=[],
             price_points=PRICES,

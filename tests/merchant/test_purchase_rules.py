@@ -10,6 +10,7 @@ from tests.merchant.doubles import Stall
 from veilmart.crypto.padding import unpack_product
 from veilmart.crypto.suite import Suite, all_suites
 from veilmart.errors import (
+    BadPublicValue,
     DescriptorUnknown,
     NotYourBroker,
     OpenFailed,
@@ -171,6 +172,15 @@ def test_what_the_catalogue_no_longer_shows_is_gone(stall: Stall, field: str) ->
             link, customer, msgspec.structs.replace(asked, **{field: changed[field]}), Offered
         )
     assert stall.market.database.commits == commits
+
+
+def test_an_order_key_under_which_anybody_can_sign_is_refused(stall: Stall) -> None:
+    link = stall.link()
+    customer = stall.customer(link)
+    weak = msgspec.structs.replace(stall.selection(customer), order_key=(1).to_bytes(32, "little"))
+    with pytest.raises(BadPublicValue):
+        stall.tell(link, customer, weak, Offered)
+    stall.tell(link, customer, stall.selection(customer), Offered)  # the tunnel is still good
 
 
 def test_removed_and_out_of_stock(stall: Stall) -> None:

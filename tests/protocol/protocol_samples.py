@@ -29,6 +29,8 @@ from veilmart.protocol.offer import (
 
 NOW = 1_800_000_000
 WEEK = 7 * 24 * 3600
+X25519_KEY = (9).to_bytes(32, "little")
+FFDHE_KEY = (4).to_bytes(384, "big")
 SUITES = all_suites()
 SUITE_IDS = [suite.name for suite in SUITES]
 
@@ -64,8 +66,8 @@ def descriptor(key: identity.IdentityKey, **changes: Any) -> Descriptor:
         role="merchant",
         name="Harbour Books",
         identity=identity.public_spki(key),
-        tunnel_keys=[TunnelKey(suite=1, public=bytes(32)), TunnelKey(suite=2, public=bytes(384))],
-        signing_key=bytes(32),
+        tunnel_keys=[TunnelKey(suite=1, public=X25519_KEY), TunnelKey(suite=2, public=FFDHE_KEY)],
+        signing_key=signing.public_key(bytes(32)),
         shelves=[shelf()],
         price_points=[],
         currency="EUR",

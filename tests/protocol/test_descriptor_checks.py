@@ -11,6 +11,7 @@ from veilmart.crypto.identity import IdentityKey
 from veilmart.crypto.suite import suite_by_id
 from veilmart.errors import (
     BadArgument,
+    BadPublicValue,
     DescriptorExpired,
     DescriptorForked,
     FingerprintChanged,
@@ -105,6 +106,23 @@ REFUSED: dict[str, tuple[Signed, type[VeilmartError]]] = {
             key, body_with(key, tunnel_keys=[{"suite": 1, "public": bytes(31)}])
         ),
         MalformedMessage,
+    ),
+    "signing-key-that-is-the-identity": (
+        lambda key, other: signed_body(key, body_with(key, signing_key=(1).to_bytes(32, "little"))),
+        BadPublicValue,
+    ),
+    "tunnel-key-of-low-order": (
+        lambda key, other: signed_body(
+            key, body_with(key, tunnel_keys=[{"suite": 1, "public": bytes(32)}])
+        ),
+        BadPublicValue,
+    ),
+    "ffdhe3072-tunnel-key-of-one": (
+        lambda key, other: signed_body(
+            key,
+            body_with(key, tunnel_keys=[{"suite": 2, "public": (1).to_bytes(384, "big")}]),
+        ),
+        BadPublicValue,
     ),
     "sixty-five-shelves": (
         lambda key, other: signed_body(

@@ -1,6 +1,7 @@
 """Is this invoice one that the broker may show a customer? Pure (docs/protocol/09-purchase.md)."""
 
 from veilmart.broker.merchant_book import MerchantView
+from veilmart.crypto.signing import check_public_key
 from veilmart.crypto.suite import suite_by_id
 from veilmart.errors import OfferMismatch, SignatureInvalid
 from veilmart.limits import CLOCK_SKEW_SECONDS, DELIVER_MIN_SECONDS, SETTLE_MIN_SECONDS
@@ -17,10 +18,12 @@ def check_relayed_invoice(
 ) -> Invoice:
     """The invoice, verified under a descriptor of the merchant whose keys are still good.
 
-    Raises SignatureInvalid, MalformedMessage, UnknownSuite, OfferMismatch naming the field.
+    Raises SignatureInvalid, MalformedMessage, UnknownSuite, BadPublicValue and
+    OfferMismatch naming the field.
     """
     invoice, descriptor = _open(signed, merchant, now)
     suite_by_id(invoice.suite)
+    check_public_key(invoice.order_key)
     if invoice.merchant != merchant.fingerprint:
         raise OfferMismatch("The invoice names another merchant.")
     if invoice.broker != broker:

@@ -21,6 +21,18 @@ __all__ = ["FFDHE3072", "X25519", "DiffieHellman", "KeyPair", "ffdhe3072_prime"]
 FFDHE3072_BYTES = 384
 FFDHE3072_EXPONENT_BYTES = 48
 
+_X25519_PRIME = 2**255 - 19
+# The u coordinates of the points whose order divides 8, on the curve and on its twist.
+_X25519_LOW_ORDER = frozenset(
+    {
+        0,
+        1,
+        _X25519_PRIME - 1,
+        0x00B8495F16056286FDB1329CEB8D09DA6AC49FF1FAE35616AEB8413B7C7AEBE0,
+        0x57119FD0DD4E22D8868E1C58C45C44045BEF839C55B1D0B1248C50A3BC959C5F,
+    }
+)
+
 _FFDHE3072_PRIME_HEX = """
 FFFFFFFF FFFFFFFF ADF85458 A2BB4A9A AFDC5620 273D3CF1 D8B9C583 CE2D3695 A9E13641 146433FB
 CC939DCE 249B3EF9 7D2FE363 630C75D8 F681B202 AEC4617A D3DF1ED5 D5FD6561 2433F51F 5F066ED0
@@ -60,6 +72,10 @@ class DiffieHellman(Protocol):
         """`public_bytes` bytes. Raises BadPublicValue for a value the protocol does not allow."""
         ...
 
+    def check_public(self, peer_public: bytes) -> None:
+        """A static key, before anybody relies on it. Raises BadPublicValue."""
+        ...
+
 
 class X25519:
     """RFC 7748 section 5; 32-byte values."""
@@ -88,6 +104,19 @@ class X25519:
         except ValueError:
             raise BadPublicValue("An X25519 value has low order.") from None
 
+    def check_public(self, peer_public: bytes) -> None:
+        """Only the canonical encoding, u < 2^255 - 19, and none of the five u of low order.
+
+        `shared` takes other encodings, as RFC 7748 wants it of a value that is used once.
+        """
+        if len(peer_public) != self.public_bytes:
+            raise BadPublicValue("An X25519 value has 32 bytes.")
+        value = int.from_bytes(peer_public, "little")
+        if value >= _X25519_PRIME:
+            raise BadPublicValue("An X25519 key is not written in its canonical form.")
+        if value in _X25519_LOW_ORDER:
+            raise BadPublicValue("An X25519 key has low order.")
+
 
 class FFDHE3072:
     """RFC 7919 appendix A.2; values are 384 bytes, big-endian.
@@ -111,6 +140,11 @@ class FFDHE3072:
 
     def shared(self, own: KeyPair, peer_public: bytes) -> bytes:
         """384 bytes. Raises BadPublicValue outside 2..p-2 and outside the subgroup of order q."""
+        self.check_public(peer_public)
+        return _power(int.from_bytes(peer_public, "big"), own.private)
+
+    def check_public(self, peer_public: bytes) -> None:
+        """What `shared` demands of a value."""
         if len(peer_public) != self.public_bytes:
             raise BadPublicValue("An FFDHE3072 value has 384 bytes.")
         value = int.from_bytes(peer_public, "big")
@@ -119,7 +153,6 @@ class FFDHE3072:
             raise BadPublicValue("An FFDHE3072 value is out of range.")
         if gmpy2.jacobi(value, prime) != 1:
             raise BadPublicValue("An FFDHE3072 value lies outside the subgroup.")
-        return _power(value, own.private)
 
 
 @cache

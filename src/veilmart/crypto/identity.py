@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from veilmart.crypto.rsa_modulus import modulus_fault
 from veilmart.errors import BadLink, Misuse, SignatureInvalid, StoreDamaged
 
 IdentityKey = rsa.RSAPrivateKey
@@ -66,7 +67,7 @@ def sign_pss(key: IdentityKey, label: str, data: bytes) -> bytes:
 
 
 def verify_pss(spki: bytes, label: str, data: bytes, signature: bytes) -> None:
-    """Raises SignatureInvalid for a wrong signature and for a key that is not RSA-3072."""
+    """Raises SignatureInvalid for a wrong signature and for a key that page 1.4 refuses."""
     message = _labelled(label, data)
     try:
         _public_key(spki).verify(signature, message, _pss(), hashes.SHA256())
@@ -134,4 +135,7 @@ def _public_key(spki: bytes) -> rsa.RSAPublicKey:
         raise SignatureInvalid("The identity key cannot be read.") from None
     if not isinstance(key, rsa.RSAPublicKey) or not _has_our_form(key) or _to_spki(key) != spki:
         raise SignatureInvalid("The identity key is not an RSA-3072 key.")
+    fault = modulus_fault(key.public_numbers().n, KEY_BITS)
+    if fault:
+        raise SignatureInvalid(f"The identity key cannot be one. {fault}")
     return key

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from veilmart.crypto.blind_issuer import IssuerKey, issuer_key
 from veilmart.crypto.blind_rsa import PUBLIC_EXPONENT, BlindPublicKey
+from veilmart.crypto.rsa_modulus import modulus_fault
 from veilmart.errors import StoreDamaged, TokenKeyInvalid
 
 KEY_BITS = 2048
@@ -92,14 +93,18 @@ def token_public_key(key: IssuerKey) -> TokenPublicKey:
 
 @lru_cache(maxsize=256)
 def parse_token_key(spki: bytes) -> TokenPublicKey:
-    """Raises TokenKeyInvalid unless it is the one encoding of an RSA-2048 key with e = 65537."""
+    """Raises TokenKeyInvalid unless it is the one encoding of an RSA-2048 key with e = 65537
+
+    and a modulus that page 1.4 allows.
+    """
     start, end = len(_BEFORE_MODULUS), len(_BEFORE_MODULUS) + MODULUS_BYTES
     modulus = int.from_bytes(spki[start:end], "big")
     expected = _BEFORE_MODULUS + spki[start:end] + _AFTER_MODULUS
     if len(spki) != SPKI_BYTES or spki != expected:
         raise TokenKeyInvalid("It has another form.")
-    if modulus.bit_length() != KEY_BITS or modulus % 2 == 0:
-        raise TokenKeyInvalid("Its modulus is not an odd number of 2048 bits.")
+    fault = modulus_fault(modulus, KEY_BITS)
+    if fault:
+        raise TokenKeyInvalid(fault)
     return TokenPublicKey(spki, sha256(spki).digest(), BlindPublicKey(modulus))
 
 

@@ -30,7 +30,7 @@ class HandshakeFailed(PeerFault):
 
 class BadPublicValue(PeerFault):
     code = 2105
-    summary = "A Diffie-Hellman or KEM value is out of range."
+    summary = "A public key or Diffie-Hellman value is not one that the protocol allows."
     hint = "Nothing secret was sent. The other side is faulty or hostile."
 
 

@@ -6,6 +6,7 @@ broker, which carries it, sees the same for every product of a shelf and for a r
 
 from typing import TypeAlias
 
+from veilmart.crypto.signing import check_public_key
 from veilmart.errors import (
     DescriptorUnknown,
     MalformedMessage,
@@ -118,14 +119,16 @@ def show_catalogue(counter: Counter, tunnel: Tunnel, request: GetCatalogue) -> C
 def select(counter: Counter, tunnel: Tunnel, request: Select) -> Rule[tuple[Offered, bytes]]:
     """Offer and invoice, stored before they are sent; asked again, they are the same.
 
-    Raises NotYourBroker, ProductGone, ProductOut, WrongOrderState (one order per tunnel) and
-    ServerBusy while the first of two equal requests is still being answered.
+    Raises BadPublicValue for the order key, NotYourBroker, ProductGone, ProductOut,
+    WrongOrderState (one order per tunnel) and ServerBusy while
+    the first of two equal requests is still being answered.
     """
     if tunnel.chosen is not None:
         earlier, answer, invoice = tunnel.chosen
         if earlier != request:
             raise WrongOrderState("A tunnel is good for one order.", money="No money moved.")
         return answer, invoice
+    check_public_key(request.order_key)
     product, shelf = _current(counter, tunnel, request)
     if tunnel.choosing:
         raise ServerBusy

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from veilmart.crypto import identity
+from veilmart.crypto import identity, signing
 from veilmart.crypto.suite import Suite, suite_by_id
 from veilmart.errors import (
     BadArgument,
@@ -123,7 +123,8 @@ def sign_descriptor(descriptor: Descriptor, key: identity.IdentityKey) -> bytes:
 def read_descriptor(signed: bytes) -> SignedDescriptor:
     """Parse and verify the signature by the identity inside; who that is, is not judged here.
 
-    Raises MalformedMessage, MessageTooLarge, SignatureInvalid.
+    Raises MalformedMessage, MessageTooLarge, SignatureInvalid, and BadPublicValue for a key
+    inside that page 1.4 refuses.
     """
     if len(signed) <= SIGNATURE_BYTES:
         raise MalformedMessage("A descriptor is cut short.")
@@ -132,6 +133,9 @@ def read_descriptor(signed: bytes) -> SignedDescriptor:
     identity.verify_pss(descriptor.identity, labels.DESCRIPTOR, body, signature)
     if not descriptor.name.isprintable():
         raise MalformedMessage("A descriptor's name is not printable.")
+    signing.check_public_key(descriptor.signing_key)
+    for suite in descriptor.suites():
+        suite.dh.check_public(descriptor.tunnel_key(suite))
     return SignedDescriptor(
         signed, descriptor, identity.fingerprint(descriptor.identity), descriptor_hash(signed)
     )
