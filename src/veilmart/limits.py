@@ -129,3 +129,17 @@ TRANSACTIONS_WAITING_MAX = 10_000  # transactions that wait for the writer
 WORKERS_MAX = 64  # worker processes of one server
 DATABASE_CONNECTIONS_MAX = 8  # connections of one server process to PostgreSQL
 TRANSACTIONS_PER_COMMIT_MAX = 512  # transactions that share one commit
+
+# web
+WEB_TICKET_SECONDS = 60  # life of the ticket that opens a page in the browser
+WEB_IDLE_SECONDS = 600  # time without its person after which a page is locked
+WEB_SESSIONS_MAX = 8  # browsers that one face serves at a time
+WEB_FORM_MAX_BYTES = 256 * 1024  # form sent by a browser
+WEB_FORM_FIELDS_MAX = 400  # fields of one form
+WEB_UPLOAD_CHUNK_BYTES = 8 * 1024 * 1024  # part of a file sent by a browser
+WEB_STREAMS_MAX = 32  # event streams of one face
+WEB_JOBS_KEPT_MAX = 64  # finished jobs of one face that can still be looked at
+WEB_NAMES_MAX = 400_000  # opaque names of addresses that one face remembers
+WEB_OFFERS_MAX = 256  # confirmations that one face waits for
+WEB_OFFER_SECONDS = 15 * 60  # life of a question that waits for its confirmation
+WEB_PAGE_MAX_BYTES = 60 * 1024  # page without its pictures

@@ -164,3 +164,8 @@ from veilmart.errors.trust import (
     NotPinned as NotPinned,
     SerialLower as SerialLower,
 )
+from veilmart.errors.web import (
+    FormInvalid as FormInvalid,
+    NameNotConfirmed as NameNotConfirmed,
+    PageOutdated as PageOutdated,
+)

@@ -1,0 +1,1 @@
+"""Pages in a browser on this machine: who may drive them, and what all three faces share."""

@@ -1,0 +1,151 @@
+"""A real browser, and pages that are watched for what they must not do.
+
+Debian's Chromium is driven by Playwright. Without it these tests fail; they are never skipped.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions")
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def launch(playwright: Playwright, *more: str) -> Browser:
+    """Chromium, headless. more: further flags."""
+    return playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=[*FLAGS, *more])
+
+
+@dataclass
+class Face:
+    """A running `... web` process. origin: as the browser writes it; file: its way in."""
+
+    process: "subprocess.Popen[str]"
+    origin: str
+    file: Path
+    ticket: str
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout=15)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=15)
+
+
+@contextmanager
+def running_face(
+    command: Sequence[str], environment: dict[str, str] | None = None
+) -> Iterator[Face]:
+    """`command` must have --json and --no-open; ended at the end if it still runs."""
+    process = subprocess.Popen(
+        [*command], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+    )
+    assert process.stdout is not None
+    try:
+        yield read_way_in(process)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        process.stdout.close()
+
+
+def read_way_in(process: "subprocess.Popen[str]") -> Face:
+    """The first line of a face's output, as a Face."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, f"The face ended with {process.wait(timeout=5)}."
+    told = json.loads(line)
+    file = Path(told["file"])
+    found = re.search(r"ticket=([\w-]+)", file.read_text())
+    assert found is not None
+    return Face(process, told["origin"], file, found[1])
+
+
+def python_module(module: str, *words: str) -> list[str]:
+    return [sys.executable, "-m", module, *words]
+
+
+@dataclass
+class Watched:
+    """A page, and what it did that it must not: console messages, errors, foreign requests."""
+
+    page: Page
+    origin: str
+    messages: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda message: self.messages.append(message.text))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
+        self.page.on("request", lambda request: self._look(request.url))
+
+    def _look(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme in ("data", "file", "about"):
+            return
+        if f"{parts.scheme}://{parts.netloc}" != self.origin:
+            self.foreign.append(url)
+
+    def enter(self, face: Face) -> None:
+        """Through the redirect file, as the person's browser does."""
+        self.page.goto(face.file.as_uri())
+        self.page.wait_for_url(f"{face.origin}/**", wait_until="load")
+        self.page.wait_for_url(lambda url: "/enter" not in url, wait_until="load")
+
+    def goto(self, path: str) -> int:
+        """Open a path of the face; returns the status."""
+        response = self.page.goto(f"{self.origin}{path}")
+        assert response is not None
+        return response.status
+
+    def violations(self) -> list[str]:
+        """What axe-core finds against WCAG 2.2 A and AA on the page as it is now."""
+        self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate(
+            "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", WCAG
+        )
+        return [
+            f"{violation['id']}: {node['html'][:160]} ({node.get('failureSummary', '')[:300]})"
+            for violation in found["violations"]
+            for node in violation["nodes"]
+        ]
+
+    def wider_than_its_window(self) -> bool:
+        """Whether the page has to be scrolled sideways."""
+        return bool(
+            self.page.evaluate(
+                "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+            )
+        )
+
+    def check(self) -> None:
+        """The page is accessible, silent, keeps to its origin and to its width."""
+        assert self.violations() == []
+        assert self.messages == []
+        assert self.foreign == []
+        assert not self.wider_than_its_window()
+
+
+def watched_page(context: BrowserContext, face: Face) -> Watched:
+    """A fresh page that has entered the face."""
+    watched = Watched(context.new_page(), face.origin)
+    watched.enter(face)
+    return watched

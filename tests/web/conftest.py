@@ -1,0 +1,23 @@
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.web.browser import launch
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser profile of its own."""
+    fresh = chromium.new_context(viewport={"width": 1100, "height": 800})
+    fresh.set_default_timeout(15_000)
+    yield fresh
+    fresh.close()
