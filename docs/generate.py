@@ -63,8 +63,8 @@ def limits_and_errors() -> str:
     for heading, rows in _limit_tables().items():
         parts += [f"**{heading.capitalize()}**", _table(("limit", "value", "what"), rows)]
     parts += [
-        "A **plain file name** has 1 to 200 bytes of printable UTF-8, does not begin with a dot "
-        "and holds\nneither `/` nor `\\`.",
+        "A **plain file name** has 1 to 200 bytes of UTF-8, does not begin with a dot "
+        "and holds\nneither `/` nor `\\` nor a code point of page 1, section 1.7.",
         "## 10.2 Errors",
         "Every error has one code, which is never reused. Peer faults, network failures and "
         "refusals\ncross the wire as {`code`, `detail`} (page 4); any other code from a peer is "

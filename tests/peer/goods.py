@@ -23,6 +23,11 @@ from .suites import Suite, object_length
 PIECE = 1024 * 1024
 PAGE = 256 * 1024
 PREFIX = 32 + 8 + 2
+_REFUSED = """
+0000-001F 007F-00A0 00AD-00AD 0600-0605 061C-061C 06DD-06DD 070F-070F 0890-0891 08E2-08E2 1680-1680
+180E-180E 2000-200F 2028-202F 205F-206F 3000-3000 D800-F8FF FEFF-FEFF FFF9-FFFB 110BD-110BD
+110CD-110CD 13430-1343F 1BCA0-1BCA3 1D173-1D17A E0000-E0FFF F0000-10FFFF
+"""
 
 
 class Catalogue(Kind):
@@ -140,7 +145,9 @@ def unpad_product(padded: bytes) -> tuple[str, bytes]:
         name = padded[PREFIX:start].decode()
     except UnicodeDecodeError as error:
         raise PeerError("file name is not UTF-8") from error
-    plain = name.isprintable() and not name.startswith(".") and not set(name) & set("/\\")
+    ranges = [tuple(int(end, 16) for end in pair.split("-")) for pair in _REFUSED.split()]
+    refused = any(first <= ord(c) <= last for c in name for first, last in ranges)  # 1.7
+    plain = not refused and not name.startswith(".") and not set(name) & set("/\\")
     require(plain and 1 <= len(name.encode()) <= 200, "plain file name")
     return name, padded[start : start + length]
 

@@ -4,8 +4,8 @@ docs/protocol/05-customer-broker.md, section 2. Wrong name and wrong password ar
 take the same time, and end the session.
 """
 
-import unicodedata
 from typing import NoReturn
+from unicodedata import ucd_3_2_0
 
 from sqlalchemy import Connection
 
@@ -16,6 +16,7 @@ from veilmart.broker.effects import HashPassword, VerifyPassword
 from veilmart.broker.events import CustomerAuthenticated, CustomerRefused
 from veilmart.broker.sessions import Login as LoggedIn, Session
 from veilmart.broker.state import BrokerState
+from veilmart.characters import is_plain
 from veilmart.errors import (
     AccountDisabled,
     AuthenticationFailed,
@@ -267,7 +268,7 @@ def _check_password(password: str) -> None:
 def _is_username(name: str) -> bool:
     return (
         len(name.encode()) <= USERNAME_MAX_BYTES
-        and name.isprintable()
-        and name == name.strip()
-        and name == unicodedata.normalize("NFC", name)
+        and is_plain(name)
+        and name == name.strip(" ")
+        and name == ucd_3_2_0.normalize("NFC", name)
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from veilmart.broker import tables
+from veilmart.characters import is_plain
 from veilmart.errors import BadArgument, NotInitialised
 from veilmart.limits import FEE_MAX_BASIS_POINTS, PRICE_POINTS_MAX
 from veilmart.protocol.encoding import Message, decode, encode
@@ -62,7 +63,7 @@ class Settings:
 
 def replace(conn: Connection, fresh: Settings) -> None:
     """The broker's settings from now on. Raises BadArgument."""
-    if not fresh.name or len(fresh.name) > 64 or not fresh.name.isprintable():
+    if not fresh.name or len(fresh.name) > 64 or not is_plain(fresh.name):
         raise BadArgument("A broker's name has 1 to 64 printable characters.")
     if not (
         fresh.currency.isascii() and fresh.currency.isalnum() and 3 <= len(fresh.currency) <= 8

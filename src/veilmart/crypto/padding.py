@@ -2,6 +2,7 @@
 
 from struct import Struct, error as struct_error
 
+from veilmart.characters import is_plain
 from veilmart.errors import BadName, Misuse, PaddingInvalid
 from veilmart.limits import CELL_BYTES, INTEGER_MAX, NAME_MAX_BYTES
 
@@ -126,7 +127,7 @@ def unpack_product(packed: bytes) -> tuple[str, bytes]:
 
 
 def _is_file_name(name: str) -> bool:
-    if not name or name.startswith(".") or not name.isprintable() or set(name) & {"/", "\\"}:
+    if not name or name.startswith(".") or not is_plain(name) or set(name) & {"/", "\\"}:
         return False
     try:
         return len(name.encode()) <= NAME_MAX_BYTES

@@ -1,12 +1,13 @@
 """What a username and a password may look like, checked before anything is sent."""
 
+from veilmart.characters import is_plain
 from veilmart.errors import BadArgument, WeakPassword
 from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES, USERNAME_MAX_BYTES
 
 
 def check_username(username: str) -> None:
     """Raises BadArgument unless it has 1 to 64 bytes, all printable."""
-    if not username.isprintable() or not 1 <= len(username.encode()) <= USERNAME_MAX_BYTES:
+    if not is_plain(username) or not 1 <= len(username.encode()) <= USERNAME_MAX_BYTES:
         raise BadArgument(f"A username has 1 to {USERNAME_MAX_BYTES} bytes of printable text.")
 
 

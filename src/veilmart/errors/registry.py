@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import cache
 
+from veilmart.characters import without_refused
 from veilmart.errors.families import (
     DETAIL_MAX_CHARACTERS,
     NetworkFailure,
@@ -32,4 +33,4 @@ def from_wire(code: int, detail: str) -> VeilmartError:
     if kind is None or not issubclass(kind, Refusal | NetworkFailure | PeerFault):
         return UnexpectedAnswer(f"It named the unknown error {code}.")
     # A stranger wrote the detail: no control characters for a terminal, and no flood of text.
-    return kind("".join(c if c.isprintable() else " " for c in detail[:DETAIL_MAX_CHARACTERS]))
+    return kind(without_refused(detail[:DETAIL_MAX_CHARACTERS]))

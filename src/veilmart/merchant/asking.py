@@ -2,6 +2,7 @@
 
 import msgspec
 
+from veilmart.characters import is_plain
 from veilmart.errors import BadAmount, BadArgument, BadLink, NetworkFailure, VeilmartError
 from veilmart.limits import NOTE_MAX_CHARACTERS
 from veilmart.merchant.broker_session import Random, ask_operator
@@ -59,7 +60,7 @@ async def ask_to_withdraw(
     """
     if amount <= 0:
         raise BadAmount("It has to be more than zero.")
-    if len(note) > NOTE_MAX_CHARACTERS or not note.isprintable():
+    if len(note) > NOTE_MAX_CHARACTERS or not is_plain(note):
         raise BadArgument(f"A note has at most {NOTE_MAX_CHARACTERS} printable characters.")
     broker = market.database.run_now(load_brokers)[0]
     paper = WithdrawalPaper(

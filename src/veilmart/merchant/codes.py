@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from veilmart.characters import has_unseen
 from veilmart.crypto.padding import pack_product
 from veilmart.errors import BadArgument, ProductOut, WrongOrderState
 from veilmart.limits import CLOCK_SKEW_SECONDS, CODE_MAX_BYTES
@@ -30,7 +31,6 @@ from veilmart.merchant.shelves import find_shelf, load_shelves
 from veilmart.merchant.tables import codes
 from veilmart.protocol.descriptor import Shelf
 from veilmart.protocol.parcel import piece_hash, piece_list_root
-from veilmart.storage.file_names import unseen
 
 SALT_BYTES = 32
 FREE, RESERVED, SOLD = "free", "reserved", "sold"
@@ -103,7 +103,7 @@ def read_codes(lines: Iterable[str]) -> list[str]:
         line = text.strip()
         if not line:
             continue
-        if len(line.encode()) > CODE_MAX_BYTES or any(map(unseen, line)):
+        if len(line.encode()) > CODE_MAX_BYTES or has_unseen(line):
             raise BadArgument(f"Line {number} is not 1 to {CODE_MAX_BYTES} bytes of visible text.")
         if line in found:
             raise BadArgument(f"Line {number} is there twice.")

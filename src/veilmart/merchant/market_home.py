@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, select
 
+from veilmart.characters import is_plain
 from veilmart.crypto import identity
 from veilmart.crypto.identity import IdentityKey
 from veilmart.errors import AlreadyInitialised, BadArgument, DatabaseFailure
@@ -65,7 +66,7 @@ def create_merchant(
     the broker's. `database` as in `database_place`; `store`: s3://bucket/prefix instead of a
     folder. Raises AlreadyInitialised, BadArgument, CannotWrite, DiskFull, StoreAway.
     """
-    if not 0 < len(name) <= NAME_MAX_CHARACTERS or not name.isprintable():
+    if not 0 < len(name) <= NAME_MAX_CHARACTERS or not is_plain(name):
         raise BadArgument("A merchant's name is 1 to 64 printable characters.")
     home = Home(path)
     with home.lock("init"):

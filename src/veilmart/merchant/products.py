@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from veilmart.characters import has_unseen
 from veilmart.errors import AloneOnShelf, BadArgument, NoSuchProduct
 from veilmart.limits import (
     DESCRIPTION_MAX_BYTES,
@@ -15,7 +16,6 @@ from veilmart.limits import (
 )
 from veilmart.merchant.revision import touch
 from veilmart.merchant.tables import products
-from veilmart.storage.file_names import unseen
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def load_products(connection: Connection) -> tuple[ShopProduct, ...]:
 
 def check_title(title: str) -> str:
     """Raises BadArgument unless it is 1 to 200 bytes of printable text."""
-    if not title.strip() or len(title.encode()) > TITLE_MAX_BYTES or any(map(unseen, title)):
+    if not title.strip() or len(title.encode()) > TITLE_MAX_BYTES or has_unseen(title):
         raise BadArgument("A title is 1 to 200 bytes of visible text.")
     return title
 
@@ -103,7 +103,7 @@ def check_title(title: str) -> str:
 def check_description(description: str) -> str:
     """Raises BadArgument unless it is at most 2000 bytes of text; line ends are fine."""
     lines = description.replace("\n", " ")
-    if len(description.encode()) > DESCRIPTION_MAX_BYTES or any(map(unseen, lines)):
+    if len(description.encode()) > DESCRIPTION_MAX_BYTES or has_unseen(lines):
         raise BadArgument("A description is at most 2000 bytes of visible text.")
     return description
 
@@ -113,7 +113,7 @@ def check_tags(tags: list[str]) -> str:
     longer than 50 bytes or not visible.
     """
     for tag in tags:
-        if not tag.strip() or len(tag.encode()) > TAG_MAX_BYTES or any(map(unseen, tag)):
+        if not tag.strip() or len(tag.encode()) > TAG_MAX_BYTES or has_unseen(tag):
             raise BadArgument(f"A tag is 1 to {TAG_MAX_BYTES} bytes of visible text.")
     if len(tags) > TAGS_MAX or len(set(tags)) != len(tags):
         raise BadArgument(f"A product has {TAGS_MAX} tags at most, each once.")

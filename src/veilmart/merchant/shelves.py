@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from veilmart.characters import is_plain
 from veilmart.crypto.padding import shelf_bytes
 from veilmart.errors import BadArgument, NoSuchShelf
 from veilmart.limits import (
@@ -92,7 +93,7 @@ def create_shelf(
     """
     if not 0 < size <= PIECES_MAX * PIECE_BYTES:
         raise BadArgument("A shelf holds products of 1 byte to 16 GiB.")
-    if not name or len(name) > NAME_MAX_CHARACTERS or not name.isprintable():
+    if not name or len(name) > NAME_MAX_CHARACTERS or not is_plain(name):
         raise BadArgument("A shelf's name is 1 to 64 printable characters.")
     known = load_shelves(connection)
     if any(shelf.name == name for shelf in known):

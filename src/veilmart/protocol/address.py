@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
+from veilmart.characters import is_plain
 from veilmart.crypto.identity import format_fingerprint, parse_fingerprint
 from veilmart.errors import BadLink
 
@@ -52,7 +53,7 @@ def _is_host_name(host: str) -> bool:
 def parse_link(text: str) -> Link:
     """A veilmart:// link, an http:// URL or host[:port]. Raises BadLink."""
     text = text.strip()
-    if len(text) > LINK_MAX_CHARACTERS or not text.isprintable():
+    if len(text) > LINK_MAX_CHARACTERS or not is_plain(text):
         raise BadLink("It is too long or holds control characters.")
     if "://" not in text:
         text = "http://" + text

@@ -35,6 +35,8 @@ def parse_code(text: str) -> str:
 
     Raises CodeMistyped.
     """
+    if not text.isascii():
+        raise CodeMistyped("It has 20 letters and digits.")
     compact = "".join(text.split()).replace("-", "").upper().translate(_READ_AS)
     if len(compact) != _DATA_CHARACTERS + _CHECK_CHARACTERS or set(compact) - set(ALPHABET):
         raise CodeMistyped("It has 20 letters and digits.")

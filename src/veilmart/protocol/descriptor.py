@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from veilmart.characters import is_plain
 from veilmart.crypto import identity, signing
 from veilmart.crypto.suite import Suite, suite_by_id
 from veilmart.errors import (
@@ -131,8 +132,8 @@ def read_descriptor(signed: bytes) -> SignedDescriptor:
     signature, body = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
     descriptor = decode(Descriptor, body, DESCRIPTOR_MAX_BYTES)
     identity.verify_pss(descriptor.identity, labels.DESCRIPTOR, body, signature)
-    if not descriptor.name.isprintable():
-        raise MalformedMessage("A descriptor's name is not printable.")
+    if not is_plain(descriptor.name):
+        raise MalformedMessage("A descriptor's name has characters that are not allowed.")
     signing.check_public_key(descriptor.signing_key)
     for suite in descriptor.suites():
         suite.dh.check_public(descriptor.tunnel_key(suite))

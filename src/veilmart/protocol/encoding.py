@@ -1,8 +1,8 @@
 """MessagePack structs, strict and bounded (docs/protocol/01-notation.md).
 
 Messages are maps with the field names below as keys; unknown fields, missing fields, wrong types,
-wrong lengths and trailing bytes are `MalformedMessage`. What is signed or hashed is always the
-bytes as sent, never a re-encoding.
+wrong lengths, keys that stand twice and trailing bytes are `MalformedMessage`. What
+is signed or hashed is always the bytes as sent, never a re-encoding.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from veilmart.errors import MalformedMessage, MessageTooLarge
 from veilmart.limits import INTEGER_MAX
+from veilmart.protocol.unique_keys import check_unique_keys
 
 T = TypeVar("T")
 
@@ -42,9 +43,14 @@ def decode(kind: type[T], data: bytes | memoryview, max_bytes: int) -> T:
     if len(data) > max_bytes:
         raise MessageTooLarge(f"{len(data)} bytes, {max_bytes} at most.")
     try:
-        return _decoder(kind).decode(data)  # type: ignore[arg-type, no-any-return]
+        message: T = _decoder(kind).decode(data)  # type: ignore[arg-type]
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as fault:
         raise MalformedMessage from fault
+    # Our own encoding is the shortest, so bytes of its length hold no key twice; only others are
+    # looked through.
+    if len(encode(message)) != len(data):
+        check_unique_keys(data)
+    return message
 
 
 def labelled_hash(label: str, *parts: bytes) -> bytes:

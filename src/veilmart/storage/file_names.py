@@ -1,14 +1,11 @@
 """Names and sentences from strangers: what may become a file, what may reach a terminal."""
 
 import re
-import unicodedata
 
+from veilmart.characters import has_unseen, is_plain, without_unseen
 from veilmart.errors import BadName
 from veilmart.limits import NAME_MAX_BYTES
 
-# Characters that turn the direction of writing: "exe.fdp" must not look like "pdf.exe".
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_UNSEEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _RESERVED = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"]
     + [f"{device}{number}" for device in ("com", "lpt") for number in "123456789¹²³"]
@@ -30,13 +27,13 @@ def check_file_name(name: str) -> str:
     """
     if not name:
         raise BadName("It is empty.")
-    if any(unseen(character) for character in name):
+    if has_unseen(name):
         raise BadName("It has characters that cannot be seen.")
     if len(name.encode()) > NAME_MAX_BYTES:
         raise BadName(f"It is longer than {NAME_MAX_BYTES} bytes.")
     if "/" in name or "\\" in name:
         raise BadName("It has a slash.")
-    if name.startswith(".") or name.endswith(".") or name != name.strip():
+    if name.startswith(".") or name.endswith(".") or name != name.strip(" "):
         raise BadName("It begins or ends with a dot or a space.")
     if name.split(".", 1)[0].rstrip().lower() in _RESERVED:
         raise BadName("Windows reserves it for a device.")
@@ -45,13 +42,8 @@ def check_file_name(name: str) -> str:
 
 def visible(text: str) -> str:
     """`text` on one line without anything that could steer a terminal or turn its direction."""
-    if text.isprintable():
-        return text  # nothing that `unseen` names is printable
+    if is_plain(text):
+        return text
     plain = _ESCAPES.sub("", text)
     plain = plain.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
-    return "".join(character for character in plain if not unseen(character))
-
-
-def unseen(character: str) -> bool:
-    """Whether it is a control, surrogate, line separator or direction character."""
-    return character in _BIDI or unicodedata.category(character) in _UNSEEN_CATEGORIES
+    return without_unseen(plain)

@@ -9,6 +9,7 @@ from veilmart.broker.audit.findings import Tally
 from veilmart.broker.audit.known import Known
 from veilmart.broker.audit.reading import stream
 from veilmart.broker.customers import DEVICES_PER_ACCOUNT_MAX
+from veilmart.characters import is_plain
 from veilmart.limits import USERNAME_MAX_BYTES
 from veilmart.protocol.accounting import AccountKind
 
@@ -29,7 +30,7 @@ def check_customers(conn: Connection, known: Known, tally: Tally) -> None:
         name = f"customer of account {account}"
         if kind != AccountKind.CUSTOMER:
             tally.find("customer-account", name, f"The account is of the kind {kind}.")
-        if not 0 < len(username.encode()) <= USERNAME_MAX_BYTES or not username.isprintable():
+        if not 0 < len(username.encode()) <= USERNAME_MAX_BYTES or not is_plain(username):
             tally.find("customer-name", name, "Nobody can have that username.")
         if not hashed.startswith(_PASSWORDS) or disabled not in (0, 1):
             tally.find("customer-password", name, "The password's hash is of no kind we make.")
