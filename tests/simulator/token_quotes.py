@@ -1,6 +1,5 @@
 """Offers to somebody without an account, and what is done with an order that a token paid for."""
 
-from collections.abc import Generator
 from typing import Any
 
 from tests.simulator.customers import Person
@@ -28,7 +27,7 @@ async def quote_for(shopper: Shopper, merchant: bytes, price: int, person: Perso
     return found
 
 
-def _without_balance(rule: Rule[Quote]) -> Generator[Any, Any, Quote]:
+def _without_balance(rule: Rule[Quote]) -> Rule[Quote]:
     """The rule asks for a balance; whoever pays with a token has none."""
     try:
         effect = next(rule)

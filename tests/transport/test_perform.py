@@ -2,42 +2,49 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
+from veilmart.broker.effects import Forward
 from veilmart.errors import InsufficientBalance, Misuse
-from veilmart.protocol.effects import Effect, Forward, Rule, Transact
+from veilmart.protocol.effects import Effect, Rule, Transact, transact
+from veilmart.protocol.link_messages import FetchDescriptor, LinkDescriptor
 from veilmart.transport.perform import perform, perform_now
+
+CONNECTION: Any = object()  # only passed on
 
 
 @dataclass(frozen=True, slots=True)
-class Ask(Effect):
+class Ask(Effect[tuple[str, object]]):
     request: object
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown(Effect):
+class Unknown(Effect[None]):
     pass
 
 
-def add(left: int, right: int) -> int:
+def add(_connection: Connection, left: int, right: int) -> int:
     return left + right
 
 
-def refuse() -> None:
+def refuse(_connection: Connection) -> None:
     raise InsufficientBalance("5 short")
 
 
 def run_now(rule):
     return perform_now(
-        rule, {Transact: lambda e: e.function(*e.args), Ask: lambda e: ("asked", e.request)}
+        rule,
+        {Transact: lambda e: e.function(CONNECTION, *e.args), Ask: lambda e: ("asked", e.request)},
     )
 
 
 def run_async(rule):
     async def transact(effect: Transact):
         await asyncio.sleep(0)
-        return effect.function(*effect.args)
+        return effect.function(CONNECTION, *effect.args)
 
     async def ask(effect: Ask):
         return ("asked", effect.request)
@@ -52,8 +59,8 @@ def run(request: pytest.FixtureRequest):
 
 def test_answers_reach_the_rule(run) -> None:
     def rule() -> Rule[tuple]:
-        total = yield Transact(add, (1, 2))
-        return (yield Ask(total))
+        total = yield from transact(add, 1, right=2)
+        return (yield from Ask(total))
 
     assert run(rule()) == ("asked", 3)
 
@@ -69,9 +76,9 @@ def test_a_rule_without_effects(run) -> None:
 def test_failures_are_raised_inside_the_rule(run) -> None:
     def rule() -> Rule[tuple]:
         try:
-            yield Transact(refuse)
+            yield from transact(refuse)
         except InsufficientBalance as error:
-            return (yield Ask(error.detail))
+            return (yield from Ask(error.detail))
 
     assert run(rule()) == ("asked", "5 short")
 
@@ -81,7 +88,7 @@ def test_uncaught_failures_propagate_and_close_the_rule(run) -> None:
 
     def rule() -> Rule[None]:
         try:
-            yield Transact(refuse)
+            yield from transact(refuse)
         finally:
             closed.append(True)
 
@@ -90,10 +97,12 @@ def test_uncaught_failures_propagate_and_close_the_rule(run) -> None:
     assert closed == [True]
 
 
-@pytest.mark.parametrize("effect", [Unknown(), Forward(bytes(32), None)])
+@pytest.mark.parametrize(
+    "effect", [Unknown(), Forward(bytes(32), FetchDescriptor(serial=0), LinkDescriptor)]
+)
 def test_an_effect_nobody_performs_is_misuse(run, effect: Effect) -> None:
     def rule() -> Rule[None]:
-        yield effect
+        yield from effect
 
     with pytest.raises(Misuse):
         run(rule())
@@ -104,7 +113,7 @@ async def test_cancelling_closes_the_rule() -> None:
 
     def rule() -> Rule[None]:
         try:
-            yield Ask(None)
+            yield from Ask(None)
         finally:
             closed.append(True)
 

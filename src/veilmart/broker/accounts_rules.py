@@ -40,7 +40,7 @@ from veilmart.protocol.customer_messages import (
     Start,
     Welcome,
 )
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 
 
 def start(state: BrokerState, session: Session, request: Start) -> Rule[Answer]:
@@ -75,7 +75,7 @@ def register_invited(
                 invitation = code_hash(parse_code(request.invitation))
             except CodeMistyped as fault:
                 raise InvitationInvalid from fault
-            if not (yield Transact(codes.is_invited, (invitation,))):
+            if not (yield from transact(codes.is_invited, invitation)):
                 raise InvitationInvalid
     return (yield from _register(state, session, request.username, request.password, invitation))
 
@@ -93,11 +93,13 @@ def _register(
         return (yield from _again(state, session, username, password))
     if not _is_username(username):
         raise NameTaken("Use 1 to 64 bytes of printable text.")
-    if (yield Transact(customers.find_customer, (username,))) is not None:
+    if (yield from transact(customers.find_customer, username)) is not None:
         raise NameTaken
-    hashed = yield HashPassword(password)
+    hashed = yield from HashPassword(password)
     device = state.random(DEVICE_BYTES)
-    account = yield Transact(_add_customer, (invitation, username, hashed, device, state.clock()))
+    account = yield from transact(
+        _add_customer, invitation, username, hashed, device, state.clock()
+    )
     return _enter(state, session, account, username, device, 0)
 
 
@@ -116,15 +118,15 @@ def login(state: BrokerState, session: Session, request: Login) -> Rule[Answer]:
         return (yield from _again(state, session, request.username, request.password))
     name = guessing.name_mac(state.settings.guess_secret, request.username)
     found: Customer | None
-    found, exempt = yield Transact(
-        _begin_login, (name, request.username, request.device, state.clock())
+    found, exempt = yield from transact(
+        _begin_login, name, request.username, request.device, state.clock()
     )
-    fits = yield VerifyPassword(found.password_hash if found else None, request.password)
+    fits = yield from VerifyPassword(found.password_hash if found else None, request.password)
     if found is None or not fits:
         _refuse(state)
     _check_enabled(found)
     device = request.device if exempt else state.random(DEVICE_BYTES)
-    balance = yield Transact(_finish_login, (found, name, device, exempt, state.clock()))
+    balance = yield from transact(_finish_login, found, name, device, exempt, state.clock())
     if balance is None:
         _refuse(state)
     return _enter(state, session, found.account, found.username, device, balance)
@@ -135,7 +137,7 @@ def resume(state: BrokerState, session: Session, request: Resume) -> Rule[Answer
     if session.login is not None and session.login.username != request.username:
         raise MalformedMessage("The session is logged in.")
     now = state.clock()
-    found: Customer | None = yield Transact(_resume, (request.username, request.device, now))
+    found = yield from transact(_resume, request.username, request.device, now)
     if found is None:
         _refuse(state)
     _check_enabled(found)
@@ -147,12 +149,12 @@ def change_password(state: BrokerState, session: Session, request: ChangePasswor
     who = require_login(session)
     _check_password(request.new)
     name = guessing.name_mac(state.settings.guess_secret, who.username)
-    hashed = yield Transact(_begin_change, (name, who.account, state.clock()))
-    if not (yield VerifyPassword(hashed, request.old)):
+    hashed = yield from transact(_begin_change, name, who.account, state.clock())
+    if not (yield from VerifyPassword(hashed, request.old)):
         _refuse(state)
-    fresh = yield HashPassword(request.new)
+    fresh = yield from HashPassword(request.new)
     device = state.random(DEVICE_BYTES)
-    balance = yield Transact(_change_password, (who.account, name, fresh, device, state.clock()))
+    balance = yield from transact(_change_password, who.account, name, fresh, device, state.clock())
     state.sessions.drop_account(who.account, keep=session)
     who.device = device
     return _welcome(state, session, balance)
@@ -161,7 +163,7 @@ def change_password(state: BrokerState, session: Session, request: ChangePasswor
 def get_account(state: BrokerState, session: Session, request: GetAccount) -> Rule[Answer]:
     """Raises LoginRequired."""
     who = require_login(session)
-    balance = yield Transact(ledger.balance_of, (who.account,))
+    balance = yield from transact(ledger.balance_of, who.account)
     return Answer(Account(username=who.username, balance=balance))
 
 
@@ -222,10 +224,10 @@ def _again(state: BrokerState, session: Session, username: str, password: str) -
     who = require_login(session)
     if who.username != username:
         raise MalformedMessage("The session is logged in.")
-    hashed = yield Transact(customers.password_hash, (who.account,))
-    if not (yield VerifyPassword(hashed, password)):
+    hashed = yield from transact(customers.password_hash, who.account)
+    if not (yield from VerifyPassword(hashed, password)):
         _refuse(state)
-    balance = yield Transact(ledger.balance_of, (who.account,))
+    balance = yield from transact(ledger.balance_of, who.account)
     return _welcome(state, session, balance)
 
 

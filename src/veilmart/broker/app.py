@@ -5,13 +5,13 @@ refusal sealed and padded like the answer it replaces.
 """
 
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from veilmart.broker.answer import Answer
-from veilmart.broker.effects import BlindSign, Examine, HashPassword, VerifyPassword
+from veilmart.broker.effects import BlindSign, Examine, Forward, HashPassword, VerifyPassword
 from veilmart.broker.events import CustomerSession, Trouble
 from veilmart.broker.in_threads import InThreads
 from veilmart.broker.links import LinkPool
@@ -49,18 +49,20 @@ from veilmart.limits import (
 from veilmart.protocol import labels
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.customer_messages import CustomerRequest, Open
-from veilmart.protocol.effects import Effect, Forward, Rule, Transact
+from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.handshake import SESSION_ID_BYTES, answer_certified, prologue
-from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
+from veilmart.protocol.tunnel import ReceivedRequest, expect, record_session, refusal
 from veilmart.storage.database import Database
 from veilmart.transport.answers import binary_answer
 from veilmart.transport.body import asker, read_body
-from veilmart.transport.perform import perform
+from veilmart.transport.perform import Performers, perform
 from veilmart.transport.routes import Routes
 from veilmart.transport.turnstile import Turnstile
 
 _HELLO_BYTES = 33
 _SERIAL_DIGITS_MAX = 15
+
+T = TypeVar("T")
 
 
 class BrokerApp:
@@ -77,7 +79,7 @@ class BrokerApp:
         self._database = database
         self._links = links
         self._passwords = passwords
-        self._performers: dict[type[Effect], Any] = {
+        self._performers: Performers = {
             Transact: self._transact,
             Forward: self._forward,
         }
@@ -95,9 +97,9 @@ class BrokerApp:
             ],
         )
 
-    async def perform(self, rule: Rule[Any], owner: str = "") -> Any:
+    async def perform(self, rule: Rule[T], owner: str = "") -> T:
         """Run a rule with this broker's effects. owner: who waits for dear ones (`FairTurns`)."""
-        dear: dict[type[Effect], Any] = {
+        dear: Performers = {
             HashPassword: partial(self._hash, owner),
             VerifyPassword: partial(self._verify, owner),
             Examine: partial(self._examine, owner),
@@ -105,11 +107,12 @@ class BrokerApp:
         }
         return await perform(rule, {**self._performers, **dear})
 
-    async def _transact(self, effect: Transact) -> Any:
+    async def _transact(self, effect: Transact[T]) -> T:
         return await self._database.run(effect.function, *effect.args)
 
-    async def _forward(self, effect: Forward) -> Any:
-        return await self._links.ask(effect.merchant, effect.message)
+    async def _forward(self, effect: Forward[T]) -> tuple[T, memoryview]:
+        answer, attachment = await self._links.ask(effect.merchant, effect.message)
+        return expect(effect.kind, answer), attachment
 
     async def _hash(self, owner: str, effect: HashPassword) -> str:
         return await self._passwords.hash(effect.password, owner)
@@ -117,7 +120,7 @@ class BrokerApp:
     async def _verify(self, owner: str, effect: VerifyPassword) -> bool:
         return await self._passwords.verify(effect.hashed, effect.password, owner)
 
-    async def _examine(self, owner: str, effect: Examine) -> Any:
+    async def _examine(self, owner: str, effect: Examine[T]) -> T:
         return await self._examiners.run(owner, effect.function, *effect.args)
 
     async def _sign(self, owner: str, effect: BlindSign) -> list[bytes]:

@@ -15,7 +15,7 @@ from veilmart.broker import invoices, operations
 from veilmart.broker.answer import Answer
 from veilmart.broker.dispute_records import note_dispute, refused_before
 from veilmart.broker.dispute_tables import REFUSED, WON
-from veilmart.broker.effects import Examine
+from veilmart.broker.effects import examine
 from veilmart.broker.events import DisputeRefused, DisputeWon
 from veilmart.broker.evidence_parts import drop_parts, join_parts, keep_part
 from veilmart.broker.invoices import InvoiceRow
@@ -25,7 +25,7 @@ from veilmart.errors import EvidenceInvalid, WrongOrderState
 from veilmart.limits import BODY_MAX_BYTES
 from veilmart.protocol.customer_messages import Noted, OrderStatus
 from veilmart.protocol.dispute_messages import Dispute, SendEvidence
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.evidence import Claim, Finding, decide, read_evidence
 from veilmart.protocol.order_key import check_action
@@ -44,7 +44,7 @@ class _Case:
 
 def send_evidence(state: BrokerState, session: Session, request: SendEvidence) -> Rule[Answer]:
     """Keep one part. Raises OrderUnknown, OrderKeyInvalid, WrongOrderState."""
-    yield Transact(_keep, (request, state.clock))
+    yield from transact(_keep, request, state.clock)
     return Answer(Noted())
 
 
@@ -65,16 +65,16 @@ def dispute(state: BrokerState, session: Session, request: Dispute) -> Rule[Answ
     Raises OrderUnknown, OrderKeyInvalid, OperationConflict, WrongOrderState, EvidenceInvalid.
     """
     operations.check_id(request.operation, request.order, "dispute")
-    case: _Case = yield Transact(_open_case, (request, state.clock))
+    case = yield from transact(_open_case, request, state.clock)
     if case.stored is not None:
         return Answer(decode(OrderStatus, case.stored, BODY_MAX_BYTES))
     try:
-        finding: Finding = yield Examine(_examine, (request, case))
+        finding = yield from examine(_examine, request, case)
     except EvidenceInvalid as fault:
-        yield Transact(_note_refused, (request, fault.detail, state.clock))
+        yield from transact(_note_refused, request, fault.detail, state.clock)
         state.observe(DisputeRefused(request.order))
         raise
-    answer, fresh = yield Transact(_conclude, (request, finding, state.clock))
+    answer, fresh = yield from transact(_conclude, request, finding, state.clock)
     if fresh:
         state.observe(DisputeWon(request.order))
         state.wake_reporter(case.row.merchant)

@@ -1,22 +1,27 @@
-"""Effects that only the broker's rules have: slow work, done outside the event loop."""
+"""Effects that only the broker's rules have: slow work, and questions to merchants."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from veilmart.crypto.blind_issuer import IssuerKey
 from veilmart.protocol.effects import Effect
+from veilmart.protocol.link_messages import MerchantRequest
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
-class HashPassword(Effect):
+class HashPassword(Effect[str]):
     """Answer: an Argon2id hash as text, with its own salt and parameters."""
 
     password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyPassword(Effect):
+class VerifyPassword(Effect[bool]):
     """Answer: whether `password` is the one behind `hashed`.
 
     None, for an unknown user, costs the same time and is never true.
@@ -27,15 +32,20 @@ class VerifyPassword(Effect):
 
 
 @dataclass(frozen=True, slots=True)
-class Examine(Effect):
-    """Call a pure function that may take long, outside the event loop; its result is the answer."""
+class Examine(Effect[T]):
+    """Call a pure function that may take long, outside the event loop. Made by `examine`."""
 
-    function: Callable[..., Any]
-    args: tuple[Any, ...] = field(default=(), repr=False)
+    function: Callable[..., T]
+    args: tuple[object, ...] = field(default=(), repr=False)
+
+
+def examine(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Examine[T]:
+    """The effect that calls `function(*args, **kwargs)`; its result is the answer."""
+    return Examine(partial(function, **kwargs) if kwargs else function, args)
 
 
 @dataclass(frozen=True, slots=True)
-class BlindSign(Effect):
+class BlindSign(Effect[list[bytes]]):
     """Answer: a blind signature (256 bytes) for each blinded message of `blinded`.
 
     Some 0.8 ms each. Raises MalformedMessage.
@@ -43,3 +53,15 @@ class BlindSign(Effect):
 
     key: IssuerKey = field(repr=False)
     blinded: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Forward(Effect[tuple[T, memoryview]]):
+    """Send `message` to the merchant with fingerprint `merchant` (32 bytes).
+
+    Answer: the merchant's, of `kind`, and the bytes that follow it.
+    """
+
+    merchant: bytes
+    message: MerchantRequest
+    kind: type[T]

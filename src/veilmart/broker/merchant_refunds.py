@@ -17,7 +17,7 @@ from veilmart.errors import InsufficientBalance, OrderUnknown, TooLateToRefund
 from veilmart.protocol import labels
 from veilmart.protocol.customer_messages import Noted
 from veilmart.protocol.dispute_messages import RefundOrder, RefundPaper
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.merchant_papers import read_paper, verify_paper
 from veilmart.protocol.purchase import InvoiceEvent, InvoiceState
 from veilmart.storage.isolation import repeatable
@@ -31,7 +31,7 @@ def refund_order(state: BrokerState, session: Session, request: RefundOrder) -> 
     identity = state.merchants.known(paper.merchant).newest.descriptor.identity
     verify_paper(identity, labels.MERCHANT_REFUND, request.signed)
     check_recent(paper.at, paper.broker, state.fingerprint, state.clock())
-    fresh = yield Transact(_refund, (paper, request.signed, state.clock))
+    fresh = yield from transact(_refund, paper, request.signed, state.clock)
     if fresh:
         state.observe(OrderReturned(paper.order))
         state.wake_reporter(paper.merchant)

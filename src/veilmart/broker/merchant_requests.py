@@ -36,7 +36,7 @@ from veilmart.protocol import labels
 from veilmart.protocol.address import parse_link
 from veilmart.protocol.customer_messages import AskToJoin, AskToWithdraw, Noted
 from veilmart.protocol.descriptor import check_descriptor, read_descriptor
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.merchant_papers import (
     JoinPaper,
     WithdrawalPaper,
@@ -91,7 +91,7 @@ def join(state: BrokerState, session: Session, request: AskToJoin) -> Rule[Answe
         "signed": request.signed,
         "at": now,
     }
-    yield Transact(_note_join, (row,))
+    yield from transact(_note_join, row)
     state.observe(MerchantAsked("join"))
     return Answer(Noted())
 
@@ -143,7 +143,7 @@ def withdraw(state: BrokerState, session: Session, request: AskToWithdraw) -> Ru
     verify_paper(identity, labels.WITHDRAWAL, request.signed)
     now = state.clock()
     check_recent(paper.at, paper.broker, state.fingerprint, now)
-    yield Transact(_note_withdrawal, (paper, merchant, now))
+    yield from transact(_note_withdrawal, paper, merchant, now)
     state.observe(MerchantAsked("withdrawal"))
     return Answer(Noted())
 

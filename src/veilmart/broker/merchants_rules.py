@@ -2,6 +2,7 @@
 
 from veilmart.broker import merchant_book
 from veilmart.broker.answer import Answer
+from veilmart.broker.effects import Forward
 from veilmart.broker.merchant_book import ADMITTED, MerchantView
 from veilmart.broker.sessions import Session
 from veilmart.broker.state import BrokerState
@@ -15,7 +16,7 @@ from veilmart.protocol.customer_messages import (
     Merchants,
 )
 from veilmart.protocol.descriptor import check_descriptor, read_descriptor
-from veilmart.protocol.effects import Forward, Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.link_messages import FetchDescriptor, LinkDescriptor
 
 
@@ -71,11 +72,12 @@ def refresh(state: BrokerState, merchant: bytes) -> Rule[None]:
     fresh = check_descriptor(
         signed, role="merchant", fingerprint=merchant, now=now, known=view.newest
     )
-    yield Transact(merchant_book.add_descriptor, (fresh,))
-    state.merchants.replace((yield Transact(merchant_book.load_merchants)))
+    yield from transact(merchant_book.add_descriptor, fresh)
+    state.merchants.replace((yield from transact(merchant_book.load_merchants)))
 
 
 def _fetch(view: MerchantView, serial: int) -> Rule[bytes]:
-    answer: LinkDescriptor
-    answer, _attachment = yield Forward(view.fingerprint, FetchDescriptor(serial=serial))
+    answer, _attachment = yield from Forward(
+        view.fingerprint, FetchDescriptor(serial=serial), LinkDescriptor
+    )
     return answer.signed

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from veilmart.broker import invoices, ledger, operations
 from veilmart.broker.accounts_rules import require_login
 from veilmart.broker.answer import Answer
+from veilmart.broker.effects import Forward
 from veilmart.broker.events import (
     KeyReleased,
     OrderRefunded,
@@ -43,7 +44,7 @@ from veilmart.protocol.customer_messages import (
     Released,
     SegmentFollows,
 )
-from veilmart.protocol.effects import Forward, Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.link_messages import FetchSegment, SegmentFollows as MerchantSegment
 from veilmart.protocol.offer import PaymentReceipt, invoice_hash, sign_object
@@ -64,9 +65,8 @@ def pay(state: BrokerState, session: Session, request: Pay) -> Rule[Answer]:
     who = require_login(session)
     operations.check_id(request.operation, request.order, "pay")
     seed = state.own.by_serial(session.descriptor).signing_seed
-    stored, fresh = yield Transact(
-        _pay,
-        (request, who.account, state.fingerprint, seed, state.settings.decimals, state.clock),
+    stored, fresh = yield from transact(
+        _pay, request, who.account, state.fingerprint, seed, state.settings.decimals, state.clock
     )
     session.unpaid.pop(request.order, None)
     state.unpaid.pop(request.order, None)
@@ -122,7 +122,7 @@ def release(state: BrokerState, session: Session, request: Release) -> Rule[Answ
     Raises OrderUnknown, OrderKeyInvalid, WrongOrderState, OperationConflict.
     """
     operations.check_id(request.operation, request.order, "release")
-    stored, fresh, _merchant = yield Transact(_act, (request, "release", state.clock))
+    stored, fresh, _merchant = yield from transact(_act, request, "release", state.clock)
     if fresh:
         state.observe(KeyReleased(request.order))
     return Answer(decode(Released, stored, BODY_MAX_BYTES))
@@ -131,7 +131,7 @@ def release(state: BrokerState, session: Session, request: Release) -> Rule[Answ
 def acknowledge(state: BrokerState, session: Session, request: Acknowledge) -> Rule[Answer]:
     """RELEASED → SETTLED: escrow → merchant, and a report. Raises as `release`."""
     operations.check_id(request.operation, request.order, "acknowledge")
-    stored, fresh, merchant = yield Transact(_act, (request, "acknowledge", state.clock))
+    stored, fresh, merchant = yield from transact(_act, request, "acknowledge", state.clock)
     if fresh:
         state.observe(OrderSettled(request.order))
         state.wake_reporter(merchant)
@@ -141,7 +141,7 @@ def acknowledge(state: BrokerState, session: Session, request: Acknowledge) -> R
 def cancel(state: BrokerState, session: Session, request: Cancel) -> Rule[Answer]:
     """HELD → REFUNDED: no key was out, so the customer gets everything back."""
     operations.check_id(request.operation, request.order, "cancel")
-    stored, fresh, merchant = yield Transact(_act, (request, "cancel", state.clock))
+    stored, fresh, merchant = yield from transact(_act, request, "cancel", state.clock)
     if fresh:
         state.observe(OrderRefunded(request.order))
         state.wake_reporter(merchant)
@@ -182,7 +182,7 @@ def _act(
 
 def get_status(state: BrokerState, session: Session, request: GetStatus) -> Rule[Answer]:
     """Raises OrderUnknown, OrderKeyInvalid."""
-    row: InvoiceRow = yield Transact(invoices.get_invoice, (request.order,))
+    row = yield from transact(invoices.get_invoice, request.order)
     check_action(row.order_key, request.order, "status", request.signature)
     return Answer(OrderStatus(state=row.state.value, due=row.due))
 
@@ -193,15 +193,14 @@ def get_segment(state: BrokerState, session: Session, request: GetSegment) -> Ru
     Raises OrderUnknown, OrderKeyInvalid, PaymentOutstanding, WrongOrderState, SegmentUnknown,
     MerchantUnreachable.
     """
-    row: InvoiceRow = yield Transact(invoices.get_invoice, (request.order,))
+    row = yield from transact(invoices.get_invoice, request.order)
     check_action(row.order_key, request.order, "segment", request.signature, request.index)
     if row.state in NOT_PAID or row.held_at is None:
         raise PaymentOutstanding
     if row.state is InvoiceState.REFUNDED:
         raise WrongOrderState("It was refunded.")
     message = FetchSegment(order=row.order, index=request.index, held_at=row.held_at)
-    answer: MerchantSegment
-    answer, attachment = yield Forward(row.merchant, message)
+    answer, attachment = yield from Forward(row.merchant, message, MerchantSegment)
     if answer.length != len(attachment):
         raise MerchantUnreachable("It sent a segment of another length than it said.")
     if answer.length > _longest_segment(state, row, request.index):

@@ -5,6 +5,7 @@ commit; one with an invoice is stored before the customer hears of it.
 """
 
 from veilmart.broker.answer import Answer
+from veilmart.broker.effects import Forward
 from veilmart.broker.events import AwaitingPayment, RequestForwarded, TunnelCarried
 from veilmart.broker.invoice_checks import check_relayed_invoice
 from veilmart.broker.invoices import add_invoice
@@ -15,7 +16,7 @@ from veilmart.errors import MerchantUnreachable, PeerFault, TooManyOpen, TrustFa
 from veilmart.limits import UNPAID_MAX, UNPAID_PER_SESSION_MAX
 from veilmart.protocol.accounting import fee_of
 from veilmart.protocol.customer_messages import Open, Opened, Payable, Relay, Relayed
-from veilmart.protocol.effects import Forward, Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.link_messages import (
     TunnelOpen,
     TunnelOpened,
@@ -42,8 +43,7 @@ def open_tunnel(state: BrokerState, session: Session, request: Open) -> Rule[Ans
     )
     opened: Opened | None = None
     try:
-        answer: TunnelOpened
-        answer, _attachment = yield Forward(request.merchant, message)
+        answer, _attachment = yield from Forward(request.merchant, message, TunnelOpened)
         opened = Opened(
             message=answer.message,
             next_request_number=session.numbers.hand_out(state.random),
@@ -70,9 +70,10 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
     merchant = state.merchants.admitted(fingerprint)
     _check_room(session.unpaid, UNPAID_PER_SESSION_MAX, state.clock())
     _check_room(state.unpaid, UNPAID_MAX, state.clock())
-    answer: TunnelRelayed
-    answer, _attachment = yield Forward(
-        fingerprint, TunnelRelay(request_number=request.request_number, record=request.record)
+    answer, _attachment = yield from Forward(
+        fingerprint,
+        TunnelRelay(request_number=request.request_number, record=request.record),
+        TunnelRelayed,
     )
     state.observe(RequestForwarded(request.request_number, len(request.record), len(answer.record)))
     if not answer.invoice:
@@ -86,7 +87,7 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
         state.clock(),
     )
     fee = fee_of(invoice.amount, state.settings.fee_basis_points)
-    yield Transact(add_invoice, (invoice, answer.invoice, fee))
+    yield from transact(add_invoice, invoice, answer.invoice, fee)
     session.unpaid[invoice.order] = state.unpaid[invoice.order] = invoice.pay_by
     state.observe(AwaitingPayment(request.request_number, invoice.order, invoice.amount))
     payable = Payable(order=invoice.order, amount=invoice.amount, pay_by=invoice.pay_by)

@@ -24,7 +24,7 @@ from veilmart.broker.invoices import InvoiceRow
 from veilmart.broker.sessions import Session
 from veilmart.broker.spent_tokens import Spending, SpentRow
 from veilmart.broker.state import BrokerState, Clock
-from veilmart.broker.token_keys import KeyRow, LivingKey
+from veilmart.broker.token_keys import KeyRow
 from veilmart.broker.token_rules import living_key
 from veilmart.crypto.blind_rsa import in_range
 from veilmart.errors import (
@@ -44,7 +44,7 @@ from veilmart.errors import (
 from veilmart.limits import BODY_MAX_BYTES, TOKEN_ORDER_MAX_SECONDS
 from veilmart.protocol import labels
 from veilmart.protocol.accounting import transfer
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.offer import PaymentReceipt, invoice_hash, sign_object
 from veilmart.protocol.order_key import check_action
@@ -109,7 +109,7 @@ def spend(state: BrokerState, session: Session, request: Spend) -> Rule[Answer]:
     if session.login is not None:
         raise MalformedMessage("Tokens are spent without a login.")
     operations.check_id(request.operation, request.order, "spend")
-    key: KeyRow | None = yield Transact(_key_of, (request.token[_KEY_ID],))
+    key = yield from transact(_key_of, request.token[_KEY_ID])
     offered = _Offered(
         request=request,
         body=operations.body_hash(request, 0),
@@ -118,11 +118,11 @@ def spend(state: BrokerState, session: Session, request: Spend) -> Rule[Answer]:
         broker=state.fingerprint,
         seed=state.own.by_serial(session.descriptor).signing_seed,
     )
-    outcome: _Outcome = yield Transact(_spend, (offered, b"", state.clock))
+    outcome = yield from transact(_spend, offered, b"", state.clock)
     if outcome.answer is None:
-        refund: LivingKey = yield from living_key(state, outcome.refund)
-        (signature,) = yield BlindSign(refund.secret, (request.refund_blinded,))
-        outcome = yield Transact(_spend, (offered, signature, state.clock))
+        refund = yield from living_key(state, outcome.refund)
+        (signature,) = yield from BlindSign(refund.secret, (request.refund_blinded,))
+        outcome = yield from transact(_spend, offered, signature, state.clock)
     if outcome.answer is None:
         raise RefundKeyUnfit
     session.unpaid.pop(request.order, None)
@@ -244,9 +244,9 @@ def get_refund(state: BrokerState, session: Session, request: GetRefund) -> Rule
 
     Raises OrderUnknown, OrderKeyInvalid, NotRefunded, TokenKeyEnded.
     """
-    key_id, blinded = yield Transact(_refund_of, (request, state.clock))
-    key: LivingKey = yield from living_key(state, key_id)
-    (signature,) = yield BlindSign(key.secret, (blinded,))
+    key_id, blinded = yield from transact(_refund_of, request, state.clock)
+    key = yield from living_key(state, key_id)
+    (signature,) = yield from BlindSign(key.secret, (blinded,))
     return Answer(RefundToken(key=key_id, signature=signature))
 
 
@@ -269,7 +269,7 @@ def _refund_of(conn: Connection, request: GetRefund, clock: Clock) -> tuple[byte
 def recover(state: BrokerState, session: Session, request: Recover) -> Rule[Answer]:
     """What became of the order of this key. Raises OrderKeyInvalid, OrderUnknown."""
     check_action(request.order_key, _NO_ORDER, "recover", request.signature)
-    answer = yield Transact(_recover, (request.order_key,))
+    answer = yield from transact(_recover, request.order_key)
     return Answer(answer)
 
 

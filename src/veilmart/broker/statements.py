@@ -11,7 +11,7 @@ from veilmart.broker.merchant_requests import check_recent
 from veilmart.broker.sessions import Session
 from veilmart.broker.state import BrokerState
 from veilmart.protocol import labels
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.merchant_papers import read_paper, verify_paper
 from veilmart.protocol.purchase import InvoiceState
 from veilmart.protocol.statement import (
@@ -74,7 +74,7 @@ def statement(state: BrokerState, session: Session, request: AskStatement) -> Ru
     now = state.clock()
     check_recent(paper.at, paper.broker, state.fingerprint, now)
     asked = asked_hash(request.signed)
-    page = yield Transact(read_page, (paper, merchant, asked, now))
+    page = yield from transact(read_page, paper, merchant, asked, now)
     seed = state.own.by_serial(session.descriptor).signing_seed
     return Answer(Statement(signed=sign_page(seed, page)))
 

@@ -27,7 +27,7 @@ from veilmart.errors import (
 )
 from veilmart.limits import BODY_MAX_BYTES, INTEGER_MAX, ISSUES_PER_ANSWER_MAX
 from veilmart.protocol.accounting import format_amount, transfer
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.token import Token, check_token, parse_token
 from veilmart.protocol.token_messages import (
@@ -86,7 +86,7 @@ class _Asked:
 def claim(state: BrokerState, session: Session, request: Claim) -> Rule[Answer]:
     """From now on this wallet withdraws, and no other. Raises LoginRequired."""
     who = require_login(session)
-    yield Transact(_claim_account, (who.account, request.wallet))
+    yield from transact(_claim_account, who.account, request.wallet)
     return Answer(Claimed())
 
 
@@ -115,12 +115,12 @@ def issue(state: BrokerState, session: Session, request: Issue) -> Rule[Answer]:
     if request.first > INTEGER_MAX - len(blinded):
         raise MalformedMessage("A counter is too large.")
     # Looked at first, so that nobody is signed for who has no money, or has the answer already.
-    stored = yield Transact(_look, (asked, state))
+    stored = yield from transact(_look, asked, state)
     if stored is not None:
         return Answer(decode(Issued, stored, BODY_MAX_BYTES))
-    key: LivingKey = yield from living_key(state, request.key)
-    signatures = yield BlindSign(key.secret, blinded)
-    stored, fresh = yield Transact(_issue, (asked, signatures, state))
+    key = yield from living_key(state, request.key)
+    signatures = yield from BlindSign(key.secret, blinded)
+    stored, fresh = yield from transact(_issue, asked, signatures, state)
     if fresh:
         state.observe(TokensIssued())
     return Answer(decode(Issued, stored, BODY_MAX_BYTES))
@@ -133,7 +133,7 @@ def living_key(state: BrokerState, key_id: bytes) -> Rule[LivingKey]:
     """
     key = state.tokens.find(key_id)
     if key is None:
-        state.tokens = yield Transact(token_keys.load_keys)
+        state.tokens = yield from transact(token_keys.load_keys)
         key = state.tokens.find(key_id)
     if key is None:
         raise TokenKeyEnded
@@ -203,7 +203,9 @@ def _issue(
 def list_issues(state: BrokerState, session: Session, request: ListIssues) -> Rule[Answer]:
     """The account's own withdrawals under a key. Raises LoginRequired, TokenKeyUnknown."""
     who = require_login(session)
-    entries = yield Transact(_list_issues, (who.account, request.key, request.start, state.clock))
+    entries = yield from transact(
+        _list_issues, who.account, request.key, request.start, state.clock
+    )
     found, more = entries[:ISSUES_PER_ANSWER_MAX], len(entries) > ISSUES_PER_ANSWER_MAX
     return Answer(Issues(entries=found, more=more))
 
@@ -224,9 +226,9 @@ def deposit(state: BrokerState, session: Session, request: Deposit) -> Rule[Answ
     """
     who = require_login(session)
     token = parse_token(request.token)
-    key: KeyRow = yield Transact(_key_of, (token, state.clock))
+    key = yield from transact(_key_of, token, state.clock)
     check_token(key.public, token)
-    answer, fresh = yield Transact(_deposit, (token, who.account, state.clock))
+    answer, fresh = yield from transact(_deposit, token, who.account, state.clock)
     if fresh:
         state.observe(TokenDeposited())
     return Answer(answer)

@@ -3,14 +3,13 @@
 from veilmart.broker import codes
 from veilmart.broker.accounts_rules import require_login
 from veilmart.broker.answer import Answer
-from veilmart.broker.codes import Redemption
 from veilmart.broker.events import VoucherRedeemed
 from veilmart.broker.sessions import Session
 from veilmart.broker.state import BrokerState
 from veilmart.errors import CodeMistyped, VoucherSpent, VoucherUnknown
 from veilmart.protocol.code import code_hash, parse_code
 from veilmart.protocol.customer_messages import Redeem, Redeemed
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 
 
 def redeem(state: BrokerState, session: Session, request: Redeem) -> Rule[Answer]:
@@ -21,8 +20,8 @@ def redeem(state: BrokerState, session: Session, request: Redeem) -> Rule[Answer
     except CodeMistyped:
         # A wallet finds that out by itself; whoever asks all the same is counted as guessing.
         hashed = b""
-    found: Redemption = yield Transact(
-        codes.redeem, (state.settings.guess_secret, who.account, hashed, state.clock())
+    found = yield from transact(
+        codes.redeem, state.settings.guess_secret, who.account, hashed, state.clock()
     )
     if found.outcome == "unknown":
         raise VoucherUnknown

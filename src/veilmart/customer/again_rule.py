@@ -13,7 +13,6 @@ from msgspec.structs import replace as replace_fields
 from veilmart.crypto.suite import Suite
 from veilmart.customer.completion_rule import Clock
 from veilmart.customer.copies import DONE, FETCHING, Copy, save_copy
-from veilmart.customer.delivery import Delivered
 from veilmart.customer.effects import (
     DeliverCopy,
     DropParcel,
@@ -38,7 +37,7 @@ from veilmart.errors import (
 )
 from veilmart.limits import HASH_BYTES, SEGMENTS_IN_FLIGHT
 from veilmart.protocol.descriptor import SignedDescriptor
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.handshake import Random
 from veilmart.protocol.merchant_messages import Again, GetPiece, Granted, Piece
 from veilmart.protocol.order_key import sign_action
@@ -91,7 +90,7 @@ def _ask(
         raise OfferMismatch("Fetching again costs nothing and stays on its shelf.")
     check_piece_list(granted.pieces, copy.root, granted.size)
     copy = replace(copy, pieces=granted.pieces, changed_at=clock())
-    yield Transact(save_copy, (copy,))
+    yield from transact(save_copy, copy)
     return copy
 
 
@@ -101,8 +100,8 @@ def _fetch(
     """All pieces that are missing, then the file; None when some were damaged on the disk."""
     size = terms.offer.size
     count = piece_count(size)
-    indices: tuple[int, ...] = yield MissingPieces(copy, size)
-    yield Tell(ParcelBegun(count - len(indices), count, size))
+    indices = yield from MissingPieces(copy, size)
+    yield from Tell(ParcelBegun(count - len(indices), count, size))
     if indices:
         template = GetPiece(
             broker=order.broker,
@@ -113,16 +112,16 @@ def _fetch(
             index=0,
         )
         fetch = partial(_fetch_piece, copy, size, tunnel, template, random)
-        yield Together(fetch, indices, SEGMENTS_IN_FLIGHT)
-    yield MakeDurable(copy.name)
-    delivered: Delivered = yield DeliverCopy(copy, order)
+        yield from Together(fetch, indices, SEGMENTS_IN_FLIGHT)
+    yield from MakeDurable(copy.name)
+    delivered = yield from DeliverCopy(copy, order)
     if delivered.path is None:
         return None
-    yield Tell(IntegrityChecked())
-    yield Tell(FileSaved(Path(delivered.path)))
+    yield from Tell(IntegrityChecked())
+    yield from Tell(FileSaved(Path(delivered.path)))
     done = replace(copy, state=DONE, changed_at=clock(), file_path=str(delivered.path))
-    yield Transact(save_copy, (done,))
-    yield DropParcel(copy.name)
+    yield from transact(save_copy, done)
+    yield from DropParcel(copy.name)
     return done
 
 
@@ -145,5 +144,5 @@ def _fetch_piece(
     wanted = copy.pieces[index * HASH_BYTES : (index + 1) * HASH_BYTES]
     if len(piece.data) != piece_length(size, index) or piece_hash(piece.data) != wanted:
         raise PieceMismatch(f"Piece {index}.")
-    yield StorePiece(copy.name, index, size, piece.data)
-    yield Tell(SegmentStored(index, len(piece.data)))
+    yield from StorePiece(copy.name, index, size, piece.data)
+    yield from Tell(SegmentStored(index, len(piece.data)))

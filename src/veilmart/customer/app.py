@@ -1,8 +1,8 @@
 """The asynchronous shell: performs what the customer's rules ask for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from veilmart.crypto.signing import generate_signing_key
 from veilmart.customer import effects
@@ -26,10 +26,10 @@ from veilmart.errors import (
 )
 from veilmart.protocol.customer_messages import Account, GetAccount
 from veilmart.protocol.descriptor import SignedDescriptor
-from veilmart.protocol.effects import Effect, Rule, Transact
+from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.parcel import check_segment
 from veilmart.protocol.wallet_derivations import order_seed
-from veilmart.transport.perform import perform
+from veilmart.transport.perform import Performers, perform
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class Performer:
         self._refresh = refresh
         self._observe = observe
         self._confirm = confirm
-        self._table: Mapping[type[Effect], Callable[[Any], Awaitable[Any]]] = {
+        self._table: Performers = {
             Transact: self._transact,
             effects.Tell: self._tell,
             effects.AskBroker: self._ask,
@@ -108,7 +108,7 @@ class Performer:
     async def run(self, rule: Rule[T]) -> T:
         return await perform(rule, self._table)
 
-    async def _transact(self, effect: Transact) -> Any:
+    async def _transact(self, effect: Transact[T]) -> T:
         return await self._wallet.database.run(effect.function, *effect.args)
 
     async def _tell(self, effect: effects.Tell) -> None:
@@ -116,7 +116,7 @@ class Performer:
 
     # ---- the broker ----------------------------------------------------------------------------
 
-    async def _ask(self, effect: effects.AskBroker) -> Any:
+    async def _ask(self, effect: effects.AskBroker[T]) -> T:
         session = self._session
         if effect.bound:
             return await session.ask(effect.request, effect.kind, bound=True)

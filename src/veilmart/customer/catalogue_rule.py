@@ -23,7 +23,7 @@ from veilmart.customer.selection_rule import ask_merchant
 from veilmart.errors import DescriptorForked, MalformedMessage, SerialLower, ViewsForked
 from veilmart.limits import CATALOGUE_MAX_BYTES, CATALOGUE_PAGE_BYTES
 from veilmart.protocol.catalogue import SignedCatalogue, open_catalogue
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.handshake import Random
 from veilmart.protocol.merchant_messages import CataloguePage, GetCatalogue
 from veilmart.protocol.views import catalogue_contradiction
@@ -40,15 +40,15 @@ def fetch_catalogue(
     Raises SerialLower, DescriptorForked, ViewsForked, SignatureInvalid, MalformedMessage.
     """
     merchant = tunnel.merchant
-    yield Tell(StepReached("catalogue"))
+    yield from Tell(StepReached("catalogue"))
     # Never tell which catalogue we have: one made for this wallet alone would be recognised.
     blob, pages = yield from _fetch(tunnel, b"", random)
-    yield Tell(CatalogueFetched(pages))
+    yield from Tell(CatalogueFetched(pages))
     signing_key = merchant.descriptor.signing_key
     fresh = open_catalogue(blob, signing_key, merchant.fingerprint)
     is_new = True
     for of_anonymous in (anonymous, not anonymous):
-        known: Seen | None = yield Transact(_known, (merchant.fingerprint, of_anonymous))
+        known = yield from transact(_known, merchant.fingerprint, of_anonymous)
         if known is None or known.signing_key is None:
             continue
         if known.signed == blob:
@@ -58,17 +58,17 @@ def fetch_catalogue(
         finding = catalogue_contradiction(fresh, paper)
         if finding is not None:
             proof = catalogue_proof(fresh, paper, (merchant.signed, known.certificate or b""))
-            yield Transact(keep_proof, (merchant.fingerprint, proof, clock()))
+            yield from transact(keep_proof, merchant.fingerprint, proof, clock())
             raise ViewsForked(finding) if of_anonymous != anonymous else DescriptorForked(finding)
         check_chain(fresh, paper)
     if not is_new:
         return fresh
     if anonymous:
         newest = Seen(fresh.blob, signing_key, merchant.signed)
-        yield Transact(save_seen, ("catalogue", merchant.fingerprint, newest))
+        yield from transact(save_seen, "catalogue", merchant.fingerprint, newest)
     else:
         kept = StoredCatalogue(fresh.hash, signing_key, blob)
-        yield Transact(save_catalogue, (merchant.fingerprint, kept))
+        yield from transact(save_catalogue, merchant.fingerprint, kept)
     return fresh
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from veilmart.customer.delivery import Delivered
 from veilmart.customer.effects import (
     AskBroker,
     Deliver,
@@ -49,7 +48,7 @@ from veilmart.protocol.customer_messages import (
     Release,
     Released,
 )
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode
 from veilmart.protocol.offer import Invoice
 from veilmart.protocol.order_key import operation_id, sign_action
@@ -84,7 +83,7 @@ def complete(order: Order, terms: Terms, clock: Clock, *, fresh: bool) -> Rule[B
         if order.state == WalletState.CONFIRMING:
             segment = yield from fetch_parcel(order, terms, fresh=fresh)
             order = order.after(WalletEvent.PAID, clock())
-            yield Transact(save_held, (order, segment))
+            yield from transact(save_held, order, segment)
             order = yield from _release(order, terms, clock)
         elif order.state == WalletState.HELD:
             segment = yield from fetch_parcel(order, terms, fresh=False)
@@ -110,7 +109,7 @@ def order_status(order: Order) -> Rule[OrderStatus]:
     """What the broker says about the order. Raises OrderUnknown."""
     signature = sign_action(order.order_seed, order.order, "status")
     request = GetStatus(order=order.order, signature=signature)
-    status: OrderStatus = yield AskBroker(request, OrderStatus)
+    status = yield from AskBroker(request, OrderStatus)
     return status
 
 
@@ -118,8 +117,8 @@ def _notice_refund(order: Order, clock: Clock) -> Rule[None]:
     status = yield from order_status(order)
     if status.state == InvoiceState.REFUNDED:
         refunded = order.after(WalletEvent.REFUND_SEEN, clock())
-        yield Transact(save_ended, (refunded,))
-        yield DropParcel(order.order)
+        yield from transact(save_ended, refunded)
+        yield from DropParcel(order.order)
         raise WrongOrderState("It was refunded.", money=REFUNDED)
 
 
@@ -128,15 +127,15 @@ def _notice_refund(order: Order, clock: Clock) -> Rule[None]:
 
 def _release(order: Order, terms: Terms, clock: Clock) -> Rule[Order]:
     """Ask for the key, check it, commit it. A wrong key is committed too: it is evidence."""
-    yield Tell(StepReached("release"))
+    yield from Tell(StepReached("release"))
     order, fault = yield from ask_key(order, terms, clock)
     if fault is not None:
-        yield Transact(save_faulty, (order, fault))
+        yield from transact(save_faulty, order, fault)
         raise fault
-    yield Transact(save_order, (order,))
-    yield Tell(KeyReleased())
+    yield from transact(save_order, order)
+    yield from Tell(KeyReleased())
     if not _receipt_names(order, order.invoice or b""):
-        yield Tell(ReceiptUseless())
+        yield from Tell(ReceiptUseless())
     return order
 
 
@@ -155,7 +154,7 @@ def ask_key(
         signature=sign_action(order.order_seed, order.order, "release"),
     )
     for _ in range(KEY_TRIES):
-        released: Released = yield AskBroker(request, Released)
+        released = yield from AskBroker(request, Released)
         try:
             invoice = offers.open_object(
                 Invoice, terms.signing_key, labels.INVOICE, released.invoice
@@ -203,41 +202,41 @@ def _deliver(
         segment = yield from fetch_parcel(order, terms, fresh=False)
     for _ in range(DELIVERY_TRIES):
         try:
-            delivered: Delivered = yield Deliver(order, terms, segment, again)
+            delivered = yield from Deliver(order, terms, segment, again)
         except (PieceMismatch, PaddingInvalid) as fault:
-            yield Transact(note_fault, (order.order, fault))
+            yield from transact(note_fault, order.order, fault)
             raise
         if delivered.path is not None:
-            yield Tell(IntegrityChecked())
-            yield Tell(FileSaved(delivered.path))
+            yield from Tell(IntegrityChecked())
+            yield from Tell(FileSaved(delivered.path))
             return order.after(WalletEvent.FILE_READY, clock(), file_path=str(delivered.path))
-        missing: tuple[int, ...] = yield MissingSegments(order)
+        missing = yield from MissingSegments(order)
         yield from fetch_segments(order, terms, missing)
     raise SegmentDamaged(delivered.damaged[0])
 
 
 def _acknowledge(order: Order, terms: Terms, clock: Clock) -> Rule[Bought]:
     """The file is there: let the merchant have its money, and only then call it done."""
-    yield Tell(StepReached("acknowledge"))
+    yield from Tell(StepReached("acknowledge"))
     request = Acknowledge(
         operation=operation_id(order.order, "acknowledge"),
         order=order.order,
         signature=sign_action(order.order_seed, order.order, "acknowledge"),
     )
     try:
-        yield AskBroker(request, OrderStatus)
+        yield from AskBroker(request, OrderStatus)
     except WrongOrderState:
-        yield Transact(save_order, (order,))
+        yield from transact(save_order, order)
         yield from _notice_refund(order, clock)
         raise
     except VeilmartError as error:
         # Without this the next run would deliver the file a second time under another name.
-        yield Transact(save_order, (order,))
+        yield from transact(save_order, order)
         error.money_now = MONEY_SAFE
         raise
     order = order.after(WalletEvent.SETTLED, clock())
-    yield Transact(save_ended, (order,))
+    yield from transact(save_ended, order)
     if not is_small(terms):
-        yield DropParcel(order.order)
-    yield Tell(PurchaseDone(order.order))
+        yield from DropParcel(order.order)
+    yield from Tell(PurchaseDone(order.order))
     return Bought(order, Path(order.file_path or ""))

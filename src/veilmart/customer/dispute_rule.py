@@ -22,7 +22,7 @@ from veilmart.errors import (
 )
 from veilmart.protocol.customer_messages import Noted, OrderStatus
 from veilmart.protocol.dispute_messages import Dispute, SendEvidence
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.evidence import Finding
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
@@ -49,7 +49,7 @@ def examine(order: Order, clock: Clock) -> Rule[tuple[Order, Complaint]]:
     segment: bytes | None = None
     if order.content_key is not None:
         segment = yield from fetch_parcel(order, terms, fresh=False)
-    complaint: Complaint = yield FindFault(order, terms, segment)
+    complaint = yield from FindFault(order, terms, segment)
     return order, complaint
 
 
@@ -69,7 +69,7 @@ def _come_to_released(order: Order, clock: Clock) -> Rule[Order]:
     if order.state == WalletState.CONFIRMING:
         order = order.after(WalletEvent.PAID, clock())
     order, _fault = yield from ask_key(order, terms_of(order), clock)
-    yield Transact(save_order, (order,))
+    yield from transact(save_order, order)
     return order
 
 
@@ -82,7 +82,7 @@ def dispute(order: Order, complaint: Complaint, clock: Clock) -> Rule[Order]:
         left -= 1
         try:
             yield from _send(order, complaint)
-            status: OrderStatus = yield AskBroker(_request(order, complaint), OrderStatus)
+            status = yield from AskBroker(_request(order, complaint), OrderStatus)
             break
         except EvidenceInvalid as fault:
             # Parts may have been dropped at the broker for want of room.
@@ -94,8 +94,8 @@ def dispute(order: Order, complaint: Complaint, clock: Clock) -> Rule[Order]:
     if status.state != InvoiceState.REFUNDED:
         raise WrongOrderState(f"The broker says that it is {status.state}.", money=SETTLED_MONEY)
     refunded = order.after(WalletEvent.REFUND_SEEN, clock())
-    yield Transact(save_ended, (refunded,))
-    yield DropParcel(order.order)
+    yield from transact(save_ended, refunded)
+    yield from DropParcel(order.order)
     try:
         yield from bring_refund(refunded, clock)
     except VeilmartError as error:
@@ -108,7 +108,7 @@ def _send(order: Order, complaint: Complaint) -> Rule[None]:
     for number, data in enumerate(complaint.parts()):
         signature = sign_action(order.order_seed, order.order, "evidence", number)
         part = SendEvidence(order=order.order, part=number, data=data, signature=signature)
-        yield AskBroker(part, Noted)
+        yield from AskBroker(part, Noted)
 
 
 def _request(order: Order, complaint: Complaint) -> Dispute:

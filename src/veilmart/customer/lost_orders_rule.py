@@ -22,7 +22,7 @@ from veilmart.errors import OfferMismatch, OrderUnknown, TokenInvalid
 from veilmart.protocol import labels, offer as offers
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import SignedDescriptor
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode
 from veilmart.protocol.handshake import Random
 from veilmart.protocol.merchant_messages import Recall, Recalled
@@ -56,7 +56,7 @@ def trace(wallet_seed: bytes, lost: LostOrder) -> Rule[Traced]:
     if signing.public_key(seed) != lost.order_key:
         raise OrderUnknown("Its key is not of this wallet.")
     request = Recover(order_key=lost.order_key, signature=sign_action(seed, _NO_ORDER, "recover"))
-    found: Recovered = yield AskBroker(request, Recovered)
+    found = yield from AskBroker(request, Recovered)
     merchant = None
     if found.invoice:
         # Whose signature that is shows when the merchant's offer is here: it names the same order.
@@ -73,17 +73,15 @@ def bring_refund(
 ) -> Rule[None]:
     """A refunded order's token. keys: the broker's, by id. Raises NotRefunded, TokenInvalid."""
     signature = sign_action(traced.seed, traced.order, "refund")
-    answer: RefundToken = yield AskBroker(
-        GetRefund(order=traced.order, signature=signature), RefundToken
-    )
+    answer = yield from AskBroker(GetRefund(order=traced.order, signature=signature), RefundToken)
     key = keys.get(answer.key)
     if key is None or key.listed.price != traced.amount:
         raise TokenInvalid("The refund is under a key that the broker does not list.")
     public = traced.lost.order_key
     finish_token(key.public, refund_secrets(wallet_seed, key.public, public), answer.signature)
     row = (traced.lost.broker, answer.key, public, answer.signature, clock())
-    yield Transact(add_refund, row)
-    yield Transact(order_found, (traced.lost,))
+    yield from transact(add_refund, *row)
+    yield from transact(order_found, traced.lost)
 
 
 def recall(tunnel: Tunnel, traced: Traced, random: Random) -> Rule[Recalled]:
@@ -148,7 +146,7 @@ def rebuild(
 
 def keep(order: Order, lost: LostOrder) -> Rule[None]:
     """One transaction: the order has a row, and is lost no more."""
-    yield Transact(_keep, (order, lost))
+    yield from transact(_keep, order, lost)
 
 
 def _keep(connection: Connection, order: Order, lost: LostOrder) -> None:

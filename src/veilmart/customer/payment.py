@@ -42,7 +42,7 @@ from veilmart.limits import BODY_MAX_BYTES, TOKEN_ORDER_MAX_SECONDS, TOKEN_REST_
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.customer_messages import Paid, Pay
 from veilmart.protocol.descriptor import Descriptor, SignedDescriptor
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.token import blind_token
@@ -77,7 +77,7 @@ class AccountPayment:
     """From the balance of the logged-in account."""
 
     def prepare(self, quote: Quote) -> Rule[Quote]:
-        balance: int = yield KnownBalance(quote.price)
+        balance = yield from KnownBalance(quote.price)
         if balance < quote.price:
             decimals = quote.choice.broker.descriptor.decimals
             has, needs = format_amount(balance, decimals), format_amount(quote.price, decimals)
@@ -85,7 +85,7 @@ class AccountPayment:
         return replace(quote, balance=balance)
 
     def commit(self, order: Order, quote: Quote) -> Rule[Order]:
-        yield Transact(add_order, (order,))
+        yield from transact(add_order, order)
         return order
 
 
@@ -126,15 +126,15 @@ class TokenPayment:
             signature=sign_action(order.order_seed, order.order, "spend"),
         )
         order = replace(order, spend=encode(spend))
-        yield Transact(_add_with_token, (order, token.id))
+        yield from transact(_add_with_token, order, token.id)
         return order
 
     def _pick(self, broker: SignedDescriptor, price: int) -> Rule[tuple[StoredToken, KnownKey]]:
-        token: StoredToken | None = yield Transact(token_for, (broker, price, self.clock()))
+        token = yield from transact(token_for, broker, price, self.clock())
         if token is None:
             shown = format_amount(price, broker.descriptor.decimals)
             raise NoTokens(f"The price is {shown}.")
-        keys: dict[bytes, KnownKey] = yield Transact(known_keys, (broker.fingerprint,))
+        keys = yield from transact(known_keys, broker.fingerprint)
         return token, keys[token.key]
 
     def _refund_key(self, broker: SignedDescriptor, price: int) -> Rule[KnownKey]:
@@ -190,8 +190,8 @@ def renew_refund(order: Order, clock: Clock) -> Rule[Order]:
     For an order that was cut off so long ago that its refund key does not fit any more. Raises
     WalletLocked, RefundKeyUnfit.
     """
-    seed: bytes = yield UnlockedSeed()
-    broker: SignedDescriptor = yield BrokerPapers(fresh=True)
+    seed = yield from UnlockedSeed()
+    broker = yield from BrokerPapers(fresh=True)
     spend = refunding(order)
     listed = issuing_key(listed_keys(broker.descriptor), spend.amount, clock())
     if listed is None:
@@ -200,7 +200,7 @@ def renew_refund(order: Order, clock: Clock) -> Rule[Order]:
     blinded = blind_token(key.public, refund_secrets(seed, key.public, spend.order_key))
     renewed = replace_fields(spend, refund_key=listed.key, refund_blinded=blinded)
     order = replace(order, spend=encode(renewed))
-    yield Transact(save_order, (order,))
+    yield from transact(save_order, order)
     return order
 
 
@@ -211,10 +211,10 @@ def send_payment(order: Order, amount: int) -> Rule[Payed]:
     """Send what the order's row says; the same operation again has the same answer."""
     if order.spend is None:
         request = Pay(operation=operation_id(order.order, "pay"), order=order.order, amount=amount)
-        paid: Paid = yield AskBroker(request, Paid)
+        paid = yield from AskBroker(request, Paid)
         return Payed(paid.receipt, paid.balance)
     spend = decode(Spend, order.spend, BODY_MAX_BYTES)
-    spent: Spent = yield AskBroker(spend, Spent)
+    spent = yield from AskBroker(spend, Spent)
     if bool(spent.receipt) == bool(spent.refund):
         raise MalformedMessage("The broker answered a token with neither or both.")
     return Payed(spent.receipt, None, spent.refund)
@@ -223,20 +223,20 @@ def send_payment(order: Order, amount: int) -> Rule[Payed]:
 def keep_refund(order: Order, key: bytes, signature: bytes, clock: Clock) -> Rule[None]:
     """Verify a refund token's blind signature and keep it; no seed is needed for that."""
     spend = refunding(order)
-    keys: dict[bytes, KnownKey] = yield Transact(known_keys, (order.broker,))
+    keys = yield from transact(known_keys, order.broker)
     known = keys.get(key)
     if known is None or key != spend.refund_key:
         raise TokenKeyUnknown("The refund is signed by another key than was asked for.")
     check_blind_signature(known, spend.refund_blinded, signature)
     row = (order.broker, key, spend.order_key, signature, clock())
-    yield Transact(add_refund, row)
+    yield from transact(add_refund, *row)
 
 
 def fetch_refund(order: Order, clock: Clock) -> Rule[None]:
     """Ask for the refund token of a refunded order. Raises NotRefunded, TokenInvalid."""
     signature = sign_action(order.order_seed, order.order, "refund")
     request = GetRefund(order=order.order, signature=signature)
-    answer: RefundToken = yield AskBroker(request, RefundToken)
+    answer = yield from AskBroker(request, RefundToken)
     yield from keep_refund(order, answer.key, answer.signature, clock)
 
 

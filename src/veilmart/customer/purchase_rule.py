@@ -18,7 +18,6 @@ from veilmart.customer.events import Dropped, PaymentHeld, StepReached
 from veilmart.customer.order import Order, Terms, save_order
 from veilmart.customer.payment import (
     LOST,
-    Payed,
     Payment,
     keep_refund,
     refunding,
@@ -41,7 +40,7 @@ from veilmart.errors import (
 )
 from veilmart.protocol import labels, offer as offers
 from veilmart.protocol.descriptor import SignedDescriptor
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.handshake import Random
 from veilmart.protocol.offer import PaymentReceipt
 from veilmart.protocol.parcel import piece_count
@@ -67,9 +66,9 @@ def purchase(
     """
     quote = yield from select(choice, clock(), random, tunnel)
     quote = yield from payment.prepare(quote)
-    agreed: bool = yield Confirm(quote)
+    agreed = yield from Confirm(quote)
     if not agreed:
-        yield Tell(Dropped())
+        yield from Tell(Dropped())
         raise Declined
     terms = agreed_terms(quote)
     order = yield from payment.commit(new_order(quote, clock()), quote)
@@ -139,20 +138,20 @@ def pay(
     just said that it is held (`known_held`): then only the receipt is missing. A token that comes
     too late brings its refund token, and the order ends as refunded: OfferExpired.
     """
-    yield Tell(StepReached("pay"))
+    yield from Tell(StepReached("pay"))
     try:
-        paid: Payed = yield from send_payment(order, terms.offer.price)
+        paid = yield from send_payment(order, terms.offer.price)
     except CERTAINLY_UNPAID:
         if not known_held:
             abandoned = order.after(WalletEvent.OFFER_LOST, clock())
-            yield Transact(save_order, (abandoned,))
+            yield from transact(save_order, abandoned)
         raise
     if paid.refund:
         yield from keep_refund(order, refunding(order).refund_key, paid.refund, clock)
-        yield Transact(save_ended, (order.after(WalletEvent.REFUND_SEEN, clock()),))
+        yield from transact(save_ended, order.after(WalletEvent.REFUND_SEEN, clock()))
         raise OfferExpired(money=EXCHANGED)
     signed_by = yield from _check_receipt(order, terms, papers, paid.receipt)
-    yield Tell(PaymentHeld(terms.offer.price, paid.balance))
+    yield from Tell(PaymentHeld(terms.offer.price, paid.balance))
     return replace(order, receipt=paid.receipt, broker_descriptor=signed_by.signed), paid.balance
 
 
@@ -166,7 +165,7 @@ def _check_receipt(
     try:
         receipt = _open_receipt(papers, signed)
     except SignatureInvalid:
-        papers = yield BrokerPapers(fresh=True)
+        papers = yield from BrokerPapers(fresh=True)
         receipt = _open_receipt(papers, signed)
     check_receipt(receipt, terms.offer, order.order)
     return papers

@@ -20,7 +20,7 @@ is cancelled, which gives the whole amount back.
 from dataclasses import dataclass
 from pathlib import Path
 
-from veilmart.customer.completion_rule import REFUNDED, Bought, Clock, complete, order_status
+from veilmart.customer.completion_rule import REFUNDED, Clock, complete, order_status
 from veilmart.customer.effects import AskBroker, DropParcel
 from veilmart.customer.order import UNFINISHED, Order, order_key, terms_of
 from veilmart.customer.payment import fetch_refund, renew_refund
@@ -39,7 +39,7 @@ from veilmart.errors import (
 from veilmart.limits import CLOCK_SKEW_SECONDS
 from veilmart.protocol.customer_messages import Cancel, OrderStatus
 from veilmart.protocol.descriptor import read_descriptor
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
 
@@ -88,7 +88,7 @@ def _recover(order: Order, clock: Clock) -> Rule[Recovered]:
                 return paid
             order = paid
     try:
-        bought: Bought = yield from complete(order, terms_of(order), clock, fresh=False)
+        bought = yield from complete(order, terms_of(order), clock, fresh=False)
     except WrongOrderState as error:
         if error.money_now != REFUNDED:
             raise
@@ -116,7 +116,7 @@ def bring_refund(order: Order, clock: Clock) -> Rule[None]:
     """The refund token of a refunded order that a token paid, unless it is here already."""
     if order.spend is None:
         return
-    token = yield Transact(token_of_order, (order_key(order),))
+    token = yield from transact(token_of_order, order_key(order))
     if token is None:
         yield from fetch_refund(order, clock)
 
@@ -164,7 +164,7 @@ def _send_cancel(order: Order) -> Rule[None]:
         order=order.order,
         signature=sign_action(order.order_seed, order.order, "cancel"),
     )
-    yield AskBroker(request, OrderStatus)
+    yield from AskBroker(request, OrderStatus)
 
 
 def _asked_state(order: Order) -> Rule[str]:
@@ -187,6 +187,6 @@ def _receipt_again(order: Order, clock: Clock) -> Rule[Order]:
 
 def _end(order: Order, event: WalletEvent, outcome: str, clock: Clock) -> Rule[Recovered]:
     ended = order.after(event, clock())
-    yield Transact(save_ended, (ended,))
-    yield DropParcel(order.order)
+    yield from transact(save_ended, ended)
+    yield from DropParcel(order.order)
     return Recovered(ended, outcome)

@@ -9,7 +9,7 @@ from veilmart.customer.order import Order, orders_in, save_order
 from veilmart.customer.recovery_rule import Recovered, bring_refund
 from veilmart.customer.wallet import Wallet
 from veilmart.limits import REFUND_WATCH_SECONDS
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
 
 
@@ -29,6 +29,6 @@ def look(order: Order, clock: Clock) -> Rule[Recovered | None]:
     if status.state != InvoiceState.REFUNDED:
         return None
     refunded = order.after(WalletEvent.REFUND_SEEN, clock())
-    yield Transact(save_order, (refunded,))
+    yield from transact(save_order, refunded)
     yield from bring_refund(refunded, clock)
     return Recovered(refunded, "returned")

@@ -39,7 +39,7 @@ from veilmart.limits import (
     PREFIXES_PER_PAGE,
     TOKENS_PER_REQUEST_MAX,
 )
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.published_prefixes import (
     PREFIX_BYTES,
     order_key_prefix,
@@ -105,7 +105,7 @@ async def restore_tokens(shopper: Shopper) -> Restored:
 
 def claim(wallet: bytes) -> Rule[None]:
     """From now on only this wallet withdraws from the account."""
-    yield AskBroker(Claim(wallet=wallet), Claimed)
+    yield from AskBroker(Claim(wallet=wallet), Claimed)
 
 
 def ask_again(
@@ -114,7 +114,7 @@ def ask_again(
     """(tokens that came, withdrawals that are not of this seed)."""
     came = foreign = start = 0
     while True:
-        page: Issues = yield AskBroker(ListIssues(key=key.listed.key, start=start), Issues)
+        page = yield from AskBroker(ListIssues(key=key.listed.key, start=start), Issues)
         for entry in page.entries:
             if entry.first < start or not 1 <= entry.count <= TOKENS_PER_REQUEST_MAX:
                 raise MalformedMessage("The list of withdrawals is not in order.")
@@ -123,7 +123,7 @@ def ask_again(
                 foreign += 1
                 continue
             withdrawal = plan(seed, account, key, entry.first, entry.count, clock())
-            yield Transact(add_withdrawal, (withdrawal,))
+            yield from transact(add_withdrawal, withdrawal)
             yield from ask(seed, wallet, withdrawal, key, clock)
             came += entry.count
         if not page.more or not page.entries:
@@ -138,13 +138,13 @@ def _is_ours(seed: bytes, account: str, key: KnownKey, entry: IssueEntry) -> boo
 def take_out_spent(seed: bytes, key: KnownKey) -> Rule[None]:
     """Mark what the published list has."""
     spent = yield from _prefixes(f"/v1/spent/{key.listed.key.hex()}")
-    tokens = yield Transact(tokens_of, (key.broker, UNSPENT))
+    tokens = yield from transact(tokens_of, key.broker, UNSPENT)
     for token in tokens:
         if token.key != key.listed.key:
             continue
         nonce = secrets_of(seed, token, key).nonce
         if spent_prefix(token.key, nonce) in spent:
-            yield Transact(move_token, (token.id, UNSPENT, SPENT))
+            yield from transact(move_token, token.id, UNSPENT, SPENT)
 
 
 def find_orders(seed: bytes, broker: bytes) -> Rule[int]:
@@ -159,7 +159,7 @@ def find_orders(seed: bytes, broker: bytes) -> Rule[int]:
             found.append(LostOrder(broker, number - 1, key))
             last = number
     place = (broker, tuple(found), last + ORDER_KEYS_SKIPPED)
-    count: int = yield Transact(_keep_orders, place)
+    count = yield from transact(_keep_orders, *place)
     return count
 
 
@@ -167,7 +167,7 @@ def _prefixes(path: str) -> Rule[frozenset[bytes]]:
     """A published list, whole."""
     found: set[bytes] = set()
     for number in range(PAGES_MAX):
-        page: bytes = yield GetPublic(f"{path}/{number}", PAGE_BYTES)
+        page = yield from GetPublic(f"{path}/{number}", PAGE_BYTES)
         if len(page) % PREFIX_BYTES:
             raise MalformedMessage("A published list has an impossible length.")
         found.update(page[at : at + PREFIX_BYTES] for at in range(0, len(page), PREFIX_BYTES))

@@ -21,7 +21,7 @@ from veilmart.customer.small_parcels import is_small, store_segment, stored_segm
 from veilmart.errors import MalformedMessage, SignatureInvalid
 from veilmart.limits import SEGMENTS_IN_FLIGHT
 from veilmart.protocol.customer_messages import GetSegment
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.order_key import sign_action
 from veilmart.protocol.parcel import check_segment, segment_length
 
@@ -33,37 +33,37 @@ def fetch_parcel(order: Order, terms: Terms, *, fresh: bool) -> Rule[bytes | Non
 
     fresh: nothing was fetched before, and the caller stores a small parcel itself.
     """
-    yield Tell(StepReached("segment"))
+    yield from Tell(StepReached("segment"))
     if is_small(terms):
         return (yield from _small_parcel(order, terms, fresh=fresh))
     indices: tuple[int, ...] = tuple(range(terms.count))
     if not fresh:
-        indices = yield MissingSegments(order)
+        indices = yield from MissingSegments(order)
     yield from fetch_segments(order, terms, indices)
     return None
 
 
 def fetch_segments(order: Order, terms: Terms, indices: tuple[int, ...]) -> Rule[None]:
     """These segments of a large parcel, verified and durable on the disk."""
-    yield Tell(_begun(terms, terms.count - len(indices)))
+    yield from Tell(_begun(terms, terms.count - len(indices)))
     if indices:
         store = partial(_store_segment, order, terms)
-        yield Together(store, indices, SEGMENTS_IN_FLIGHT)
-    yield MakeDurable(order.order)
+        yield from Together(store, indices, SEGMENTS_IN_FLIGHT)
+    yield from MakeDurable(order.order)
 
 
 def _small_parcel(order: Order, terms: Terms, *, fresh: bool) -> Rule[bytes]:
     if not fresh:
-        stored: bytes | None = yield Transact(stored_segment, (order.order,))
+        stored = yield from transact(stored_segment, order.order)
         if stored is not None and _verifies(order, terms, stored):
-            yield Tell(_begun(terms, terms.count))
+            yield from Tell(_begun(terms, terms.count))
             return stored
-    yield Tell(_begun(terms, 0))
+    yield from Tell(_begun(terms, 0))
     fetched = yield from _fetch_segment(order, terms, 0, partial(_check, order, terms))
     segment = bytes(fetched)
     if not fresh:
-        yield Transact(store_segment, (order.order, segment))
-    yield Tell(SegmentStored(0, len(segment)))
+        yield from transact(store_segment, order.order, segment)
+    yield from Tell(SegmentStored(0, len(segment)))
     return segment
 
 
@@ -86,10 +86,10 @@ def _store_segment(order: Order, terms: Terms, index: int) -> Rule[None]:
     size, key = terms.offer.size, terms.signing_key
 
     def store(segment: bytes | memoryview) -> Rule[None]:
-        yield StoreSegment(order.order, index, size, key, segment)
+        yield from StoreSegment(order.order, index, size, key, segment)
 
     segment = yield from _fetch_segment(order, terms, index, store)
-    yield Tell(SegmentStored(index, len(segment)))
+    yield from Tell(SegmentStored(index, len(segment)))
 
 
 def _check(order: Order, terms: Terms, segment: bytes | memoryview) -> Rule[None]:
@@ -109,13 +109,13 @@ def _fetch_segment(
     request = GetSegment(order=order.order, index=index, signature=signature)
     left = SEGMENT_TRIES
     while True:
-        segment: bytes | memoryview = yield AskSegment(request, segment_length(size, index))
+        segment = yield from AskSegment(request, segment_length(size, index))
         left -= 1
         try:
             yield from accept(segment)
         except (MalformedMessage, SignatureInvalid):
             if not left:
                 raise
-            yield Tell(SegmentRefetched(index))
+            yield from Tell(SegmentRefetched(index))
             continue
         return segment

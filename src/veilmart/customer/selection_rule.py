@@ -3,7 +3,7 @@
 Nothing is stored here and nothing is promised: whoever stops now leaves nothing behind.
 """
 
-from typing import Any
+from typing import TypeVar
 
 from veilmart.crypto import signing
 from veilmart.crypto.suite import Suite
@@ -32,6 +32,8 @@ from veilmart.protocol.effects import Rule
 from veilmart.protocol.merchant_messages import Offered, Select, TunnelRequest
 from veilmart.protocol.parcel import check_piece_list
 
+K = TypeVar("K")
+
 TRIES = 2
 
 
@@ -40,9 +42,9 @@ def open_tunnel(merchant: SignedDescriptor, suite: Suite, random: handshake.Rand
 
     Raises HandshakeFailed, and DescriptorUnknown when the merchant's descriptor has been replaced.
     """
-    yield Tell(StepReached("tunnel"))
+    yield from Tell(StepReached("tunnel"))
     for left in reversed(range(TRIES)):
-        number: bytes = yield TakeRequestNumber()
+        number = yield from TakeRequestNumber()
         prologue = handshake.prologue(
             labels.PROLOGUE_CUSTOMER_MERCHANT, suite, merchant.hash, number
         )
@@ -56,28 +58,28 @@ def open_tunnel(merchant: SignedDescriptor, suite: Suite, random: handshake.Rand
             message=initiator.message1,
         )
         try:
-            opened: Opened = yield AskBroker(request, Opened, bound=True)
+            opened = yield from AskBroker(request, Opened, bound=True)
         except (SessionUnknown, UnknownRequestNumber):
             if not left:
                 raise
             continue
         except (DescriptorUnknown, MerchantUnreachable):
-            yield NextRequestNumber(number)  # nothing was opened under it
+            yield from NextRequestNumber(number)  # nothing was opened under it
             raise
         break
-    yield NextRequestNumber(opened.next_request_number)
+    yield from NextRequestNumber(opened.next_request_number)
     keys = initiator.finish(number, opened.message)
-    yield Tell(TunnelOpened(merchant.fingerprint, group_name(suite), keys.session_fingerprint))
+    yield from Tell(TunnelOpened(merchant.fingerprint, group_name(suite), keys.session_fingerprint))
     return Tunnel(merchant, keys)
 
 
 def ask_merchant(
-    tunnel: Tunnel, request: TunnelRequest, kind: type[Any], random: handshake.Random
-) -> Rule[tuple[Any, Payable | None]]:
+    tunnel: Tunnel, request: TunnelRequest, kind: type[K], random: handshake.Random
+) -> Rule[tuple[K, Payable | None]]:
     """A request inside the tunnel: (answer of `kind`, what the broker read in an invoice)."""
     pending = records.PendingRequest(tunnel.keys, request, request.cells, random)
     relay = Relay(request_number=tunnel.keys.session_id, record=pending.record)
-    relayed: Relayed = yield AskBroker(relay, Relayed, bound=True)
+    relayed = yield from AskBroker(relay, Relayed, bound=True)
     answer = records.expect(kind, pending.open_answer(kind, relayed.record))
     return answer, relayed.payable
 
@@ -104,8 +106,8 @@ def select(
 
 
 def _select_in(tunnel: Tunnel, choice: Choice, now: int, random: handshake.Random) -> Rule[Quote]:
-    yield Tell(StepReached("select"))
-    order_seed: bytes = yield DrawOrderSeed()
+    yield from Tell(StepReached("select"))
+    order_seed = yield from DrawOrderSeed()
     order_key = signing.public_key(order_seed)
     request = Select(
         broker=choice.broker.fingerprint,
@@ -115,7 +117,6 @@ def _select_in(tunnel: Tunnel, choice: Choice, now: int, random: handshake.Rando
         price=choice.shelf.price,
         order_key=order_key,
     )
-    offered: Offered
     offered, payable = yield from ask_merchant(tunnel, request, Offered, random)
     merchant_key = choice.merchant.descriptor.signing_key
     offer = offers.open_object(offers.Offer, merchant_key, labels.OFFER, offered.offer)
@@ -134,7 +135,7 @@ def _select_in(tunnel: Tunnel, choice: Choice, now: int, random: handshake.Rando
     check_piece_list(offered.pieces, offer.product, offer.size)
     order = offers.order_of(offered.offer)
     _check_payable(payable, order, offer)
-    yield Tell(Selected(order, offer.price))
+    yield from Tell(Selected(order, offer.price))
     return Quote(choice, order, offered.offer, offer, offered.pieces, escrow, order_seed)
 
 

@@ -8,7 +8,7 @@ after a login the device key stands for the password.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from veilmart.crypto.suite import Suite
 from veilmart.customer.events import BrokerAuthenticated, LoggedIn, Observer
@@ -42,6 +42,8 @@ from veilmart.protocol.customer_messages import (
 )
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.transport.port import Client
+
+K = TypeVar("K")
 
 RENEW_BEFORE_SECONDS = 60
 
@@ -86,7 +88,7 @@ class BrokerSession:
 
     # ---- asking ------------------------------------------------------------------------------
 
-    async def ask(self, request: BrokerRequest, kind: type[Any], *, bound: bool = False) -> Any:
+    async def ask(self, request: BrokerRequest, kind: type[K], *, bound: bool = False) -> K:
         """The answer, of `kind`. An ended session is re-made once, unless the request is `bound`.
 
         Raises the refusal that the broker named, or what went wrong on the way.
@@ -121,8 +123,8 @@ class BrokerSession:
             self._live.numbers.append(number)
 
     async def _ask(
-        self, request: BrokerRequest, kind: type[Any], bound: bool, answer_cells: int
-    ) -> tuple[Any, memoryview]:
+        self, request: BrokerRequest, kind: type[K], bound: bool, answer_cells: int
+    ) -> tuple[K, memoryview]:
         live = await self._session()
         try:
             return await self._exchange(live.keys, request, kind, bound, answer_cells)
@@ -137,10 +139,10 @@ class BrokerSession:
         self,
         keys: handshake.SessionKeys,
         request: BrokerRequest,
-        kind: type[Any],
+        kind: type[K],
         whole: bool,
         answer_cells: int,
-    ) -> tuple[Any, memoryview]:
+    ) -> tuple[K, memoryview]:
         """One round trip. whole: the answer has its natural length and nothing follows it."""
         pending = records.PendingRequest(keys, request, request.cells, self._wallet.random)
         body = await self.http.post("/v1/request", pending.record, max_bytes=BODY_MAX_BYTES)

@@ -14,7 +14,7 @@ from veilmart.errors import MalformedMessage
 from veilmart.limits import CATALOGUE_PAGE_BYTES
 from veilmart.protocol.catalogue import ShowcaseEntry, page_count
 from veilmart.protocol.descriptor import SignedDescriptor
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.handshake import Random
 from veilmart.protocol.merchant_messages import GetShowcase, ShowcasePage
 from veilmart.protocol.showcase import Showcase, open_showcase
@@ -54,7 +54,7 @@ def look(
     Raises ProductGone, SignatureInvalid or MalformedMessage when it is not what the catalogue
     promises (the merchant may have replaced it since), and what opening a tunnel raises.
     """
-    kept: bytes | None = yield Transact(stored_showcase, (merchant.fingerprint, entry))
+    kept = yield from transact(stored_showcase, merchant.fingerprint, entry)
     if kept is not None:
         return open_showcase(kept, entry)
     tunnel = yield from open_tunnel(merchant, suite, random)
@@ -69,5 +69,5 @@ def look(
         parts.append(page.data)
     blob = b"".join(parts)
     showcase = open_showcase(blob, entry)
-    yield Transact(save_showcase, (merchant.fingerprint, entry, blob))
+    yield from transact(save_showcase, merchant.fingerprint, entry, blob)
     return showcase

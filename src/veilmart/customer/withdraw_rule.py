@@ -9,7 +9,7 @@ from dataclasses import replace
 from veilmart.crypto.token_key import parse_token_key
 from veilmart.customer.completion_rule import Clock
 from veilmart.customer.effects import AskBroker, GetPublic
-from veilmart.customer.seeded import REPLACED, SeededWallet, set_state, usable
+from veilmart.customer.seeded import REPLACED, set_state, usable
 from veilmart.customer.token_store import (
     ASKED,
     INVALID,
@@ -40,7 +40,7 @@ from veilmart.errors import (
     WalletReplaced,
 )
 from veilmart.limits import TOKENS_PER_REQUEST_MAX
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.token import blind_token, finish_token
 from veilmart.protocol.token_list import ListedKey
 from veilmart.protocol.token_messages import (
@@ -59,14 +59,14 @@ _CERTAINLY_NOT_ISSUED = (InsufficientBalance, TokenKeyEnded, TokenKeyUnknown, Op
 
 def fetch_key(broker: bytes, listed: ListedKey) -> Rule[KnownKey]:
     """The public key of an id, from the wallet or the broker. Raises TokenKeyInvalid."""
-    known: dict[bytes, KnownKey] = yield Transact(known_keys, (broker,))
+    known = yield from transact(known_keys, broker)
     if listed.key in known:
         return known[listed.key]
-    spki: bytes = yield GetPublic(f"/v1/token-key/{listed.key.hex()}", KEY_MAX_BYTES)
+    spki = yield from GetPublic(f"/v1/token-key/{listed.key.hex()}", KEY_MAX_BYTES)
     if parse_token_key(spki).key_id != listed.key:
         raise TokenKeyInvalid("It is not the one that the descriptor lists.")
     fetched = KnownKey(broker, listed, spki)
-    yield Transact(save_key, (fetched,))
+    yield from transact(save_key, fetched)
     return fetched
 
 
@@ -78,7 +78,7 @@ def withdraw(
     Raises NoSeed, WalletReplaced, WalletOutdated, InsufficientBalance, TokenKeyEnded, TokenInvalid
     (money was debited; request and answer are kept).
     """
-    wallet: SeededWallet = yield Transact(usable)
+    wallet = yield from transact(usable)
     came = balance = 0
     while came < count:
         wanted = min(count - came, TOKENS_PER_REQUEST_MAX)
@@ -87,7 +87,7 @@ def withdraw(
             return plan(seed, account, key, first, wanted, clock())
 
         place = (key.broker, account, key.listed.key, make)
-        withdrawal: Withdrawal = yield Transact(begin_withdrawal, place)
+        withdrawal = yield from transact(begin_withdrawal, *place)
         balance = yield from ask(seed, wallet.wallet, withdrawal, key, clock)
         came += wanted
     return came, balance
@@ -125,13 +125,13 @@ def ask(
         blinded=withdrawal.blinded,
     )
     try:
-        issued: Issued = yield AskBroker(request, Issued)
+        issued = yield from AskBroker(request, Issued)
     except WalletReplaced:
-        yield Transact(end_withdrawal, (withdrawal.request, REFUSED, None))
-        yield Transact(set_state, (REPLACED,))
+        yield from transact(end_withdrawal, withdrawal.request, REFUSED, None)
+        yield from transact(set_state, REPLACED)
         raise
     except _CERTAINLY_NOT_ISSUED:
-        yield Transact(end_withdrawal, (withdrawal.request, REFUSED, None))
+        yield from transact(end_withdrawal, withdrawal.request, REFUSED, None)
         raise
     if len(issued.signatures) != withdrawal.count * SIGNATURE_BYTES:
         raise MalformedMessage("The broker signed another number of tokens.")
@@ -142,9 +142,9 @@ def ask(
             start = place * SIGNATURE_BYTES
             finish_token(key.public, secrets, issued.signatures[start : start + SIGNATURE_BYTES])
     except TokenInvalid:
-        yield Transact(end_withdrawal, (withdrawal.request, INVALID, issued.signatures))
+        yield from transact(end_withdrawal, withdrawal.request, INVALID, issued.signatures)
         raise
-    yield Transact(finish_withdrawal, (withdrawal, issued.signatures, clock()))
+    yield from transact(finish_withdrawal, withdrawal, issued.signatures, clock())
     return issued.balance
 
 
@@ -154,12 +154,12 @@ def deposit(seed: bytes, token: StoredToken, key: KnownKey) -> Rule[Deposited]:
     TokenSpent, TokenKeyEnded.
     """
     if token.state == UNSPENT:
-        moved: bool = yield Transact(move_token, (token.id, UNSPENT, RETURNING))
+        moved = yield from transact(move_token, token.id, UNSPENT, RETURNING)
         if not moved:
             raise NoTokens("Another program has just taken it.")
         token = replace(token, state=RETURNING)
     if token.state != RETURNING:
         raise NoTokens("It was shown for an order.")
-    answer: Deposited = yield AskBroker(Deposit(token=finished(seed, token, key)), Deposited)
-    yield Transact(move_token, (token.id, RETURNING, RETURNED))
+    answer = yield from AskBroker(Deposit(token=finished(seed, token, key)), Deposited)
+    yield from transact(move_token, token.id, RETURNING, RETURNED)
     return answer

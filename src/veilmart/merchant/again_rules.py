@@ -15,7 +15,7 @@ from veilmart.merchant.effects import ReadPiece, ReadPieceList
 from veilmart.merchant.orders import Order, find_order
 from veilmart.merchant.tables import products
 from veilmart.merchant.tunnels import Tunnel
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode
 from veilmart.protocol.merchant_messages import (
     Again,
@@ -35,9 +35,9 @@ def grant(counter: Counter, tunnel: Tunnel, request: Again) -> Rule[Granted]:
     """Raises OrderUnknown, OrderKeyInvalid, NotSettled, ProductGone, NotYourBroker."""
     order = yield from _entitled(counter, tunnel, request)
     if order.shelf in counter.shop.code_shelves:
-        code: bytes = yield Transact(code_asked, (order.order, order.size))
+        code = yield from transact(code_asked, order.order, order.size)
         return Granted(size=order.size, pieces=piece_hash(code))
-    pieces: bytes = yield ReadPieceList(request.root)
+    pieces = yield from ReadPieceList(request.root)
     return Granted(size=order.size, pieces=pieces)
 
 
@@ -47,9 +47,9 @@ def hand_out(counter: Counter, tunnel: Tunnel, request: GetPiece) -> Rule[Piece]
     if request.index >= piece_count(order.size):
         raise SegmentUnknown(f"Number {request.index}.")
     if order.shelf in counter.shop.code_shelves:
-        code: bytes = yield Transact(code_asked, (order.order, order.size))
+        code = yield from transact(code_asked, order.order, order.size)
         return Piece(data=code)
-    data: bytes = yield ReadPiece(request.root, order.size, request.index)
+    data = yield from ReadPiece(request.root, order.size, request.index)
     return Piece(data=data)
 
 
@@ -61,7 +61,7 @@ def recall(counter: Counter, tunnel: Tunnel, request: Recall) -> Rule[Recalled]:
     broker = counter.shop.brokers.get(request.broker)
     if broker is None or request.broker != tunnel.broker:
         raise NotYourBroker
-    order: Order = yield Transact(find_order, (request.order, broker.id))
+    order = yield from transact(find_order, request.order, broker.id)
     if order.offer is None:
         raise OrderUnknown
     body = order.offer[SIGNATURE_BYTES:]
@@ -78,14 +78,14 @@ def _entitled(counter: Counter, tunnel: Tunnel, request: Again | GetPiece) -> Ru
     # The offer comes with the request, so this works for orders from before offers were kept.
     # It names the order key, and the order's name is its hash.
     name = order_of(request.offer)
-    order: Order = yield Transact(find_order, (name, broker.id))
+    order = yield from transact(find_order, name, broker.id)
     if order.shelf != request.shelf:
         raise OrderUnknown
     body = request.offer[SIGNATURE_BYTES:]
     check_action(decode(Offer, body, SIGNED_MAX_BYTES).order_key, name, "again", request.signature)
     if order.state is not OrderState.SETTLED:
         raise NotSettled
-    if request.root != order.root and request.root != (yield Transact(_newest_root, (order,))):
+    if request.root != order.root and request.root != (yield from transact(_newest_root, order)):
         raise ProductGone
     return order
 

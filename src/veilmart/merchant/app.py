@@ -6,8 +6,7 @@ error and the process goes on.
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TypeVar
 
 import structlog
 from starlette.requests import Request
@@ -35,7 +34,7 @@ from veilmart.merchant.link_rules import answer, pinned
 from veilmart.merchant.market_home import MerchantHome
 from veilmart.merchant.sharing import NotShared, Sharing
 from veilmart.merchant.tunnels import Link
-from veilmart.protocol.effects import Effect, Transact
+from veilmart.protocol.effects import Transact
 from veilmart.protocol.handshake import SESSION_ID_BYTES, SessionKeys, answer_certified
 from veilmart.protocol.link import answer_link
 from veilmart.protocol.link_messages import (
@@ -50,11 +49,13 @@ from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
 from veilmart.storage.product_store import ProductStore
 from veilmart.transport.answers import binary_answer
 from veilmart.transport.body import read_body
-from veilmart.transport.perform import perform
+from veilmart.transport.perform import Performers, perform
 from veilmart.transport.routes import Routes
 from veilmart.transport.turnstile import Turnstile
 
 LINK_REQUEST_MAX_BYTES = 2 * REQUEST_MAX_BYTES
+T = TypeVar("T")
+
 INLINE_PIECE_BYTES = 64 * 1024
 SIGNATURES_AT_ONCE = 2
 _FINGERPRINT_BYTES = 32
@@ -95,7 +96,7 @@ class MerchantApp:
         self._sharing: Sharing = NotShared() if sharing is None else sharing
         self._counter = counter
         self._signing = asyncio.Semaphore(SIGNATURES_AT_ONCE)
-        self._performers: Mapping[type[Effect], Callable[[Any], Awaitable[Any]]] = {
+        self._performers: Performers = {
             Transact: self._transact,
             SealPiece: self._seal_piece,
             AnswerTunnel: self._answer_tunnel,
@@ -112,7 +113,7 @@ class MerchantApp:
             ],
         )
 
-    async def _transact(self, effect: Transact) -> object:
+    async def _transact(self, effect: Transact[T]) -> T:
         return await self._market.database.run(effect.function, *effect.args)
 
     async def _answer_tunnel(self, effect: AnswerTunnel) -> tuple[bytes, SessionKeys]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from veilmart.crypto.key_pair import KeyPair
 from veilmart.crypto.suite import Suite
 from veilmart.protocol.effects import Effect
+from veilmart.protocol.handshake import SessionKeys
 
 
 @dataclass(frozen=True, slots=True)
-class SealPiece(Effect):
+class SealPiece(Effect[bytes]):
     """Read piece `index` of `root` and seal it for an order; the answer is the signed segment.
 
     size: of the padded product. content_key, signing_seed: 32 bytes each.
@@ -26,7 +27,7 @@ class SealPiece(Effect):
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerTunnel(Effect):
+class AnswerTunnel(Effect[tuple[bytes, SessionKeys]]):
     """Answer a customer's handshake: (message 2, keys). Dear in one suite, so it takes its turn."""
 
     suite: Suite
@@ -37,14 +38,14 @@ class AnswerTunnel(Effect):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadPieceList(Effect):
+class ReadPieceList(Effect[bytes]):
     """The piece list of a stored product (32 bytes per piece)."""
 
     root: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class ReadPiece(Effect):
+class ReadPiece(Effect[bytes]):
     """Piece `index` of a stored product of `size` bytes, as it lies in the store."""
 
     root: bytes

@@ -24,12 +24,12 @@ from veilmart.merchant.events import (
     PaymentStatus,
 )
 from veilmart.merchant.keys import signing_seed
-from veilmart.merchant.orders import Order, ReportOutcome, apply_report, segment_asked
+from veilmart.merchant.orders import apply_report, segment_asked
 from veilmart.merchant.tunnel_rules import relay
 from veilmart.merchant.tunnels import Link
 from veilmart.protocol import labels
 from veilmart.protocol.descriptor import check_descriptor
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.handshake import prologue
 from veilmart.protocol.link import check_proof
 from veilmart.protocol.link_messages import (
@@ -99,7 +99,7 @@ def prove(counter: Counter, link: Link, request: LinkProof) -> Rule[Reply]:
         raise
     if not link.proved:
         if fresh.hash != broker.known.hash:
-            yield Transact(renew_broker, (broker.id, fresh))
+            yield from transact(renew_broker, broker.id, fresh)
         counter.links.prove(link, counter.clock())
         counter.observe(BrokerAuthenticated(link.broker))
     return Reply(LinkReady(serial=shop.newest.serial), request.answer_cells)
@@ -110,7 +110,7 @@ def show_descriptor(counter: Counter, request: FetchDescriptor) -> Rule[Reply]:
     newest = counter.shop.newest
     signed = newest.known.signed
     if request.serial not in (0, newest.serial):
-        signed = yield Transact(signed_descriptor, (request.serial,))
+        signed = yield from transact(signed_descriptor, request.serial)
     return Reply(LinkDescriptor(signed=signed), request.answer_cells)
 
 
@@ -129,7 +129,7 @@ def open_tunnel(counter: Counter, broker: bytes, request: TunnelOpen) -> Rule[Re
     number = request.request_number
     bound = prologue(labels.PROLOGUE_CUSTOMER_MERCHANT, suite, request.descriptor, number)
     message: bytes
-    message, keys = yield AnswerTunnel(suite, bound, number, request.message, static)
+    message, keys = yield from AnswerTunnel(suite, bound, number, request.message, static)
     tunnel = counter.tunnels.open(keys, broker, published, now)
     counter.observe(CustomerTunnel(tunnel.label, suite.name, keys.session_fingerprint))
     opened = TunnelOpened(message=message, serial=counter.shop.newest.serial)
@@ -141,20 +141,20 @@ def deliver(counter: Counter, broker: PinnedBroker, request: FetchSegment) -> Ru
 
     Raises OrderUnknown, SegmentUnknown, WrongOrderState, StoreDamaged.
     """
-    found: tuple[Order, bool] = yield Transact(
-        segment_asked, (request.order, broker.id, request.index, request.held_at)
+    found = yield from transact(
+        segment_asked, request.order, broker.id, request.index, request.held_at
     )
     order, first = found
     if first:
         counter.observe(PaymentStatus(counter.tunnels.label_of(order.order), True))
     piece: bytes | None = None
     if order.shelf in counter.shop.code_shelves:
-        piece = yield Transact(code_asked, (order.order, order.size))
+        piece = yield from transact(code_asked, order.order, order.size)
     newest = counter.shop.newest.keys
     seed = newest.seed
     if order.key_set != newest.id:
-        seed = yield Transact(signing_seed, (order.key_set,))
-    segment: bytes = yield SealPiece(
+        seed = yield from transact(signing_seed, order.key_set)
+    segment = yield from SealPiece(
         root=order.root,
         size=order.size,
         index=request.index,
@@ -170,9 +170,7 @@ def deliver(counter: Counter, broker: PinnedBroker, request: FetchSegment) -> Ru
 def take_report(counter: Counter, broker: PinnedBroker, request: Report) -> Rule[Reply]:
     """What became of orders; sent again, it changes nothing."""
     codes = code_ended if counter.shop.code_shelves else None
-    outcome: ReportOutcome = yield Transact(
-        apply_report, (broker.id, request.entries, request.balance, codes)
-    )
+    outcome = yield from transact(apply_report, broker.id, request.entries, request.balance, codes)
     for ended in outcome.ended:
         request_number = counter.tunnels.forget_order(ended.order)
         settled, returned = ended.event == "settled", ended.event == "returned"

@@ -30,7 +30,7 @@ from veilmart.merchant.tunnels import Tunnel
 from veilmart.protocol import labels, offer
 from veilmart.protocol.catalogue import page, page_count
 from veilmart.protocol.descriptor import Shelf
-from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import Message, encode
 from veilmart.protocol.link_messages import TunnelRelay, TunnelRelayed
 from veilmart.protocol.merchant_messages import (
@@ -81,7 +81,7 @@ def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
         if isinstance(asked, Select):
             answer, invoice = yield from select(counter, tunnel, asked)
         elif isinstance(asked, GetShowcase):
-            data = yield Transact(showcase_page, (asked.shelf, asked.page))
+            data = yield from transact(showcase_page, asked.shelf, asked.page)
             answer = ShowcasePage(data=data)
         elif isinstance(asked, Again):
             answer = yield from grant(counter, tunnel, asked)
@@ -140,11 +140,11 @@ def select(counter: Counter, tunnel: Tunnel, request: Select) -> Rule[tuple[Offe
                 written = _write_offer(counter, tunnel, request, found, shelf)
                 return written, written[2]
 
-            transaction = Transact(sell_code, (product, shelf, counter.clock(), write))
-            answer, invoice, order = yield transaction
+            now = counter.clock()
+            answer, invoice, order = yield from transact(sell_code, product, shelf, now, write)
         else:
             answer, invoice, order = _write_offer(counter, tunnel, request, product, shelf)
-            yield Transact(store_order, (order,))
+            yield from transact(store_order, order)
     finally:
         tunnel.choosing = False
     tunnel.chosen = (request, answer, invoice)

@@ -8,7 +8,7 @@ Order is enforced by objects: an answer can only be opened by the `PendingReques
 only be sealed by the `ReceivedRequest` that was opened.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 from veilmart.crypto.padding import cells, pad_message, unpad_message
 from veilmart.errors import (
@@ -22,6 +22,8 @@ from veilmart.limits import BODY_MAX_BYTES, CELL_BYTES
 from veilmart.protocol import labels
 from veilmart.protocol.encoding import Message, Natural, decode, encode, labelled_hash
 from veilmart.protocol.handshake import SESSION_ID_BYTES, Random, SessionKeys
+
+K = TypeVar("K")
 
 NONCE_BYTES = 24
 TAG_BYTES = 32
@@ -144,7 +146,7 @@ def refusal(error: VeilmartError) -> Refused:
     return Refused(code=error.code, detail=error.detail[:REFUSAL_DETAIL_MAX_CHARACTERS])
 
 
-def expect(kind: type[Any], answer: Any) -> Any:
+def expect(kind: type[K], answer: object) -> K:
     """The answer if it is of `kind`. Raises UnexpectedAnswer."""
     if not isinstance(answer, kind):
         raise UnexpectedAnswer

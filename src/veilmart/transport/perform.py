@@ -11,11 +11,12 @@ from veilmart.errors import Misuse
 from veilmart.protocol.effects import Effect, Rule
 
 T = TypeVar("T")
+# Any: a mapping's type cannot say that each performer takes and answers the effect of its own key.
+Performers = Mapping[type[Effect[Any]], Callable[[Any], Awaitable[Any]]]
+PerformersNow = Mapping[type[Effect[Any]], Callable[[Any], Any]]
 
 
-async def perform(
-    rule: Rule[T], performers: Mapping[type[Effect], Callable[[Any], Awaitable[Any]]]
-) -> T:
+async def perform(rule: Rule[T], performers: Performers) -> T:
     """Run `rule` to its end under an event loop. Raises `Misuse` in it for an unknown effect."""
     try:
         effect = next(rule)
@@ -33,7 +34,7 @@ async def perform(
         rule.close()
 
 
-def perform_now(rule: Rule[T], performers: Mapping[type[Effect], Callable[[Any], Any]]) -> T:
+def perform_now(rule: Rule[T], performers: PerformersNow) -> T:
     """The synchronous twin of `perform`, for simulators and commands."""
     try:
         effect = next(rule)
@@ -51,9 +52,7 @@ def perform_now(rule: Rule[T], performers: Mapping[type[Effect], Callable[[Any],
         rule.close()
 
 
-def _performer(
-    performers: Mapping[type[Effect], Callable[[Any], Any]], effect: Effect
-) -> Callable[[Any], Any]:
+def _performer(performers: PerformersNow, effect: Effect[object]) -> Callable[[Any], Any]:
     found = performers.get(type(effect))
     if found is None:
         raise Misuse(f"Nobody performs {type(effect).__name__}.")
