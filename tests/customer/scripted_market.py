@@ -18,8 +18,6 @@ from veilmart.crypto import identity, signing
 from veilmart.crypto.padding import pack_product
 from veilmart.crypto.suite import all_suites
 from veilmart.customer import effects
-from veilmart.customer.app import keep_segment
-from veilmart.customer.delivery import deliver
 from veilmart.customer.events import Event
 from veilmart.customer.quote import Choice
 from veilmart.customer.wallet import Wallet
@@ -199,11 +197,7 @@ class Market:
             effects.Confirm: lambda e: self.agree,
             effects.BrokerPapers: lambda e: self.broker,
             effects.Together: lambda e: [self.run(e.rule(index)) for index in e.indices],
-            effects.StoreSegment: lambda e: keep_segment(self.wallet.parcels, e),
-            effects.MakeDurable: lambda e: self.wallet.parcels.make_durable(e.order),
-            effects.MissingSegments: lambda e: self.wallet.parcels.missing(e.order),
-            effects.Deliver: lambda e: deliver(e.order, e.terms, self.wallet.parcels, e.segment),
-            effects.DropParcel: lambda e: self.wallet.parcels.drop(e.order),
+            effects.OnDisk: lambda e: e.function(self.wallet.parcels, *e.args),
         }
         return perform_now(
             rule, {kind: self._mortal(performer) for kind, performer in table.items()}

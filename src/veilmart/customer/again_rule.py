@@ -12,18 +12,16 @@ from msgspec.structs import replace as replace_fields
 
 from veilmart.crypto.suite import Suite
 from veilmart.customer.completion_rule import Clock
-from veilmart.customer.copies import DONE, FETCHING, Copy, save_copy
+from veilmart.customer.copies import DONE, FETCHING, Copy, missing_pieces, save_copy, store_piece
+from veilmart.customer.delivery import deliver_copy
 from veilmart.customer.effects import (
-    DeliverCopy,
-    DropParcel,
-    MakeDurable,
-    MissingPieces,
-    StorePiece,
     Tell,
     Together,
+    on_disk,
 )
 from veilmart.customer.events import FileSaved, IntegrityChecked, ParcelBegun, SegmentStored
 from veilmart.customer.order import Order, Terms, terms_of
+from veilmart.customer.parcels import Parcels
 from veilmart.customer.quote import Tunnel
 from veilmart.customer.selection_rule import ask_merchant, open_tunnel
 from veilmart.errors import (
@@ -100,7 +98,7 @@ def _fetch(
     """All pieces that are missing, then the file; None when some were damaged on the disk."""
     size = terms.offer.size
     count = piece_count(size)
-    indices = yield from MissingPieces(copy, size)
+    indices = yield from on_disk(missing_pieces, copy, size)
     yield from Tell(ParcelBegun(count - len(indices), count, size))
     if indices:
         template = GetPiece(
@@ -113,15 +111,15 @@ def _fetch(
         )
         fetch = partial(_fetch_piece, copy, size, tunnel, template, random)
         yield from Together(fetch, indices, SEGMENTS_IN_FLIGHT)
-    yield from MakeDurable(copy.name)
-    delivered = yield from DeliverCopy(copy, order)
+    yield from on_disk(Parcels.make_durable, copy.name)
+    delivered = yield from on_disk(deliver_copy, copy, order)
     if delivered.path is None:
         return None
     yield from Tell(IntegrityChecked())
     yield from Tell(FileSaved(Path(delivered.path)))
     done = replace(copy, state=DONE, changed_at=clock(), file_path=str(delivered.path))
     yield from transact(save_copy, done)
-    yield from DropParcel(copy.name)
+    yield from on_disk(Parcels.drop, copy.name)
     return done
 
 
@@ -144,5 +142,5 @@ def _fetch_piece(
     wanted = copy.pieces[index * HASH_BYTES : (index + 1) * HASH_BYTES]
     if len(piece.data) != piece_length(size, index) or piece_hash(piece.data) != wanted:
         raise PieceMismatch(f"Piece {index}.")
-    yield from StorePiece(copy.name, index, size, piece.data)
+    yield from on_disk(store_piece, copy.name, index, size, piece.data)
     yield from Tell(SegmentStored(index, len(piece.data)))

@@ -6,11 +6,7 @@ from typing import TypeVar
 
 from veilmart.crypto.signing import generate_signing_key
 from veilmart.customer import effects
-from veilmart.customer.complaints import Complaint, find_fault
-from veilmart.customer.copies import missing_pieces, store_piece
-from veilmart.customer.delivery import Delivered, deliver, deliver_copy
 from veilmart.customer.events import Observer
-from veilmart.customer.parcels import Parcels
 from veilmart.customer.quote import Quote
 from veilmart.customer.seeded import take_order_number
 from veilmart.customer.session import BrokerSession
@@ -27,7 +23,6 @@ from veilmart.errors import (
 from veilmart.protocol.customer_messages import Account, GetAccount
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule, Transact
-from veilmart.protocol.parcel import check_segment
 from veilmart.protocol.wallet_derivations import order_seed
 from veilmart.transport.perform import Performers, perform
 
@@ -37,31 +32,12 @@ T = TypeVar("T")
 PAUSES_SECONDS = (0.2, 0.6, 1.5)
 _WORTH_WAITING = (BrokerUnreachable, MerchantUnreachable, ServerBusy, OpenFailed)
 
-# Hashing and writing so little takes less time than handing it to a thread.
-INLINE_SEGMENT_BYTES = 64 * 1024
-
 ConfirmQuote = Callable[[Quote], bool]
 
 
 def always(quote: Quote) -> bool:
     """Confirms every quote: for --yes and programs."""
     return True
-
-
-def keep_segment(parcels: Parcels, effect: effects.StoreSegment) -> None:
-    """Perform StoreSegment. Blocks. Raises as it says, and DiskFull, CannotWrite."""
-    check_segment(effect.signing_key, effect.order, effect.index, effect.size, effect.segment)
-    parcels.store(effect.order, effect.index, effect.size, effect.segment)
-
-
-def look_for_fault(parcels: Parcels, effect: effects.FindFault) -> Complaint:
-    """Perform FindFault. Blocks. Raises NothingToDispute, CannotWrite."""
-    order, size, small = effect.order, effect.terms.offer.size, effect.segment
-
-    def segment_at(index: int) -> bytes | None:
-        return parcels.read(order.order, index, size) if small is None else small
-
-    return find_fault(order, effect.terms, segment_at)
 
 
 class Performer:
@@ -94,15 +70,7 @@ class Performer:
             effects.Confirm: self._ask_person,
             effects.BrokerPapers: self._papers,
             effects.Together: self._together,
-            effects.StoreSegment: self._store_segment,
-            effects.MakeDurable: self._make_durable,
-            effects.MissingSegments: self._missing,
-            effects.Deliver: self._deliver,
-            effects.DropParcel: self._drop,
-            effects.FindFault: self._find_fault,
-            effects.MissingPieces: self._missing_pieces,
-            effects.DeliverCopy: self._deliver_copy,
-            effects.StorePiece: self._store_piece,
+            effects.OnDisk: self._on_disk,
         }
 
     async def run(self, rule: Rule[T]) -> T:
@@ -195,51 +163,8 @@ class Performer:
 
     # ---- the disk ---------------------------------------------------------------------------
 
-    async def _store_segment(self, effect: effects.StoreSegment) -> None:
-        if len(effect.segment) <= INLINE_SEGMENT_BYTES:
-            keep_segment(self._wallet.parcels, effect)
-        else:
-            await asyncio.to_thread(keep_segment, self._wallet.parcels, effect)
-
-    async def _make_durable(self, effect: effects.MakeDurable) -> None:
-        await asyncio.to_thread(self._wallet.parcels.make_durable, effect.order)
-
-    async def _missing(self, effect: effects.MissingSegments) -> tuple[int, ...]:
-        return await asyncio.to_thread(self._wallet.parcels.missing, effect.order)
-
-    async def _deliver(self, effect: effects.Deliver) -> Delivered:
-        return await asyncio.to_thread(
-            deliver,
-            effect.order,
-            effect.terms,
-            self._wallet.parcels,
-            effect.segment,
-            again=effect.again,
-        )
-
-    async def _missing_pieces(self, effect: effects.MissingPieces) -> tuple[int, ...]:
-        parcels = self._wallet.parcels
-        return await asyncio.to_thread(missing_pieces, parcels, effect.copy, effect.size)
-
-    async def _store_piece(self, effect: effects.StorePiece) -> None:
-        await asyncio.to_thread(
-            store_piece,
-            self._wallet.parcels,
-            effect.name,
-            effect.index,
-            effect.size,
-            effect.data,
-        )
-
-    async def _deliver_copy(self, effect: effects.DeliverCopy) -> Delivered:
-        parcels = self._wallet.parcels
-        return await asyncio.to_thread(deliver_copy, effect.copy, effect.order, parcels)
-
-    async def _find_fault(self, effect: effects.FindFault) -> Complaint:
-        return await asyncio.to_thread(look_for_fault, self._wallet.parcels, effect)
-
-    async def _drop(self, effect: effects.DropParcel) -> None:
-        await asyncio.to_thread(self._wallet.parcels.drop, effect.order)
+    async def _on_disk(self, effect: effects.OnDisk[T]) -> T:
+        return await asyncio.to_thread(effect.function, self._wallet.parcels, *effect.args)
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:

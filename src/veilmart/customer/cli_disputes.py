@@ -7,12 +7,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from veilmart.customer.app import look_for_fault
 from veilmart.customer.cli_account import Yes
-from veilmart.customer.complaints import Complaint
+from veilmart.customer.complaints import Complaint, look_for_fault
 from veilmart.customer.dispute_proof import PROOF_MAX_BYTES, Judgement, export_proof, judge
 from veilmart.customer.dispute_rule import dispute as dispute_rule, examine
-from veilmart.customer.effects import FindFault
 from veilmart.customer.order import Order, terms_of
 from veilmart.customer.person import Person
 from veilmart.customer.small_parcels import is_small, stored_segment
@@ -123,7 +121,7 @@ def _stored_fault(wallet: Wallet, order: Order) -> Complaint:
             segment = wallet.database.run_now(stored_segment, order.order)
         if segment is None and (is_small(terms) or wallet.parcels.missing(order)):
             raise NothingToDispute("Its segments are not here (any more).")
-    return look_for_fault(wallet.parcels, FindFault(order, terms, segment))
+    return look_for_fault(wallet.parcels, order, terms, segment)
 
 
 def judge_proof(

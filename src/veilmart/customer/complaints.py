@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from veilmart.customer.order import Order, Terms
+from veilmart.customer.parcels import Parcels
 from veilmart.errors import EvidenceInvalid, Misuse, NothingToDispute
 from veilmart.limits import EVIDENCE_PART_BYTES
 from veilmart.protocol.dispute_messages import Evidence, Reason
@@ -35,6 +36,18 @@ class Complaint:
         """The evidence cut as it is sent."""
         cuts = range(0, len(self.evidence), EVIDENCE_PART_BYTES)
         return [self.evidence[at : at + EVIDENCE_PART_BYTES] for at in cuts]
+
+
+def look_for_fault(parcels: Parcels, order: Order, terms: Terms, small: bytes | None) -> Complaint:
+    """What is wrong with a RELEASED order. Blocks. Raises NothingToDispute, CannotWrite.
+
+    small: a small parcel's only segment, verified; None to read them from `parcels`.
+    """
+
+    def segment_at(index: int) -> bytes | None:
+        return parcels.read(order.order, index, terms.offer.size) if small is None else small
+
+    return find_fault(order, terms, segment_at)
 
 
 def find_fault(order: Order, terms: Terms, segment_at: SegmentAt) -> Complaint:

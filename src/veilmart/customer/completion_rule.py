@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from veilmart.customer.delivery import deliver
 from veilmart.customer.effects import (
     AskBroker,
-    Deliver,
-    DropParcel,
-    MissingSegments,
     Tell,
+    on_disk,
 )
 from veilmart.customer.events import (
     FileSaved,
@@ -25,6 +24,7 @@ from veilmart.customer.events import (
 )
 from veilmart.customer.faults import note_fault, save_faulty
 from veilmart.customer.order import Order, Terms, save_order
+from veilmart.customer.parcels import Parcels
 from veilmart.customer.segments_rule import fetch_parcel, fetch_segments
 from veilmart.customer.small_parcels import is_small, save_ended, save_held
 from veilmart.errors import (
@@ -118,7 +118,7 @@ def _notice_refund(order: Order, clock: Clock) -> Rule[None]:
     if status.state == InvoiceState.REFUNDED:
         refunded = order.after(WalletEvent.REFUND_SEEN, clock())
         yield from transact(save_ended, refunded)
-        yield from DropParcel(order.order)
+        yield from on_disk(Parcels.drop, order.order)
         raise WrongOrderState("It was refunded.", money=REFUNDED)
 
 
@@ -202,7 +202,7 @@ def _deliver(
         segment = yield from fetch_parcel(order, terms, fresh=False)
     for _ in range(DELIVERY_TRIES):
         try:
-            delivered = yield from Deliver(order, terms, segment, again)
+            delivered = yield from on_disk(deliver, order, terms, segment, again=again)
         except (PieceMismatch, PaddingInvalid) as fault:
             yield from transact(note_fault, order.order, fault)
             raise
@@ -210,7 +210,7 @@ def _deliver(
             yield from Tell(IntegrityChecked())
             yield from Tell(FileSaved(delivered.path))
             return order.after(WalletEvent.FILE_READY, clock(), file_path=str(delivered.path))
-        missing = yield from MissingSegments(order)
+        missing = yield from on_disk(Parcels.missing, order)
         yield from fetch_segments(order, terms, missing)
     raise SegmentDamaged(delivered.damaged[0])
 
@@ -237,6 +237,6 @@ def _acknowledge(order: Order, terms: Terms, clock: Clock) -> Rule[Bought]:
     order = order.after(WalletEvent.SETTLED, clock())
     yield from transact(save_ended, order)
     if not is_small(terms):
-        yield from DropParcel(order.order)
+        yield from on_disk(Parcels.drop, order.order)
     yield from Tell(PurchaseDone(order.order))
     return Bought(order, Path(order.file_path or ""))

@@ -46,7 +46,7 @@ class Delivered:
 
 
 def deliver(
-    order: Order, terms: Terms, parcels: Parcels, segment: bytes | None, *, again: bool = False
+    parcels: Parcels, order: Order, terms: Terms, segment: bytes | None, *, again: bool = False
 ) -> Delivered:
     """Write the file of a RELEASED order into its folder.
 
@@ -63,7 +63,7 @@ def deliver(
         return Delivered(None, (fault.index,))
 
 
-def deliver_copy(copy: Copy, order: Order, parcels: Parcels) -> Delivered:
+def deliver_copy(parcels: Parcels, copy: Copy, order: Order) -> Delivered:
     """Write the file of a copy whose pieces are all there. Raises as `deliver`."""
     size = terms_of(order).offer.size
 

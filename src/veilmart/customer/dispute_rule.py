@@ -6,10 +6,11 @@ may see it; `dispute` sends the evidence and records the outcome. Both are safe 
 
 import hashlib
 
-from veilmart.customer.complaints import Complaint, unsigned_key
+from veilmart.customer.complaints import Complaint, look_for_fault, unsigned_key
 from veilmart.customer.completion_rule import Clock, ask_key, order_status
-from veilmart.customer.effects import AskBroker, DropParcel, FindFault
+from veilmart.customer.effects import AskBroker, on_disk
 from veilmart.customer.order import Order, save_order, terms_of
+from veilmart.customer.parcels import Parcels
 from veilmart.customer.recovery_rule import bring_refund
 from veilmart.customer.segments_rule import fetch_parcel
 from veilmart.customer.small_parcels import save_ended
@@ -49,7 +50,7 @@ def examine(order: Order, clock: Clock) -> Rule[tuple[Order, Complaint]]:
     segment: bytes | None = None
     if order.content_key is not None:
         segment = yield from fetch_parcel(order, terms, fresh=False)
-    complaint = yield from FindFault(order, terms, segment)
+    complaint = yield from on_disk(look_for_fault, order, terms, segment)
     return order, complaint
 
 
@@ -95,7 +96,7 @@ def dispute(order: Order, complaint: Complaint, clock: Clock) -> Rule[Order]:
         raise WrongOrderState(f"The broker says that it is {status.state}.", money=SETTLED_MONEY)
     refunded = order.after(WalletEvent.REFUND_SEEN, clock())
     yield from transact(save_ended, refunded)
-    yield from DropParcel(order.order)
+    yield from on_disk(Parcels.drop, order.order)
     try:
         yield from bring_refund(refunded, clock)
     except VeilmartError as error:

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
 
-from veilmart.customer.complaints import Complaint
-from veilmart.customer.copies import Copy
-from veilmart.customer.delivery import Delivered
 from veilmart.customer.events import Event
-from veilmart.customer.order import Order, Terms
+from veilmart.customer.parcels import Parcels
 from veilmart.customer.quote import Quote
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.customer_messages import GetSegment
@@ -16,6 +14,8 @@ from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Effect, Rule
 
 K = TypeVar("K")
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,88 +107,15 @@ class BrokerPapers(Effect[SignedDescriptor]):
 
 
 @dataclass(frozen=True, slots=True)
-class StoreSegment(Effect[None]):
-    """Verify a segment of a large parcel and write it to the disk.
+class OnDisk(Effect[T]):
+    """Run a blocking function on the parcels, outside the event loop. Made by `on_disk`."""
 
-    size: of the padded product. signing_key: the merchant's, 32 bytes. Raises MalformedMessage and
-    SignatureInvalid for one that was damaged on the way.
-    """
-
-    order: bytes
-    index: int
-    size: int
-    signing_key: bytes
-    segment: bytes | memoryview = field(repr=False)
+    function: Callable[..., T]
+    args: tuple[object, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class MakeDurable(Effect[None]):
-    """Sync the stored segments of an order to the disk."""
-
-    order: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class MissingSegments(Effect[tuple[int, ...]]):
-    """Which segments are not stored, or are damaged: a tuple of indices."""
-
-    order: Order
-
-
-@dataclass(frozen=True, slots=True)
-class MissingPieces(Effect[tuple[int, ...]]):
-    """Which pieces of a copy of `size` bytes are not stored, or are damaged."""
-
-    copy: Copy
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class StorePiece(Effect[None]):
-    """Write a verified piece of a copy, named by 32 bytes, of `size` padded bytes."""
-
-    name: bytes
-    index: int
-    size: int
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class DeliverCopy(Effect[Delivered]):
-    """Put a copy's pieces together to the finished file; the answer is a `Delivered`."""
-
-    copy: Copy
-    order: Order
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver(Effect[Delivered]):
-    """Open every segment into the finished file; the answer is a `Delivered`.
-
-    segment: a small parcel's only one, verified; None to read them from the disk. again: an earlier
-    run may have finished the file and been killed before it could note that down.
-    """
-
-    order: Order
-    terms: Terms
-    segment: bytes | None = field(default=None, repr=False)
-    again: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FindFault(Effect[Complaint]):
-    """What is wrong with a RELEASED order; the answer is a `Complaint`.
-
-    segment: as in `Deliver`. Raises NothingToDispute.
-    """
-
-    order: Order
-    terms: Terms
-    segment: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class DropParcel(Effect[None]):
-    """Remove the stored segments: the file is ready, or never will be."""
-
-    order: bytes
+def on_disk(
+    function: Callable[Concatenate[Parcels, P], T], *args: P.args, **kwargs: P.kwargs
+) -> OnDisk[T]:
+    """The effect that calls `function(parcels, *args, **kwargs)`; its result is the answer."""
+    return OnDisk(partial(function, **kwargs) if kwargs else function, args)

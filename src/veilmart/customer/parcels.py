@@ -99,3 +99,20 @@ class Parcels:
         """Remove the parcel. What cannot be removed stays; it is sealed, and only takes room."""
         with suppress(OSError):
             self.file_of(order).unlink(missing_ok=True)
+
+
+def keep_segment(
+    parcels: Parcels,
+    order: bytes,
+    index: int,
+    size: int,
+    signing_key: bytes,
+    segment: bytes | memoryview,
+) -> None:
+    """Verify a segment of a large parcel and write it. Blocks.
+
+    size: of the padded product. signing_key: the merchant's, 32 bytes. Raises MalformedMessage and
+    SignatureInvalid for one that was damaged on the way, DiskFull, CannotWrite.
+    """
+    check_segment(signing_key, order, index, size, segment)
+    parcels.store(order, index, size, segment)

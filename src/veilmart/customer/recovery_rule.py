@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from veilmart.customer.completion_rule import REFUNDED, Clock, complete, order_status
-from veilmart.customer.effects import AskBroker, DropParcel
+from veilmart.customer.effects import AskBroker, on_disk
 from veilmart.customer.order import UNFINISHED, Order, order_key, terms_of
+from veilmart.customer.parcels import Parcels
 from veilmart.customer.payment import fetch_refund, renew_refund
 from veilmart.customer.purchase_rule import CERTAINLY_UNPAID, pay
 from veilmart.customer.small_parcels import save_ended
@@ -188,5 +189,5 @@ def _receipt_again(order: Order, clock: Clock) -> Rule[Order]:
 def _end(order: Order, event: WalletEvent, outcome: str, clock: Clock) -> Rule[Recovered]:
     ended = order.after(event, clock())
     yield from transact(save_ended, ended)
-    yield from DropParcel(order.order)
+    yield from on_disk(Parcels.drop, order.order)
     return Recovered(ended, outcome)

@@ -9,14 +9,13 @@ from functools import partial
 
 from veilmart.customer.effects import (
     AskSegment,
-    MakeDurable,
-    MissingSegments,
-    StoreSegment,
     Tell,
     Together,
+    on_disk,
 )
 from veilmart.customer.events import ParcelBegun, SegmentRefetched, SegmentStored, StepReached
 from veilmart.customer.order import Order, Terms
+from veilmart.customer.parcels import Parcels, keep_segment
 from veilmart.customer.small_parcels import is_small, store_segment, stored_segment
 from veilmart.errors import MalformedMessage, SignatureInvalid
 from veilmart.limits import SEGMENTS_IN_FLIGHT
@@ -38,7 +37,7 @@ def fetch_parcel(order: Order, terms: Terms, *, fresh: bool) -> Rule[bytes | Non
         return (yield from _small_parcel(order, terms, fresh=fresh))
     indices: tuple[int, ...] = tuple(range(terms.count))
     if not fresh:
-        indices = yield from MissingSegments(order)
+        indices = yield from on_disk(Parcels.missing, order)
     yield from fetch_segments(order, terms, indices)
     return None
 
@@ -49,7 +48,7 @@ def fetch_segments(order: Order, terms: Terms, indices: tuple[int, ...]) -> Rule
     if indices:
         store = partial(_store_segment, order, terms)
         yield from Together(store, indices, SEGMENTS_IN_FLIGHT)
-    yield from MakeDurable(order.order)
+    yield from on_disk(Parcels.make_durable, order.order)
 
 
 def _small_parcel(order: Order, terms: Terms, *, fresh: bool) -> Rule[bytes]:
@@ -86,7 +85,7 @@ def _store_segment(order: Order, terms: Terms, index: int) -> Rule[None]:
     size, key = terms.offer.size, terms.signing_key
 
     def store(segment: bytes | memoryview) -> Rule[None]:
-        yield from StoreSegment(order.order, index, size, key, segment)
+        yield from on_disk(keep_segment, order.order, index, size, key, segment)
 
     segment = yield from _fetch_segment(order, terms, index, store)
     yield from Tell(SegmentStored(index, len(segment)))
