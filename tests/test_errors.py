@@ -5,6 +5,7 @@ import pytest
 from veilmart import errors
 from veilmart.errors import (
     DETAIL_MAX_CHARACTERS,
+    NO_MONEY,
     CannotDo,
     Misuse,
     NetworkFailure,
@@ -15,6 +16,7 @@ from veilmart.errors import (
     UnexpectedAnswer,
     VeilmartError,
     by_code,
+    from_unsigned,
     from_wire,
     walk,
 )
@@ -29,6 +31,20 @@ FAMILIES: dict[type[VeilmartError], tuple[range, int]] = {
 }
 OWN_EXIT_CODES = {"Declined": 8, "Interrupted": 130}
 CROSSING = (PeerFault, NetworkFailure, Refusal)
+# A peer that could name these could make a wallet say what only signed bytes may make it say.
+PROVED_LOCALLY = {
+    errors.PaddingInvalid,
+    errors.PieceMismatch,
+    errors.ContentKeyInvalid,
+    errors.KeyNotSigned,
+    errors.TokenKeyInvalid,
+    errors.StatementInvalid,
+    errors.BrokerUnreachable,
+    errors.ProxyFailed,
+    errors.UnsignedAnswer,
+}
+# Page 4.6: what is believed of an answer that nobody signed.
+UNSIGNED_CODES = {2101, 2102, 2103, 2104, 2105, 2107, 2113, 3103, 3104, 3105, 4116, 4119}
 
 CONCRETE = [kind for kind in walk() if kind not in FAMILIES]
 names = pytest.mark.parametrize("kind", CONCRETE, ids=lambda kind: kind.__name__)
@@ -113,12 +129,30 @@ def test_http_status_is_an_error_status(kind: type[VeilmartError]) -> None:
 @names
 def test_what_crosses_the_wire(kind: type[VeilmartError]) -> None:
     arrived = from_wire(kind.code, "What it says.")
-    if issubclass(kind, CROSSING):
+    if issubclass(kind, CROSSING) and kind not in PROVED_LOCALLY:
         assert type(arrived) is kind
         assert arrived.detail == "What it says."
     else:
         assert type(arrived) is UnexpectedAnswer
         assert "What it says." not in arrived.explain()
+
+
+@names
+def test_unsigned_only_codes_about_transport_are_believed(kind: type[VeilmartError]) -> None:
+    """Money, evidence and refusals need a signature or a seal (page 4.6)."""
+    arrived = from_unsigned(kind.code)
+    if kind.code in UNSIGNED_CODES:
+        assert type(arrived) is kind
+        assert arrived.money_now == NO_MONEY
+    else:
+        assert type(arrived) is errors.UnsignedAnswer
+    assert "merchant" not in arrived.explain() or kind.code == 4119
+    assert "You have paid" not in arrived.explain()
+
+
+def test_the_unsigned_codes_are_those_of_the_page() -> None:
+    believed = {code for code in by_code() if type(from_unsigned(code)) is by_code()[code]}
+    assert believed - {errors.UnsignedAnswer.code} == UNSIGNED_CODES
 
 
 @pytest.mark.parametrize("code", [0, -1, 1, 999, 4000, 4199, 2**53 - 1])

@@ -40,7 +40,7 @@ from veilmart.errors import (
     OperationConflict,
     TokenKeyEnded,
     TooLateToRefund,
-    UnexpectedAnswer,
+    UnsignedAnswer,
     WrongOrderState,
 )
 from veilmart.limits import EPOCH_SECONDS, PRICE_POINTS_MAX, TOKEN_KEYS_MAX
@@ -304,13 +304,13 @@ async def test_lists_over_http(served: Served) -> None:
         assert line["at"] == served.clock()
         assert [entry["id"] for entry in line["keys"]] == [row.id for row in rows]
         for wrong in ("00" * 32, "zz" * 32, "00", key.id.hex() + "00"):
-            with pytest.raises(UnexpectedAnswer, match="4150"):
+            with pytest.raises(UnsignedAnswer, match="4150"):
                 await get(f"/v1/token-key/{wrong}")
-            with pytest.raises(UnexpectedAnswer, match="4150"):
+            with pytest.raises(UnsignedAnswer, match="4150"):
                 await get(f"/v1/spent/{wrong}/0")
         served.opened.database.run_now(token_retirement.retire, key, served.clock())
         assert await get(f"/v1/token-key/{key.id.hex()}") == key.spki
-        with pytest.raises(UnexpectedAnswer, match="4153"):
+        with pytest.raises(UnsignedAnswer, match="4153"):
             await get(f"/v1/spent/{key.id.hex()}/0")
 
 

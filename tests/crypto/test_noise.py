@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import blake2s
+from hashlib import blake2b, blake2s, sha512
 from hmac import digest as hmac_digest
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ import crypto_reference as reference
 import pytest
 from blake3 import blake3
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey, X448PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-from veilmart.crypto.diffie_hellman import X25519, KeyPair
+from veilmart.crypto.diffie_hellman import X25519, DiffieHellman, KeyPair
 from veilmart.crypto.hash_functions import HashFunction, Sha256
 from veilmart.crypto.noise import Handshake, HandshakeResult, NoiseProtocol
+from veilmart.crypto.noise_patterns import handshake_pattern
 from veilmart.crypto.suite import Suite, all_suites, suite_by_id
 from veilmart.errors import (
     BadPublicValue,
@@ -27,8 +29,11 @@ from veilmart.errors import (
     PeerFault,
 )
 
-VECTORS = json.loads((Path(__file__).resolve().parents[2] / "vectors" / "noise.json").read_text())[
-    "vectors"
+_FOLDER = Path(__file__).resolve().parents[2] / "vectors"
+VECTORS = [
+    vector
+    for name in ("noise.json", "noise_more.json")
+    for vector in json.loads((_FOLDER / name).read_text())["vectors"]
 ]
 each_suite = pytest.mark.parametrize("suite", all_suites(), ids=lambda suite: suite.name)
 
@@ -57,21 +62,54 @@ class PublicCipher:
         return opened
 
 
-class Blake2s:
-    name = "BLAKE2s"
+@dataclass(frozen=True)
+class PublicHash:
+    """A hash of Noise section 12 that no suite has: 32 or 64 bytes."""
+
+    name: str
+    function: Any
 
     def hash(self, data: bytes) -> bytes:
-        return blake2s(data).digest()
+        digest: bytes = self.function(data).digest()
+        return digest
 
     def hmac(self, key: bytes, data: bytes) -> bytes:
-        return hmac_digest(key, data, blake2s)
+        return hmac_digest(key, data, self.function)
+
+
+class X448:
+    """RFC 7748 section 5; 56-byte values, so that DHLEN differs from every other length."""
+
+    name = "448"
+    public_bytes = 56
+
+    def generate(self, random: Callable[[int], bytes]) -> KeyPair:
+        return self.key_pair(random(56))
+
+    def key_pair(self, private: bytes) -> KeyPair:
+        public = X448PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+        return KeyPair(private, public)
+
+    def shared(self, own: KeyPair, peer_public: bytes) -> bytes:
+        key = X448PrivateKey.from_private_bytes(own.private)
+        return key.exchange(X448PublicKey.from_public_bytes(peer_public))
+
+    def check_public(self, peer_public: bytes) -> None:
+        """Nobody certifies one."""
 
 
 CIPHERS = {
     "ChaChaPoly": PublicCipher("ChaChaPoly", ChaCha20Poly1305, "little"),
     "AESGCM": PublicCipher("AESGCM", AESGCM, "big"),
 }
-HASHES: dict[str, HashFunction] = {"SHA256": Sha256(), "BLAKE2s": Blake2s()}
+HASHES: dict[str, HashFunction] = {
+    "SHA256": Sha256(),
+    "SHA512": PublicHash("SHA512", sha512),
+    "BLAKE2s": PublicHash("BLAKE2s", blake2s),
+    "BLAKE2b": PublicHash("BLAKE2b", blake2b),
+}
+AGREEMENTS: dict[str, DiffieHellman] = {"25519": X25519(), "448": X448()}
+ONE_WAY = ("N", "K", "X")
 
 
 def no_randomness(size: int) -> bytes:
@@ -90,8 +128,8 @@ def counting_source(seed: int) -> Callable[[int], bytes]:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["protocol_name"])
 def test_public_vector(vector: dict[str, Any]) -> None:
-    _, pattern, _, cipher_name, hash_name = vector["protocol_name"].split("_")
-    cipher, dh = CIPHERS[cipher_name], X25519()
+    _, pattern, dh_name, cipher_name, hash_name = vector["protocol_name"].split("_")
+    cipher, dh = CIPHERS[cipher_name], AGREEMENTS[dh_name]
     protocol = NoiseProtocol(dh, None, cipher, HASHES[hash_name])
     assert protocol.name(pattern) == vector["protocol_name"]
     sides = []
@@ -117,17 +155,20 @@ def test_public_vector(vector: dict[str, Any]) -> None:
         tuple(bytes.fromhex(message[field]) for field in ("payload", "ciphertext"))
         for message in vector["messages"]
     ]
-    for number, (payload, ciphertext) in enumerate(messages[:2]):
-        assert sides[number].write_message(payload) == ciphertext
-        assert sides[1 - number].read_message(ciphertext) == payload
+    count = len(handshake_pattern(pattern).messages)
+    for number, (payload, ciphertext) in enumerate(messages[:count]):
+        assert sides[number % 2].write_message(payload) == ciphertext
+        assert sides[1 - number % 2].read_message(ciphertext) == payload
     assert sides[0].finished
     assert sides[1].finished
     results = [side.split() for side in sides]
     assert results[0] == results[1]
     assert results[0].handshake_hash.hex() == vector["handshake_hash"]
-    keys = (results[0].initiator_key, results[0].responder_key)
-    for number, (payload, ciphertext) in enumerate(messages[2:]):
-        assert cipher.encrypt(keys[number % 2], number // 2, b"", payload) == ciphertext
+    keys, counters = (results[0].initiator_key, results[0].responder_key), [0, 0]
+    for number, (payload, ciphertext) in enumerate(messages[count:], start=count):
+        sender = 0 if pattern in ONE_WAY else number % 2
+        assert cipher.encrypt(keys[sender], counters[sender], b"", payload) == ciphertext
+        counters[sender] += 1
 
 
 def pair(suite: Suite, base: str, **changes: Any) -> tuple[Handshake, Handshake]:

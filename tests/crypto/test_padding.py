@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from veilmart.characters import is_plain
 from veilmart.crypto import padding
-from veilmart.errors import BadName, Misuse, PaddingInvalid
+from veilmart.errors import BadName, MalformedMessage, Misuse, PaddingInvalid
 from veilmart.limits import CELL_BYTES, INTEGER_MAX
 
 KIB = 1024
@@ -96,7 +96,7 @@ def test_malformed_messages_are_refused() -> None:
         good[:8] + b"\1" + good[9:],
         (3).to_bytes(4, "little") + good[4:],
     ):
-        with pytest.raises(PaddingInvalid):
+        with pytest.raises(MalformedMessage):
             padding.unpad_message(wrong)
 
 

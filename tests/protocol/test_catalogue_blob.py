@@ -7,7 +7,7 @@ from protocol_samples import MERCHANT_PUBLIC, MERCHANT_SEED, NOW, flipped
 
 from veilmart.crypto import signing
 from veilmart.crypto.padding import pad_message
-from veilmart.errors import MalformedMessage, PaddingInvalid, PeerFault, SignatureInvalid
+from veilmart.errors import MalformedMessage, PeerFault, SignatureInvalid
 from veilmart.limits import CATALOGUE_PAGE_BYTES, CELL_BYTES
 from veilmart.protocol import labels
 from veilmart.protocol.catalogue import (
@@ -129,9 +129,9 @@ FIELDS = msgspec.to_builtins(many(1), builtin_types=(bytes,))
 SIGNED_AND_WRONG: dict[str, tuple[bytes, type[PeerFault]]] = {
     "filler-not-zero": (
         pad_message(encode(many(0)), 1)[: 1024 - 64 - 1] + b"\1",
-        PaddingInvalid,
+        MalformedMessage,
     ),
-    "longer-than-the-blob": (b"\xff\xff\xff\x7f" + bytes(1024 - 64 - 4), PaddingInvalid),
+    "longer-than-the-blob": (b"\xff\xff\xff\x7f" + bytes(1024 - 64 - 4), MalformedMessage),
     "empty-body": (bytes(1024 - 64), MalformedMessage),
     "unknown-field": (
         pad_message(encode({**FIELDS, "colour": 1}), 1)[: 1024 - 64],

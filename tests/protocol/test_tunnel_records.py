@@ -11,7 +11,6 @@ from veilmart.errors import (
     Misuse,
     OpenFailed,
     OrderUnknown,
-    PaddingInvalid,
     PeerFault,
     SerialLower,
     UnexpectedAnswer,
@@ -258,8 +257,8 @@ def seal_as_customer(ends: Ends, padded: bytes) -> bytes:
 
 
 PLAINTEXTS: dict[str, tuple[bytes, type[VeilmartError]]] = {
-    "filler-not-zero": (pad_message(encode(Start()), 1)[:-1] + b"\1", PaddingInvalid),
-    "longer-than-its-cell": (b"\xff\xff\xff\xff" + bytes(1020), PaddingInvalid),
+    "filler-not-zero": (pad_message(encode(Start()), 1)[:-1] + b"\1", MalformedMessage),
+    "longer-than-its-cell": (b"\xff\xff\xff\xff" + bytes(1020), MalformedMessage),
     "empty-message": (bytes(1024), MalformedMessage),
     "unknown-kind": (pad_message(b"\x81\xa4kind\xa4kick", 1), MalformedMessage),
     "no-kind": (pad_message(encode({"after": b""}), 1), MalformedMessage),

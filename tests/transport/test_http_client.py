@@ -14,7 +14,7 @@ from veilmart.errors import (
     MessageTooLarge,
     ServerBusy,
     ServerFault,
-    UnexpectedAnswer,
+    UnsignedAnswer,
     VeilmartError,
 )
 from veilmart.transport.client import HttpClient
@@ -67,7 +67,7 @@ async def test_connections_are_used_again() -> None:
 
 async def test_errors_that_the_server_names() -> None:
     async with running(Shop()) as (port, _), client(port) as http:
-        with pytest.raises(UnexpectedAnswer, match="4108, unsealed"):
+        with pytest.raises(UnsignedAnswer, match="4108"):
             await http.post("/refuse", b"", max_bytes=10)
         with pytest.raises(ServerFault):
             await http.post("/fail", b"", max_bytes=10)
@@ -75,7 +75,7 @@ async def test_errors_that_the_server_names() -> None:
             await http.post("/echo", b"x" * (MAX_BYTES + 1), max_bytes=10)
         with pytest.raises(MessageTooLarge):
             await http.post("/echo", b"x" * 1_500_000, max_bytes=10)
-        with pytest.raises(UnexpectedAnswer):
+        with pytest.raises(UnsignedAnswer):
             await http.get("/nowhere", max_bytes=10)
         assert await http.post("/echo", b"", max_bytes=10) == b"!"
 
@@ -110,17 +110,17 @@ def named(code: object, detail: object) -> bytes:
 @pytest.mark.parametrize(
     ("said", "error"),
     [
-        (b"\x16\x03\x01 garbage\r\n\r\n", UnexpectedAnswer),
-        (answer(b"not MessagePack", "403 Forbidden"), UnexpectedAnswer),
-        (answer(named(4108, "x"), "403 Forbidden"), UnexpectedAnswer),  # a rule's refusal is sealed
+        (b"\x16\x03\x01 garbage\r\n\r\n", UnsignedAnswer),
+        (answer(b"not MessagePack", "403 Forbidden"), UnsignedAnswer),
+        (answer(named(4108, "x"), "403 Forbidden"), UnsignedAnswer),  # a rule's refusal is sealed
         (answer(named(4116, "x"), "403 Forbidden"), DescriptorUnknown),
-        (answer(named("4108", "x"), "403 Forbidden"), UnexpectedAnswer),
-        (answer(named(5101, "x"), "500 Bad"), UnexpectedAnswer),  # ours alone to raise
+        (answer(named("4108", "x"), "403 Forbidden"), UnsignedAnswer),
+        (answer(named(5101, "x"), "500 Bad"), UnsignedAnswer),  # ours alone to raise
         (answer(b"", "503 Service Unavailable"), ServerBusy),
-        (b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", UnexpectedAnswer),
+        (b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", UnsignedAnswer),
         (b"", BrokerUnreachable),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", BrokerUnreachable),
-        (b"HTTP/1.1 200 OK\r\nA: " + b"x" * 20_000 + b"\r\n\r\n", UnexpectedAnswer),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"x" * 20_000 + b"\r\n\r\n", UnsignedAnswer),
     ],
 )
 async def test_wrong_answers_are_typed(said: bytes, error: type[VeilmartError]) -> None:
@@ -129,13 +129,21 @@ async def test_wrong_answers_are_typed(said: bytes, error: type[VeilmartError]) 
             await http.post("/x", b"body", max_bytes=10)
 
 
-async def test_a_peers_sentence_cannot_steer_a_terminal() -> None:
-    said = answer(named(4116, "a\x1b[2Jb\u202e" + "x" * 1000), "403 Forbidden")
+async def test_no_word_that_nobody_signed_is_shown() -> None:
+    said = answer(named(4116, "a\x1b[2Jb\u202eYou have paid: transfer 5.00 to"), "403 Forbidden")
     async with saying(said) as (port, _), client(port) as http:
         with pytest.raises(DescriptorUnknown) as caught:
             await http.get("/", max_bytes=10)
-    assert caught.value.detail.startswith("a [2Jb xxx")
-    assert len(caught.value.detail) == 300
+    assert caught.value.detail == ""
+
+
+async def test_an_unsigned_error_about_money_is_a_failure_of_the_network() -> None:
+    """2112 would make the wallet say that the merchant signed a wrong key."""
+    said = answer(named(2112, "x"), "400 Bad Request")
+    async with saying(said) as (port, _), client(port) as http:
+        with pytest.raises(UnsignedAnswer) as caught:
+            await http.post("/v1/request", b"x", max_bytes=10)
+    assert "signed this" not in caught.value.explain()
 
 
 async def test_silence_ends() -> None:

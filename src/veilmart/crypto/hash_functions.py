@@ -13,7 +13,7 @@ _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class HashFunction(Protocol):
-    """A hash of 32 bytes with its HMAC."""
+    """A hash with its HMAC. Those of the suites have 32 bytes; Noise takes 64 as well."""
 
     @property
     def name(self) -> str:
@@ -21,11 +21,11 @@ class HashFunction(Protocol):
         ...
 
     def hash(self, data: bytes) -> bytes:
-        """32 bytes."""
+        """HASHLEN bytes."""
         ...
 
     def hmac(self, key: bytes, data: bytes) -> bytes:
-        """32 bytes."""
+        """HASHLEN bytes."""
         ...
 
 
@@ -70,7 +70,7 @@ def bulk_hash(data: bytes | memoryview) -> bytes:
 
 
 def hkdf(hash_function: HashFunction, key: bytes, material: bytes, outputs: int) -> list[bytes]:
-    """Noise section 4.3: `outputs` (2 or 3) values of 32 bytes from a 32-byte chaining key."""
+    """Noise section 4.3: `outputs` (2 or 3) values, as long as the hash, from a chaining key."""
     extracted = hash_function.hmac(key, material)
     values: list[bytes] = []
     previous = b""

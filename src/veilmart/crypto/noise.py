@@ -38,7 +38,10 @@ class NoiseProtocol:
 
 @dataclass(frozen=True, slots=True)
 class HandshakeResult:
-    """32 bytes each. The initiator seals under initiator_key, the responder under the other."""
+    """Keys of 32 bytes, a handshake hash of HASHLEN.
+
+    The initiator seals under initiator_key, the responder under the other.
+    """
 
     handshake_hash: bytes
     initiator_key: bytes = field(repr=False)

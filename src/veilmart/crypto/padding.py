@@ -3,7 +3,7 @@
 from struct import Struct, error as struct_error
 
 from veilmart.characters import is_plain
-from veilmart.errors import BadName, Misuse, PaddingInvalid
+from veilmart.errors import BadName, MalformedMessage, Misuse, PaddingInvalid
 from veilmart.limits import CELL_BYTES, INTEGER_MAX, NAME_MAX_BYTES
 
 SMALL_SHELF_MAX_BYTES = 64 * 1024
@@ -64,17 +64,17 @@ def pad_message(body: bytes, cell_count: int) -> bytes:
 
 
 def unpad_message(padded: bytes) -> bytes:
-    """The body. Raises PaddingInvalid on a wrong length or a filler that is not all zero.
+    """The body. Raises MalformedMessage on a wrong length or a filler that is not all zero.
 
     The number of cells is the caller's to check: a catalogue's last one is cut by its signature.
     """
     if len(padded) < _LENGTH_BYTES:
-        raise PaddingInvalid("A message is too short to hold its length.")
+        raise MalformedMessage("A message is too short to hold its length.")
     end = _LENGTH_BYTES + _le32.unpack_from(padded)[0]
     if end > len(padded):
-        raise PaddingInvalid("A message is shorter than it says.")
+        raise MalformedMessage("A message is shorter than it says.")
     if not is_zeros(padded[end:]):
-        raise PaddingInvalid("A message's filler is not zero.")
+        raise MalformedMessage("A message's filler is not zero.")
     return padded[_LENGTH_BYTES:end]
 
 

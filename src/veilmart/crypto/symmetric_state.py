@@ -4,10 +4,11 @@ from struct import Struct
 from typing import Protocol
 
 from veilmart.crypto.cipher import NONCE_BYTES, TAG_BYTES, Cipher
-from veilmart.crypto.hash_functions import HASH_BYTES, HashFunction, hkdf
+from veilmart.crypto.hash_functions import HashFunction, hkdf
 from veilmart.errors import HandshakeFailed, OpenFailed
 
 HANDSHAKE_USE = "handshake"
+KEY_BYTES = 32
 _le64 = Struct("<Q").pack
 _NONCE_FILLER = bytes(NONCE_BYTES - 8)
 
@@ -53,7 +54,10 @@ class SuiteNoiseCipher:
 
 
 class SymmetricState:
-    """Chaining key, handshake hash, and the key of the moment with its counter."""
+    """Chaining key, handshake hash, and the key of the moment with its counter.
+
+    Chaining key and handshake hash are as long as the hash (HASHLEN), keys always 32 bytes.
+    """
 
     def __init__(
         self, protocol_name: str, cipher: NoiseCipher, hash_function: HashFunction
@@ -61,9 +65,9 @@ class SymmetricState:
         name = protocol_name.encode()
         self._cipher = cipher
         self._hash = hash_function
-        self.handshake_hash = (
-            name.ljust(HASH_BYTES, b"\0") if len(name) <= HASH_BYTES else hash_function.hash(name)
-        )
+        hashed = hash_function.hash(name)
+        short = len(name) <= len(hashed)
+        self.handshake_hash = name.ljust(len(hashed), b"\0") if short else hashed
         self._chaining_key = self.handshake_hash
         self._key: bytes | None = None
         self._counter = 0
@@ -75,7 +79,8 @@ class SymmetricState:
 
     def mix_key(self, material: bytes) -> None:
         """A new chaining key and key from a DH or KEM secret; the counter starts again."""
-        self._chaining_key, self._key = hkdf(self._hash, self._chaining_key, material, 2)
+        self._chaining_key, key = hkdf(self._hash, self._chaining_key, material, 2)
+        self._key = key[:KEY_BYTES]
         self._counter = 0
 
     def mix_hash(self, data: bytes) -> None:
@@ -110,9 +115,10 @@ class SymmetricState:
     def split(self) -> list[bytes]:
         """Three keys of 32 bytes: initiator's, responder's, exporter.
 
-        Noise splits into two; HKDF's third output leaves those two as they are (section 4.3).
+        Noise splits into two, cut to 32 bytes (section 5.2); HKDF's third output leaves those two
+        as they are (section 4.3).
         """
-        return hkdf(self._hash, self._chaining_key, b"", 3)
+        return [key[:KEY_BYTES] for key in hkdf(self._hash, self._chaining_key, b"", 3)]
 
     def erase(self) -> None:
         """Forget the keys; the handshake hash stays."""

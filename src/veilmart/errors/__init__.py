@@ -35,6 +35,7 @@ from veilmart.errors.network import (
     ServerBusy as ServerBusy,
     ServerFault as ServerFault,
     SessionUnknown as SessionUnknown,
+    UnsignedAnswer as UnsignedAnswer,
 )
 from veilmart.errors.peer import (
     BadPublicValue as BadPublicValue,
@@ -84,6 +85,7 @@ from veilmart.errors.refusals import (
 )
 from veilmart.errors.registry import (
     by_code as by_code,
+    from_unsigned as from_unsigned,
     from_wire as from_wire,
     walk as walk,
 )

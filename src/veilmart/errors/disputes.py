@@ -19,6 +19,7 @@ class JudgementInvalid(CannotDo):
 
 class KeyNotSigned(PeerFault):
     code = 2115
+    crosses = False
     summary = "What the broker hands out as the key is not what the merchant signed for the order."
     money = PAID_AND_RELEASED
     hint = (

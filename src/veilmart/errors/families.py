@@ -16,6 +16,8 @@ class VeilmartError(Exception):
     hint: ClassVar[str] = ""
     http_status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
+    crosses: ClassVar[bool] = False
+    """Whether a peer may name it inside a session. What is proved by bytes arises locally only."""
 
     def __init__(self, detail: str = "", *, money: str | None = None) -> None:
         """`detail` says what this one occurrence was about; it must hold no secret."""
@@ -49,6 +51,7 @@ class CannotDo(VeilmartError):
 class PeerFault(VeilmartError):
     """The other side sent something the protocol does not allow."""
 
+    crosses = True
     http_status = 400
     exit_code = 5
 
@@ -56,6 +59,7 @@ class PeerFault(VeilmartError):
 class NetworkFailure(VeilmartError):
     """The other side was not reached or did not answer."""
 
+    crosses = True
     http_status = 502
     exit_code = 4
 
@@ -66,6 +70,7 @@ class Refusal(VeilmartError):
     network failures do that the other side noticed.
     """
 
+    crosses = True
     http_status = 403
     exit_code = 3
 

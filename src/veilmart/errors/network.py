@@ -5,6 +5,7 @@ from veilmart.errors.families import NetworkFailure
 
 class BrokerUnreachable(NetworkFailure):
     code = 3101
+    crosses = False
     summary = "The broker cannot be reached."
     hint = "Check the address and your connection, then try again."
 
@@ -38,5 +39,13 @@ class ServerFault(NetworkFailure):
 
 class ProxyFailed(NetworkFailure):
     code = 3106
+    crosses = False
     summary = "The proxy cannot be reached, or does not let us through."
     hint = "Nothing was sent without it. Start it, or see `veilmart customer proxy`."
+
+
+class UnsignedAnswer(NetworkFailure):
+    code = 3107
+    crosses = False
+    summary = "Something answered that the other side has not signed or sealed."
+    hint = "Try again. If it stays, try another connection: a proxy or relay may be in the way."

@@ -48,6 +48,7 @@ class UnknownSuite(PeerFault):
 
 class PaddingInvalid(PeerFault):
     code = 2108
+    crosses = False
     summary = "The padding is not what the protocol prescribes."
     money = "If you paid, the money goes to the merchant when the time to settle ends."
     hint = "Until then `veilmart customer dispute ORDER` gets it back: the merchant signed this."
@@ -55,6 +56,7 @@ class PaddingInvalid(PeerFault):
 
 class PieceMismatch(PeerFault):
     code = 2109
+    crosses = False
     summary = "A delivered segment is not the piece that was promised."
     money = "You have paid; the money goes to the merchant when the time to settle ends."
     hint = "Until then `veilmart customer dispute ORDER` gets it back: the merchant signed this."
@@ -74,6 +76,7 @@ class UnexpectedAnswer(PeerFault):
 
 class ContentKeyInvalid(PeerFault):
     code = 2112
+    crosses = False
     summary = "The key that was paid for does not open what was promised."
     money = "You have paid; the money goes to the merchant when the time to settle ends."
     hint = "Until then `veilmart customer dispute ORDER` gets it back: the merchant signed this."
@@ -88,11 +91,13 @@ class TooSlow(PeerFault):
 
 class TokenKeyInvalid(PeerFault):
     code = 2114
+    crosses = False
     summary = "A token key is not one that tokens can be made with."
     hint = "The broker publishes something else than an RSA-2048 token key; tell its operator."
 
 
 class StatementInvalid(PeerFault):
     code = 2116
+    crosses = False
     summary = "The broker's statement does not answer what was asked."
     hint = "Try again. If it stays, keep it and ask the broker's operator."

@@ -4,14 +4,37 @@ from collections.abc import Iterator
 from functools import cache
 
 from veilmart.characters import without_refused
-from veilmart.errors.families import (
-    DETAIL_MAX_CHARACTERS,
-    NetworkFailure,
-    PeerFault,
-    Refusal,
-    VeilmartError,
+from veilmart.errors.families import DETAIL_MAX_CHARACTERS, VeilmartError
+from veilmart.errors.network import ServerBusy, ServerFault, SessionUnknown, UnsignedAnswer
+from veilmart.errors.peer import (
+    BadPublicValue,
+    HandshakeFailed,
+    MalformedMessage,
+    MessageTooLarge,
+    OpenFailed,
+    TooSlow,
+    UnexpectedAnswer,
+    UnknownSuite,
 )
-from veilmart.errors.peer import UnexpectedAnswer
+from veilmart.errors.refusals import DescriptorUnknown, NotYourBroker
+
+# docs/protocol/04-sessions.md, 4.6. Believing one costs a new handshake or another try.
+_ABOUT_TRANSPORT = frozenset(
+    {
+        OpenFailed,
+        MalformedMessage,
+        MessageTooLarge,
+        HandshakeFailed,
+        BadPublicValue,
+        UnknownSuite,
+        TooSlow,
+        SessionUnknown,
+        ServerBusy,
+        ServerFault,
+        DescriptorUnknown,
+        NotYourBroker,
+    }
+)
 
 
 def walk(family: type[VeilmartError] = VeilmartError) -> Iterator[type[VeilmartError]]:
@@ -28,9 +51,20 @@ def by_code() -> dict[int, type[VeilmartError]]:
 
 
 def from_wire(code: int, detail: str) -> VeilmartError:
-    """The error a peer named. Refusals, network failures and faults of ours may cross the wire."""
+    """The error that a peer named inside a session, where it `crosses`; else UnexpectedAnswer."""
     kind = by_code().get(code)
-    if kind is None or not issubclass(kind, Refusal | NetworkFailure | PeerFault):
+    if kind is None or not kind.crosses:
         return UnexpectedAnswer(f"It named the unknown error {code}.")
     # A stranger wrote the detail: no control characters for a terminal, and no flood of text.
     return kind(without_refused(detail[:DETAIL_MAX_CHARACTERS]))
+
+
+def from_unsigned(code: int) -> VeilmartError:
+    """The error named outside of a session, where nobody signed it: one about transport, or
+
+    UnsignedAnswer. Whoever is on the way could have written it, so no word of it is shown.
+    """
+    kind = by_code().get(code)
+    if kind is None or kind not in _ABOUT_TRANSPORT:
+        return UnsignedAnswer(f"It named the error {code}.")
+    return kind()

@@ -104,7 +104,7 @@ def sign_catalogue(seed: bytes, catalogue: Catalogue) -> bytes:
 
 
 def open_catalogue(blob: bytes, public: bytes, merchant: bytes) -> SignedCatalogue:
-    """Verify and parse. Raises SignatureInvalid, MalformedMessage, PaddingInvalid."""
+    """Verify and parse. Raises SignatureInvalid, MalformedMessage."""
     if len(blob) % CELL_BYTES or not SIGNATURE_BYTES < len(blob) <= CATALOGUE_MAX_BYTES:
         raise MalformedMessage("The catalogue has an impossible length.")
     padded = blob[SIGNATURE_BYTES:]

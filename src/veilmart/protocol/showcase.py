@@ -53,9 +53,7 @@ def make_blob(showcase: Showcase) -> bytes:
 
 
 def open_showcase(blob: bytes, entry: ShowcaseEntry) -> Showcase:
-    """Check against the catalogue and parse. Raises SignatureInvalid, MalformedMessage,
-    PaddingInvalid.
-    """
+    """Check against the catalogue and parse. Raises SignatureInvalid, MalformedMessage."""
     if len(blob) != entry.size or showcase_hash(blob) != entry.hash:
         raise SignatureInvalid("The covers are not those that the catalogue names.")
     showcase = decode(Showcase, unpad_message(blob), SHOWCASE_MAX_BYTES)

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from veilmart.errors import (
-    DescriptorUnknown,
     MessageTooLarge,
     NetworkFailure,
-    NotYourBroker,
     ProxyFailed,
-    Refusal,
     ServerBusy,
     TooSlow,
-    UnexpectedAnswer,
+    UnsignedAnswer,
     VeilmartError,
-    from_wire,
+    from_unsigned,
 )
 from veilmart.limits import ANSWER_SECONDS, CONNECT_SECONDS, KEEP_ALIVE_SECONDS
 from veilmart.transport.socks import SocksProxy, proxy_connector, proxy_faults, was_reached
@@ -29,8 +26,6 @@ if TYPE_CHECKING:
     from yarl import URL
 
 _OK = 200
-HINTS = (DescriptorUnknown, NotYourBroker)
-"""Refusals of a handshake, before there is anything to seal with; believing them costs nothing."""
 _ERROR_MAX_BYTES = 4096
 _URLS_KEPT = 16
 _BY_STATUS: dict[int, type[VeilmartError]] = {408: TooSlow, 413: MessageTooLarge, 503: ServerBusy}
@@ -93,7 +88,7 @@ class HttpClient:
     async def post(self, url_path: str, body: bytes, *, max_bytes: int) -> bytes:
         """POST `body` to "/v1/..."; the answer's body of at most `max_bytes` bytes.
 
-        Raises the error that the server named, `MessageTooLarge`, `UnexpectedAnswer`, or the
+        Raises what `from_unsigned` makes of a named error, `MessageTooLarge`, or the
         failure given to the constructor. Never tries again by itself: the request may have had
         its effect.
         """
@@ -122,7 +117,7 @@ class HttpClient:
                 content = await _read(response, _ERROR_MAX_BYTES)
                 self.exchanges += 1
         except aiohttp.ClientResponseError as fault:
-            raise UnexpectedAnswer("It was not HTTP.") from fault
+            raise UnsignedAnswer("It was not HTTP.") from fault
         except TimeoutError as fault:
             raise self._failure(f"{self._address} did not answer in time.") from fault
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as fault:
@@ -192,12 +187,8 @@ def named_error(status: int, content: bytes) -> VeilmartError:
         named = msgspec.msgpack.decode(content, type=WireError)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         kind = _BY_STATUS.get(status)
-        return UnexpectedAnswer(f"HTTP status {status}.") if kind is None else kind()
-    error = from_wire(named.code, named.detail)
-    if isinstance(error, Refusal) and not isinstance(error, HINTS):
-        # Nobody signed it. A rule's refusal comes sealed, or it was not the other side's.
-        return UnexpectedAnswer(f"Somebody answered with error {error.code}, unsealed.")
-    return error
+        return UnsignedAnswer(f"HTTP status {status}.") if kind is None else kind()
+    return from_unsigned(named.code)
 
 
 def _reason(fault: Exception) -> str:

@@ -18,7 +18,7 @@ class Client(Protocol):
     async def post(self, url_path: str, body: bytes, *, max_bytes: int) -> bytes:
         """POST `body` to "/v1/..."; the answer's body of at most `max_bytes` bytes.
 
-        Raises the error that the server named, `MessageTooLarge`, `UnexpectedAnswer`, or the
+        Raises what `from_unsigned` makes of a named error, `MessageTooLarge`, or the
         failure that the client was opened with.
         """
         ...
