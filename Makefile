@@ -52,7 +52,7 @@ sim: $(DEV_STAMP)
 	$(BIN)/python -m tests.simulator $(SEEDS) --first $(FIRST)
 
 vectors: $(DEV_STAMP)
-	$(BIN)/python tests/crypto/make_vectors.py
+	$(BIN)/python -m tests.crypto.make_vectors
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 
 from bench.driver import PASSWORD, WARM_UP_PURCHASES
-from veilmart.customer.payment import TokenPayment
-from veilmart.customer.shopper import connect
-from veilmart.customer.stocking import withdraw_tokens
-from veilmart.customer.unlocking import create_seed, draw_words
-from veilmart.customer.wallet import Wallet, open_wallet
+from veilmart.customer.connection.shopper import connect
+from veilmart.customer.purchase.payment import TokenPayment
+from veilmart.customer.tokens.stock import withdraw_tokens
+from veilmart.customer.wallet.seed import create_seed, draw_words
+from veilmart.customer.wallet.wallet import Wallet, open_wallet
 from veilmart.protocol.address import parse_link
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.memory import keep_freed_memory, serve_from_here

@@ -5,8 +5,8 @@ import time
 from statistics import median
 
 from veilmart.crypto import signing
-from veilmart.customer.listing import menu_lines
-from veilmart.customer.menu import Menu
+from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.cli.display import menu_lines
 from veilmart.protocol.catalogue import Catalogue, Product, open_catalogue, sign_catalogue
 from veilmart.protocol.descriptor import Descriptor, Shelf, SignedDescriptor
 

@@ -18,19 +18,19 @@ from statistics import mode
 from typing import Any
 
 from bench.counting_relay import CountingRelay, counting_relay
-from veilmart.broker import merchant_book
+from veilmart.broker import merchants
 from veilmart.broker.home import initialise, renew_descriptor
-from veilmart.broker.operating import credit, fetch_candidate
-from veilmart.broker.serving import serve_opened as serve_broker
+from veilmart.broker.operator.actions import credit, fetch_candidate
+from veilmart.broker.server.running import serve_opened as serve_broker
 from veilmart.broker.state import ignore as broker_ignore
-from veilmart.customer.shopper import Shopper, connect
-from veilmart.customer.wallet import open_wallet
-from veilmart.merchant.adding import add_now
-from veilmart.merchant.market_home import create_merchant, open_merchant
-from veilmart.merchant.packing import look_at
-from veilmart.merchant.serving import serve_opened as serve_merchant
+from veilmart.customer.connection.shopper import Shopper, connect
+from veilmart.customer.wallet.wallet import open_wallet
+from veilmart.merchant.home import create_merchant, open_merchant
+from veilmart.merchant.server.running import serve_opened as serve_merchant
+from veilmart.merchant.stocking.adding import add_now
+from veilmart.merchant.stocking.packing import look_at
 from veilmart.protocol.address import Link
-from veilmart.storage.database import Database
+from veilmart.storage.database.port import Database
 from veilmart.terminal.clock import unix_now
 
 PURCHASES = 5
@@ -103,7 +103,7 @@ async def market(folder: Path) -> AsyncIterator[Market]:
         )
         relay.target = f"127.0.0.1:{port}"
         found = await fetch_candidate(opened, f"http://{relay.address}", unix_now())
-        await opened.database.run(merchant_book.admit, found.descriptor, found.address)
+        await opened.database.run(merchants.admit, found.descriptor, found.address)
         port = await started(
             lambda **more: serve_broker(
                 opened, "127.0.0.1", 0, observe=broker_ignore, **common, **more

@@ -16,15 +16,15 @@ from pathlib import Path
 from statistics import median
 
 from bench.plain import ANSWER_MAX_BYTES, ROUTE
+from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.events import Event, FileSaved, PaymentHeld
-from veilmart.customer.menu import Menu
-from veilmart.customer.shopper import Shopper, connect
-from veilmart.customer.wallet import open_wallet
+from veilmart.customer.wallet.wallet import open_wallet
 from veilmart.demo.processes import Server, environment, run_command
 from veilmart.errors import BrokerUnreachable
 from veilmart.limits import PIECE_BYTES, SEGMENTS_IN_FLIGHT
 from veilmart.protocol.address import parse_link
-from veilmart.storage.files import PartialFile
+from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.memory import keep_freed_memory
 from veilmart.transport.client import HttpClient
 

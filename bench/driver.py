@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from veilmart.customer.menu import Menu
-from veilmart.customer.shopper import Shopper, connect
-from veilmart.customer.wallet import Wallet, open_wallet
+from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.connection.shopper import Shopper, connect
+from veilmart.customer.wallet.wallet import Wallet, open_wallet
 from veilmart.protocol.address import parse_link
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.memory import keep_freed_memory, serve_from_here

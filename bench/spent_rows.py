@@ -14,16 +14,17 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from veilmart.broker import tables, token_keys
+from veilmart.broker.escrow.invoices import add_invoice
 from veilmart.broker.home import BrokerHome, initialise, open_home, renew_descriptor
-from veilmart.broker.invoices import add_invoice
-from veilmart.broker.ledger import book, open_account
-from veilmart.broker.merchant_book import ADMITTED
-from veilmart.broker.requests import answer_request
-from veilmart.broker.serving import RunningBroker
-from veilmart.broker.sessions import Session, expiry
-from veilmart.broker.token_keys import KeyRow
-from veilmart.broker.token_tables import ORDER_KEYS, published, published_pages, spent_tokens
+from veilmart.broker.keys import token_keys
+from veilmart.broker.keys.token_keys import KeyRow
+from veilmart.broker.ledger.booking import book, open_account
+from veilmart.broker.merchants import ADMITTED
+from veilmart.broker.schema import tables
+from veilmart.broker.schema.token_tables import ORDER_KEYS, published, published_pages, spent_tokens
+from veilmart.broker.server.dispatch import answer_request
+from veilmart.broker.server.running import RunningBroker
+from veilmart.broker.sessions.session import Session, expiry
 from veilmart.crypto import signing
 from veilmart.crypto.blind_issuer import blind_sign
 from veilmart.crypto.suite import all_suites

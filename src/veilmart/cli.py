@@ -18,9 +18,9 @@ def build_app() -> App:
         help="Sell digital goods through a broker that never learns what was bought.",
         default_parameter=Parameter(negative=()),
     )
-    app.command("veilmart.broker.cli:app", name="broker", help="Carry messages, move money.")
-    app.command("veilmart.merchant.cli:app", name="merchant", help="Sell products.")
-    app.command("veilmart.customer.cli:app", name="customer", help="Browse, buy, keep.")
+    app.command("veilmart.broker.cli.root:app", name="broker", help="Carry messages, move money.")
+    app.command("veilmart.merchant.cli.root:app", name="merchant", help="Sell products.")
+    app.command("veilmart.customer.cli.root:app", name="customer", help="Browse, buy, keep.")
     app.command("veilmart.demo.cli:demo", name="demo", help="A whole market on this machine.")
     return app
 

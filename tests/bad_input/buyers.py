@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from tests.bad_input.roles import PRICE, Roles, product_of
-from veilmart.customer.completion_rule import Bought
+from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.events import Event, Observer, StepReached, ignore
-from veilmart.customer.order import Order
-from veilmart.customer.payment import TokenPayment
-from veilmart.customer.recovery_rule import Recovered
-from veilmart.customer.shopper import Shopper, connect
-from veilmart.customer.stocking import withdraw_tokens
-from veilmart.customer.token_store import UNSPENT, tokens_of
-from veilmart.customer.unlocking import create_seed, draw_words
-from veilmart.customer.wallet import Wallet
+from veilmart.customer.purchase.completion_rule import Bought
+from veilmart.customer.purchase.payment import TokenPayment
+from veilmart.customer.purchase.recovery_rule import Recovered
+from veilmart.customer.tokens.stock import withdraw_tokens
+from veilmart.customer.wallet.orders import Order
+from veilmart.customer.wallet.seed import create_seed, draw_words
+from veilmart.customer.wallet.tokens import UNSPENT, tokens_of
+from veilmart.customer.wallet.wallet import Wallet
 
 
 class Killed(BaseException):

@@ -18,32 +18,33 @@ from unittest.mock import patch
 from sqlalchemy import Connection, select
 
 from tests.bad_input.tampering_proxy import TamperingProxy, tampering_proxy
-from veilmart.broker import merchant_book, tables
+from veilmart.broker import merchants
 from veilmart.broker.audit import audit
 from veilmart.broker.events import Event as BrokerEvent
 from veilmart.broker.home import BrokerHome, initialise, open_home, renew_descriptor
-from veilmart.broker.links import LinkPool
-from veilmart.broker.operating import account_lines, credit, fetch_candidate
-from veilmart.broker.serving import serve_opened
+from veilmart.broker.operator.actions import account_lines, credit, fetch_candidate
+from veilmart.broker.relay.links import LinkPool
+from veilmart.broker.schema import tables
+from veilmart.broker.server.running import serve_opened
 from veilmart.crypto.suite import Suite
+from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.events import Observer, ignore
-from veilmart.customer.menu import Menu
-from veilmart.customer.order import all_orders
-from veilmart.customer.pins import current_broker
-from veilmart.customer.shopper import Shopper, connect
-from veilmart.customer.trust import Approve, refuse
-from veilmart.customer.wallet import Wallet, open_wallet
+from veilmart.customer.trust.descriptors import Approve, refuse
+from veilmart.customer.trust.pins import current_broker
+from veilmart.customer.wallet.orders import all_orders
+from veilmart.customer.wallet.wallet import Wallet, open_wallet
 from veilmart.errors import VeilmartError
-from veilmart.merchant.adding import add_now
+from veilmart.merchant.cli.views import sales_views
 from veilmart.merchant.events import Event as MerchantEvent
-from veilmart.merchant.market_home import create_merchant, open_merchant
-from veilmart.merchant.packing import look_at
-from veilmart.merchant.serving import serve_merchant
-from veilmart.merchant.views import sales_views
+from veilmart.merchant.home import create_merchant, open_merchant
+from veilmart.merchant.server.running import serve_merchant
+from veilmart.merchant.stocking.adding import add_now
+from veilmart.merchant.stocking.packing import look_at
 from veilmart.protocol.address import Link
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import Descriptor, SignedDescriptor, read_descriptor
-from veilmart.storage.database import Database
+from veilmart.storage.database.port import Database
 
 PASSWORD = "correct horse battery"
 PRICE = 500
@@ -290,7 +291,7 @@ async def running_roles(template: Template, folder: Path) -> AsyncIterator[Roles
                 links.append(LinkPool(*parts))
                 return links[-1]
 
-            with patch("veilmart.broker.serving.LinkPool", keep):
+            with patch("veilmart.broker.server.running.LinkPool", keep):
                 await serve_opened(opened, observe=observe, **common, **more)  # type: ignore[arg-type]
 
         merchant, broker = Served(begin_merchant), Served(begin_broker)
@@ -298,7 +299,7 @@ async def running_roles(template: Template, folder: Path) -> AsyncIterator[Roles
         stack.push_async_callback(merchant.stop)
         inside.target = merchant.address
         found = await fetch_candidate(opened, f"http://{inside.address}", clock())
-        await opened.database.run(merchant_book.admit, found.descriptor, found.address)
+        await opened.database.run(merchants.admit, found.descriptor, found.address)
         await broker.start()
         stack.push_async_callback(broker.stop)
         outside.target = broker.address

@@ -9,11 +9,12 @@ from sqlalchemy import Connection, update
 
 from tests.bad_input.roles import CREDIT, PASSWORD, PRICE, Roles, product_of, told
 from tests.bad_input.tampering_proxy import Forward, Gone, HttpMessage
-from veilmart.broker import customers, tables
+from veilmart.broker.accounts import customers
+from veilmart.broker.schema import tables
+from veilmart.customer.cli.display import find_product
 from veilmart.customer.events import Event, StepReached
-from veilmart.customer.listing import find_product
-from veilmart.customer.order import Order, all_orders
 from veilmart.customer.quote import Quote
+from veilmart.customer.wallet.orders import Order, all_orders
 from veilmart.errors import (
     MONEY_SAFE,
     AuthenticationFailed,

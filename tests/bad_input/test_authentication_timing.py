@@ -17,9 +17,9 @@ import pytest
 from sqlalchemy import Connection
 
 from tests.bad_input.roles import Roles
-from veilmart.broker import customers
-from veilmart.broker.passwords import Passwords
-from veilmart.customer.shopper import Shopper
+from veilmart.broker.accounts import customers
+from veilmart.broker.accounts.passwords import Passwords
+from veilmart.customer.connection.shopper import Shopper
 from veilmart.errors import AuthenticationFailed
 from veilmart.protocol.customer_messages import Login, Welcome
 

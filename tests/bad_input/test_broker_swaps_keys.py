@@ -19,11 +19,11 @@ from tests.bad_input.roles import CREDIT, PASSWORD, Roles, preferring, told
 from tests.bad_input.tampering_proxy import Forward, HttpMessage
 from tests.bad_input.test_trust_on_the_wire import broker_shows, merchant_shows, signed_again
 from veilmart.broker.events import MerchantAuthenticated
-from veilmart.broker.links import LinkPool
+from veilmart.broker.relay.links import LinkPool
 from veilmart.crypto.diffie_hellman import KeyPair
 from veilmart.crypto.identity import IdentityKey, generate_identity
 from veilmart.crypto.suite import Suite, all_suites
-from veilmart.customer.order import all_orders
+from veilmart.customer.wallet.orders import all_orders
 from veilmart.errors import (
     FingerprintChanged,
     HandshakeFailed,

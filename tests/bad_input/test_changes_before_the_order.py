@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import Connection
 
 from tests.bad_input.roles import CREDIT, GOODS, Roles, product_of, told
-from veilmart.customer.order import all_orders
+from veilmart.customer.wallet.orders import all_orders
 from veilmart.errors import ProductGone, ProductOut, UnknownRequestNumber, VeilmartError
 from veilmart.merchant.events import CatalogueChanged
-from veilmart.merchant.market_home import open_merchant
-from veilmart.merchant.products import edit_product, load_products, remove_product
+from veilmart.merchant.goods.products import edit_product, load_products, remove_product
+from veilmart.merchant.home import open_merchant
 from veilmart.protocol.customer_messages import Open, Opened
 
 

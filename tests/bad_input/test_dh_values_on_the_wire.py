@@ -13,7 +13,7 @@ import pytest
 from tests.bad_input.roles import PASSWORD, Roles, preferring, told
 from tests.bad_input.tampering_proxy import Forward, HttpMessage
 from veilmart.broker.events import MerchantAuthenticated
-from veilmart.broker.links import LinkPool
+from veilmart.broker.relay.links import LinkPool
 from veilmart.crypto.diffie_hellman import ffdhe3072_prime
 from veilmart.crypto.suite import Suite, all_suites
 from veilmart.errors import BadPublicValue, MerchantUnreachable

@@ -15,10 +15,10 @@ import pytest
 
 from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles, product_of, told
 from veilmart.customer.events import Event, StepReached
-from veilmart.customer.order import all_orders
-from veilmart.customer.wallet import to_sync
+from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.wallet.orders import all_orders
 from veilmart.errors import MONEY_SAFE, DiskFull, StorageFailure
-from veilmart.storage.files import PartialFile
+from veilmart.storage.files.partial_file import PartialFile
 
 DISK_KIB = 768
 SmallDisk = tuple[Path, Callable[[], None], Callable[[], None]]
@@ -68,7 +68,7 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Smal
             raise DiskFull(partial._name)
         connect(partial, block)
 
-    monkeypatch.setattr("veilmart.customer.parcels.os.write", refuse)
+    monkeypatch.setattr("veilmart.customer.wallet.parcels.os.write", refuse)
     monkeypatch.setattr(PartialFile, "write", refuse_file)
 
     def switch(on: bool) -> Callable[[], None]:

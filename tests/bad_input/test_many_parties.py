@@ -18,14 +18,14 @@ from tests.bad_input.roles import (
     product_of,
     told,
 )
-from veilmart.broker import merchant_book
-from veilmart.broker.operating import fetch_candidate, suspend_merchant
+from veilmart.broker import merchants as merchant_book
+from veilmart.broker.operator.actions import fetch_candidate, suspend_merchant
 from veilmart.crypto.suite import all_suites
 from veilmart.errors import MerchantSuspended, MerchantUnknown, NotYourBroker
-from veilmart.merchant.adding import add_now
-from veilmart.merchant.market_home import create_merchant, open_merchant
-from veilmart.merchant.packing import look_at
-from veilmart.merchant.serving import serve_merchant
+from veilmart.merchant.home import create_merchant, open_merchant
+from veilmart.merchant.server.running import serve_merchant
+from veilmart.merchant.stocking.adding import add_now
+from veilmart.merchant.stocking.packing import look_at
 
 CUSTOMERS = 8
 

@@ -20,8 +20,8 @@ from tests.bad_input.faults import (
     TunnelTampering,
 )
 from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles, product_of
-from veilmart.customer.order import all_orders
-from veilmart.customer.wallet import to_sync
+from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.wallet.orders import all_orders
 from veilmart.errors import NO_MONEY, VeilmartError
 
 pytestmark = [
@@ -133,9 +133,11 @@ async def test_messages_between_customer_and_merchant(
 
         def begin(at: int) -> TunnelTampering:
             patch.undo()
-            patch.setattr("veilmart.customer.app.PAUSES_SECONDS", (0.01, 0.02, 0.05))
+            patch.setattr(
+                "veilmart.customer.connection.performer.PAUSES_SECONDS", (0.01, 0.02, 0.05)
+            )
             tampering = TunnelTampering(fault, direction, at)
-            patch.setattr("veilmart.broker.links.LinkPool.ask", tampering.installed())
+            patch.setattr("veilmart.broker.relay.links.LinkPool.ask", tampering.installed())
             return tampering
 
         name = f"tunnel {fault} {direction}"

@@ -29,16 +29,16 @@ from tests.bad_input.roles import (
     running_roles,
     told,
 )
-from tests.merchant.test_packing import BAD_NAMES
-from veilmart.customer.order import all_orders
+from tests.merchant.stocking.test_packing import BAD_NAMES
+from veilmart.customer.wallet.orders import all_orders
 from veilmart.errors import MalformedMessage, PaddingInvalid
-from veilmart.merchant import packing
-from veilmart.merchant.adding import add_now
-from veilmart.merchant.cli import app
-from veilmart.merchant.market_home import open_merchant
-from veilmart.merchant.packing import Source
-from veilmart.merchant.products import load_products
-from veilmart.storage.file_names import check_file_name
+from veilmart.merchant.cli.root import app
+from veilmart.merchant.goods.products import load_products
+from veilmart.merchant.home import open_merchant
+from veilmart.merchant.stocking import packing
+from veilmart.merchant.stocking.adding import add_now
+from veilmart.merchant.stocking.packing import Source
+from veilmart.storage.files.names import check_file_name
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CONTENT = b"What is in a name?\n"
@@ -112,7 +112,7 @@ async def test_source_file_changed_during_add(
             stream.write(b"more")
         return honest(descriptor, length)
 
-    monkeypatch.setattr("veilmart.merchant.packing.os.read", read)
+    monkeypatch.setattr("veilmart.merchant.stocking.packing.os.read", read)
     refused_add(home, capfd, str(source), code=1121)
     check_shop(home)
 

@@ -9,15 +9,21 @@ import pytest
 from tests.bad_input.buyers import Killed, buy, buyer, finish, killed_at, unspent
 from tests.bad_input.roles import CREDIT, PASSWORD, PRICE, Roles
 from veilmart.crypto.signing import public_key
-from veilmart.customer.lost_orders_rule import bring_refund, offered_under, rebuild, recall, trace
-from veilmart.customer.order import all_orders, order_key
-from veilmart.customer.restoring import Restored, find_orders, orders_lost, restore_tokens
-from veilmart.customer.shopper import connect
-from veilmart.customer.stocking import deposit_tokens, withdraw_tokens
-from veilmart.customer.token_store import known_keys
-from veilmart.customer.unlocking import create_seed, draw_words, restore_seed, seed_words
-from veilmart.customer.updates import fetch_again
-from veilmart.customer.wallet import Wallet, open_wallet
+from veilmart.customer.connection.shopper import connect
+from veilmart.customer.library.updates import fetch_again
+from veilmart.customer.tokens.lost_order_rules import (
+    bring_refund,
+    offered_under,
+    rebuild,
+    recall,
+    trace,
+)
+from veilmart.customer.tokens.restore import Restored, find_orders, orders_lost, restore_tokens
+from veilmart.customer.tokens.stock import deposit_tokens, withdraw_tokens
+from veilmart.customer.wallet.orders import all_orders, order_key
+from veilmart.customer.wallet.seed import create_seed, draw_words, restore_seed, seed_words
+from veilmart.customer.wallet.tokens import known_keys
+from veilmart.customer.wallet.wallet import Wallet, open_wallet
 from veilmart.errors import (
     NotRefunded,
     OrderUnknown,
@@ -84,7 +90,7 @@ async def test_order_of_a_restored_wallet_is_recalled_and_fetched_again(
         keys = await wallet.database.run(known_keys, lost.broker)
         with pytest.raises(NotRefunded):
             await shopper.perform(bring_refund(wallet.seed or b"", traced, keys, roles.clock))
-    from veilmart.customer.lost_orders_rule import _keep
+    from veilmart.customer.tokens.lost_order_rules import _keep
 
     wallet.database.run_now(_keep, order, lost)
     assert wallet.database.run_now(orders_lost) == []
@@ -149,7 +155,7 @@ async def test_two_accounts_of_one_wallet_have_tokens_of_their_own(
 
 async def test_key_of_nobody_is_unknown(roles: Roles, tmp_path: Path) -> None:
     _, wallet = await buyer(roles, "mia", tokens=0)
-    from veilmart.customer.restoring import LostOrder
+    from veilmart.customer.tokens.restore import LostOrder
 
     seed = wallet.seed or b""
     lost = LostOrder(roles.opened.fingerprint, 5, public_key(order_seed(seed, 5)))

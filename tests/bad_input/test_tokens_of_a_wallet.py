@@ -12,12 +12,10 @@ import pytest
 from tests.bad_input.buyers import Killed, buy, buyer, finish, killed_at, unspent
 from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles
 from tests.transport.socks_server import socks_server
-from veilmart.customer.anonymous_view import Seen, save_seen
-from veilmart.customer.order import Order, all_orders
-from veilmart.customer.proofs import all_proofs, verify_proof
-from veilmart.customer.receipts import export_receipt, verify_receipt
-from veilmart.customer.shopper import connect
-from veilmart.customer.stocking import (
+from veilmart.customer.connection.shopper import connect
+from veilmart.customer.purchase.receipts import export_receipt, verify_receipt
+from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.tokens.stock import (
     ask_for_lost,
     deposit_tokens,
     due_stocks,
@@ -25,9 +23,12 @@ from veilmart.customer.stocking import (
     refill,
     withdraw_tokens,
 )
-from veilmart.customer.token_store import INVALID, begin_withdrawal, find_withdrawal, known_keys
-from veilmart.customer.wallet import Wallet, to_sync
-from veilmart.customer.withdraw_rule import plan
+from veilmart.customer.tokens.withdrawal_rules import plan
+from veilmart.customer.trust.anonymous_pins import Seen, save_seen
+from veilmart.customer.trust.proofs import all_proofs, verify_proof
+from veilmart.customer.wallet.orders import Order, all_orders
+from veilmart.customer.wallet.tokens import INVALID, begin_withdrawal, find_withdrawal, known_keys
+from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
     DescriptorExpired,
     DescriptorForked,
@@ -131,7 +132,7 @@ async def test_broker_that_loses_an_answer_is_asked_again(roles: Roles) -> None:
 
 
 def seeded_state(connection: Any) -> bytes:
-    from veilmart.customer.seeded import usable
+    from veilmart.customer.wallet.seed_state import usable
 
     return usable(connection).wallet
 
@@ -164,7 +165,7 @@ async def test_broker_whose_signatures_do_not_verify(roles: Roles) -> None:
     def stored(connection: Any) -> Any:
         from sqlalchemy import select
 
-        from veilmart.customer.token_tables import withdrawals
+        from veilmart.customer.schema.token_tables import withdrawals
 
         return connection.execute(select(withdrawals)).one()
 
@@ -256,7 +257,7 @@ async def test_order_refunded_by_its_deadline_brings_its_token(
 
 def cancel_only(order: Order) -> Any:
     """The broker refunds; the wallet does not hear of it."""
-    from veilmart.customer.recovery_rule import _send_cancel
+    from veilmart.customer.purchase.recovery_rule import _send_cancel
 
     return _send_cancel(order)
 
@@ -359,6 +360,6 @@ async def test_stock_is_refilled_in_packs_at_its_own_hour_and_not_after_purchase
 
 
 def seeded_row(connection: Any) -> Any:
-    from veilmart.customer.seeded import usable
+    from veilmart.customer.wallet.seed_state import usable
 
     return usable(connection)

@@ -13,13 +13,13 @@ import pytest
 
 from tests.bad_input.roles import CREDIT, PASSWORD, Clock, Roles, told
 from tests.bad_input.tampering_proxy import Forward, HttpMessage
-from veilmart.broker.answer import Answer
-from veilmart.broker.links import LinkPool
-from veilmart.broker.requests import RULES
+from veilmart.broker.effects import Answer
+from veilmart.broker.relay.links import LinkPool
+from veilmart.broker.server.dispatch import RULES
 from veilmart.crypto.identity import IdentityKey, generate_identity, public_spki
 from veilmart.crypto.suite import suite_by_id
-from veilmart.customer.shopper import Shopper, connect
-from veilmart.customer.wallet import open_wallet
+from veilmart.customer.connection.shopper import Shopper, connect
+from veilmart.customer.wallet.wallet import open_wallet
 from veilmart.errors import (
     DescriptorExpired,
     FingerprintChanged,
@@ -32,7 +32,7 @@ from veilmart.errors import (
     UnknownSuite,
 )
 from veilmart.limits import HANDSHAKE_MAX_BYTES
-from veilmart.merchant.market_home import open_merchant
+from veilmart.merchant.home import open_merchant
 from veilmart.protocol.customer_messages import GetMerchant, MerchantDescriptor
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor, sign_descriptor
 from veilmart.protocol.link_messages import TunnelOpen

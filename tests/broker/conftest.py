@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 
 from tests.broker.scripted import PRICE, START, Clock, ScriptedCustomer, ScriptedMerchant
-from veilmart.broker import merchant_book, operating, settings, token_keys
-from veilmart.broker.answer import Answer
+from veilmart.broker import merchants, settings
 from veilmart.broker.audit import audit
+from veilmart.broker.effects import Answer
 from veilmart.broker.events import Event
 from veilmart.broker.home import BrokerHome, initialise, open_home
-from veilmart.broker.requests import answer_request
-from veilmart.broker.serving import RunningBroker, _serve
-from veilmart.broker.sessions import Session, expiry
+from veilmart.broker.keys import token_keys
+from veilmart.broker.operator import actions
+from veilmart.broker.server.dispatch import answer_request
+from veilmart.broker.server.running import RunningBroker, _serve
+from veilmart.broker.sessions.session import Session, expiry
 from veilmart.crypto import identity
 from veilmart.crypto.suite import all_suites
 from veilmart.protocol import customer_messages as messages
@@ -64,7 +66,7 @@ class Market:
         session = self.session()
         await self.ask(session, messages.Register(username=name, password=PASSWORD))
         if credit:
-            self.run(operating.credit, name, credit, False, self.clock())
+            self.run(actions.credit, name, credit, False, self.clock())
         return session
 
     async def offered(self, session: Session, **other: Any) -> bytes:
@@ -174,7 +176,7 @@ def opened(home: Path, database_url: str | None) -> Iterator[BrokerHome]:
 @pytest.fixture
 async def market(opened: BrokerHome, merchant_key: identity.IdentityKey) -> AsyncIterator[Market]:
     merchant = ScriptedMerchant(merchant_key, opened.fingerprint)
-    opened.database.run_now(merchant_book.admit, merchant.descriptor, "127.0.0.1:9")
+    opened.database.run_now(merchants.admit, merchant.descriptor, "127.0.0.1:9")
     clock, events = Clock(), list[Event]()
     broker = RunningBroker(opened, clock, os.urandom, events.append)
     broker.links.ask = merchant.ask  # type: ignore[method-assign]
@@ -227,7 +229,7 @@ async def served(opened: BrokerHome, merchant_key: identity.IdentityKey) -> Asyn
 
     async with listening(run_merchant) as merchant_port:
         address = f"127.0.0.1:{merchant_port}"
-        opened.database.run_now(merchant_book.admit, merchant.descriptor, address)
+        opened.database.run_now(merchants.admit, merchant.descriptor, address)
         broker = RunningBroker(opened, clock, os.urandom, events.append)
 
         async def run_broker(started: Any, stop: asyncio.Event) -> None:

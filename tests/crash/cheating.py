@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import veilmart.merchant.app as merchant_app
+import veilmart.merchant.server.http_app as merchant_app
 
 
 def cheat(folder: Path) -> None:

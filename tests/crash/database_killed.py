@@ -14,12 +14,13 @@ from sqlalchemy import Connection, select
 
 from tests.crash.market import PASSWORD, PRICES, SMALL, Market
 from tests.postgres import PostgresServer
-from veilmart.broker import tables
-from veilmart.broker.operating import credit
-from veilmart.customer.menu import Menu
-from veilmart.customer.order import Order, all_orders
-from veilmart.customer.shopper import Shopper, connect
-from veilmart.customer.wallet import Wallet, open_wallet, to_sync
+from veilmart.broker.operator.actions import credit
+from veilmart.broker.schema import tables
+from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.connection.shopper import Shopper, connect
+from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.wallet.orders import Order, all_orders
+from veilmart.customer.wallet.wallet import Wallet, open_wallet
 from veilmart.errors import VeilmartError
 from veilmart.terminal.clock import unix_now
 

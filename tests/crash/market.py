@@ -11,17 +11,19 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from tests.crash.programs import Programs, Server
-from veilmart.broker import merchant_book, tables
+from veilmart.broker import merchants
 from veilmart.broker.audit import audit
 from veilmart.broker.home import BrokerHome, initialise, open_home, renew_descriptor
-from veilmart.broker.operating import account_lines, credit, fetch_candidate
-from veilmart.customer.order import Order, all_orders
-from veilmart.customer.shopper import connect
-from veilmart.customer.wallet import open_wallet, to_sync
-from veilmart.merchant.adding import add_now
-from veilmart.merchant.market_home import create_merchant, open_merchant
-from veilmart.merchant.packing import look_at
-from veilmart.merchant.views import sales_views
+from veilmart.broker.operator.actions import account_lines, credit, fetch_candidate
+from veilmart.broker.schema import tables
+from veilmart.customer.connection.shopper import connect
+from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.wallet.orders import Order, all_orders
+from veilmart.customer.wallet.wallet import open_wallet
+from veilmart.merchant.cli.views import sales_views
+from veilmart.merchant.home import create_merchant, open_merchant
+from veilmart.merchant.stocking.adding import add_now
+from veilmart.merchant.stocking.packing import look_at
 from veilmart.protocol.address import Link
 from veilmart.terminal.clock import unix_now
 
@@ -198,7 +200,7 @@ async def running_market(folder: Path, database: str | None = None) -> AsyncIter
         stack.push_async_callback(merchant.stop)
         await merchant.start()
         found = await fetch_candidate(opened, f"http://127.0.0.1:{merchant.port}", unix_now())
-        await opened.database.run(merchant_book.admit, found.descriptor, found.address)
+        await opened.database.run(merchants.admit, found.descriptor, found.address)
         stack.push_async_callback(broker.stop)
         await broker.start()
         yield Market(folder, opened, fingerprint, programs, broker, merchant)

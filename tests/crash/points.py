@@ -29,10 +29,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from veilmart.protocol.tunnel import PendingRequest, ReceivedRequest
-from veilmart.storage.files import PartialFile
-from veilmart.storage.postgres_database import PostgresDatabase
-from veilmart.storage.postgres_engine import WROTE
-from veilmart.storage.sqlite_database import SqliteDatabase
+from veilmart.storage.database.postgres_database import PostgresDatabase
+from veilmart.storage.database.postgres_engine import WROTE
+from veilmart.storage.database.sqlite_database import SqliteDatabase
+from veilmart.storage.files.partial_file import PartialFile
 from veilmart.transport.client import HttpClient
 from veilmart.transport.routes import Routes
 

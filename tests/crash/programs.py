@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import veilmart.broker.serving as broker_serving
-import veilmart.merchant.serving as merchant_serving
+import veilmart.broker.server.running as broker_serving
+import veilmart.merchant.server.running as merchant_serving
 from tests.crash.cheating import cheat
 from tests.crash.points import watch
 from veilmart.cli import build_app
@@ -26,10 +26,10 @@ IMPORTED = (
     "uvicorn.protocols.http.httptools_impl",
     "uvloop",
     "tests.crash.programs",
-    "veilmart.broker.cli",
-    "veilmart.customer.cli",
-    "veilmart.customer.cli_orders",
-    "veilmart.merchant.cli",
+    "veilmart.broker.cli.root",
+    "veilmart.customer.cli.root",
+    "veilmart.customer.cli.orders",
+    "veilmart.merchant.cli.root",
 )
 
 

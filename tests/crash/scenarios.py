@@ -13,8 +13,8 @@ import msgspec
 from sqlalchemy import Connection, update
 
 from tests.crash.market import CREDIT, LARGE, PRICES, SMALL, Market
-from veilmart.broker import tables
-from veilmart.broker.operating import credit
+from veilmart.broker.operator.actions import credit
+from veilmart.broker.schema import tables
 from veilmart.terminal.clock import unix_now
 
 TRIES = 12

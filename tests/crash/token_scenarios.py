@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.crash.market import CREDIT, PRICES, SMALL, Market
 from tests.crash.scenarios import sync, until_done
-from veilmart.customer.token_store import UNSPENT, known_keys, tokens_of
-from veilmart.customer.wallet import open_wallet
+from veilmart.customer.wallet.tokens import UNSPENT, known_keys, tokens_of
+from veilmart.customer.wallet.wallet import open_wallet
 from veilmart.protocol.accounting import format_amount
 from veilmart.terminal.clock import unix_now
 

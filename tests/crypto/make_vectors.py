@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import crypto_reference as reference
+import tests.crypto.crypto_reference as reference
 
 FOLDER = Path(__file__).resolve().parents[2] / "vectors"
 LENGTHS = (0, 1, 31, 32, 33, 1000, 65535, 65536, 65537, 131072)

@@ -4,11 +4,11 @@ import hashlib
 import json
 from typing import Any
 
-import crypto_reference as reference
 import make_vectors
 import pytest
 from hypothesis import given, settings, strategies as st
 
+import tests.crypto.crypto_reference as reference
 from veilmart.crypto.cipher import (
     PREFIX_BYTES,
     SEALED_CHUNK_BYTES,

@@ -8,13 +8,13 @@ from hmac import digest as hmac_digest
 from pathlib import Path
 from typing import Any
 
-import crypto_reference as reference
 import pytest
 from blake3 import blake3
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey, X448PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
+import tests.crypto.crypto_reference as reference
 from veilmart.crypto.diffie_hellman import X25519, DiffieHellman, KeyPair
 from veilmart.crypto.hash_functions import HashFunction, Sha256
 from veilmart.crypto.noise import Handshake, HandshakeResult, NoiseProtocol

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.customer.scripted_market import NOW, Keys, Market, counting_random
-from veilmart.customer.wallet import Wallet, open_wallet
+from veilmart.customer.wallet.wallet import Wallet, open_wallet
 
 
 @pytest.fixture(scope="session")

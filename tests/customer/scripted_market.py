@@ -20,7 +20,7 @@ from veilmart.crypto.suite import all_suites
 from veilmart.customer import effects
 from veilmart.customer.events import Event
 from veilmart.customer.quote import Choice
-from veilmart.customer.wallet import Wallet
+from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import InsufficientBalance, OrderUnknown, UnknownRequestNumber
 from veilmart.limits import PIECE_BYTES
 from veilmart.protocol import customer_messages as ask, handshake, labels, offer as offers, parcel

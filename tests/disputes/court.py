@@ -7,9 +7,9 @@ from typing import Any
 from tests.broker.conftest import Market
 from tests.broker.scripted import PRICE, SHELF
 from tests.disputes.papers import Papers, make_papers
-from veilmart.broker.customers import find_customer
-from veilmart.broker.ledger import balance_of
-from veilmart.broker.reports import next_batch
+from veilmart.broker.accounts.customers import find_customer
+from veilmart.broker.escrow.outbox import next_batch
+from veilmart.broker.ledger.booking import balance_of
 from veilmart.crypto import identity
 from veilmart.errors import EvidenceInvalid
 from veilmart.protocol import labels

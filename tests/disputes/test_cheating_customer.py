@@ -16,10 +16,10 @@ from sqlalchemy import Connection, func, select
 from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, SHELF, Court
 from tests.disputes.papers import TWO_PIECES, Cheats, make_papers, product
-from veilmart.broker.dispute_records import dispute_lines
-from veilmart.broker.dispute_tables import evidence_parts
-from veilmart.broker.evidence_parts import join_parts
-from veilmart.broker.sweeper import forget, sweep_invoices
+from veilmart.broker.disputes.evidence import join_parts
+from veilmart.broker.disputes.records import dispute_lines
+from veilmart.broker.maintenance.sweeper import forget, sweep_invoices
+from veilmart.broker.schema.dispute_tables import evidence_parts
 from veilmart.errors import (
     EvidenceInvalid,
     OperationConflict,
@@ -375,7 +375,7 @@ async def test_a_flood_of_evidence_is_bounded(
     court: Court, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order that has waited longest loses its parts, and can send them again."""
-    monkeypatch.setattr("veilmart.broker.evidence_parts.EVIDENCE_PARTS_STORED_MAX", 5)
+    monkeypatch.setattr("veilmart.broker.disputes.evidence.EVIDENCE_PARTS_STORED_MAX", 5)
     honest = await court.released(cheats=DAMAGED)
     await court.send(honest, honest.evidence())
     court.market.clock.now += 1

@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, SHELF, Court
 from tests.disputes.papers import TWO_PIECES, Cheats, cut, product
-from veilmart.broker import events, merchant_book
-from veilmart.broker.dispute_records import dispute_lines
+from veilmart.broker import events, merchants
+from veilmart.broker.disputes.records import dispute_lines
 from veilmart.crypto import signing
 from veilmart.crypto.suite import Suite, all_suites
 from veilmart.limits import PIECE_BYTES
@@ -95,8 +95,8 @@ async def test_an_invoice_signed_by_another_of_its_keys(court: Court) -> None:
     merchant = court.market.merchant
     old_seed, old_signed = merchant.seed, merchant.signed
     merchant.renew()
-    court.market.run(merchant_book.add_descriptor, merchant.descriptor)
-    views = court.market.run(merchant_book.load_merchants)
+    court.market.run(merchants.add_descriptor, merchant.descriptor)
+    views = court.market.run(merchants.load_merchants)
     court.market.broker.state.merchants.replace(views)
     new_seed, merchant.seed, merchant.signed = merchant.seed, old_seed, old_signed
     papers = await court.released(cheats=Cheats(invoice_seed=new_seed))

@@ -9,7 +9,8 @@ from tests.broker.scripted import ScriptedMerchant
 from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, Court
 from tests.disputes.papers import Cheats
-from veilmart.broker import events, merchant_book, operating, settings
+from veilmart.broker import events, merchants, settings
+from veilmart.broker.operator import actions
 from veilmart.errors import (
     InsufficientBalance,
     MalformedMessage,
@@ -72,7 +73,7 @@ async def test_the_broker_keeps_its_fee(court: Court) -> None:
 
 async def test_a_balance_that_does_not_cover_it(court: Court) -> None:
     papers = await court.settled()
-    court.market.run(operating.payout, "shop", 1, court.market.clock())
+    court.market.run(actions.payout, "shop", 1, court.market.clock())
     with pytest.raises(InsufficientBalance):
         await court.give_back(court.refund(papers))
     assert await court.state(papers) == "settled"
@@ -129,8 +130,8 @@ async def test_acknowledged_and_refunded_at_once(court: Court) -> None:
 async def test_a_paper_of_another_merchant(court: Court, other_key: Any) -> None:
     """Signed rightly by a merchant that the broker carries, for an order that is not its own."""
     stranger = ScriptedMerchant(other_key, court.market.opened.fingerprint)
-    court.market.run(merchant_book.admit, stranger.descriptor, "127.0.0.1:8")
-    views = court.market.run(merchant_book.load_merchants)
+    court.market.run(merchants.admit, stranger.descriptor, "127.0.0.1:8")
+    views = court.market.run(merchants.load_merchants)
     court.market.broker.state.merchants.replace(views)
     papers = await court.released()
     with pytest.raises(OrderUnknown):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.broker.token_wallet import TokenWallet
+from tests.broker.tokens.token_wallet import TokenWallet
 from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, Court
 from tests.disputes.papers import Cheats, Papers

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.disputes.papers import resigned
 from veilmart.cli import main
-from veilmart.merchant import app
+from veilmart.merchant.server import http_app
 from veilmart.protocol import offer as offers, parcel
 
 HONEST = "none"
@@ -38,5 +38,5 @@ _honest_key = offers.seal_content_key
 
 if __name__ == "__main__":
     offers.seal_content_key = crooked_key
-    app.seal_segment = crooked_segment  # type: ignore[attr-defined]
+    http_app.seal_segment = crooked_segment  # type: ignore[attr-defined]
     main()

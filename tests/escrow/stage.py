@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from tests.bad_input.roles import CREDIT, PRICE, WAIT_SECONDS, Roles, product_of
-from veilmart.broker.dispute_records import DisputeLine, dispute_lines
-from veilmart.customer.complaints import Complaint
-from veilmart.customer.dispute_rule import dispute, examine
-from veilmart.customer.faults import faults_by_order
-from veilmart.customer.order import Order, all_orders
-from veilmart.customer.refund_watch import look
-from veilmart.customer.shopper import Shopper
-from veilmart.customer.standing import Standing, standing
-from veilmart.customer.wallet import Wallet
+from veilmart.broker.disputes.records import DisputeLine, dispute_lines
+from veilmart.customer.cli.order_status import Standing, standing
+from veilmart.customer.connection.shopper import Shopper
+from veilmart.customer.disputes.dispute_rule import dispute, examine
+from veilmart.customer.disputes.fault_finder import Complaint
+from veilmart.customer.library.late_refund_rule import look
+from veilmart.customer.wallet.delivery_faults import faults_by_order
+from veilmart.customer.wallet.orders import Order, all_orders
+from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import VeilmartError
-from veilmart.merchant.market_home import open_merchant
-from veilmart.merchant.refunding import find_refundable, refund_order
-from veilmart.merchant.views import sales_views
+from veilmart.merchant.back_office.refunds import find_refundable, refund_order
+from veilmart.merchant.cli.views import sales_views
+from veilmart.merchant.home import open_merchant
 
 NAME = "june.txt"
 

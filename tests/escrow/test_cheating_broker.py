@@ -15,12 +15,13 @@ import pytest
 from tests.bad_input.roles import CREDIT, PRICE, Roles
 from tests.escrow.stage import NAME, staged
 from tests.escrow.test_money_back import other_piece, wrong_key
-from veilmart.broker import dispute_rules, requests
-from veilmart.broker.answer import Answer
-from veilmart.customer.complaints import key_fault, unsigned_key
-from veilmart.customer.dispute_proof import export_proof, judge
-from veilmart.customer.dispute_rule import dispute, examine
-from veilmart.customer.receipts import export_receipt, verify_receipt
+from veilmart.broker.disputes import rules
+from veilmart.broker.effects import Answer
+from veilmart.broker.server import dispatch
+from veilmart.customer.disputes.dispute_rule import dispute, examine
+from veilmart.customer.disputes.fault_finder import key_fault, unsigned_key
+from veilmart.customer.disputes.proof_file import export_proof, judge
+from veilmart.customer.purchase.receipts import export_receipt, verify_receipt
 from veilmart.errors import (
     BrokerUnreachable,
     ContentKeyInvalid,
@@ -50,13 +51,13 @@ Change = Callable[[Answer], Answer]
 
 def lying(monkeypatch: pytest.MonkeyPatch, kind: type[Any], change: Change) -> None:
     """The broker's answer to that request goes through `change` on its way out."""
-    honest = requests.RULES[kind]
+    honest = dispatch.RULES[kind]
 
     def rule(state: Any, session: Any, request: Any) -> Any:
         answer: Answer = yield from honest(state, session, request)
         return change(answer)
 
-    monkeypatch.setitem(requests.RULES, kind, rule)
+    monkeypatch.setitem(dispatch.RULES, kind, rule)
 
 
 def corrupting(at: int) -> Change:
@@ -186,7 +187,7 @@ async def test_a_valid_dispute_is_refused(
         await stage.fails(VeilmartError)
         order, complaint = await stage.shopper.perform(examine(stage.order, roles.clock))
         with monkeypatch.context() as patch:
-            patch.setattr(dispute_rules, "decide", never)
+            patch.setattr(rules, "decide", never)
             with pytest.raises(JudgedWrongly) as caught:
                 await stage.shopper.perform(dispute(order, complaint, roles.clock))
         assert "--save" in caught.value.hint and "We do not like it." in caught.value.detail
@@ -208,7 +209,7 @@ async def test_a_dispute_is_said_to_be_won_and_nothing_is_paid(
     async with staged(roles, tmp_path) as stage:
         await stage.fails(ContentKeyInvalid)
         order, complaint = await stage.shopper.perform(examine(stage.order, roles.clock))
-        monkeypatch.setitem(requests.RULES, Dispute, nothing)
+        monkeypatch.setitem(dispatch.RULES, Dispute, nothing)
         await stage.shopper.perform(dispute(order, complaint, roles.clock))
         assert stage.order.state == "refunded"
         assert (await stage.shopper.account()).balance == CREDIT - PRICE
@@ -222,7 +223,7 @@ async def test_pays_nobody(roles: Roles, tmp_path: Path, monkeypatch: pytest.Mon
         yield from ()
         return Answer(OrderStatus(state="settled", due=0))
 
-    monkeypatch.setitem(requests.RULES, Acknowledge, nothing)
+    monkeypatch.setitem(dispatch.RULES, Acknowledge, nothing)
     async with staged(roles, tmp_path) as stage:
         bought = await stage.buy()
         assert bought.order.state == "done" and bought.path.exists()

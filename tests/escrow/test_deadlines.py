@@ -12,14 +12,14 @@ import pytest
 
 from tests.bad_input.roles import CREDIT, PRICE, Roles
 from tests.escrow.stage import Stage, staged
-from veilmart.customer.order import terms_of
+from veilmart.customer.wallet.orders import terms_of
 from veilmart.errors import NetworkFailure, WrongOrderState
 
 CUTS = {
-    "paid": "veilmart.customer.purchase_rule.complete",
-    "held": "veilmart.customer.completion_rule._release",
-    "released": "veilmart.customer.completion_rule._deliver",
-    "delivered": "veilmart.customer.completion_rule._acknowledge",
+    "paid": "veilmart.customer.purchase.purchase_rule.complete",
+    "held": "veilmart.customer.purchase.completion_rule._release",
+    "released": "veilmart.customer.purchase.completion_rule._deliver",
+    "delivered": "veilmart.customer.purchase.completion_rule._acknowledge",
 }
 
 
@@ -195,7 +195,7 @@ async def test_a_key_that_was_asked_for_on_the_way_out_cannot_be_given_up(
     """The wallet thinks HELD, the broker has RELEASED: the answer got lost."""
     async with staged(roles, tmp_path) as stage:
         with monkeypatch.context() as patch:
-            patch.setattr("veilmart.customer.completion_rule.save_order", _no_disk)
+            patch.setattr("veilmart.customer.purchase.completion_rule.save_order", _no_disk)
             with pytest.raises(OSError, match="no disk"):
                 await stage.buy()
         assert (stage.order.state, stage.broker_state()) == ("held", "released")

@@ -9,10 +9,10 @@ import pytest
 from tests.bad_input.roles import CREDIT, PRICE, Roles
 from tests.disputes.papers import resigned
 from tests.escrow.stage import Stage, staged
-from veilmart.customer.dispute_proof import export_proof, judge
-from veilmart.customer.dispute_rule import examine
-from veilmart.customer.order import terms_of
-from veilmart.customer.refund_watch import watched
+from veilmart.customer.disputes.dispute_rule import examine
+from veilmart.customer.disputes.proof_file import export_proof, judge
+from veilmart.customer.library.late_refund_rule import watched
+from veilmart.customer.wallet.orders import terms_of
 from veilmart.errors import (
     ContentKeyInvalid,
     DiskFull,
@@ -48,7 +48,7 @@ def other_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     def lie(*args: Any) -> bytes:
         return parcel.seal_segment(*args[:-1], bytes(len(args[-1])))
 
-    monkeypatch.setattr("veilmart.merchant.app.seal_segment", lie)
+    monkeypatch.setattr("veilmart.merchant.server.http_app.seal_segment", lie)
 
 
 def damaged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def damaged(monkeypatch: pytest.MonkeyPatch) -> None:
         _suite, _key, seed, order, index, count, _piece = args
         return resigned(seed, order, index, count, parcel.seal_segment(*args))
 
-    monkeypatch.setattr("veilmart.merchant.app.seal_segment", lie)
+    monkeypatch.setattr("veilmart.merchant.server.http_app.seal_segment", lie)
 
 
 LIES = {
@@ -125,7 +125,7 @@ def no_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     def lie(*_: Any) -> bytes:
         raise StoreDamaged
 
-    monkeypatch.setattr("veilmart.merchant.app.seal_segment", lie)
+    monkeypatch.setattr("veilmart.merchant.server.http_app.seal_segment", lie)
 
 
 def segment_of_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def segment_of_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
         suite, key, seed, _order, index, count, piece = args
         return parcel.seal_segment(suite, key, seed, os.urandom(32), index, count, piece)
 
-    monkeypatch.setattr("veilmart.merchant.app.seal_segment", lie)
+    monkeypatch.setattr("veilmart.merchant.server.http_app.seal_segment", lie)
 
 
 @pytest.mark.parametrize("tell", [no_segments, segment_of_another_order])
@@ -169,7 +169,7 @@ async def test_a_released_order_without_a_fault_is_finished_not_disputed(
     """The disk was full when the file was written."""
     async with staged(roles, tmp_path) as stage:
         with monkeypatch.context() as patch:
-            patch.setattr("veilmart.storage.files.PartialFile._claim", _full)
+            patch.setattr("veilmart.storage.files.partial_file.PartialFile._claim", _full)
             with pytest.raises(DiskFull):
                 await stage.buy()
         with pytest.raises(NothingToDispute):
@@ -251,7 +251,7 @@ async def test_a_refund_before_the_acknowledgement_keeps_the_file(
     """Delivered, cut off, given back meanwhile: nothing to acknowledge, and sync ends it."""
     async with staged(roles, tmp_path) as stage:
         with monkeypatch.context() as patch:
-            patch.setattr("veilmart.customer.completion_rule._acknowledge", _cut_off)
+            patch.setattr("veilmart.customer.purchase.completion_rule._acknowledge", _cut_off)
             with pytest.raises(ConnectionError):
                 await stage.buy()
         assert stage.broker_state() == "released"

@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
-from veilmart.customer.shopper import connect
-from veilmart.customer.wallet import Wallet, open_wallet, to_sync
+from veilmart.customer.connection.shopper import connect
+from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.wallet.wallet import Wallet, open_wallet
 from veilmart.errors import VeilmartError
 from veilmart.protocol.address import parse_link
 from veilmart.terminal.clock import unix_now

@@ -8,8 +8,8 @@ import pytest
 
 from tests.merchant.doubles import BROKER_URL, NOW, FakeBroker, Stall
 from veilmart.crypto import identity
-from veilmart.merchant import market_home
-from veilmart.merchant.market_home import MerchantHome, create_merchant, open_merchant
+from veilmart.merchant import home as market_home
+from veilmart.merchant.home import MerchantHome, create_merchant, open_merchant
 
 
 @pytest.fixture(scope="session")

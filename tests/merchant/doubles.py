@@ -11,16 +11,16 @@ import msgspec
 
 from veilmart.crypto import identity, signing
 from veilmart.crypto.suite import Suite, all_suites
-from veilmart.merchant.adding import Added, add_now
-from veilmart.merchant.app import read_piece, seal_piece
-from veilmart.merchant.counter import Counter, Reply
-from veilmart.merchant.effects import AnswerTunnel, ReadPiece, ReadPieceList, SealPiece
+from veilmart.merchant.effects import AnswerTunnel, ReadPiece, ReadPieceList, Reply, SealPiece
 from veilmart.merchant.events import Event
-from veilmart.merchant.link_rules import answer
-from veilmart.merchant.market_home import MerchantHome
-from veilmart.merchant.packing import sources_in
-from veilmart.merchant.shop import load_shop
-from veilmart.merchant.tunnels import Link
+from veilmart.merchant.home import MerchantHome
+from veilmart.merchant.publishing.snapshot import load_shop
+from veilmart.merchant.server.http_app import read_piece, seal_piece
+from veilmart.merchant.server.link_rules import answer
+from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.tunnels import Link
+from veilmart.merchant.stocking.adding import Added, add_now
+from veilmart.merchant.stocking.packing import sources_in
 from veilmart.protocol import labels
 from veilmart.protocol.descriptor import (
     FIRST_PREVIOUS,

@@ -12,13 +12,7 @@ from veilmart.crypto.key_pair import KeyPair
 from veilmart.crypto.suite import Suite, all_suites
 from veilmart.protocol import labels
 from veilmart.protocol.descriptor import FIRST_PREVIOUS, Descriptor, Shelf, TunnelKey
-from veilmart.protocol.handshake import (
-    CertifiedInitiator,
-    Random,
-    SessionKeys,
-    answer_certified,
-    prologue,
-)
+from veilmart.protocol.handshake import CertifiedInitiator, SessionKeys, answer_certified, prologue
 from veilmart.protocol.offer import (
     Invoice,
     Offer,
@@ -26,6 +20,7 @@ from veilmart.protocol.offer import (
     content_key_hash,
     escrow_key_hash,
 )
+from veilmart.protocol.ports import Random
 
 NOW = 1_800_000_000
 WEEK = 7 * 24 * 3600

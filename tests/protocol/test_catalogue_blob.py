@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
-from protocol_samples import MERCHANT_PUBLIC, MERCHANT_SEED, NOW, flipped
 
+from tests.protocol.protocol_samples import MERCHANT_PUBLIC, MERCHANT_SEED, NOW, flipped
 from veilmart.crypto import signing
 from veilmart.crypto.padding import pad_message
 from veilmart.errors import MalformedMessage, PeerFault, SignatureInvalid

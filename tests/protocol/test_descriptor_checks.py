@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from protocol_samples import NOW, WEEK, descriptor, flipped, shelf
 
+from tests.protocol.protocol_samples import NOW, WEEK, descriptor, flipped, shelf
 from veilmart.crypto import identity
 from veilmart.crypto.identity import IdentityKey
 from veilmart.crypto.suite import suite_by_id

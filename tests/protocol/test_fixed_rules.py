@@ -8,8 +8,8 @@ from unicodedata import category
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
-from protocol_samples import descriptor
 
+from tests.protocol.protocol_samples import descriptor
 from veilmart.characters import REFUSED, is_plain
 from veilmart.crypto.identity import IdentityKey, sign_pss
 from veilmart.crypto.padding import pack_product, parse_prefix

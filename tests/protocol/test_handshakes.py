@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from protocol_samples import (
+
+from tests.protocol.protocol_samples import (
     SUITE_IDS,
     SUITES,
     bad_values,
@@ -12,7 +13,6 @@ from protocol_samples import (
     seeded,
     tunnel_prologue,
 )
-
 from veilmart.crypto.noise import Handshake
 from veilmart.crypto.suite import Suite
 from veilmart.errors import (

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from protocol_samples import SUITE_IDS, SUITES, bad_values, flipped, seeded
 
+from tests.protocol.protocol_samples import SUITE_IDS, SUITES, bad_values, flipped, seeded
 from veilmart.crypto import identity
 from veilmart.crypto.identity import IdentityKey
 from veilmart.crypto.noise import Handshake

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from msgspec import inspect
-from protocol_samples import SUITE_IDS, SUITES, make_session, seeded
 
+from tests.protocol.protocol_samples import SUITE_IDS, SUITES, make_session, seeded
 from veilmart.crypto.suite import Suite
 from veilmart.errors import by_code
 from veilmart.limits import CELL_BYTES, HASH_BYTES, PASSWORD_MAX_BYTES

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from protocol_samples import (
+
+from tests.protocol.protocol_samples import (
     CONTENT_KEY,
     ESCROW,
     MERCHANT_PUBLIC,
@@ -18,7 +19,6 @@ from protocol_samples import (
     offer,
     selection,
 )
-
 from veilmart.crypto import signing
 from veilmart.crypto.suite import Suite
 from veilmart.errors import (

@@ -3,8 +3,8 @@
 from hashlib import sha256
 
 import pytest
-from protocol_samples import ORDER_KEY, flipped
 
+from tests.protocol.protocol_samples import ORDER_KEY, flipped
 from veilmart.crypto import signing
 from veilmart.errors import OrderKeyInvalid
 from veilmart.protocol import labels

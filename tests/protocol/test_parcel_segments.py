@@ -6,7 +6,8 @@ from hashlib import sha256
 import pytest
 from blake3 import blake3
 from hypothesis import given, strategies as st
-from protocol_samples import (
+
+from tests.protocol.protocol_samples import (
     CONTENT_KEY,
     MERCHANT_PUBLIC,
     MERCHANT_SEED,
@@ -15,7 +16,6 @@ from protocol_samples import (
     flipped,
     seeded,
 )
-
 from veilmart.crypto import signing
 from veilmart.crypto.suite import Suite
 from veilmart.errors import MalformedMessage, PieceMismatch, SignatureInvalid

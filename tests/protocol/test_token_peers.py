@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from protocol_samples import flipped
 
+from tests.protocol.protocol_samples import flipped
 from veilmart.crypto.blind_issuer import IssuerKey, blind_sign
 from veilmart.crypto.blind_rsa import blind, choose_blinding, finalize, verify
 from veilmart.crypto.token_key import (

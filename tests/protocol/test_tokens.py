@@ -9,9 +9,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given, strategies as st
-from protocol_samples import flipped
-from tests.peer import blind as second
 
+from tests.peer import blind as second
+from tests.protocol.protocol_samples import flipped
 from veilmart.crypto import blind_rsa
 from veilmart.crypto.blind_issuer import IssuerKey, blind_sign, issuer_key
 from veilmart.crypto.token_key import (

@@ -1,8 +1,8 @@
 """Records of a session (docs/protocol/04-sessions.md, 4.4): sealed, padded, bound to each other."""
 
 import pytest
-from protocol_samples import SUITE_IDS, SUITES, Ends, flipped, make_session, seeded
 
+from tests.protocol.protocol_samples import SUITE_IDS, SUITES, Ends, flipped, make_session, seeded
 from veilmart.crypto.padding import pad_message
 from veilmart.crypto.suite import Suite
 from veilmart.errors import (

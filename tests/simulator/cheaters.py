@@ -15,10 +15,10 @@ from tests.simulator.process import Process
 from tests.simulator.verdict import Violated
 from tests.simulator.world import World
 from veilmart.crypto import signing
-from veilmart.customer.menu import Menu
+from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.connection.shopper import Shopper, connect
+from veilmart.customer.purchase.select_rule import select
 from veilmart.customer.quote import Choice, Quote
-from veilmart.customer.selection_rule import select
-from veilmart.customer.shopper import Shopper, connect
 from veilmart.errors import VeilmartError
 from veilmart.protocol.customer_messages import (
     Acknowledge,

@@ -9,11 +9,11 @@ from dataclasses import replace as replace_effect
 from msgspec.structs import replace
 
 from tests.simulator.known import Known
-from veilmart.merchant.app import MerchantApp
-from veilmart.merchant.counter import Counter, Reply
-from veilmart.merchant.effects import SealPiece
-from veilmart.merchant.market_home import MerchantHome
-from veilmart.merchant.tunnels import Link
+from veilmart.merchant.effects import Reply, SealPiece
+from veilmart.merchant.home import MerchantHome
+from veilmart.merchant.server.http_app import MerchantApp
+from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.tunnels import Link
 from veilmart.protocol import labels
 from veilmart.protocol.encoding import decode
 from veilmart.protocol.link_messages import MerchantRequest, TunnelRelayed

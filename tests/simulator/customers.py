@@ -9,13 +9,14 @@ from tests.simulator.store import Disk
 from tests.simulator.verdict import Violated
 from tests.simulator.world import World
 from veilmart.crypto.suite import Suite
-from veilmart.customer.dispute_rule import dispute, examine
-from veilmart.customer.menu import Menu
-from veilmart.customer.order import Order, get_order
-from veilmart.customer.parcels import Parcels
+from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.connection.shopper import Shopper, connect
+from veilmart.customer.disputes.dispute_rule import dispute, examine
+from veilmart.customer.purchase.recovery_rule import to_sync
 from veilmart.customer.quote import Quote
-from veilmart.customer.shopper import Shopper, connect
-from veilmart.customer.wallet import Wallet, to_sync
+from veilmart.customer.wallet.orders import Order, get_order
+from veilmart.customer.wallet.parcels import Parcels
+from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
     ContentKeyInvalid,
     Declined,
@@ -29,7 +30,7 @@ from veilmart.errors import (
 )
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.purchase import WalletState
-from veilmart.storage.home import Home
+from veilmart.storage.files.home import Home
 
 COMPLAINS_OFTEN = 0.7
 CHEATED = (ContentKeyInvalid, PieceMismatch, PaddingInvalid)

@@ -20,7 +20,7 @@ import gmpy2
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from veilmart.broker import token_keys
+from veilmart.broker.keys import token_keys
 from veilmart.crypto import identity, token_key
 from veilmart.crypto.blind_issuer import IssuerKey
 from veilmart.crypto.kem import MLKEM768, SEED_BYTES

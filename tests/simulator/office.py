@@ -6,9 +6,9 @@ from tests.simulator.process import Process
 from tests.simulator.store import Disk
 from tests.simulator.world import World
 from veilmart.errors import VeilmartError
-from veilmart.merchant.market_home import MerchantHome
-from veilmart.merchant.refunding import find_refundable, refund_order
-from veilmart.storage.home import Home
+from veilmart.merchant.back_office.refunds import find_refundable, refund_order
+from veilmart.merchant.home import MerchantHome
+from veilmart.storage.files.home import Home
 
 PAUSES_SECONDS = (30.0, 3600.0, 40 * 3600.0, 40 * 3600.0)
 _SOLD = "SELECT \"order\" FROM orders WHERE state IN ('paid', 'settled')"

@@ -10,14 +10,14 @@ from tests.simulator.process import Process
 from tests.simulator.store import Disk
 from tests.simulator.template import BROKER_ADDRESS, MERCHANT_ADDRESS
 from tests.simulator.world import World
+from veilmart.broker.accounts.passwords import Passwords
 from veilmart.broker.home import BrokerHome
-from veilmart.broker.passwords import Passwords
-from veilmart.broker.serving import RunningBroker
+from veilmart.broker.server.running import RunningBroker
 from veilmart.errors import VeilmartError
-from veilmart.merchant.app import MerchantApp
-from veilmart.merchant.counter import Counter
-from veilmart.merchant.serving import open_shop, sweep, sweep_for_all, watch
-from veilmart.storage.home import Home
+from veilmart.merchant.server.http_app import MerchantApp
+from veilmart.merchant.server.running import open_shop, sweep, sweep_for_all, watch
+from veilmart.merchant.server.state import Counter
+from veilmart.storage.files.home import Home
 
 LOOK_FIRST_SECONDS, LOOK_MAX_SECONDS = 40.0, 8 * 3600.0
 

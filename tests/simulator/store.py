@@ -15,11 +15,11 @@ from sqlalchemy import MetaData
 from tests.simulator.process import Killed, Process
 from tests.simulator.weather import Weather
 from veilmart.errors import DiskFull
-from veilmart.storage.database import Database
-from veilmart.storage.group_commit import GroupCommit, Job
-from veilmart.storage.lease import AlwaysHeld, Lease
-from veilmart.storage.migrations import upgrade_sqlite
-from veilmart.storage.sqlite_engine import connect, database_url
+from veilmart.storage.database.group_commit import GroupCommit, Job
+from veilmart.storage.database.lease import AlwaysHeld, Lease
+from veilmart.storage.database.migrations import upgrade_sqlite
+from veilmart.storage.database.port import Database
+from veilmart.storage.database.sqlite_engine import connect, database_url
 
 COMMIT_SECONDS = 0.002
 

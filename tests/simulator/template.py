@@ -9,26 +9,22 @@ from tests.simulator.determinism import derived_identity, repeatable_libraries
 from tests.simulator.process import Process
 from tests.simulator.store import CrashingStore, Disk
 from tests.simulator.weather import Weather
-from veilmart.broker import (
-    merchant_book,
-    migrations as broker_migrations,
-    settings,
-    tables as broker_tables,
-)
+from veilmart.broker import merchants, settings
 from veilmart.broker.home import BrokerHome, renew_descriptor
+from veilmart.broker.schema import migrations as broker_migrations, tables as broker_tables
 from veilmart.crypto import identity
 from veilmart.crypto.identity import IdentityKey
-from veilmart.customer import migrations as customer_migrations, tables as customer_tables
-from veilmart.merchant import migrations as merchant_migrations, tables as merchant_tables
-from veilmart.merchant.adding import add_now
-from veilmart.merchant.brokers import pin_broker
-from veilmart.merchant.market_home import MerchantHome
-from veilmart.merchant.packing import look_at
-from veilmart.merchant.revision import create_shop
-from veilmart.merchant.shop import load_shop
+from veilmart.customer.schema import migrations as customer_migrations, tables as customer_tables
+from veilmart.merchant.goods.shop_row import create_shop
+from veilmart.merchant.home import MerchantHome
+from veilmart.merchant.publishing.brokers import pin_broker
+from veilmart.merchant.publishing.snapshot import load_shop
+from veilmart.merchant.schema import migrations as merchant_migrations, tables as merchant_tables
+from veilmart.merchant.stocking.adding import add_now
+from veilmart.merchant.stocking.packing import look_at
 from veilmart.protocol.descriptor import SignedDescriptor
-from veilmart.storage.home import Home
-from veilmart.storage.product_store import FolderStore, ProductStore
+from veilmart.storage.files.home import Home
+from veilmart.storage.products.folder_store import FolderStore, ProductStore
 
 START = 1_800_000_000
 BROKER_ADDRESS, MERCHANT_ADDRESS = "broker.test:8000", "merchant.test:8100"
@@ -90,7 +86,7 @@ def make_template(folder: Path) -> Template:
         goods = _make_merchant(folder, merchant_key, merchant_disk, store, known, random)
         key, name = merchant_key, identity.fingerprint(identity.public_spki(merchant_key))
         shop = merchant_disk.run(load_shop, key, name, START, random)
-        broker_disk.run(merchant_book.admit, shop.newest.known, MERCHANT_ADDRESS)
+        broker_disk.run(merchants.admit, shop.newest.known, MERCHANT_ADDRESS)
     wallet = _wallet_disk()
     images = (broker_disk.image(), merchant_disk.image(), wallet.image())
     made = Template(

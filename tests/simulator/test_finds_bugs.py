@@ -12,20 +12,15 @@ from msgspec.structs import replace as replace_fields
 
 from tests.simulator.run import Run
 from tests.simulator.template import Template
-from veilmart.broker import (
-    dispute_rules,
-    giving_back,
-    invoices,
-    ledger,
-    operations,
-    payment_rules,
-    spent_tokens,
-    tables,
-)
-from veilmart.broker.invoices import advance
-from veilmart.customer import payment
+from veilmart.broker.disputes import rules
+from veilmart.broker.escrow import invoices, payment_rules, refunds
+from veilmart.broker.escrow.invoices import advance
+from veilmart.broker.ledger import booking, stored_answers
+from veilmart.broker.schema import tables
+from veilmart.broker.tokens import spent_tokens
+from veilmart.customer.purchase import payment
 from veilmart.errors import EvidenceInvalid
-from veilmart.merchant import tunnel_rules
+from veilmart.merchant.server import tunnel_rules
 from veilmart.protocol import invoice_states
 from veilmart.protocol.accounting import Posting, transfer
 from veilmart.protocol.evidence import Finding
@@ -50,14 +45,14 @@ def charges_again_on_replay(patch: pytest.MonkeyPatch) -> None:
         stored, fresh = real(conn, request, account, *rest)
         if not fresh:
             moves = transfer(account, tables.FEES, request.amount)
-            ledger.book(conn, "credit", b"again", 0, moves)
+            booking.book(conn, "credit", b"again", 0, moves)
         return stored, fresh
 
     patch.setattr(payment_rules, "_pay", pay)
 
 
 def forgets_operations(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(operations, "remember", lambda *_args: None)
+    patch.setattr(stored_answers, "remember", lambda *_args: None)
 
 
 def alters_a_posting(patch: pytest.MonkeyPatch) -> None:
@@ -67,16 +62,16 @@ def alters_a_posting(patch: pytest.MonkeyPatch) -> None:
         return (Posting(source, -total), *given)
 
     patch.setattr(invoices, "share", crooked)
-    patch.setattr(ledger, "check_transaction", lambda _moves: None)
+    patch.setattr(booking, "check_transaction", lambda _moves: None)
 
 
 def forgets_a_balance(patch: pytest.MonkeyPatch) -> None:
-    real = ledger._write_balances
+    real = booking._write_balances
 
     def half(conn: Any, kind: Any, moves: Any, *hot: Any) -> None:
         real(conn, kind, moves[:1], *hot)
 
-    patch.setattr(ledger, "_write_balances", half)
+    patch.setattr(booking, "_write_balances", half)
 
 
 def refunds_too_little(patch: pytest.MonkeyPatch) -> None:
@@ -85,11 +80,11 @@ def refunds_too_little(patch: pytest.MonkeyPatch) -> None:
             return Posting(source, -amount), Posting(target, amount - 1), Posting(tables.FEES, 1)
         return transfer(source, target, amount)
 
-    patch.setattr(giving_back, "transfer", stingy)
+    patch.setattr(refunds, "transfer", stingy)
 
 
 def never_refunds_what_is_late(patch: pytest.MonkeyPatch) -> None:
-    from veilmart.broker import sweeper
+    from veilmart.broker.maintenance import sweeper
 
     patch.setattr(sweeper, "due_invoices", lambda _conn, _now: [])
 
@@ -128,14 +123,14 @@ def moves_money_without_its_state(patch: pytest.MonkeyPatch) -> None:
 
 
 def decides_every_dispute_for_the_customer(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(dispute_rules, "decide", lambda *_args, **_named: Finding.KEY)
+    patch.setattr(rules, "decide", lambda *_args, **_named: Finding.KEY)
 
 
 def decides_every_dispute_for_the_merchant(patch: pytest.MonkeyPatch) -> None:
     def never(*_args: Any, **_named: Any) -> Any:
         raise EvidenceInvalid("No.")
 
-    patch.setattr(dispute_rules, "decide", never)
+    patch.setattr(rules, "decide", never)
 
 
 def gives_back_out_of_the_fees(patch: pytest.MonkeyPatch) -> None:
@@ -148,7 +143,7 @@ def gives_back_out_of_the_fees(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_to_reissue(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(giving_back, "reissue", lambda _conn, _order: None)
+    patch.setattr(refunds, "reissue", lambda _conn, _order: None)
 
 
 def notes_another_token_down(patch: pytest.MonkeyPatch) -> None:

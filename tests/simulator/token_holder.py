@@ -14,11 +14,11 @@ from tests.simulator.process import Process
 from tests.simulator.token_quotes import quote_for, settle
 from tests.simulator.verdict import Violated
 from tests.simulator.world import World
-from veilmart.broker.token_keys import epoch_of
+from veilmart.broker.keys.token_keys import epoch_of
 from veilmart.crypto import signing
 from veilmart.crypto.token_key import TokenPublicKey, parse_token_key
+from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.quote import Quote
-from veilmart.customer.shopper import Shopper, connect
 from veilmart.errors import TokenSpent, VeilmartError
 from veilmart.protocol import wallet_derivations
 from veilmart.protocol.order_key import operation_id, sign_action

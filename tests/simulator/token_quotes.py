@@ -3,10 +3,10 @@
 from typing import Any
 
 from tests.simulator.customers import Person
+from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.effects import KnownBalance
+from veilmart.customer.purchase.select_rule import select
 from veilmart.customer.quote import Choice, Quote
-from veilmart.customer.selection_rule import select
-from veilmart.customer.shopper import Shopper
 from veilmart.errors import VeilmartError
 from veilmart.limits import INTEGER_MAX
 from veilmart.protocol.customer_messages import Acknowledge, Cancel, OrderStatus, Release, Released

@@ -13,9 +13,9 @@ from typing import Any
 
 from tests.bad_input.roles import Clock, Roles, Template
 from tests.bad_input.tampering_proxy import TamperingProxy, tampering_proxy
-from veilmart.broker import merchant_book
+from veilmart.broker import merchants
 from veilmart.broker.home import open_home
-from veilmart.broker.operating import fetch_candidate
+from veilmart.broker.operator.actions import fetch_candidate
 from veilmart.cli import build_app
 
 START_SECONDS = 30
@@ -40,7 +40,9 @@ class Program:
         self._log = home.parent / f"{role}.log"
         self._proxy = proxy
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["veilmart.broker.cli", "veilmart.merchant.cli"])
+        self._context.set_forkserver_preload(
+            ["veilmart.broker.cli.root", "veilmart.merchant.cli.root"]
+        )
         self._process: Any = None
         self.address = ""
 
@@ -92,7 +94,7 @@ async def running_programs(template: Template, folder: Path) -> AsyncIterator[Ro
         stack.push_async_callback(merchant.stop)
         await merchant.start()
         found = await fetch_candidate(opened, f"http://{inside.address}", clock())
-        await opened.database.run(merchant_book.admit, found.descriptor, found.address)
+        await opened.database.run(merchants.admit, found.descriptor, found.address)
         stack.push_async_callback(broker.stop)
         await broker.start()
         closing = await stack.enter_async_context(AsyncExitStack())

@@ -292,11 +292,11 @@ STOPPING = """
 import asyncio, os
 from pathlib import Path
 from veilmart.broker.home import open_home
-from veilmart.broker.passwords import Passwords
-from veilmart.broker.serving import serve_opened
+from veilmart.broker.accounts.passwords import Passwords
+from veilmart.broker.server.running import serve_opened
 from veilmart.broker.state import ignore
-from veilmart.customer.shopper import connect
-from veilmart.customer.wallet import open_wallet
+from veilmart.customer.connection.shopper import connect
+from veilmart.customer.wallet.wallet import open_wallet
 from veilmart.terminal.clock import unix_now
 
 async def main():

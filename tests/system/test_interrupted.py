@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles, Template, running_roles
 from tests.bad_input.tampering_proxy import Forward, HttpMessage
-from veilmart.customer.order import all_orders
-from veilmart.customer.wallet import to_sync
+from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.wallet.orders import all_orders
 from veilmart.demo.processes import command_line, environment, run_command
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -6,7 +6,6 @@ import sys
 from dataclasses import dataclass
 
 from tests.transport.test_http_server import Shop, running
-
 from veilmart.limits import CONNECTIONS_MAX
 from veilmart.transport.crowding import to_cut
 

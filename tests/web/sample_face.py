@@ -7,7 +7,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from veilmart.storage.home import Home
+from veilmart.storage.files.home import Home
 from veilmart.terminal.console import Terminal
 from veilmart.web.charts import bar_chart
 from veilmart.web.forms import query, read_form

@@ -7,6 +7,7 @@ from typing import ParamSpec, TypeVar
 
 from veilmart.crypto.blind_issuer import IssuerKey
 from veilmart.protocol.effects import Effect
+from veilmart.protocol.encoding import Message
 from veilmart.protocol.link_messages import MerchantRequest
 
 T = TypeVar("T")
@@ -65,3 +66,12 @@ class Forward(Effect[tuple[T, memoryview]]):
     merchant: bytes
     message: MerchantRequest
     kind: type[T]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """attachment: bytes that are sealed already. natural: as many cells as the message needs."""
+
+    message: Message
+    attachment: bytes | memoryview | None = None
+    natural: bool = False

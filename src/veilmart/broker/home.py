@@ -5,22 +5,19 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from veilmart.broker import (
-    migrations as revisions,
-    own_descriptors,
-    settings,
-    tables,
-    token_keys,
-)
-from veilmart.broker.own_descriptors import OwnDescriptors
+from veilmart.broker import settings
+from veilmart.broker.keys import descriptors, token_keys
+from veilmart.broker.keys.descriptors import OwnDescriptors
+from veilmart.broker.schema import metadata, migrations as revisions
 from veilmart.broker.settings import Settings
 from veilmart.crypto import identity as keys
 from veilmart.errors import AlreadyInitialised, DatabaseFailure, NotInitialised
 from veilmart.protocol.descriptor import read_descriptor
-from veilmart.protocol.handshake import Random
-from veilmart.storage.database import Database
-from veilmart.storage.home import Home
-from veilmart.storage.places import database_place, remember_database
+from veilmart.protocol.ports import Random
+from veilmart.storage.database.open_database import open_database
+from veilmart.storage.database.port import Database
+from veilmart.storage.files.home import Home
+from veilmart.storage.files.locations import database_place, remember_database
 
 ROLE = "broker"
 IDENTITY_FILE = "identity.pem"
@@ -110,7 +107,7 @@ def renew_descriptor(opened: BrokerHome, now: int, random: Random) -> OwnDescrip
     """Make a new descriptor if the newest does not do, and load the usable ones."""
     run = opened.database.run_now
     current = run(settings.load)
-    newest = run(own_descriptors.newest_signed)
+    newest = run(descriptors.newest_signed)
     previous = None if newest is None else read_descriptor(newest)
     if previous is not None and previous.fingerprint != opened.fingerprint:
         raise DatabaseFailure("It belongs to another broker.")
@@ -119,20 +116,16 @@ def renew_descriptor(opened: BrokerHome, now: int, random: Random) -> OwnDescrip
         run(token_keys.skip_epochs, now)
     token_keys.make_missing(run, run(token_keys.missing, now))
     listed = token_keys.listed(run(token_keys.living))
-    if (
-        previous is None
-        or restored
-        or not own_descriptors.is_current(previous, current, now, listed)
-    ):
+    if previous is None or restored or not descriptors.is_current(previous, current, now, listed):
         step = SERIALS_SKIPPED if restored else 1
-        signed, secrets = own_descriptors.make_descriptor(
+        signed, secrets = descriptors.make_descriptor(
             opened.identity, current, previous, now, random, step, listed
         )
         # False: another process was quicker, and its descriptor does as well.
-        run(own_descriptors.store, signed, secrets)
+        run(descriptors.store, signed, secrets)
         if restored:
             run(settings.remove, RESTORED)
-    return run(own_descriptors.load_usable, now)
+    return run(descriptors.load_usable, now)
 
 
 def _claim(conn: Connection, fresh: Settings) -> None:
@@ -140,10 +133,10 @@ def _claim(conn: Connection, fresh: Settings) -> None:
 
     Raises DatabaseFailure for a database with a descriptor in it.
     """
-    if own_descriptors.newest_signed(conn) is not None:
+    if descriptors.newest_signed(conn) is not None:
         raise DatabaseFailure("It belongs to another broker.")
     settings.replace(conn, fresh)
 
 
 def _open_database(place: str | Path) -> Database:
-    return Database.open(place, tables.metadata, revisions, schema=SCHEMA)
+    return open_database(place, metadata, revisions, schema=SCHEMA)

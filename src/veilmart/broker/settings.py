@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from veilmart.broker import tables
+from veilmart.broker.schema import tables
 from veilmart.characters import is_plain
 from veilmart.errors import BadArgument, NotInitialised
 from veilmart.limits import FEE_MAX_BASIS_POINTS, PRICE_POINTS_MAX
 from veilmart.protocol.encoding import Message, decode, encode
-from veilmart.storage.isolation import snapshot
-from veilmart.storage.upsert import insert as upsert
+from veilmart.storage.database.columns import insert as upsert
+from veilmart.storage.database.isolation import snapshot
 
 DEFAULT_CURRENCY = "EUR"
 DEFAULT_DECIMALS = 2

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from veilmart.broker.events import Event
-from veilmart.broker.merchant_book import MerchantDirectory
-from veilmart.broker.own_descriptors import OwnDescriptors
-from veilmart.broker.sessions import MemorySessions, SessionStore
+from veilmart.broker.keys.descriptors import OwnDescriptors
+from veilmart.broker.keys.token_keys import TokenKeys
+from veilmart.broker.merchants import MerchantDirectory
+from veilmart.broker.sessions.session import MemorySessions, SessionStore
 from veilmart.broker.settings import Settings
-from veilmart.broker.token_keys import TokenKeys
-from veilmart.protocol.handshake import Random
+from veilmart.protocol.ports import Clock, Random
 
-Clock = Callable[[], int]
 Observe = Callable[[Event], None]
 
 

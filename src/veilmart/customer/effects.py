@@ -6,8 +6,8 @@ from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from veilmart.customer.events import Event
-from veilmart.customer.parcels import Parcels
 from veilmart.customer.quote import Quote
+from veilmart.customer.wallet.parcels import Parcels
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.customer_messages import GetSegment
 from veilmart.protocol.descriptor import SignedDescriptor

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from veilmart.demo.market import Story, run_market
-from veilmart.storage.file_names import visible
+from veilmart.storage.files.names import visible
 from veilmart.terminal.command import Common, run
 from veilmart.terminal.console import Terminal
 

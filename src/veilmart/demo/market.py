@@ -18,7 +18,7 @@ from veilmart.demo import records
 from veilmart.demo.processes import Server, run_command, run_json
 from veilmart.demo.stall import built_in_goods, folder_goods, stock
 from veilmart.errors import ServerFault
-from veilmart.merchant.packing import Source
+from veilmart.merchant.stocking.packing import Source
 
 CUSTOMERS = ("maria", "tomas")
 PASSWORDS = {"maria": "seven green lanterns", "tomas": "nine quiet harbours"}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from veilmart.demo.goods import Good, make_goods
 from veilmart.errors import BadSourceFile
-from veilmart.merchant.adding import Added, add_products
-from veilmart.merchant.market_home import open_merchant
-from veilmart.merchant.packing import Source, look_at, sources_in
+from veilmart.merchant.home import open_merchant
+from veilmart.merchant.stocking.adding import Added, add_products
+from veilmart.merchant.stocking.packing import Source, look_at, sources_in
 from veilmart.protocol.accounting import parse_amount
 from veilmart.terminal.clock import unix_now
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from veilmart.crypto.key_pair import KeyPair
 from veilmart.crypto.suite import Suite
 from veilmart.protocol.effects import Effect
+from veilmart.protocol.encoding import Message
 from veilmart.protocol.handshake import SessionKeys
 
 
@@ -51,3 +52,12 @@ class ReadPiece(Effect[bytes]):
     root: bytes
     size: int
     index: int
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A rule's answer inside a session: message, its least number of cells, attached bytes."""
+
+    message: Message
+    cells: int
+    attachment: bytes | None = None

@@ -6,7 +6,6 @@ tunnel key can. The broker-merchant link has a handshake of its own, in link.py.
 """
 
 import hmac
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from veilmart.crypto.diffie_hellman import KeyPair
@@ -15,8 +14,7 @@ from veilmart.crypto.suite import Suite
 from veilmart.errors import HandshakeFailed, MalformedMessage
 from veilmart.protocol import labels
 from veilmart.protocol.encoding import labelled_hash
-
-Random = Callable[[int], bytes]
+from veilmart.protocol.ports import Random
 
 CHALLENGE_BYTES = 32
 SESSION_ID_BYTES = 16

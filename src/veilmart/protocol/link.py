@@ -12,13 +12,8 @@ from veilmart.crypto.noise import Handshake
 from veilmart.crypto.suite import Suite
 from veilmart.errors import MalformedMessage
 from veilmart.protocol import labels
-from veilmart.protocol.handshake import (
-    SESSION_ID_BYTES,
-    Random,
-    SessionKeys,
-    prologue,
-    session_keys,
-)
+from veilmart.protocol.handshake import SESSION_ID_BYTES, SessionKeys, prologue, session_keys
+from veilmart.protocol.ports import Random
 
 SIGNATURE_BYTES = 384
 

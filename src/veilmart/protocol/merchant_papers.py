@@ -9,8 +9,8 @@ from typing import Annotated, TypeVar
 from msgspec import Meta
 
 from veilmart.crypto import identity
-from veilmart.errors import MalformedMessage
-from veilmart.limits import NOTE_MAX_CHARACTERS, SIGNED_DESCRIPTOR_MAX_BYTES
+from veilmart.errors import MalformedMessage, NotYourBroker
+from veilmart.limits import NOTE_MAX_CHARACTERS, SIGNED_DESCRIPTOR_MAX_BYTES, SIGNED_REQUEST_SECONDS
 from veilmart.protocol.descriptor import SIGNATURE_BYTES
 from veilmart.protocol.encoding import Bytes16, Bytes32, Message, Natural, decode, encode
 
@@ -57,3 +57,11 @@ def read_paper(kind: type[M], signed: bytes) -> M:
 def verify_paper(spki: bytes, label: str, signed: bytes) -> None:
     """Raises SignatureInvalid."""
     identity.verify_pss(spki, label, signed[SIGNATURE_BYTES:], signed[:SIGNATURE_BYTES])
+
+
+def check_recent(at: int, named: bytes, broker: bytes, now: int) -> None:
+    """A signed paper is for us and of the last minutes. Raises NotYourBroker, MalformedMessage."""
+    if named != broker:
+        raise NotYourBroker
+    if abs(now - at) > SIGNED_REQUEST_SECONDS:
+        raise MalformedMessage("A signed request is not recent; is the clock right?")

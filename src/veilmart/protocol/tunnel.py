@@ -21,7 +21,8 @@ from veilmart.errors import (
 from veilmart.limits import BODY_MAX_BYTES, CELL_BYTES
 from veilmart.protocol import labels
 from veilmart.protocol.encoding import Message, Natural, decode, encode, labelled_hash
-from veilmart.protocol.handshake import SESSION_ID_BYTES, Random, SessionKeys
+from veilmart.protocol.handshake import SESSION_ID_BYTES, SessionKeys
+from veilmart.protocol.ports import Random
 
 K = TypeVar("K")
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from veilmart.storage.files import PartialFile, visible
+from veilmart.storage.files.partial_file import PartialFile, visible
 from veilmart.terminal.console import Terminal
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -7,9 +7,9 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from veilmart.storage.backup import BackedUp
-from veilmart.storage.file_names import visible
-from veilmart.storage.restoring import Restored
+from veilmart.storage.backup.backup import BackedUp
+from veilmart.storage.backup.restore import Restored
+from veilmart.storage.files.names import visible
 
 Target = Annotated[Path, Parameter(help="File to write; nothing there is replaced.")]
 OverNewer = Annotated[

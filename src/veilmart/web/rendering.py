@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import VeilmartError
 from veilmart.protocol.accounting import format_amount
-from veilmart.storage.file_names import visible
+from veilmart.storage.files.names import visible
 
 _SHARED = "veilmart.web"
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))

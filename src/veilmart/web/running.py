@@ -15,8 +15,8 @@ from markupsafe import Markup
 
 from veilmart.errors import BadArgument
 from veilmart.limits import WEB_TICKET_SECONDS
-from veilmart.storage.file_names import visible
-from veilmart.storage.home import Home
+from veilmart.storage.files.home import Home
+from veilmart.storage.files.names import visible
 from veilmart.terminal.console import Terminal
 from veilmart.terminal.serving import stop_on_signals
 from veilmart.transport.server import listen, serve_on

@@ -12,11 +12,10 @@ from sqlalchemy import Connection
 
 from veilmart.broker.audit.books import check_accounts, check_escrow, check_transactions
 from veilmart.broker.audit.customers import check_customers, check_devices
+from veilmart.broker.audit.database_guards import check_guards
 from veilmart.broker.audit.descriptors import check_merchant_descriptors, check_own_descriptors
 from veilmart.broker.audit.findings import Check, Finding, Progress, Tally
-from veilmart.broker.audit.folded import check_folds
-from veilmart.broker.audit.guards import check_guards
-from veilmart.broker.audit.known import Known, load_known
+from veilmart.broker.audit.folded_months import check_folds
 from veilmart.broker.audit.merchants import (
     check_join_requests,
     check_merchants,
@@ -30,6 +29,7 @@ from veilmart.broker.audit.tokens import (
     check_spent,
     check_token_keys,
 )
+from veilmart.broker.audit.trusted_keys import Known, load_known
 from veilmart.broker.audit.vouchers import check_vouchers
 
 __all__ = ["SUBJECTS", "Check", "Finding", "Progress", "audit"]

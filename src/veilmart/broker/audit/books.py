@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, true
 
-from veilmart.broker import tables
 from veilmart.broker.audit.findings import Tally
-from veilmart.broker.audit.known import Known
-from veilmart.broker.audit.reading import stream
-from veilmart.broker.batches import in_batches
+from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.trusted_keys import Known
+from veilmart.broker.ledger.hot_rows import in_batches
+from veilmart.broker.schema import tables
 from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.purchase import InvoiceState
 

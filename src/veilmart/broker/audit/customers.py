@@ -4,11 +4,11 @@ from itertools import groupby
 
 from sqlalchemy import Connection, select
 
-from veilmart.broker import tables
+from veilmart.broker.accounts.customers import DEVICES_PER_ACCOUNT_MAX
 from veilmart.broker.audit.findings import Tally
-from veilmart.broker.audit.known import Known
-from veilmart.broker.audit.reading import stream
-from veilmart.broker.customers import DEVICES_PER_ACCOUNT_MAX
+from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.trusted_keys import Known
+from veilmart.broker.schema import tables
 from veilmart.characters import is_plain
 from veilmart.limits import USERNAME_MAX_BYTES
 from veilmart.protocol.accounting import AccountKind

@@ -6,11 +6,11 @@ from itertools import groupby
 
 from sqlalchemy import Connection, select
 
-from veilmart.broker import tables
 from veilmart.broker.audit.findings import Finding, Tally
-from veilmart.broker.audit.known import Known
-from veilmart.broker.audit.reading import stream
-from veilmart.broker.own_descriptors import SECRETS_MAX_BYTES, Secrets
+from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.trusted_keys import Known
+from veilmart.broker.keys.descriptors import SECRETS_MAX_BYTES, Secrets
+from veilmart.broker.schema import tables
 from veilmart.crypto import signing
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import PeerFault

@@ -2,12 +2,12 @@
 
 from sqlalchemy import Connection, func, select
 
-from veilmart.broker import tables
 from veilmart.broker.audit.findings import Tally
-from veilmart.broker.audit.known import Known
-from veilmart.broker.audit.reading import stream
+from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.home import SERIALS_SKIPPED
-from veilmart.broker.operator_tables import ASKED, PAID, join_requests, withdrawals
+from veilmart.broker.schema import tables
+from veilmart.broker.schema.operator_tables import ASKED, PAID, join_requests, withdrawals
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import PeerFault
 from veilmart.protocol import labels

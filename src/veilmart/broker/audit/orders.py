@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from veilmart.broker.audit.answers import check_answers
-from veilmart.broker.audit.dossier import Dossier, dossiers
 from veilmart.broker.audit.findings import Finding, Tally, order_name
-from veilmart.broker.audit.invoice import check_invoice
-from veilmart.broker.audit.known import Known
-from veilmart.broker.audit.money import check_money
-from veilmart.broker.audit.reported import check_reports
-from veilmart.broker.audit.returned import check_returned
+from veilmart.broker.audit.order_file import Dossier, dossiers
+from veilmart.broker.audit.order_money import check_money
+from veilmart.broker.audit.order_reports import check_reports
+from veilmart.broker.audit.refund_reasons import check_returned
+from veilmart.broker.audit.signed_invoice import check_invoice
+from veilmart.broker.audit.stored_answers import check_answers
+from veilmart.broker.audit.trusted_keys import Known
 
 
 def check_orders(conn: Connection, known: Known, tally: Tally) -> None:

@@ -12,18 +12,18 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
-from veilmart.broker import tables
 from veilmart.broker.audit.findings import Finding, Tally
-from veilmart.broker.audit.known import Known
-from veilmart.broker.audit.reading import stream
-from veilmart.broker.solvency import KeyTotals, solvency
-from veilmart.broker.token_tables import (
+from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.trusted_keys import Known
+from veilmart.broker.schema import tables
+from veilmart.broker.schema.token_tables import (
     published,
     published_pages,
     spent_tokens,
     token_issues,
     token_keys,
 )
+from veilmart.broker.tokens.key_totals import KeyTotals, solvency
 from veilmart.crypto.token_key import token_key_from_bytes, token_public_key
 from veilmart.errors import PeerFault, StoreDamaged
 from veilmart.limits import BODY_MAX_BYTES, TOKENS_PER_REQUEST_MAX

@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, select
 
-from veilmart.broker import tables
 from veilmart.broker.audit.findings import Finding, Tally
-from veilmart.broker.audit.known import Known
-from veilmart.broker.audit.reading import stream
-from veilmart.broker.operator_tables import ISSUED, REDEEMED, VOID, vouchers
+from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.trusted_keys import Known
+from veilmart.broker.schema import tables
+from veilmart.broker.schema.operator_tables import ISSUED, REDEEMED, VOID, vouchers
 from veilmart.protocol.accounting import AccountKind
 
 _a, _p, _t, _v = tables.accounts.c, tables.postings.c, tables.transactions.c, vouchers.c

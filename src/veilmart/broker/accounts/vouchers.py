@@ -1,0 +1,207 @@
+"""Vouchers and invitations: issued in batches, kept as hashes, good once.
+
+A voucher is paid for when it is issued: cash → vouchers; redeeming moves vouchers → customer, and
+taking it back vouchers → cash. The database lets each give its money once (`once_per_voucher`).
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from veilmart.broker.accounts import guess_limit
+from veilmart.broker.ledger import booking
+from veilmart.broker.schema import tables
+from veilmart.broker.schema.operator_tables import ISSUED, REDEEMED, VOID, invitations, vouchers
+from veilmart.errors import BadArgument, InvitationInvalid, LedgerViolated, NoSuchCode
+from veilmart.limits import CODES_AT_ONCE_MAX
+from veilmart.protocol.accounting import AccountKind, transfer
+from veilmart.protocol.code import RANDOM_BYTES, code_hash, make_code, parse_code
+from veilmart.protocol.ports import Random
+
+_v, _t, _p = vouchers.c, tables.transactions.c, tables.postings.c
+_find = select(_v.state, _v.value).where(_v.hash == bindparam("of"))
+_end = (
+    update(vouchers)
+    .where(_v.hash == bindparam("of"), _v.state == ISSUED)
+    .values(state=bindparam("reached"), ended_at=bindparam("now"))
+)
+_redeemer = (
+    select(_p.account)
+    .join(tables.transactions, _t.id == _p.entry)
+    .where(_t.kind == "redeem", _t.reference == bindparam("of"), _p.amount > 0)
+)
+_use_invitation = delete(invitations).where(invitations.c.hash == bindparam("of"))
+
+
+@dataclass(frozen=True)
+class Issued:
+    """codes: as printed, known to nobody afterwards. value: minor units; 0 for invitations."""
+
+    batch: int
+    value: int
+    codes: list[str] = field(repr=False)
+
+
+class BatchLine(msgspec.Struct, frozen=True):
+    """How many codes of a batch are in each state. value: of one, minor units."""
+
+    batch: int
+    issued_at: int
+    value: int
+    issued: int
+    redeemed: int
+    void: int
+
+
+@dataclass(frozen=True)
+class Redemption:
+    """outcome: "redeemed", "unknown" or "spent". value, balance: minor units."""
+
+    outcome: str
+    value: int = 0
+    balance: int = 0
+
+
+# ---- vouchers ----------------------------------------------------------------------------------
+
+
+def issue_vouchers(conn: Connection, count: int, value: int, now: int, random: Random) -> Issued:
+    """Make and book a batch. Raises BadArgument."""
+    codes = _new_codes(count, random)
+    if value <= 0:
+        raise BadArgument("A voucher is worth more than zero.")
+    batch = int(conn.execute(select(func.max(_v.batch))).scalar_one() or 0) + 1
+    rows = [
+        {
+            "hash": code_hash(parse_code(code)),
+            "batch": batch,
+            "value": value,
+            "state": ISSUED,
+            "issued_at": now,
+        }
+        for code in codes
+    ]
+    conn.execute(insert(vouchers), rows)
+    account = booking.account_of(conn, AccountKind.VOUCHERS)
+    moves = transfer(tables.CASH, account, count * value)
+    booking.book(conn, "voucher", batch.to_bytes(8, "big"), now, moves)
+    return Issued(batch, value, codes)
+
+
+def redeem(conn: Connection, secret: bytes, account: int, hashed: bytes, now: int) -> Redemption:
+    """vouchers → account, once. A wrong code is counted, which a raised error would undo.
+
+    Raises TooManyAttempts. The account that redeemed a code and asks again is told so again.
+    """
+    name = guess_limit.name_mac(secret, f"\0voucher {account}")
+    guess_limit.take_guess(conn, name, now)
+    row = conn.execute(_find, {"of": hashed}).one_or_none()
+    if row is None:
+        return Redemption("unknown")
+    state, value = str(row[0]), int(row[1])
+    if state == ISSUED:
+        conn.execute(_end, {"of": hashed, "reached": REDEEMED, "now": now})
+        source = booking.account_of(conn, AccountKind.VOUCHERS)
+        booking.book(conn, "redeem", hashed, now, transfer(source, account, value))
+    elif state == VOID or conn.execute(_redeemer, {"of": hashed}).scalar() != account:
+        return Redemption("spent")
+    guess_limit.forgive(conn, name)
+    return Redemption("redeemed", value, booking.balance_of(conn, account))
+
+
+def void_voucher(conn: Connection, code: str, now: int) -> int:
+    """Take one back; its value. Raises CodeMistyped, NoSuchCode."""
+    hashed = code_hash(parse_code(code))
+    row = conn.execute(_find, {"of": hashed}).one_or_none()
+    if row is None or row[0] != ISSUED:
+        raise NoSuchCode("It is not known, or not to be had back any more.")
+    _void(conn, [hashed], int(row[1]), now)
+    return int(row[1])
+
+
+def void_batch(conn: Connection, batch: int, now: int) -> int:
+    """Take back what is left of a batch; how many. Raises NoSuchCode."""
+    left = select(_v.hash, _v.value).where(_v.batch == batch, _v.state == ISSUED)
+    rows = conn.execute(left).all()
+    if not rows:
+        raise NoSuchCode(f"Nothing is left of batch {batch}.")
+    _void(conn, [row[0] for row in rows], int(rows[0][1]), now)
+    return len(rows)
+
+
+def _void(conn: Connection, hashes: list[bytes], value: int, now: int) -> None:
+    source = booking.account_of(conn, AccountKind.VOUCHERS)
+    for hashed in hashes:
+        changed = conn.execute(_end, {"of": hashed, "reached": VOID, "now": now}).rowcount
+        if changed != 1:
+            raise LedgerViolated("A voucher was redeemed while it was taken back.")
+        booking.book(conn, "void", hashed, now, transfer(source, tables.CASH, value))
+
+
+def voucher_lines(conn: Connection) -> list[BatchLine]:
+    """Every batch of which something is remembered."""
+    query = (
+        select(_v.batch, func.min(_v.issued_at), _v.value, _v.state, func.count())
+        .group_by(_v.batch, _v.value, _v.state)
+        .order_by(_v.batch)
+    )
+    found: dict[tuple[int, int], dict[str, int]] = {}
+    since: dict[int, int] = {}
+    for batch, issued_at, value, state, count in conn.execute(query):
+        found.setdefault((batch, value), {})[state] = count
+        since[batch] = min(since.get(batch, issued_at), issued_at)
+    return [
+        BatchLine(batch, since[batch], value, *(states.get(s, 0) for s in (ISSUED, REDEEMED, VOID)))
+        for (batch, value), states in found.items()
+    ]
+
+
+# ---- invitations ---------------------------------------------------------------------------------
+
+
+def issue_invitations(conn: Connection, count: int, now: int, random: Random) -> Issued:
+    """Make a batch. Raises BadArgument."""
+    codes = _new_codes(count, random)
+    batch = int(conn.execute(select(func.max(invitations.c.batch))).scalar_one() or 0) + 1
+    rows = [
+        {"hash": code_hash(parse_code(code)), "batch": batch, "issued_at": now} for code in codes
+    ]
+    conn.execute(insert(invitations), rows)
+    return Issued(batch, 0, codes)
+
+
+def is_invited(conn: Connection, hashed: bytes) -> bool:
+    """Whether the invitation is still good; asked before a password is hashed."""
+    query = select(invitations.c.batch).where(invitations.c.hash == hashed)
+    return conn.execute(query).one_or_none() is not None
+
+
+def use_invitation(conn: Connection, hashed: bytes) -> None:
+    """In the transaction that opens the account. Raises InvitationInvalid."""
+    if conn.execute(_use_invitation, {"of": hashed}).rowcount != 1:
+        raise InvitationInvalid
+
+
+def void_invitations(conn: Connection, batch: int) -> int:
+    """How many were left. Raises NoSuchCode."""
+    gone = conn.execute(delete(invitations).where(invitations.c.batch == batch)).rowcount
+    if not gone:
+        raise NoSuchCode(f"Nothing is left of batch {batch}.")
+    return gone
+
+
+def invitation_lines(conn: Connection) -> list[BatchLine]:
+    """What is left of every batch; used ones are not remembered."""
+    query = (
+        select(invitations.c.batch, func.min(invitations.c.issued_at), func.count())
+        .group_by(invitations.c.batch)
+        .order_by(invitations.c.batch)
+    )
+    return [BatchLine(row[0], row[1], 0, row[2], 0, 0) for row in conn.execute(query)]
+
+
+def _new_codes(count: int, random: Random) -> list[str]:
+    if not 1 <= count <= CODES_AT_ONCE_MAX:
+        raise BadArgument(f"1 to {CODES_AT_ONCE_MAX} codes are made at once.")
+    return [make_code(random(RANDOM_BYTES)) for _ in range(count)]

@@ -1,0 +1,41 @@
+"""`veilmart broker disputes`."""
+
+from datetime import UTC, datetime
+
+from cyclopts import App
+
+from veilmart.broker import settings
+from veilmart.broker.cli.merchants import open_books, show_table
+from veilmart.broker.disputes.records import dispute_lines
+from veilmart.protocol.accounting import format_amount
+from veilmart.storage.files.partial_file import visible
+from veilmart.terminal.command import ServerCommon as Common, run
+
+
+def register_disputes(app: App) -> None:
+    """Mount this command on the broker's app."""
+    app.command(disputes)
+
+
+def disputes(*, common: Common = Common()) -> int:
+    """How disputes were decided, newest first; nobody has to do anything about them."""
+    return run(lambda: _disputes(common), common)
+
+
+def _disputes(common: Common) -> None:
+    with open_books(common) as opened:
+        lines = opened.database.run_now(dispute_lines)
+        decimals = opened.database.run_now(settings.load).decimals
+    rows = [
+        (
+            f"{datetime.fromtimestamp(line.at, tz=UTC):%Y-%m-%d %H:%M}",
+            line.order[:8],
+            visible(line.merchant),
+            format_amount(line.amount, decimals),
+            line.outcome,
+            line.finding,
+        )
+        for line in lines
+    ]
+    heads = ("Decided (UTC)", "Order", "Merchant", "Amount", "Outcome", "Why")
+    show_table(common.terminal(), lines, heads, rows)

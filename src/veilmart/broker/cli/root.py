@@ -1,0 +1,218 @@
+"""`veilmart broker ...`: set-up and serving; the other commands are in cli_operator.py."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from veilmart.broker import settings
+from veilmart.broker.cli.accounts import register_people
+from veilmart.broker.cli.audit import register_audit
+from veilmart.broker.cli.backup import register_upkeep
+from veilmart.broker.cli.disputes import register_disputes
+from veilmart.broker.cli.merchants import register_operator
+from veilmart.broker.cli.tokens import register_tokens
+from veilmart.broker.cli.vouchers import register_codes
+from veilmart.broker.events import Listening, Trouble
+from veilmart.broker.home import (
+    BrokerHome,
+    initialise,
+    open_home,
+    open_or_initialise,
+    renew_descriptor,
+)
+from veilmart.broker.server.narration import Narrator
+from veilmart.broker.state import Observe
+from veilmart.crypto.identity import format_fingerprint
+from veilmart.protocol.address import DEFAULT_PORT, Link
+from veilmart.storage.files.home import default_home
+from veilmart.terminal.clock import unix_now
+from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.logs import configure_logs, event_log
+from veilmart.terminal.memory import serve_from_here
+from veilmart.terminal.service import Log, StatusPort, Telling
+from veilmart.terminal.serving import (
+    require_workers,
+    stop_on_signals,
+    worker_command,
+    worker_environment,
+)
+from veilmart.transport.server import listen
+from veilmart.transport.workers import inherited_listener, run_workers, stop_with_parent
+
+DEFAULT_HOST = "127.0.0.1"
+
+app = App(name="broker", help="Carry sealed messages and money, without learning what is bought.")
+register_operator(app)
+register_audit(app)
+register_people(app)
+register_codes(app)
+register_tokens(app)
+register_upkeep(app)
+register_disputes(app)
+
+
+def home_of(common: Common) -> Path:
+    """The broker's home folder for this command."""
+    return common.home or default_home("broker")
+
+
+@app.command
+def init(
+    *,
+    currency: Annotated[str, Parameter(help="The one currency of all accounts.")] = "EUR",
+    name: Annotated[str, Parameter(help="The name customers and merchants see.")] = "broker",
+    common: Common = Common(),
+) -> int:
+    """Make this broker's identity, price points and empty books."""
+    return run(lambda: _init(currency, name, common), common)
+
+
+def _init(currency: str, name: str, common: Common) -> None:
+    opened = initialise(
+        home_of(common), os.urandom, name=name, currency=currency, database=common.database
+    )
+    with opened:
+        renew_descriptor(opened, unix_now(), os.urandom)
+        shown = format_fingerprint(opened.fingerprint)
+        common.terminal().result(
+            {"name": name, "currency": currency, "fingerprint": shown},
+            lambda console: console.print(
+                f"Broker {name} is set up. Currency: {currency}.\nFingerprint: {shown}\n"
+                "Start it with `veilmart broker run`.",
+                markup=False,
+            ),
+        )
+
+
+@app.command(name="run")
+def run_server(
+    *,
+    host: Annotated[str, Parameter(help="Address to listen on.")] = DEFAULT_HOST,
+    port: Annotated[int, Parameter(help="Port; 0 lets the system choose.")] = DEFAULT_PORT,
+    narrate: Annotated[bool, Parameter(help="Tell every step of every purchase.")] = False,
+    status_port: StatusPort = None,
+    log: Log = False,
+    workers: Annotated[int, Parameter(help="Processes; more than one need PostgreSQL.")] = 1,
+    listener: Annotated[int | None, Parameter(show=False)] = None,
+    common: Common = Common(),
+) -> int:
+    """Serve until Ctrl-C; sets the broker up first if that was not done."""
+    telling = Telling(narrate, log, status_port)
+    if listener is not None:
+        return run(_work(listener, telling, common), common, serving=True)
+    return run(_run(host, port, telling, workers, common), common, serving=True)
+
+
+async def _run(host: str, port: int, telling: Telling, workers: int, common: Common) -> None:
+    from veilmart.broker.server.running import serve_opened, shared_sessions
+
+    home = home_of(common)
+    stop = stop_on_signals()
+    opened = open_or_initialise(home, os.urandom, common.database)
+    with opened:
+        narrator = _narrator(opened, telling)
+        if workers != 1:
+            require_workers(workers, opened.database)
+            shared_sessions(opened, os.urandom).make_table()
+            renew_descriptor(opened, unix_now(), os.urandom)
+            with opened.home.lock("server", wait=False):
+                opened.database.close()
+                await _supervise(host, port, telling, workers, common, narrator, stop)
+            return
+        await serve_opened(
+            opened,
+            host,
+            port,
+            clock=unix_now,
+            random=os.urandom,
+            observe=narrator,
+            stop=stop,
+            on_started=lambda _port: serve_from_here(),
+            status=telling.place(),
+        )
+
+
+async def _supervise(
+    host: str,
+    port: int,
+    telling: Telling,
+    workers: int,
+    common: Common,
+    narrator: Observe,
+    stop: asyncio.Event,
+) -> None:
+    socket = await listen(host, port)
+    with socket:
+        narrator(Listening(host, socket.getsockname()[1]))
+        await run_workers(
+            worker_command("broker", home_of(common), telling.words()),
+            workers,
+            socket,
+            environment=worker_environment(common),
+            stop=stop,
+            on_ended=lambda number, code: narrator(
+                Trouble(f"Worker {number}", f"it ended with {code}")
+            ),
+        )
+
+
+async def _work(listener: int, telling: Telling, common: Common) -> None:
+    """One of several workers; the parent has set the home up and holds its lock."""
+    from veilmart.broker.server.running import serve_worker
+
+    stop = stop_on_signals()
+    watching = asyncio.create_task(stop_with_parent(stop))
+    with open_home(home_of(common), common.database) as opened:
+        await serve_worker(
+            opened,
+            inherited_listener(listener),
+            clock=unix_now,
+            random=os.urandom,
+            observe=_narrator(opened, telling),
+            stop=stop,
+            on_started=lambda _port: serve_from_here(),
+            status=telling.place(),
+        )
+    watching.cancel()
+
+
+def _narrator(opened: BrokerHome, telling: Telling) -> Observe:
+    if telling.log:
+        configure_logs()
+        return event_log("broker")
+    decimals = opened.database.run_now(settings.load).decimals
+    return Narrator(
+        lambda line: print(line, flush=True), narrate=telling.narrate, decimals=decimals
+    )
+
+
+@app.command
+def descriptor(
+    *,
+    host: Annotated[str, Parameter(help="Where customers reach this broker.")] = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    common: Common = Common(),
+) -> int:
+    """Show this broker's fingerprint, descriptor serial and link."""
+    return run(lambda: _descriptor(host, port, common), common)
+
+
+def _descriptor(host: str, port: int, common: Common) -> None:
+    with open_home(home_of(common), common.database) as opened:
+        newest = renew_descriptor(opened, unix_now(), os.urandom).newest
+        shown = format_fingerprint(opened.fingerprint)
+        link = str(Link(host, port, opened.fingerprint, None, None))
+        common.terminal().result(
+            {
+                "fingerprint": shown,
+                "serial": newest.serial,
+                "not_after": newest.not_after,
+                "link": link,
+            },
+            lambda console: console.print(
+                f"Fingerprint: {shown}\nSerial: {newest.serial}\nLink: {link}", markup=False
+            ),
+        )

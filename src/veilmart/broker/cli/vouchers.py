@@ -1,0 +1,187 @@
+"""`veilmart broker voucher|invitation|registration`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from veilmart.broker import settings
+from veilmart.broker.accounts import vouchers as codes
+from veilmart.broker.accounts.vouchers import BatchLine, Issued
+from veilmart.broker.cli.merchants import open_books, show_table
+from veilmart.broker.cli.voucher_sheet import draw_sheet
+from veilmart.errors import BadArgument
+from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.storage.files.partial_file import PartialFile, visible
+from veilmart.terminal.clock import unix_now
+from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.console import Terminal
+
+voucher_app = App(name="voucher", help="Vouchers that customers redeem.")
+invitation_app = App(name="invitation", help="Invitations to open an account.")
+
+Count = Annotated[int, Parameter(help="How many.")]
+Sheet = Annotated[Path | None, Parameter(help="Also write cards to print: an .html or .svg file.")]
+Batch = Annotated[int | None, Parameter(help="All that is left of a batch.")]
+
+
+def register_codes(app: App) -> None:
+    """Mount these commands on the broker's app."""
+    app.command(voucher_app)
+    app.command(invitation_app)
+    app.command(registration)
+
+
+@voucher_app.command(name="issue")
+def issue_vouchers(
+    *,
+    value: Annotated[str, Parameter(help="What each is worth, like 20.00.")],
+    count: Count = 1,
+    sheet: Sheet = None,
+    common: Common = Common(),
+) -> int:
+    """Make vouchers, paid for in cash. The codes are shown now and never again."""
+    return run(lambda: _issue_vouchers(value, count, sheet, common), common)
+
+
+def _issue_vouchers(value: str, count: int, sheet: Path | None, common: Common) -> None:
+    with open_books(common) as opened:
+        current = opened.database.run_now(settings.load)
+        amount = parse_amount(value, current.decimals)
+        shown = f"{format_amount(amount, current.decimals)} {current.currency}"
+        if sheet is not None:
+            draw_sheet(sheet.suffix, current.name, shown, [])  # a wrong suffix is said before
+        issued = opened.database.run_now(
+            codes.issue_vouchers, count, amount, unix_now(), os.urandom
+        )
+    _show(common.terminal(), issued, sheet, current.name, shown)
+
+
+@invitation_app.command(name="issue")
+def issue_invitations(*, count: Count = 1, sheet: Sheet = None, common: Common = Common()) -> int:
+    """Make invitations, each good for one account. The codes are shown now and never again."""
+    return run(lambda: _issue_invitations(count, sheet, common), common)
+
+
+def _issue_invitations(count: int, sheet: Path | None, common: Common) -> None:
+    with open_books(common) as opened:
+        current = opened.database.run_now(settings.load)
+        if sheet is not None:
+            draw_sheet(sheet.suffix, current.name, "", [])
+        issued = opened.database.run_now(codes.issue_invitations, count, unix_now(), os.urandom)
+    _show(common.terminal(), issued, sheet, current.name, "Invitation")
+
+
+def _show(terminal: Terminal, issued: Issued, sheet: Path | None, title: str, value: str) -> None:
+    written = None
+    if sheet is not None:
+        text = draw_sheet(sheet.suffix, title, value, issued.codes)
+        with PartialFile(sheet.parent, sheet.name) as partial:
+            partial.write(text.encode())
+            written = partial.finish()
+    result = {"batch": issued.batch, "codes": issued.codes, "sheet": written}
+
+    def draw(console: Console) -> None:
+        for code in issued.codes:
+            console.print(code, markup=False)
+        console.print(f"Batch {issued.batch}: {len(issued.codes)} of {value}.", markup=False)
+        if written is not None:
+            console.print(f"To print: {visible(str(written))}", markup=False)
+
+    terminal.result(result, draw)
+
+
+@voucher_app.command(name="list")
+def list_vouchers(*, common: Common = Common()) -> int:
+    """Batches of vouchers, and how many of each are left."""
+    return run(lambda: _list(True, common), common)
+
+
+@invitation_app.command(name="list")
+def list_invitations(*, common: Common = Common()) -> int:
+    """Batches of invitations that are not used up."""
+    return run(lambda: _list(False, common), common)
+
+
+def _list(vouchers: bool, common: Common) -> None:
+    with open_books(common) as opened:
+        query = codes.voucher_lines if vouchers else codes.invitation_lines
+        lines: list[BatchLine] = opened.database.run_now(query)
+        decimals = opened.database.run_now(settings.load).decimals
+    rows = [
+        (
+            str(line.batch),
+            format_amount(line.value, decimals) if vouchers else "",
+            str(line.issued),
+            str(line.redeemed) if vouchers else "",
+            str(line.void) if vouchers else "",
+        )
+        for line in lines
+    ]
+    heads = ("Batch", "Value", "Left", "Redeemed", "Taken back")
+    show_table(common.terminal(), lines, heads, rows)
+
+
+@voucher_app.command
+def void(
+    code: Annotated[str | None, Parameter(help="One voucher.")] = None,
+    *,
+    batch: Batch = None,
+    common: Common = Common(),
+) -> int:
+    """Take vouchers back that nobody has redeemed."""
+    return run(lambda: _void(code, batch, common), common)
+
+
+def _void(code: str | None, batch: int | None, common: Common) -> None:
+    if (code is None) == (batch is None):
+        raise BadArgument("Give one code, or --batch.")
+    with open_books(common) as opened:
+        run_now = opened.database.run_now
+        if code is not None:
+            run_now(codes.void_voucher, code, unix_now())
+            count = 1
+        else:
+            count = run_now(codes.void_batch, batch or 0, unix_now())
+    _say_void(common.terminal(), count)
+
+
+@invitation_app.command(name="void")
+def void_invitations(
+    *, batch: Annotated[int, Parameter(help="Which batch.")], common: Common = Common()
+) -> int:
+    """Take back what is left of a batch."""
+    return run(lambda: _void_invitations(batch, common), common)
+
+
+def _void_invitations(batch: int, common: Common) -> None:
+    with open_books(common) as opened:
+        count = opened.database.run_now(codes.void_invitations, batch)
+    _say_void(common.terminal(), count)
+
+
+def _say_void(terminal: Terminal, count: int) -> None:
+    terminal.result({"void": count}, lambda console: console.print(f"Taken back: {count}."))
+
+
+def registration(
+    mode: Annotated[
+        str | None, Parameter(help="open, invitation or closed; nothing shows what it is.")
+    ] = None,
+    *,
+    common: Common = Common(),
+) -> int:
+    """Who may open an account."""
+    return run(lambda: _registration(mode, common), common)
+
+
+def _registration(mode: str | None, common: Common) -> None:
+    with open_books(common) as opened:
+        if mode is not None:
+            opened.database.run_now(settings.set_registration, mode)
+        current = opened.database.run_now(settings.load).registration
+    common.terminal().result(
+        {"registration": current}, lambda console: console.print(f"Registration: {current}")
+    )

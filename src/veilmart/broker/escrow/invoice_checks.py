@@ -1,0 +1,56 @@
+"""Is this invoice one that the broker may show a customer? Pure (docs/protocol/09-purchase.md)."""
+
+from veilmart.broker.merchants import MerchantView
+from veilmart.crypto.signing import check_public_key
+from veilmart.crypto.suite import suite_by_id
+from veilmart.errors import OfferMismatch, SignatureInvalid
+from veilmart.limits import CLOCK_SKEW_SECONDS, DELIVER_MIN_SECONDS, SETTLE_MIN_SECONDS
+from veilmart.protocol import labels
+from veilmart.protocol.descriptor import Descriptor
+from veilmart.protocol.offer import Invoice, open_object
+
+# Later than this, somebody's money would be bound for longer than anybody waits.
+DEADLINE_MAX_SECONDS = 90 * 24 * 3600
+
+
+def check_relayed_invoice(
+    signed: bytes, merchant: MerchantView, broker: bytes, price_points: tuple[int, ...], now: int
+) -> Invoice:
+    """The invoice, verified under a descriptor of the merchant whose keys are still good.
+
+    Raises SignatureInvalid, MalformedMessage, UnknownSuite, BadPublicValue and
+    OfferMismatch naming the field.
+    """
+    invoice, descriptor = _open(signed, merchant, now)
+    suite_by_id(invoice.suite)
+    check_public_key(invoice.order_key)
+    if invoice.merchant != merchant.fingerprint:
+        raise OfferMismatch("The invoice names another merchant.")
+    if invoice.broker != broker:
+        raise OfferMismatch("The invoice is for another broker.")
+    if invoice.amount not in price_points:
+        raise OfferMismatch("The invoice's amount is not a price point.")
+    for shelf in descriptor.shelves:
+        promised = (shelf.price, shelf.deliver_within, shelf.settle_within)
+        if promised != (invoice.amount, invoice.deliver_within, invoice.settle_within):
+            continue
+        latest = now + shelf.pay_within + CLOCK_SKEW_SECONDS
+        if now < invoice.pay_by <= min(latest, now + DEADLINE_MAX_SECONDS):
+            break
+    else:
+        raise OfferMismatch("The invoice's amount and deadlines are those of no shelf.")
+    if max(invoice.deliver_within, invoice.settle_within) > DEADLINE_MAX_SECONDS:
+        raise OfferMismatch("The invoice's deadlines are too far away.")
+    if invoice.deliver_within < DELIVER_MIN_SECONDS or invoice.settle_within < SETTLE_MIN_SECONDS:
+        raise OfferMismatch("The invoice's deadlines leave no time to examine the goods.")
+    return invoice
+
+
+def _open(signed: bytes, merchant: MerchantView, now: int) -> tuple[Invoice, Descriptor]:
+    for known in merchant.usable(now):
+        try:
+            descriptor = known.descriptor
+            return open_object(Invoice, descriptor.signing_key, labels.INVOICE, signed), descriptor
+        except SignatureInvalid:
+            continue  # the one before may have signed it
+    raise SignatureInvalid("No current key of the merchant signed the invoice.")

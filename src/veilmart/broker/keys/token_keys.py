@@ -1,0 +1,225 @@
+"""The broker's token keys: one RSA-2048 key for each price point and epoch, for ever.
+
+docs/protocol/11-tokens.md, 11.1. Whoever makes a key first has made it: (price, epoch) is unique
+in the database, and a key that lost the race is dropped before anybody has seen it. A retired key
+stays retired whatever the clock says; there is never a second one for its price and epoch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, bindparam, insert, select
+
+from veilmart.broker import settings
+from veilmart.broker.ledger import booking
+from veilmart.broker.schema.token_tables import token_keys
+from veilmart.crypto.blind_issuer import IssuerKey
+from veilmart.crypto.token_key import (
+    TokenPublicKey,
+    generate_token_key,
+    parse_token_key,
+    token_key_from_bytes,
+    token_key_to_bytes,
+    token_public_key,
+)
+from veilmart.errors import BadArgument, TokenKeyEnded, TokenKeyUnknown
+from veilmart.limits import (
+    EPOCH_SECONDS,
+    SPEND_AFTER_EPOCH_SECONDS,
+    TOKEN_KEY_EARLY_SECONDS,
+    TOKEN_KEYS_MAX,
+)
+from veilmart.protocol.accounting import AccountKind
+from veilmart.protocol.encoding import le64
+
+EXTENSION = "tokens"
+_FIRST_EPOCH = "first token epoch"
+
+_k = token_keys.c
+_row = select(_k.number, _k.id, _k.price, _k.epoch, _k.account, _k.spki, _k.retired_at)
+# Shared: whoever lets money go by a key keeps it from being retired at the same moment.
+_locked = _row.where(_k.id == bindparam("of")).with_for_update(read=True)
+_by_id = _row.where(_k.id == bindparam("of"))
+_by_number = _row.where(_k.number == bindparam("of")).with_for_update(read=True)
+_living = _row.where(_k.retired_at.is_(None)).order_by(_k.epoch, _k.price)
+_secrets = select(_k.id, _k.secret).where(_k.retired_at.is_(None))
+_add = insert(token_keys)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """number: ours. id: 32 bytes. price: minor units. account: of its outstanding tokens."""
+
+    number: int
+    id: bytes
+    price: int
+    epoch: int
+    account: int
+    spki: bytes = field(repr=False)
+    retired_at: int | None
+
+    @property
+    def public(self) -> TokenPublicKey:
+        return parse_token_key(self.spki)
+
+    def is_over(self, now: int) -> bool:
+        """Whether its tokens are worth nothing any more."""
+        return self.retired_at is not None or now >= spend_until(self.epoch)
+
+    def issues(self, now: int) -> bool:
+        return not self.is_over(now) and self.epoch == epoch_of(now)
+
+    def refunds(self, now: int) -> bool:
+        """Whether an order that is paid now may be refunded under it."""
+        epochs = (epoch_of(now), epoch_of(now - TOKEN_KEY_EARLY_SECONDS))
+        return not self.is_over(now) and self.epoch in epochs
+
+
+@dataclass(frozen=True, slots=True)
+class LivingKey:
+    """A key with its private half, in memory."""
+
+    row: KeyRow
+    secret: IssuerKey = field(repr=False)
+
+
+class TokenKeys:
+    """The keys that are not retired, by id, as this process last saw them."""
+
+    def __init__(self, keys: tuple[LivingKey, ...] = ()) -> None:
+        self._keys = {key.row.id: key for key in keys}
+
+    def find(self, key_id: bytes) -> LivingKey | None:
+        return self._keys.get(key_id)
+
+
+def epoch_of(now: int) -> int:
+    return now // EPOCH_SECONDS
+
+
+def issue_from(epoch: int) -> int:
+    """When the keys of an epoch begin to issue, Unix seconds."""
+    return epoch * EPOCH_SECONDS
+
+
+def spend_until(epoch: int) -> int:
+    """When the tokens of an epoch's keys end, Unix seconds."""
+    return (epoch + 1) * EPOCH_SECONDS + SPEND_AFTER_EPOCH_SECONDS
+
+
+def find_key(conn: Connection, key_id: bytes) -> KeyRow | None:
+    """Any key there ever was."""
+    row = conn.execute(_by_id, {"of": key_id}).one_or_none()
+    return None if row is None else KeyRow(*row)
+
+
+def lock_key(conn: Connection, key_id: bytes) -> KeyRow | None:
+    """As `find_key`; it is not retired before this transaction ends."""
+    row = conn.execute(_locked, {"of": key_id}).one_or_none()
+    return None if row is None else KeyRow(*row)
+
+
+def lock_numbered(conn: Connection, number: int) -> KeyRow:
+    """As `lock_key`, by our own number."""
+    return KeyRow(*conn.execute(_by_number, {"of": number}).one())
+
+
+def spendable(conn: Connection, key_id: bytes, now: int) -> KeyRow:
+    """Raises TokenKeyUnknown, TokenKeyEnded."""
+    key = lock_key(conn, key_id)
+    if key is None:
+        raise TokenKeyUnknown
+    if key.is_over(now):
+        raise TokenKeyEnded
+    return key
+
+
+def issuing(conn: Connection, key_id: bytes, now: int) -> KeyRow:
+    """Raises TokenKeyUnknown, also before its epoch, and TokenKeyEnded after it."""
+    key = spendable(conn, key_id, now)
+    if key.epoch > epoch_of(now):
+        raise TokenKeyUnknown("It does not issue yet.")
+    if not key.issues(now):
+        raise TokenKeyEnded("It does not issue any more; its tokens are still good.")
+    return key
+
+
+def living(conn: Connection) -> list[KeyRow]:
+    """Those that are not retired, by epoch, then price."""
+    return [KeyRow(*row) for row in conn.execute(_living)]
+
+
+def listed(rows: list[KeyRow]) -> bytes:
+    """The descriptor's extension: id (32) ‖ LE64 price ‖ LE64 epoch for each."""
+    return b"".join(row.id + le64(row.price) + le64(row.epoch) for row in rows)
+
+
+def load_keys(conn: Connection) -> TokenKeys:
+    """Raises StoreDamaged."""
+    rows = {row.id: row for row in living(conn)}
+    return TokenKeys(
+        tuple(
+            LivingKey(rows[key_id], token_key_from_bytes(secret))
+            for key_id, secret in conn.execute(_secrets)
+        )
+    )
+
+
+# ---- making them ---------------------------------------------------------------------------------
+
+
+def missing(conn: Connection, now: int) -> list[tuple[int, int]]:
+    """(price, epoch) of the keys that should be there and never were, as far as there is room."""
+    return _wanted(conn, now)[: TOKEN_KEYS_MAX - len(living(conn))]
+
+
+def set_price_points(conn: Connection, amounts: tuple[int, ...], now: int) -> None:
+    """Replace the price points, if there is room for their keys. Raises BadArgument."""
+    settings.set_price_points(conn, amounts)
+    if len(living(conn)) + len(_wanted(conn, now)) > TOKEN_KEYS_MAX:
+        raise BadArgument(f"A broker has {TOKEN_KEYS_MAX} token keys at most; some must end first.")
+
+
+def _wanted(conn: Connection, now: int) -> list[tuple[int, int]]:
+    first = settings.number(conn, _FIRST_EPOCH)
+    epochs = sorted({epoch_of(now), epoch_of(now + TOKEN_KEY_EARLY_SECONDS)})
+    points = settings.load(conn).price_points
+    made = {(row.price, row.epoch) for row in conn.execute(select(_k.price, _k.epoch))}
+    return [
+        (price, epoch)
+        for epoch in epochs
+        for price in points
+        if epoch >= first and (price, epoch) not in made
+    ]
+
+
+def store_key(conn: Connection, price: int, epoch: int, key: IssuerKey) -> None:
+    """Keep a fresh key with an account for its tokens, unless somebody was quicker."""
+    known = select(_k.number).where(_k.price == price, _k.epoch == epoch)
+    if conn.execute(known).one_or_none() is not None:
+        return
+    public = token_public_key(key)
+    row = {
+        "id": public.key_id,
+        "price": price,
+        "epoch": epoch,
+        "account": booking.open_account(conn, AccountKind.TOKENS),
+        "spki": public.spki,
+        "secret": token_key_to_bytes(key),
+    }
+    conn.execute(_add, row)
+
+
+def make_missing(run: Callable[..., object], wanted: list[tuple[int, int]]) -> None:
+    """Generate outside any transaction, some 0.1 s each, and store one after another."""
+    for price, epoch in wanted:
+        run(store_key, price, epoch, generate_token_key())
+
+
+def skip_epochs(conn: Connection, now: int) -> None:
+    """After a restore: no key for an epoch whose key may have been lost with what came later.
+
+    A second key for one price and epoch would look like a key made for single people.
+    """
+    first = epoch_of(now + TOKEN_KEY_EARLY_SECONDS) + 1
+    settings.set_number(conn, _FIRST_EPOCH, first)

@@ -1,0 +1,67 @@
+"""What happens by itself: deadlines, and the end of things that are no longer needed.
+
+Pure decisions of the database; app.py runs `sweep` every few seconds.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from veilmart.broker.accounts import administration, customers, guess_limit
+from veilmart.broker.disputes import evidence, records
+from veilmart.broker.escrow.invoices import (
+    DUE_AT_ONCE,
+    DUE_EVENTS,
+    advance,
+    due_invoices,
+    forget_expired,
+)
+from veilmart.broker.events import Event, OrderRefunded, OrderSettled, PaymentLapsed
+from veilmart.broker.keys import descriptors
+from veilmart.broker.ledger import stored_answers
+from veilmart.broker.operator import merchant_requests
+from veilmart.protocol.ports import Clock
+from veilmart.protocol.purchase import InvoiceState
+
+_TOLD = {
+    InvoiceState.EXPIRED: PaymentLapsed,
+    InvoiceState.REFUNDED: OrderRefunded,
+    InvoiceState.SETTLED: OrderSettled,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """merchants: whose orders were settled or refunded. more: there may be further ones."""
+
+    events: list[Event]
+    merchants: set[bytes]
+    more: bool
+
+
+def sweep_invoices(conn: Connection, clock: Clock) -> Swept:
+    """Unpaid ones expire, HELD ones past their deadline are refunded, RELEASED ones settled."""
+    now = clock()
+    events: list[Event] = []
+    merchants: set[bytes] = set()
+    due = due_invoices(conn, now)
+    for row in due:
+        reached = advance(conn, row, DUE_EVENTS[row.state], now)
+        events.append(_TOLD[reached](row.order))
+        if reached is not InvoiceState.EXPIRED:
+            merchants.add(row.merchant)
+    return Swept(events, merchants, more=len(due) == DUE_AT_ONCE)
+
+
+def forget(conn: Connection, clock: Clock) -> None:
+    """Expired invoices, old operations, guesses, devices, and ended private keys."""
+    now = clock()
+    forget_expired(conn, now)
+    stored_answers.prune(conn, now)
+    guess_limit.forget_old(conn, now)
+    customers.end_idle_devices(conn, now)
+    descriptors.erase_ended(conn, now)
+    merchant_requests.forget_old(conn, now)
+    administration.forget_ended(conn, now)
+    evidence.forget_old(conn, now)
+    records.forget_refused(conn, now)

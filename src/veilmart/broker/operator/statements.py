@@ -1,0 +1,132 @@
+"""Statements for merchants (page 5, section 8): pages of reports, then totals of one moment."""
+
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, case, func, select
+
+from veilmart.broker.effects import Answer
+from veilmart.broker.ledger import booking, hot_rows
+from veilmart.broker.merchants import MerchantView
+from veilmart.broker.schema import tables
+from veilmart.broker.sessions.session import Session
+from veilmart.broker.state import BrokerState
+from veilmart.protocol import labels
+from veilmart.protocol.effects import Rule, transact
+from veilmart.protocol.merchant_papers import check_recent, read_paper, verify_paper
+from veilmart.protocol.purchase import InvoiceState
+from veilmart.protocol.statement import (
+    ENTRIES_MAX,
+    AskStatement,
+    Statement,
+    StatementEntry,
+    StatementPage,
+    StatementPaper,
+    StatementTotals,
+    asked_hash,
+    sign_page,
+)
+from veilmart.storage.database.isolation import repeatable, snapshot
+
+_r, _i, _m = tables.reports.c, tables.invoices.c, tables.merchants.c
+_fee = case((_r.event == "settled", _i.fee), else_=0)
+_entries = (
+    select(_r.sequence, _r.order, _r.event, _r.at, _i.amount, _fee)
+    .join(tables.invoices, _i.order == _r.order)
+    .where(_r.merchant == bindparam("of"), _r.sequence > bindparam("after"))
+    .order_by(_r.sequence)
+    .limit(ENTRIES_MAX)
+)
+_last = select(_m.last_sequence).where(_m.fingerprint == bindparam("of"))
+
+
+def _sum(condition: Any, value: Any) -> Any:
+    return func.coalesce(func.sum(case((condition, value), else_=0)), 0)
+
+
+_is_settled, _is_back = _r.event == "settled", _i.state == InvoiceState.REFUNDED.value
+_ended = (
+    select(
+        _sum(_is_settled, _i.amount),
+        _sum(_is_settled, _i.fee),
+        # Every order whose money went back has one report that says so.
+        _sum(~_is_settled, _i.amount),
+        # What was settled first went back from the merchant's account.
+        _sum(_is_settled & _is_back, _i.amount),
+    )
+    .join(tables.invoices, _i.order == _r.order)
+    .where(_r.merchant == bindparam("of"))
+)
+_open = select(
+    _sum(_i.state == InvoiceState.HELD.value, _i.amount),
+    _sum(_i.state == InvoiceState.RELEASED.value, _i.amount),
+).where(
+    _i.merchant == bindparam("of"),
+    _i.state.in_([InvoiceState.HELD.value, InvoiceState.RELEASED.value]),
+)
+
+
+def statement(state: BrokerState, session: Session, request: AskStatement) -> Rule[Answer]:
+    """Raises MerchantUnknown, SignatureInvalid, NotYourBroker, MalformedMessage."""
+    paper = read_paper(StatementPaper, request.signed)
+    merchant = state.merchants.known(paper.merchant)
+    identity = merchant.newest.descriptor.identity
+    verify_paper(identity, labels.STATEMENT_REQUEST, request.signed)
+    now = state.clock()
+    check_recent(paper.at, paper.broker, state.fingerprint, now)
+    asked = asked_hash(request.signed)
+    page = yield from transact(read_page, paper, merchant, asked, now)
+    seed = state.own.by_serial(session.descriptor).signing_seed
+    return Answer(Statement(signed=sign_page(seed, page)))
+
+
+@repeatable
+@snapshot
+def read_page(
+    conn: Connection, paper: StatementPaper, merchant: MerchantView, asked: bytes, now: int
+) -> StatementPage:
+    """Transaction: the next entries; with the totals if there are no more."""
+    of = {"of": merchant.fingerprint}
+    if hot_rows.in_batches(conn):
+        hot_rows.number_reports(conn, merchant.fingerprint)
+    rows = conn.execute(_entries, of | {"after": paper.after}).all()
+    entries = [
+        StatementEntry(sequence=r[0], order=r[1], event=r[2], at=r[3], amount=r[4], fee=r[5])
+        for r in rows
+    ]
+    return StatementPage(
+        broker=paper.broker,
+        merchant=merchant.fingerprint,
+        asked=asked,
+        at=now,
+        last=_newest(conn, of, paper.after, entries),
+        entries=entries,
+        totals=_totals(conn, merchant, of) if len(entries) < ENTRIES_MAX else None,
+    )
+
+
+def _newest(
+    conn: Connection, of: dict[str, bytes], after: int, entries: list[StatementEntry]
+) -> int:
+    """A restore counts the merchant's number up and makes no report: the last one there is."""
+    if len(entries) < ENTRIES_MAX:
+        return entries[-1].sequence if entries else after
+    return int(conn.execute(_last, of).scalar_one())
+
+
+def _totals(conn: Connection, merchant: MerchantView, of: dict[str, bytes]) -> StatementTotals:
+    settled, fees, back, given_back = (int(n) for n in conn.execute(_ended, of).one())
+    held, released = (int(n) for n in conn.execute(_open, of).one())
+    balance = booking.balance_of(conn, merchant.account)
+    # Payouts are folded with their month; what is neither earned nor there was paid out.
+    gone = settled - fees - given_back - balance
+    return StatementTotals(
+        settled=settled,
+        fees=fees,
+        refunded=back - given_back,
+        given_back=given_back,
+        paid_out=max(0, gone),
+        credited=max(0, -gone),
+        held=held,
+        released=released,
+        balance=balance,
+    )

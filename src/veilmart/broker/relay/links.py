@@ -1,0 +1,236 @@
+"""Links to merchants: one authenticated session per merchant, made at the start and on demand.
+
+docs/protocol/06-broker-merchant.md. When the merchant no longer knows the session, it is made
+anew once and the request is sent again; the merchant's answers to a repeated request are harmless.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from veilmart.broker.events import MerchantAuthenticated
+from veilmart.broker.merchants import MerchantView
+from veilmart.broker.state import BrokerState
+from veilmart.crypto.identity import IdentityKey
+from veilmart.crypto.suite import Suite
+from veilmart.errors import (
+    BadPublicValue,
+    DescriptorUnknown,
+    HandshakeFailed,
+    MalformedMessage,
+    MerchantUnreachable,
+    NetworkFailure,
+    OrderUnknown,
+    PeerFault,
+    ProductGone,
+    ProductOut,
+    Refusal,
+    SegmentUnknown,
+    ServerBusy,
+    SessionUnknown,
+    UnknownRequestNumber,
+    UnknownSuite,
+)
+from veilmart.limits import (
+    BODY_MAX_BYTES,
+    CELL_BYTES,
+    HANDSHAKE_MAX_BYTES,
+    PIECE_BYTES,
+    SESSION_SECONDS,
+)
+from veilmart.protocol.handshake import SessionKeys
+from veilmart.protocol.link import LinkInitiator
+from veilmart.protocol.link_messages import (
+    FetchDescriptor,
+    FetchSegment,
+    LinkDescriptor,
+    LinkProof,
+    LinkReady,
+    MerchantRequest,
+    Report,
+    Reported,
+    SegmentFollows,
+    TunnelOpen,
+    TunnelOpened,
+    TunnelRelay,
+    TunnelRelayed,
+)
+from veilmart.protocol.parcel import segment_length
+from veilmart.protocol.tunnel import RECORD_OVERHEAD_BYTES, PendingRequest
+from veilmart.transport.client import HttpClient
+from veilmart.transport.port import Client, OpenClient
+
+LINK_PATH = "/v1/link"
+REQUEST_PATH = "/v1/link/request"
+RENEW_BEFORE_SECONDS = 300
+ANSWERS: dict[type[MerchantRequest], type[Any]] = {
+    LinkProof: LinkReady,
+    FetchDescriptor: LinkDescriptor,
+    TunnelOpen: TunnelOpened,
+    TunnelRelay: TunnelRelayed,
+    FetchSegment: SegmentFollows,
+    Report: Reported,
+}
+# What a customer may hear from a merchant. Anything else, "your session has ended" for example,
+# would let a merchant speak in the broker's name.
+PASSED_ON = (
+    BadPublicValue,
+    DescriptorUnknown,
+    HandshakeFailed,
+    MalformedMessage,
+    OrderUnknown,
+    ProductGone,
+    ProductOut,
+    SegmentUnknown,
+    ServerBusy,
+    UnknownRequestNumber,
+    UnknownSuite,
+)
+
+
+@dataclass(slots=True)
+class _Line:
+    """The way to one merchant. `turn` keeps two handshakes from being made at once."""
+
+    address: str
+    client: Client
+    turn: asyncio.Lock
+    keys: SessionKeys | None = None
+    made_at: int = 0
+
+
+class LinkPool:
+    """Asks merchants; `on_linked(fingerprint, serial)` hears of every new session."""
+
+    def __init__(
+        self,
+        state: BrokerState,
+        identity: IdentityKey,
+        on_linked: Callable[[bytes, int], None],
+        open_client: OpenClient = HttpClient,
+    ) -> None:
+        self._state = state
+        self._identity = identity
+        self._on_linked = on_linked
+        self._open_client = open_client
+        self._lines: dict[bytes, _Line] = {}
+
+    def linked(self, merchant: bytes) -> bool:
+        """Whether there is a session, where the merchant is now, that is not about to end."""
+        line = self._lines.get(merchant)
+        if line is None or line.address != self._state.merchants.known(merchant).address:
+            return False
+        return self._good(line)
+
+    async def link(self, merchant: bytes) -> None:
+        """Have a session with the merchant. Raises MerchantUnreachable, MerchantUnknown."""
+        await self._session(self._line(self._state.merchants.known(merchant)), merchant)
+
+    async def ask(self, merchant: bytes, message: MerchantRequest) -> tuple[Any, memoryview]:
+        """The merchant's answer and what follows it.
+
+        Raises what the merchant refuses, if a customer may hear it, else MerchantUnreachable.
+        """
+        try:
+            view = self._state.merchants.known(merchant)
+            line = self._line(view)
+            keys = await self._session(line, merchant)
+            try:
+                return await self._exchange(line, keys, message)
+            except SessionUnknown:
+                self._forget(line, keys)
+                keys = await self._session(line, merchant)
+                return await self._exchange(line, keys, message)
+        except (*PASSED_ON, MerchantUnreachable):
+            raise
+        except (Refusal, PeerFault, NetworkFailure) as fault:
+            raise MerchantUnreachable(f"It answered with error {fault.code}.") from fault
+
+    def renew(self) -> None:
+        """Make every session anew; what is under way ends in the old ones."""
+        for line in self._lines.values():
+            line.keys = None
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for line in self._lines.values():
+            await line.client.aclose()
+        self._lines.clear()
+
+    def _line(self, view: MerchantView) -> _Line:
+        line = self._lines.get(view.fingerprint)
+        if line is not None and line.address == view.address:
+            return line
+        # It has moved; what is under way on the old connections may end there.
+        client = self._open_client(view.address, MerchantUnreachable)
+        line = _Line(view.address, client, asyncio.Lock())
+        self._lines[view.fingerprint] = line
+        return line
+
+    def _good(self, line: _Line) -> bool:
+        age = self._state.clock() - line.made_at
+        return line.keys is not None and age < SESSION_SECONDS - RENEW_BEFORE_SECONDS
+
+    def _forget(self, line: _Line, keys: SessionKeys) -> None:
+        if line.keys is keys:
+            line.keys = None
+
+    async def _session(self, line: _Line, merchant: bytes) -> SessionKeys:
+        if line.keys is not None and self._good(line):
+            return line.keys
+        async with line.turn:
+            if line.keys is not None and self._good(line):
+                return line.keys
+            view = self._state.merchants.known(merchant)
+            keys, ready = await self._handshake(line, view)
+            line.keys, line.made_at = keys, self._state.clock()
+        self._state.observe(
+            MerchantAuthenticated(view.name, keys.suite.name, keys.session_fingerprint)
+        )
+        self._on_linked(merchant, ready.serial)
+        return keys
+
+    async def _handshake(self, line: _Line, view: MerchantView) -> tuple[SessionKeys, LinkReady]:
+        """In the suite that the merchant's signed descriptor prefers, and in no other: an unsigned
+
+        "unknown suite" must not talk us into a weaker one. Raises as `LinkInitiator.finish`.
+        """
+        state, descriptor = self._state, view.newest.descriptor
+        suites = descriptor.suites()
+        if not suites:
+            raise UnknownSuite
+        initiator = LinkInitiator(suites[0], state.fingerprint, view.fingerprint, state.random)
+        body = _hello(suites[0], state.fingerprint, initiator.message1)
+        message2 = await line.client.post(LINK_PATH, body, max_bytes=HANDSHAKE_MAX_BYTES)
+        keys = initiator.finish(message2, descriptor.identity)
+        proof = LinkProof(
+            signature=initiator.proof(keys, self._identity),
+            descriptor=state.own.newest.public.signed,
+        )
+        ready, _attachment = await self._exchange(line, keys, proof)
+        return keys, ready
+
+    async def _exchange(
+        self, line: _Line, keys: SessionKeys, message: MerchantRequest
+    ) -> tuple[Any, memoryview]:
+        pending = PendingRequest(keys, message, message.cells, self._state.random)
+        room = BODY_MAX_BYTES
+        if isinstance(message, FetchSegment):
+            room = segment_length(PIECE_BYTES, 0) + _record_bytes(message.answer_cells)
+        body = await line.client.post(REQUEST_PATH, pending.record, max_bytes=room)
+        attachment = memoryview(b"")
+        if isinstance(message, FetchSegment):
+            cut = _record_bytes(message.answer_cells)
+            # A view: a MiB that is only passed on is not copied.
+            body, attachment = body[:cut], memoryview(body)[cut:]
+        return pending.open_answer(ANSWERS[type(message)], body), attachment
+
+
+def _hello(suite: Suite, broker: bytes, message1: bytes) -> bytes:
+    """suite (1) ‖ broker fingerprint (32) ‖ message 1."""
+    return bytes([suite.id]) + broker + message1
+
+
+def _record_bytes(cells: int) -> int:
+    return RECORD_OVERHEAD_BYTES + cells * CELL_BYTES

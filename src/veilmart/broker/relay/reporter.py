@@ -1,0 +1,103 @@
+"""Tells merchants what became of their orders: one coalescing task for each merchant.
+
+Whatever has happened by the time a merchant can be reached goes in one report. Tried again with
+growing pauses while the merchant is away.
+"""
+
+import asyncio
+
+from veilmart.broker.escrow import outbox
+from veilmart.broker.events import Trouble
+from veilmart.broker.relay.links import LinkPool
+from veilmart.broker.state import BrokerState
+from veilmart.errors import VeilmartError
+from veilmart.protocol.link_messages import REPORTS_MAX, Report
+from veilmart.storage.database.port import Database
+
+PAUSE_FIRST_SECONDS = 0.5
+PAUSE_MAX_SECONDS = 30.0
+
+
+class Reporter:
+    """`wake` a merchant's task whenever it may have something to hear."""
+
+    def __init__(self, state: BrokerState, database: Database, links: LinkPool) -> None:
+        self._state = state
+        self._database = database
+        self._links = links
+        self._wanted: dict[bytes, asyncio.Event] = {}
+        self._tasks: dict[bytes, asyncio.Task[None]] = {}
+        self._sent: dict[bytes, int] = {}
+        self._balance: dict[bytes, int] = {}
+        self._unmarked: dict[bytes, int] = {}
+        self._paused = False
+
+    def wake(self, merchant: bytes) -> None:
+        """The merchant's orders or balance may have changed."""
+        if self._paused:
+            return  # the worker that reports looks for itself
+        self._wanted.setdefault(merchant, asyncio.Event()).set()
+        if merchant not in self._tasks:
+            self._tasks[merchant] = asyncio.create_task(self._work(merchant))
+
+    def forget_balance(self, merchant: bytes) -> None:
+        """A new link: the merchant hears its balance again, even if nothing happened."""
+        self._balance.pop(merchant, None)
+
+    async def mark_delivered(self) -> None:
+        """Write down what merchants have answered; called now and then by the sweeper."""
+        if self._unmarked:
+            marks, self._unmarked = self._unmarked, {}
+            await self._database.run(outbox.mark_delivered, marks)
+
+    async def pause(self) -> None:
+        """Another worker reports from now on."""
+        self._paused = True
+        await self._stop()
+
+    def go_on(self) -> None:
+        """This worker reports from now on; what was not marked is sent once more."""
+        self._paused = False
+        self._sent.clear()
+
+    async def aclose(self) -> None:
+        """Stop; what was not delivered is sent after the next start."""
+        await self._stop()
+        await self.mark_delivered()
+
+    async def _stop(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._tasks.clear()
+
+    async def _work(self, merchant: bytes) -> None:
+        wanted, pause = self._wanted[merchant], PAUSE_FIRST_SECONDS
+        while True:
+            await wanted.wait()
+            wanted.clear()
+            try:
+                while await self._send(merchant):
+                    continue
+                pause = PAUSE_FIRST_SECONDS
+            except VeilmartError:
+                # The link's keeper has told the operator that the merchant is away.
+                wanted.set()
+                await asyncio.sleep(pause)
+                pause = min(PAUSE_MAX_SECONDS, pause * 2)
+            except Exception as fault:
+                self._state.observe(Trouble("Reporting to a merchant", type(fault).__name__))
+                wanted.set()
+                await asyncio.sleep(PAUSE_MAX_SECONDS)
+
+    async def _send(self, merchant: bytes) -> bool:
+        """Send one batch; False when there was nothing to say."""
+        batch = await self._database.run(outbox.next_batch, merchant, self._sent.get(merchant, 0))
+        if not batch.entries and self._balance.get(merchant) == batch.balance:
+            return False
+        await self._links.ask(merchant, Report(entries=batch.entries, balance=batch.balance))
+        self._balance[merchant] = batch.balance
+        if batch.entries:
+            last = batch.entries[-1].sequence
+            self._sent[merchant] = self._unmarked[merchant] = last
+        return len(batch.entries) == REPORTS_MAX

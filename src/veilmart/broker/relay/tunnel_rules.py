@@ -1,0 +1,103 @@
+"""The tunnel between customer and merchant, of which the broker sees lengths and invoices.
+
+docs/protocol/05-customer-broker.md, section 4. A relayed answer without an invoice costs no
+commit; one with an invoice is stored before the customer hears of it.
+"""
+
+from veilmart.broker.effects import Answer, Forward
+from veilmart.broker.escrow.invoice_checks import check_relayed_invoice
+from veilmart.broker.escrow.invoices import add_invoice
+from veilmart.broker.events import AwaitingPayment, RequestForwarded, TunnelCarried
+from veilmart.broker.relay.descriptor_rules import refresh
+from veilmart.broker.sessions.session import Session
+from veilmart.broker.state import BrokerState
+from veilmart.errors import MerchantUnreachable, PeerFault, TooManyOpen, TrustFailure
+from veilmart.limits import UNPAID_MAX, UNPAID_PER_SESSION_MAX
+from veilmart.protocol.accounting import fee_of
+from veilmart.protocol.customer_messages import Open, Opened, Payable, Relay, Relayed
+from veilmart.protocol.effects import Rule, transact
+from veilmart.protocol.link_messages import (
+    TunnelOpen,
+    TunnelOpened,
+    TunnelRelay,
+    TunnelRelayed,
+)
+
+
+def open_tunnel(state: BrokerState, session: Session, request: Open) -> Rule[Answer]:
+    """Carry message 1 to the merchant and message 2 back, with the next request number.
+
+    Raises MerchantUnknown, MerchantSuspended, UnknownRequestNumber, MerchantUnreachable and what
+    the merchant refuses.
+    """
+    merchant = state.merchants.admitted(request.merchant)
+    known = session.numbers.begin_open(request)
+    if known is not None:
+        return Answer(known)
+    message = TunnelOpen(
+        request_number=request.request_number,
+        suite=request.suite,
+        descriptor=request.descriptor,
+        message=request.message,
+    )
+    opened: Opened | None = None
+    try:
+        answer, _attachment = yield from Forward(request.merchant, message, TunnelOpened)
+        opened = Opened(
+            message=answer.message,
+            next_request_number=session.numbers.hand_out(state.random),
+        )
+    finally:
+        session.numbers.finish_open(request, opened)
+    state.observe(TunnelCarried(request.request_number, merchant.name))
+    if answer.serial > merchant.newest.descriptor.serial:
+        try:
+            yield from refresh(state, request.merchant)
+        except (MerchantUnreachable, PeerFault, TrustFailure):
+            # The tunnel stands; invoices under keys we do not know will be refused.
+            return Answer(opened)
+    return Answer(opened)
+
+
+def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
+    """Carry a sealed record and its answer; store an invoice that comes with it.
+
+    Raises UnknownRequestNumber, MerchantSuspended, TooManyOpen, MerchantUnreachable, and for a
+    wrong invoice SignatureInvalid or OfferMismatch.
+    """
+    fingerprint = session.numbers.merchant_of(request.request_number)
+    merchant = state.merchants.admitted(fingerprint)
+    _check_room(session.unpaid, UNPAID_PER_SESSION_MAX, state.clock())
+    _check_room(state.unpaid, UNPAID_MAX, state.clock())
+    answer, _attachment = yield from Forward(
+        fingerprint,
+        TunnelRelay(request_number=request.request_number, record=request.record),
+        TunnelRelayed,
+    )
+    state.observe(RequestForwarded(request.request_number, len(request.record), len(answer.record)))
+    if not answer.invoice:
+        return Answer(Relayed(record=answer.record, payable=None), natural=True)
+    merchant = state.merchants.admitted(fingerprint)
+    invoice = check_relayed_invoice(
+        answer.invoice,
+        merchant,
+        state.fingerprint,
+        state.settings.price_points,
+        state.clock(),
+    )
+    fee = fee_of(invoice.amount, state.settings.fee_basis_points)
+    yield from transact(add_invoice, invoice, answer.invoice, fee)
+    session.unpaid[invoice.order] = state.unpaid[invoice.order] = invoice.pay_by
+    state.observe(AwaitingPayment(request.request_number, invoice.order, invoice.amount))
+    payable = Payable(order=invoice.order, amount=invoice.amount, pay_by=invoice.pay_by)
+    return Answer(Relayed(record=answer.record, payable=payable), natural=True)
+
+
+def _check_room(unpaid: dict[bytes, int], most: int, now: int) -> None:
+    """`unpaid`: order → deadline. Raises TooManyOpen."""
+    if len(unpaid) < most:
+        return
+    for order in [order for order, pay_by in unpaid.items() if pay_by <= now]:
+        del unpaid[order]
+    if len(unpaid) >= most:
+        raise TooManyOpen

@@ -1,0 +1,227 @@
+"""The broker's HTTP face: the asynchronous shell around its rules.
+
+docs/protocol/04-sessions.md. What goes wrong outside a session is a plain typed error; inside, a
+refusal sealed and padded like the answer it replaces.
+"""
+
+from functools import partial
+from typing import TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from veilmart.broker.accounts.passwords import Passwords
+from veilmart.broker.effects import (
+    Answer,
+    BlindSign,
+    Examine,
+    Forward,
+    HashPassword,
+    VerifyPassword,
+)
+from veilmart.broker.events import CustomerSession, Trouble
+from veilmart.broker.keys.descriptors import signed_by_serial
+from veilmart.broker.relay.links import LinkPool
+from veilmart.broker.server.dispatch import answer_request
+from veilmart.broker.server.public_endpoints import PublicLists
+from veilmart.broker.sessions.session import Session, expiry
+from veilmart.broker.state import BrokerState
+from veilmart.crypto.blind_issuer import blind_sign
+from veilmart.crypto.suite import suite_by_id
+from veilmart.errors import (
+    AuthenticationFailed,
+    DatabaseAway,
+    DescriptorUnknown,
+    LoginRequired,
+    MalformedMessage,
+    NetworkFailure,
+    PeerFault,
+    Refusal,
+    ServerBusy,
+    ServerFault,
+    UnknownRequestNumber,
+    VeilmartError,
+)
+from veilmart.limits import (
+    BLIND_SIGNINGS_AT_ONCE,
+    BLIND_SIGNINGS_WAITING_MAX,
+    BODY_MAX_BYTES,
+    EXAMINED_AT_ONCE,
+    EXAMINED_WAITING_MAX,
+    HANDSHAKE_MAX_BYTES,
+    REQUEST_MAX_BYTES,
+)
+from veilmart.protocol import labels
+from veilmart.protocol.broker_request import BrokerRequest
+from veilmart.protocol.customer_messages import CustomerRequest, Open
+from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.handshake import SESSION_ID_BYTES, answer_certified, prologue
+from veilmart.protocol.tunnel import ReceivedRequest, expect, record_session, refusal
+from veilmart.storage.database.port import Database
+from veilmart.transport.answers import binary_answer
+from veilmart.transport.body import asker, read_body
+from veilmart.transport.fair_threads import InThreads
+from veilmart.transport.perform import Performers, perform
+from veilmart.transport.routes import Routes
+from veilmart.transport.turnstile import Turnstile
+
+_HELLO_BYTES = 33
+_SERIAL_DIGITS_MAX = 15
+
+T = TypeVar("T")
+
+
+class BrokerApp:
+    """Performs the rules' effects; `asgi` is what a server serves."""
+
+    def __init__(
+        self,
+        state: BrokerState,
+        database: Database,
+        links: LinkPool,
+        passwords: Passwords,
+    ) -> None:
+        self._state = state
+        self._database = database
+        self._links = links
+        self._passwords = passwords
+        self._performers: Performers = {
+            Transact: self._transact,
+            Forward: self._forward,
+        }
+        self._signers = InThreads(BLIND_SIGNINGS_AT_ONCE, BLIND_SIGNINGS_WAITING_MAX)
+        lists = PublicLists(database, state.clock)
+        self._handshakes = Turnstile()
+        self._examiners = InThreads(EXAMINED_AT_ONCE, EXAMINED_WAITING_MAX)
+        self.asgi = Routes(
+            {"/v1/session": self._session, "/v1/request": self._request},
+            [
+                ("/v1/descriptor", self._descriptor),
+                ("/v1/descriptor/{serial}", self._descriptor),
+                ("/v1/healthz", self._health),
+                *lists.routes(),
+            ],
+        )
+
+    async def perform(self, rule: Rule[T], owner: str = "") -> T:
+        """Run a rule with this broker's effects. owner: who waits for dear ones (`FairTurns`)."""
+        dear: Performers = {
+            HashPassword: partial(self._hash, owner),
+            VerifyPassword: partial(self._verify, owner),
+            Examine: partial(self._examine, owner),
+            BlindSign: partial(self._sign, owner),
+        }
+        return await perform(rule, {**self._performers, **dear})
+
+    async def _transact(self, effect: Transact[T]) -> T:
+        return await self._database.run(effect.function, *effect.args)
+
+    async def _forward(self, effect: Forward[T]) -> tuple[T, memoryview]:
+        answer, attachment = await self._links.ask(effect.merchant, effect.message)
+        return expect(effect.kind, answer), attachment
+
+    async def _hash(self, owner: str, effect: HashPassword) -> str:
+        return await self._passwords.hash(effect.password, owner)
+
+    async def _verify(self, owner: str, effect: VerifyPassword) -> bool:
+        return await self._passwords.verify(effect.hashed, effect.password, owner)
+
+    async def _examine(self, owner: str, effect: Examine[T]) -> T:
+        return await self._examiners.run(owner, effect.function, *effect.args)
+
+    async def _sign(self, owner: str, effect: BlindSign) -> list[bytes]:
+        parts = (effect.key, effect.blinded, self._state.random)
+        return await self._signers.run(owner, blind_sign, *parts)
+
+    async def _health(self, request: Request) -> Response:
+        return binary_answer(b"")
+
+    async def _descriptor(self, request: Request) -> Response:
+        text = request.path_params.get("serial")
+        if text is None:
+            return binary_answer(self._state.own.newest.public.signed)
+        if not (text.isascii() and text.isdigit() and len(text) <= _SERIAL_DIGITS_MAX):
+            raise DescriptorUnknown
+        signed = await self._database.run(signed_by_serial, int(text))
+        if signed is None:
+            raise DescriptorUnknown
+        return binary_answer(signed)
+
+    async def _session(self, request: Request) -> Response:
+        """suite (1) ‖ descriptor hash (32) ‖ message 1 → session id (16) ‖ message 2."""
+        state = self._state
+        body = await read_body(request, HANDSHAKE_MAX_BYTES)
+        if len(body) <= _HELLO_BYTES:
+            raise MalformedMessage("A handshake is cut short.")
+        suite = suite_by_id(body[0])
+        descriptor_hash, message1 = body[1:_HELLO_BYTES], body[_HELLO_BYTES:]
+        now = state.clock()
+        own = state.own.by_hash(descriptor_hash, now)
+        session_id = state.random(SESSION_ID_BYTES)
+        message2, keys = await self._handshakes.run(
+            asker(request),
+            answer_certified,
+            suite,
+            prologue(labels.PROLOGUE_CUSTOMER_BROKER, suite, descriptor_hash),
+            own.tunnel_key(suite),
+            session_id,
+            message1,
+            state.random,
+        )
+        session = Session(keys, own.serial, expiry(now))
+        state.sessions.add(session)
+        await state.sessions.publish(session, now)
+        state.observe(CustomerSession(suite.name, keys.session_fingerprint))
+        return binary_answer(session_id + message2)
+
+    async def _request(self, request: Request) -> Response:
+        """Request record → answer record [‖ attachment]."""
+        state = self._state
+        record = await read_body(request, REQUEST_MAX_BYTES)
+        session = await state.sessions.fetch(record_session(record), state.clock())
+        received = ReceivedRequest(session.keys, CustomerRequest, record, REQUEST_MAX_BYTES)
+        message: BrokerRequest = received.message
+        try:
+            answer = await self._answer(session, message, asker(request))
+            # A record grows to what its message needs.
+            cells = 1 if answer.natural else message.answer_cells
+        except VeilmartError as error:
+            if isinstance(error, AuthenticationFailed):
+                state.sessions.drop(session)
+            answer, cells = Answer(refusal(error)), message.answer_cells
+        await state.sessions.publish(session, state.clock())
+        sealed = received.seal_answer(answer.message, cells, state.random)
+        if len(sealed) > BODY_MAX_BYTES:
+            raise ServerFault
+        return binary_answer(sealed, answer.attachment)
+
+    async def _answer(self, session: Session, message: BrokerRequest, owner: str) -> Answer:
+        """Raises only what may cross the wire."""
+        try:
+            return await self._decide(session, message, owner)
+        except (Refusal, NetworkFailure, PeerFault):
+            raise
+        except DatabaseAway as fault:
+            self._state.observe(Trouble("A request", f"error {fault.code}"))
+            raise ServerBusy from None
+        except Exception as fault:
+            # Its text may quote a message, so the operator hears its kind only.
+            self._state.observe(
+                Trouble(f"A request ({type(message).__name__})", type(fault).__name__)
+            )
+            raise ServerFault from None
+
+    async def _decide(self, session: Session, message: BrokerRequest, owner: str) -> Answer:
+        """Once more when another worker may know what this one missed: nothing was done yet."""
+        state, name = self._state, session.keys.session_id
+        answer: Answer
+        if isinstance(message, Open):
+            # An opening that another worker has answered must get that answer again.
+            await state.sessions.fetch_changed(name, state.clock())
+        try:
+            answer = await self.perform(answer_request(state, session, message), owner)
+        except (LoginRequired, UnknownRequestNumber):
+            if not await state.sessions.fetch_changed(name, state.clock()):
+                raise
+            answer = await self.perform(answer_request(state, session, message), owner)
+        return answer

@@ -1,0 +1,388 @@
+"""A running broker: the server and the tasks beside it, from start to orderly stop."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from veilmart.broker import merchants as merchant_book, settings
+from veilmart.broker.accounts import administration
+from veilmart.broker.accounts.passwords import Passwords
+from veilmart.broker.events import (
+    BooksFolded,
+    Event,
+    Listening,
+    MerchantLost,
+    Trouble,
+)
+from veilmart.broker.home import BrokerHome, initialise, is_initialised, open_home, renew_descriptor
+from veilmart.broker.keys import token_keys
+from veilmart.broker.ledger import hot_rows
+from veilmart.broker.maintenance.folding import audit_due, fold
+from veilmart.broker.maintenance.key_rotation import rotate
+from veilmart.broker.maintenance.sweeper import forget, sweep_invoices
+from veilmart.broker.merchants import ADMITTED, MerchantView
+from veilmart.broker.relay.descriptor_rules import refresh
+from veilmart.broker.relay.links import LinkPool
+from veilmart.broker.relay.reporter import Reporter
+from veilmart.broker.server.counters import broker_metrics, count
+from veilmart.broker.server.http_app import BrokerApp
+from veilmart.broker.sessions.shared_sessions import SharedSessions
+from veilmart.broker.state import BrokerState, Observe
+from veilmart.broker.tokens import key_retirement, published_prefixes
+from veilmart.crypto.identity import sign_pss
+from veilmart.errors import StorageFailure, VeilmartError
+from veilmart.limits import SWEEP_EVERY_SECONDS
+from veilmart.protocol import labels
+from veilmart.protocol.ports import Clock, Random
+from veilmart.storage.session_rows.hourly_keys import RowKeys
+from veilmart.transport.client import HttpClient
+from veilmart.transport.metrics import Metrics
+from veilmart.transport.port import OpenClient
+from veilmart.transport.server import serve, serve_on
+from veilmart.transport.status import StatusPlace, status_served
+
+LOOK_EVERY_SECONDS = 1.0
+LINK_PAUSE_FIRST_SECONDS = 1
+LINK_PAUSE_MAX_SECONDS = 30
+FORGET_EVERY_SWEEPS = 12
+
+
+class RunningBroker:
+    """Everything of one broker process but its socket."""
+
+    def __init__(
+        self,
+        opened: BrokerHome,
+        clock: Clock,
+        random: Random,
+        observe: Observe,
+        *,
+        one_of_several: bool = False,
+        open_client: OpenClient = HttpClient,
+        passwords: Passwords | None = None,
+    ) -> None:
+        self._opened = opened
+        self._database = opened.database
+        self.state = BrokerState(
+            fingerprint=opened.fingerprint,
+            settings=opened.database.run_now(settings.load),
+            own=renew_descriptor(opened, clock(), random),
+            clock=clock,
+            random=random,
+            observe=observe,
+            tokens=opened.database.run_now(token_keys.load_keys),
+        )
+        if one_of_several:
+            self.state.sessions = shared_sessions(opened, random)
+        self._lease = opened.database.lease("background")
+        self._leading = not opened.database.shared
+        self.state.merchants.replace(opened.database.run_now(merchant_book.load_merchants))
+        self.links = LinkPool(self.state, opened.identity, self._linked, open_client)
+        self.reporter = Reporter(self.state, opened.database, self.links)
+        self.state.wake_reporter = self.reporter.wake
+        hashing = Passwords(random) if passwords is None else passwords
+        self.app = BrokerApp(self.state, opened.database, self.links, hashing)
+        self._revision = opened.database.run_now(settings.revision)
+        self._ended = max(
+            (n for n, _ in opened.database.run_now(administration.ended_since, 0)), default=0
+        )
+        self._try_again: dict[bytes, tuple[int, int]] = {}
+        self._linking: dict[bytes, asyncio.Task[None]] = {}
+        self._refreshing: set[asyncio.Task[None]] = set()
+        self._sweeps = 0
+
+    def describe(self, metrics: Metrics) -> None:
+        """Let somebody who looks at the metrics see how things stand."""
+        database, links, merchants = self._database, self.links, self.state.merchants
+
+        def linked() -> float:
+            return float(sum(links.linked(view.fingerprint) for view in merchants.all()))
+
+        metrics.gauge("merchants", "Merchants carried.", lambda: float(len(merchants.all())))
+        metrics.gauge("merchants_linked", "Merchants with a session now.", linked)
+        metrics.gauge("database_commits", "Durable commits.", lambda: float(database.commits))
+        metrics.gauge(
+            "database_decisions", "Transactions in them.", lambda: float(database.decisions)
+        )
+
+    async def look(self) -> None:
+        """Take over what a command changed, and link merchants that are not linked."""
+        await self._look_who_leads()
+        if self._leading:
+            for merchant in await self._database.run(hot_rows.merchants_waiting):
+                self.reporter.wake(merchant)
+        revision = await self._database.run(settings.revision)
+        if revision != self._revision:
+            self._revision = revision
+            await self._reload()
+        now = self.state.clock()
+        for view in self.state.merchants.all():
+            due, _pause = self._try_again.get(view.fingerprint, (0, 0))
+            busy = view.fingerprint in self._linking
+            if not busy and now >= due and not self.links.linked(view.fingerprint):
+                task = asyncio.create_task(self._link(view))
+                self._linking[view.fingerprint] = task
+
+    async def sweep(self) -> None:
+        """One round: deadlines, delivered reports, and now and then what can be forgotten.
+
+        Only one worker does what is everybody's; the others take care of their own memory.
+        """
+        if await self._look_who_leads():
+            await self._sweep_for_all()
+        else:
+            self.state.sessions.sweep(self.state.clock())
+
+    async def _sweep_for_all(self) -> None:
+        state = self.state
+        while True:
+            swept = await self._database.run(sweep_invoices, state.clock)
+            for event in swept.events:
+                state.observe(event)
+            for merchant in sorted(swept.merchants):
+                self.reporter.wake(merchant)
+            if not swept.more:
+                break
+        await self.reporter.mark_delivered()
+        await self._database.run(hot_rows.add_up)
+        await self._database.run(published_prefixes.close_pages)
+        await state.sessions.tidy(state.clock())
+        if self._sweeps % FORGET_EVERY_SWEEPS == 0:
+            await self._database.run(forget, state.clock)
+            await self._fold()
+            if await rotate(self._database, state):
+                await self._renew()
+                await self._database.run(settings.touch)
+        self._sweeps += 1
+
+    async def _look_who_leads(self) -> bool:
+        """Whether this worker does what only one may do; it reports to merchants then."""
+        leading = await self._lease.held()
+        if leading and not self._leading:
+            self.reporter.go_on()
+            for view in self.state.merchants.all():
+                self.reporter.wake(view.fingerprint)
+        elif not leading:
+            await self.reporter.pause()
+        self._leading = leading
+        return leading
+
+    async def _fold(self) -> None:
+        """Fold the postings of a month that is over for long; nearly always there is none."""
+        now = self.state.clock()
+        due = await asyncio.to_thread(self._database.read_now, audit_due, now)
+        if due is None:
+            return
+        sign = partial(sign_pss, self._opened.identity, labels.AUDIT)
+        transactions = 0
+        while count := await self._database.run(fold, self.state.fingerprint, due, sign):
+            transactions += count
+        if transactions:
+            await self._database.run(key_retirement.forget_spent)
+            self.state.observe(BooksFolded(transactions, due.until))
+
+    async def keep(
+        self, task: str, every_seconds: float, work: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Do `work` again and again; a failure is told and tried again."""
+        while True:
+            try:
+                await work()
+            except Exception as fault:
+                code = f"error {fault.code}" if isinstance(fault, VeilmartError) else ""
+                self.state.observe(Trouble(task, code or type(fault).__name__))
+            await asyncio.sleep(every_seconds)
+
+    async def aclose(self) -> None:
+        """Stop what runs in the background. The home stays open."""
+        tasks = [*self._linking.values(), *self._refreshing]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            await self.reporter.aclose()
+        except StorageFailure as fault:
+            # Reports that were not marked are sent once more.
+            self.state.observe(Trouble("Stopping", f"error {fault.code}"))
+        await self._lease.aclose()
+        await self.links.aclose()
+
+    async def _reload(self) -> None:
+        state = self.state
+        state.settings = await self._database.run(settings.load)
+        state.merchants.replace(await self._database.run(merchant_book.load_merchants))
+        for number, account in await self._database.run(administration.ended_since, self._ended):
+            state.sessions.drop_account(account, keep=None)
+            self._ended = number
+        self._try_again.clear()
+        await self._renew()
+        for view in state.merchants.all():
+            self.reporter.wake(view.fingerprint)
+
+    async def _renew(self) -> None:
+        state, serial = self.state, self.state.own.newest.serial
+        state.own = await asyncio.to_thread(
+            renew_descriptor, self._opened, state.clock(), state.random
+        )
+        state.tokens = await self._database.run(token_keys.load_keys)
+        if state.own.newest.serial != serial:
+            # Merchants read our descriptor when a link is made.
+            self.links.renew()
+
+    async def _link(self, view: MerchantView) -> None:
+        merchant = view.fingerprint
+        _due, pause = self._try_again.get(merchant, (0, 0))
+        try:
+            await self.links.link(merchant)
+            self._try_again.pop(merchant, None)
+        except VeilmartError as error:
+            if pause == 0 and view.state == ADMITTED:
+                self.state.observe(MerchantLost(view.name, error.detail or error.summary))
+            pause = min(LINK_PAUSE_MAX_SECONDS, pause * 2 or LINK_PAUSE_FIRST_SECONDS)
+            self._try_again[merchant] = (self.state.clock() + pause, pause)
+        finally:
+            self._linking.pop(merchant, None)
+
+    def _linked(self, merchant: bytes, serial: int) -> None:
+        self.reporter.forget_balance(merchant)
+        self.reporter.wake(merchant)
+        if serial > self.state.merchants.known(merchant).newest.descriptor.serial:
+            task = asyncio.create_task(self._refresh(merchant))
+            self._refreshing.add(task)
+            task.add_done_callback(self._refreshing.discard)
+
+    async def _refresh(self, merchant: bytes) -> None:
+        try:
+            await self.app.perform(refresh(self.state, merchant))
+        except VeilmartError as error:
+            self.state.observe(Trouble("Reading a merchant's descriptor", f"error {error.code}"))
+
+
+def shared_sessions(opened: BrokerHome, random: Random) -> SharedSessions:
+    """What the workers of a broker share."""
+    return SharedSessions(opened.database, RowKeys(opened.home, random))
+
+
+async def serve_worker(
+    opened: BrokerHome,
+    listener: socket.socket,
+    *,
+    clock: Clock,
+    random: Random,
+    observe: Observe,
+    stop: asyncio.Event,
+    on_started: Callable[[int], None],
+    status: StatusPlace | None = None,
+) -> None:
+    """Be one of several workers, on a socket that their parent listens on."""
+    metrics = broker_metrics()
+    observed = _counting(metrics, observe)
+    broker = RunningBroker(opened, clock, random, observed, one_of_several=True)
+    serving = serve_on(broker.app.asgi, listener, on_started=on_started, stop=stop)
+    async with _status(broker, metrics, opened, stop, status):
+        await _run(broker, serving)
+
+
+def _counting(metrics: Metrics, observe: Observe) -> Observe:
+    def observed(event: Event) -> None:
+        count(metrics, event)
+        observe(event)
+
+    return observed
+
+
+def _status(
+    broker: RunningBroker,
+    metrics: Metrics,
+    opened: BrokerHome,
+    stop: asyncio.Event,
+    status: StatusPlace | None,
+) -> AbstractAsyncContextManager[None]:
+    broker.describe(metrics)
+    return status_served(status, metrics, partial(opened.database.run, settings.revision), stop)
+
+
+async def serve_broker(
+    home: Path,
+    host: str,
+    port: int,
+    *,
+    clock: Clock,
+    random: Random,
+    observe: Observe,
+    stop: asyncio.Event,
+    on_started: Callable[[int], None],
+) -> None:
+    """Run a broker until `stop` is set. A home that is not set up gets the defaults.
+
+    `on_started(port)` is called once it listens. Raises HomeInUse, PortInUse, StorageFailure.
+    """
+    opened = open_home(home) if is_initialised(home) else initialise(home, random)
+    try:
+        await serve_opened(
+            opened,
+            host,
+            port,
+            clock=clock,
+            random=random,
+            observe=observe,
+            stop=stop,
+            on_started=on_started,
+        )
+    finally:
+        await opened.database.aclose()
+
+
+async def serve_opened(
+    opened: BrokerHome,
+    host: str,
+    port: int,
+    *,
+    clock: Clock,
+    random: Random,
+    observe: Observe,
+    stop: asyncio.Event,
+    on_started: Callable[[int], None],
+    status: StatusPlace | None = None,
+) -> None:
+    """Like `serve_broker` on a home that the caller has opened and closes.
+
+    status: where health and metrics are answered, if anywhere.
+    """
+    metrics = broker_metrics()
+    with opened.home.lock("server", wait=False):
+        broker = RunningBroker(opened, clock, random, _counting(metrics, observe))
+        async with _status(broker, metrics, opened, stop, status):
+            await _serve(broker, host, port, stop, on_started)
+
+
+async def _serve(
+    broker: RunningBroker,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    on_started: Callable[[int], None],
+) -> None:
+    def started(actual_port: int) -> None:
+        broker.state.observe(Listening(host, actual_port))
+        on_started(actual_port)
+
+    await _run(broker, serve(broker.app.asgi, host, port, on_started=started, stop=stop))
+
+
+async def _run(broker: RunningBroker, serving: Coroutine[Any, Any, None]) -> None:
+    tasks = [
+        asyncio.create_task(broker.keep("Looking for changes", LOOK_EVERY_SECONDS, broker.look)),
+        asyncio.create_task(broker.keep("Sweeping", SWEEP_EVERY_SECONDS, broker.sweep)),
+    ]
+    try:
+        await serving
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await broker.aclose()

@@ -1,0 +1,138 @@
+"""Tokens that were shown: what they paid for, and what their refund needs. Each is taken once."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, bindparam, func, insert, select, text, update
+
+from veilmart.broker.keys.token_keys import KeyRow
+from veilmart.broker.ledger import booking
+from veilmart.broker.schema.token_tables import spent_tokens
+from veilmart.broker.tokens import published_prefixes
+from veilmart.errors import LedgerViolated
+from veilmart.protocol.token import Token
+
+_s = spent_tokens.c
+_row = select(
+    _s.key,
+    _s.order,
+    _s.order_key,
+    _s.refund_key,
+    _s.refund_blinded,
+    _s.late,
+    _s.reissued,
+    _s.body,
+    _s.answer,
+)
+_by_order = _row.where(_s.order == bindparam("of"))
+_late = _row.where(_s.order_key == bindparam("of"), text("late = 1")).limit(1)
+_taker = select(_s.order, _s.account).where(_s.key == bindparam("of"), _s.nonce == bindparam("n"))
+_add = insert(spent_tokens)
+_reissue = (
+    update(spent_tokens).where(_s.order == bindparam("of"), _s.reissued == 0).values(reissued=1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SpentRow:
+    """key, refund_key: our numbers of them. order, order_key: 32 bytes. body, answer: as stored.
+
+    late: it paid for nothing. reissued: its refund token may be asked for.
+    """
+
+    key: int
+    order: bytes
+    order_key: bytes
+    refund_key: int
+    refund_blinded: bytes = field(repr=False)
+    late: bool
+    reissued: bool
+    body: bytes = field(repr=False)
+    answer: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What `spend` asks for, as far as it is remembered."""
+
+    order: bytes
+    order_key: bytes
+    refund_blinded: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+def spent_for(conn: Connection, order: bytes) -> SpentRow | None:
+    """The token that was shown for an order."""
+    row = conn.execute(_by_order, {"of": order}).one_or_none()
+    return None if row is None else SpentRow(*row)
+
+
+def late_by(conn: Connection, order_key: bytes) -> SpentRow | None:
+    """A token that an order key has shown too late."""
+    row = conn.execute(_late, {"of": order_key}).one_or_none()
+    return None if row is None else SpentRow(*row)
+
+
+def taker(conn: Connection, key: KeyRow, token: Token) -> tuple[bytes | None, int | None] | None:
+    """(order, account) that the token was taken for, one of them None; None if it never was."""
+    row = conn.execute(_taker, {"of": key.number, "n": token.nonce}).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def take(
+    conn: Connection,
+    token: Token,
+    key: KeyRow,
+    refund: KeyRow,
+    what: Spending,
+    answer: bytes,
+    *,
+    late: bool,
+) -> None:
+    """Part of the transaction that spends: the token is worth nothing any more."""
+    row = {
+        "key": key.number,
+        "nonce": token.nonce,
+        "order": what.order,
+        "order_key": what.order_key,
+        "refund_key": refund.number,
+        "refund_blinded": what.refund_blinded,
+        "late": int(late),
+        "reissued": int(late),
+        "body": what.body,
+        "answer": answer,
+    }
+    conn.execute(_add, row)
+    published_prefixes.publish_token(conn, key.number, key.id, token.nonce)
+
+
+def take_back(conn: Connection, token: Token, key: KeyRow, account: int) -> None:
+    """Part of the transaction that deposits."""
+    conn.execute(_add, {"key": key.number, "nonce": token.nonce, "account": account})
+    published_prefixes.publish_token(conn, key.number, key.id, token.nonce)
+
+
+def reissue(conn: Connection, order: bytes) -> None:
+    """Part of the transaction that refunds a token-paid order. Raises LedgerViolated if it was."""
+    if conn.execute(_reissue, {"of": order}).rowcount != 1:
+        raise LedgerViolated("A token is refunded once.")
+
+
+def check_outstanding(conn: Connection, key: KeyRow) -> None:
+    """More tokens than were withdrawn means that somebody else signs. Raises LedgerViolated.
+
+    Where balances are written later, the database would notice too late.
+    """
+    if booking.balance_of(conn, key.account) < key.price:
+        raise LedgerViolated("More tokens of a key were shown than were withdrawn.")
+
+
+def counted(conn: Connection, number: int) -> tuple[int, int, int]:
+    """(redeemed, returned, reissued) tokens of a key, by counting."""
+    rows = select(func.count()).select_from(spent_tokens)
+    queries = (
+        rows.where(_s.key == number),
+        rows.where(_s.key == number, _s.account.is_not(None)),
+        rows.where(_s.refund_key == number, _s.reissued == 1),
+    )
+    taken, returned, reissued = (int(conn.execute(query).scalar_one()) for query in queries)
+    return taken - returned, returned, reissued

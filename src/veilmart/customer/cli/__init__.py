@@ -1,0 +1,1 @@
+"""The commands `veilmart customer ...`: they parse, ask, call a use case and draw its result."""

@@ -1,0 +1,52 @@
+"""Choosing a product of a menu with a person, and telling them what they own already."""
+
+from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.cli.display import find_product, menu_lines, menu_text
+from veilmart.customer.cli.prompts import Person
+from veilmart.customer.connection.shopper import Shopper
+from veilmart.customer.wallet.orders import owned
+from veilmart.errors import AlreadyOwned, Declined, NeedsConfirmation
+from veilmart.protocol.catalogue import Product
+from veilmart.storage.files.partial_file import visible
+
+
+def choose_product(menu: Menu, person: Person, decimals: int, wanted: str | None) -> Product | None:
+    """What was named, or asked for by the menu. Raises NoSuchProduct, BadArgument."""
+    if wanted is None:
+        return choose_from_menu(menu, person, decimals)
+    return find_product(menu, wanted)
+
+
+def choose_from_menu(menu: Menu, person: Person, decimals: int) -> Product | None:
+    """Show the menu and ask for a number; None for 0 and at the end of the input."""
+    say = person.terminal.say
+    products = menu.products
+    say(f"{visible(menu.merchant.descriptor.name)}")
+    for line in menu_lines(menu, decimals):
+        say(menu_text(line))
+    while True:
+        try:
+            answer = person.ask("Enter your selection: ").strip()
+        except NeedsConfirmation:
+            say("")
+            return None
+        if answer.isascii() and answer.isdigit() and int(answer[:9]) <= len(products):
+            number = int(answer[:9])
+            return products[number - 1] if number else None
+        say(f"Please enter a number from 1 to {len(products)}, or 0 to leave.")
+
+
+def check_not_owned(
+    shopper: Shopper, person: Person, menu: Menu, product: Product, *, again: bool, ask: bool
+) -> None:
+    """Say before paying that it is owned, and `ask`. Raises AlreadyOwned, Declined."""
+    mine = shopper.wallet.database.run_now(owned, menu.merchant.fingerprint, product.id)
+    if again or not mine:
+        return
+    newest = mine[0]
+    about = f"version {newest.version}, order {newest.order.hex()[:8]}"
+    if not ask:
+        raise AlreadyOwned(f"It is {about}.")
+    person.terminal.say(f"You own this already ({about}; on sale is version {product.version}).")
+    if not person.confirm("Do you want to buy it again? (y/n) "):
+        raise Declined

@@ -1,0 +1,138 @@
+"""What every command does first: open the wallet, reach the broker, mention what is unfinished."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from veilmart.crypto.identity import format_fingerprint
+from veilmart.crypto.suite import suite_by_name
+from veilmart.customer.cli.prompts import Person
+from veilmart.customer.connection.shopper import Shopper, connect
+from veilmart.customer.events import Observer, ignore
+from veilmart.customer.trust.pins import broker_named, pinned_merchants
+from veilmart.customer.wallet.proxy import read_proxy
+from veilmart.customer.wallet.wallet import Wallet, open_wallet, unfinished
+from veilmart.errors import (
+    BadArgument,
+    FingerprintChanged,
+    NoSuchMerchant,
+    NotInitialised,
+    NotPinned,
+)
+from veilmart.protocol.address import Link
+from veilmart.protocol.customer_messages import MerchantEntry
+from veilmart.protocol.descriptor import read_descriptor
+from veilmart.storage.files.home import default_home
+from veilmart.storage.files.partial_file import visible
+from veilmart.terminal.clock import unix_now
+from veilmart.terminal.command import Common
+from veilmart.terminal.console import Terminal
+
+PROXY_VARIABLE = "VEILMART_PROXY"
+
+
+@contextmanager
+def opened_wallet(common: Common, proxy: str | None = None) -> Iterator[Wallet]:
+    """The wallet of this command's home folder.
+
+    proxy: for this command; else $VEILMART_PROXY, else what `customer proxy` was told.
+    """
+    home: Path = common.home or default_home("customer")
+    chosen = proxy or os.environ.get(PROXY_VARIABLE)
+    given = None if chosen is None else read_proxy(chosen)
+    wallet = open_wallet(home, unix_now, os.urandom)
+    if chosen is not None:
+        wallet = replace(wallet, proxy=given)
+    try:
+        yield wallet
+    finally:
+        wallet.close()
+
+
+@asynccontextmanager
+async def visited(
+    wallet: Wallet,
+    person: Person,
+    address: str | Link | None = None,
+    *,
+    suite: str | None = None,
+    observe: Observer = ignore,
+    mention: bool = True,
+    anonymous: bool = False,
+    recovering: bool = False,
+) -> AsyncIterator[Shopper]:
+    """A shopper at the broker; unfinished purchases are mentioned in one line."""
+    if mention:
+        mention_unfinished(wallet, person.terminal)
+    wanted = None if suite is None else suite_by_name(suite)
+    shopper = await connect(
+        wallet,
+        address,
+        approve=person.approve,
+        suite=wanted,
+        observe=observe,
+        anonymous=anonymous,
+        recovering=recovering,
+    )
+    async with shopper:
+        yield shopper
+
+
+def broker_url(wallet: Wallet, broker: bytes) -> str:
+    """Where the broker with that fingerprint is. Raises NotInitialised."""
+    pin = wallet.database.run_now(broker_named, broker)
+    if pin is None:
+        raise NotInitialised("The order's broker is not pinned here.")
+    return pin.url
+
+
+def mention_unfinished(wallet: Wallet, terminal: Terminal) -> None:
+    """One line if there is something for `sync` to do."""
+    count = len(unfinished(wallet))
+    if count:
+        noun = "1 purchase is" if count == 1 else f"{count} purchases are"
+        terminal.say(f"{noun} unfinished; `veilmart customer sync` takes care of it.")
+
+
+async def choose_merchant(shopper: Shopper, person: Person, wanted: str | None) -> bytes:
+    """The fingerprint (32 bytes) of the merchant meant, pinned.
+
+    wanted: name or beginning of the fingerprint; None is the merchant pinned last, or the only one
+    that the broker carries. Raises NoSuchMerchant, BadArgument, NotPinned.
+    """
+    pinned = await shopper.wallet.database.run(pinned_merchants, shopper.broker.fingerprint)
+    if wanted is None and pinned:
+        return pinned[0].fingerprint
+    entries = await shopper.merchants()
+    if wanted is not None:
+        entries = [entry for entry in entries if _matches(entry, wanted)]
+    if not entries:
+        raise NoSuchMerchant
+    if len(entries) > 1:
+        names = ", ".join(
+            f"{visible(entry.name)} ({format_fingerprint(entry.fingerprint)[:14]})"
+            for entry in entries[:10]
+        )
+        raise BadArgument(f"Choose one with --merchant: {names}.")
+    chosen = entries[0].fingerprint
+    if chosen not in {pin.fingerprint for pin in pinned}:
+        await meet_merchant(shopper, person, chosen)
+    return chosen
+
+
+def _matches(entry: MerchantEntry, wanted: str) -> bool:
+    compact = wanted.replace("-", "").replace(" ", "").lower()
+    shown = format_fingerprint(entry.fingerprint).replace("-", "")
+    return entry.name == wanted or (len(compact) >= 8 and shown.startswith(compact))
+
+
+async def meet_merchant(shopper: Shopper, person: Person, fingerprint: bytes) -> None:
+    """Pin a merchant that the broker named, after a look at its fingerprint."""
+    shown = read_descriptor(await shopper.fetch_merchant(fingerprint))
+    if shown.fingerprint != fingerprint:
+        raise FingerprintChanged(format_fingerprint(shown.fingerprint))
+    if not person.approve("merchant", shown):
+        raise NotPinned(format_fingerprint(fingerprint))
+    await shopper.pin_merchant(fingerprint)

@@ -1,0 +1,106 @@
+"""What commands show of menus and orders: plain structs for JSON, lines for people."""
+
+from dataclasses import dataclass
+
+from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.wallet.orders import Order, terms_of
+from veilmart.errors import BadArgument, NoSuchProduct
+from veilmart.protocol.accounting import format_amount
+from veilmart.protocol.catalogue import Product
+from veilmart.protocol.descriptor import read_descriptor
+from veilmart.storage.files.partial_file import visible
+
+ID_PREFIX_MIN = 4
+
+
+@dataclass(frozen=True)
+class MenuLine:
+    """number: from 1, as the menu counts. id: hexadecimal. size: true bytes."""
+
+    number: int
+    id: str
+    title: str
+    description: str
+    file_name: str
+    size: int
+    version: int
+    price: str
+    available: bool
+    tags: list[str]
+
+
+@dataclass(frozen=True)
+class OrderLine:
+    """order, product: hexadecimal. times: Unix seconds. path: of a finished file."""
+
+    order: str
+    state: str
+    title: str
+    version: int
+    price: str
+    made_at: int
+    product: str
+    path: str | None
+
+
+def menu_lines(menu: Menu, decimals: int, search: str = "") -> list[MenuLine]:
+    """Every product that has the text, numbered from 1 as in the whole menu."""
+    prices = {
+        shelf.id: format_amount(shelf.price, decimals) for shelf in menu.merchant.descriptor.shelves
+    }
+    return [
+        MenuLine(
+            number=number,
+            id=product.id.hex(),
+            title=visible(product.title),
+            description=visible(product.description),
+            file_name=visible(product.file_name),
+            size=product.size,
+            version=product.version,
+            price=prices[product.shelf],
+            available=product.available,
+            tags=[visible(tag) for tag in product.tags],
+        )
+        for number, product in menu.search(search)
+    ]
+
+
+def menu_text(line: MenuLine) -> str:
+    """A line of the menu."""
+    note = "" if line.available else "  (not available)"
+    return f"{line.number:>3}. {line.title}  {line.price}{note}"
+
+
+def find_product(menu: Menu, wanted: str) -> Product:
+    """By exact title, number of the menu, or beginning of the id.
+
+    Raises NoSuchProduct; BadArgument when several begin like that.
+    """
+    products = menu.products
+    titled = [product for product in products if product.title == wanted]
+    if len(titled) == 1:
+        return titled[0]
+    if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted[:9]) <= len(products):
+        return products[int(wanted[:9]) - 1]
+    prefix = wanted.lower()
+    found = [product for product in products if product.id.hex().startswith(prefix)]
+    if len(prefix) < ID_PREFIX_MIN or not found:
+        raise NoSuchProduct(visible(wanted[:80]) + ".")
+    if len(found) > 1:
+        raise BadArgument("Several products begin like that.")
+    return found[0]
+
+
+def order_line(order: Order) -> OrderLine:
+    """Raises StoreDamaged."""
+    decimals = read_descriptor(order.broker_descriptor).descriptor.decimals
+    return OrderLine(
+        order=order.order.hex(),
+        state=order.state,
+        title=visible(order.title),
+        version=order.version,
+        price=format_amount(terms_of(order).offer.price, decimals),
+        made_at=order.made_at,
+        product=order.product.hex(),
+        path=order.file_path,
+    )

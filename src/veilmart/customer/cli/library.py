@@ -1,0 +1,213 @@
+"""`veilmart customer fetch|redeem|export|backup|restore`, and the copies' part of `sync`."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from veilmart.customer.cli.connect import broker_url, opened_wallet, visited
+from veilmart.customer.cli.display import order_line
+from veilmart.customer.cli.progress import Drawer
+from veilmart.customer.cli.prompts import Person
+from veilmart.customer.library.updates import (
+    due_copies,
+    fetch_again,
+    fetch_due,
+    owned_orders,
+    plan_updates,
+)
+from veilmart.customer.wallet.copies import Copy
+from veilmart.customer.wallet.orders import Order, all_orders
+from veilmart.customer.wallet.seed_file import FILE as SEED_FILE
+from veilmart.customer.wallet.wallet import DATABASE_FILE, Wallet, find_order
+from veilmart.errors import VeilmartError
+from veilmart.protocol.accounting import format_amount
+from veilmart.storage.backup.backup import HomeLayout, back_up
+from veilmart.storage.backup.restore import restore
+from veilmart.storage.files.home import default_home
+from veilmart.terminal.clock import unix_now
+from veilmart.terminal.command import Common, run
+from veilmart.terminal.csv_file import show_export
+from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
+
+Outcome = tuple[Order, str, str, int]
+"""(order, outcome, sentence, exit code)"""
+
+LAYOUT = HomeLayout(
+    role="customer",
+    database=DATABASE_FILE,
+    lock="purchases",
+    optional=(SEED_FILE,),
+    # What was used since is not known to a backup, so its wallet is restored from its words first.
+    strip=("UPDATE seeded_wallet SET state = 'outdated'",),
+    marks=(
+        "SELECT coalesce(max(changed_at), 0) FROM orders",
+        "SELECT count(*) FROM orders",
+        "SELECT coalesce(max(joined_at), 0) FROM brokers",
+    ),
+)
+
+
+def register_library(app: App) -> None:
+    """Add these commands to the customer's command tree."""
+    app.command(fetch)
+    app.command(redeem)
+    app.command(export_orders, name="export")
+    app.command(backup)
+    app.command(restore_home, name="restore")
+
+
+# ---- fetching again ------------------------------------------------------------------------------
+
+
+def fetch(
+    order: Annotated[str, Parameter(help="Beginning of the order's name.")],
+    *,
+    newest: Annotated[
+        bool, Parameter(help="The newest version instead of the one bought.")
+    ] = False,
+    out: Annotated[Path | None, Parameter(help="Folder; default: where it went before.")] = None,
+    common: Common = Common(),
+) -> int:
+    """Fetch again what you own, without paying and without being logged in."""
+    return run(_fetch(order, newest, out, common), common)
+
+
+async def _fetch(prefix: str, newest: bool, out: Path | None, common: Common) -> None:
+    person = Person(common.terminal())
+    drawer = Drawer(person.terminal)
+    with opened_wallet(common) as wallet, wallet.purchasing():
+        order = find_order(wallet, prefix)
+        target = Path(order.out_folder) if out is None else out
+        url = broker_url(wallet, order.broker)
+        async with visited(
+            wallet, person, url, observe=drawer, mention=False, anonymous=True
+        ) as shopper:
+            try:
+                copy = await fetch_again(shopper, order, target, newest=newest)
+            finally:
+                drawer.close()
+    result = {"order": order.order.hex(), "version": copy.version, "path": copy.file_path}
+    person.terminal.result(result, lambda console: None)
+
+
+async def sync_copies(
+    wallet: Wallet, person: Person, *, look: bool, at_once: bool
+) -> list[Outcome]:
+    """Notice new versions and fetch what is due; a failure of one does not stop the others."""
+    outcomes: list[Outcome] = []
+    if look:
+        for (broker, merchant), orders in _by_merchant(wallet):
+            try:
+                async with visited(
+                    wallet, person, broker_url(wallet, broker), mention=False, anonymous=True
+                ) as shopper:
+                    plan_updates(wallet, await shopper.browse(merchant), orders)
+            except VeilmartError as error:
+                outcomes.append((orders[0], "error", error.explain(), error.exit_code))
+    for copy, order in due_copies(wallet, at_once=at_once):
+        outcomes.extend(await _fetch_one(wallet, person, copy, order))
+    return outcomes
+
+
+async def _fetch_one(wallet: Wallet, person: Person, copy: Copy, order: Order) -> list[Outcome]:
+    drawer = Drawer(person.terminal)
+    try:
+        url = broker_url(wallet, order.broker)
+        async with visited(
+            wallet, person, url, observe=drawer, mention=False, anonymous=True
+        ) as shopper:
+            done = await fetch_due(shopper, copy, order)
+    except VeilmartError as error:
+        return [(order, "error", error.explain(), error.exit_code)]
+    finally:
+        drawer.close()
+    if done is None:
+        return []
+    return [(order, "updated", f"version {done.version} saved to {done.file_path}", 0)]
+
+
+def _by_merchant(wallet: Wallet) -> Iterator[tuple[tuple[bytes, bytes], list[Order]]]:
+    def place(order: Order) -> tuple[bytes, bytes]:
+        return order.broker, order.merchant
+
+    for key, orders in groupby(sorted(owned_orders(wallet), key=place), key=place):
+        yield key, list(orders)
+
+
+# ---- vouchers ------------------------------------------------------------------------------------
+
+
+def redeem(
+    *,
+    code_file: Annotated[
+        Path | None,
+        Parameter(
+            help="Read the code from this file; - is standard input.", allow_leading_hyphen=True
+        ),
+    ] = None,
+    common: Common = Common(),
+) -> int:
+    """Put a voucher on the account; the code is asked for or read from standard input."""
+    return run(_redeem(code_file, common), common)
+
+
+async def _redeem(code_file: Path | None, common: Common) -> None:
+    person = Person(common.terminal())
+    with opened_wallet(common) as wallet:
+        async with visited(wallet, person) as shopper:
+            redeemed = await shopper.redeem(person.secret("Voucher: ", code_file))
+            decimals = shopper.broker.descriptor.decimals
+    value = format_amount(redeemed.value, decimals)
+    after = format_amount(redeemed.balance, decimals)
+    person.terminal.result(
+        {"value": value, "balance": after},
+        lambda console: console.print(f"{value} redeemed. Balance: {after}", markup=False),
+    )
+
+
+# ---- keeping -------------------------------------------------------------------------------------
+
+
+def export_orders(
+    file: Annotated[Path, Parameter(help="CSV file to write.")], *, common: Common = Common()
+) -> int:
+    """Write every purchase as CSV, newest first."""
+    return run(lambda: _export(file, common), common)
+
+
+def _export(file: Path, common: Common) -> None:
+    with opened_wallet(common) as wallet:
+        lines = [order_line(order) for order in wallet.database.run_now(all_orders)]
+    heads = ("order", "state", "title", "version", "price", "made_at", "file")
+    rows = [(v.order, v.state, v.title, v.version, v.price, v.made_at, v.path) for v in lines]
+    show_export(common.terminal(), file, heads, rows)
+
+
+def backup(file: Target, *, common: Common = Common()) -> int:
+    """Back up the wallet: pins, login, purchases with their keys. Keep it like money."""
+    return run(lambda: _backup(file, common), common)
+
+
+def _backup(file: Path, common: Common) -> None:
+    with opened_wallet(common) as wallet:
+        done = back_up(wallet.home, LAYOUT, file, identity=b"", now=unix_now())
+    common.terminal().result(done, lambda console: draw_backup(console, done))
+
+
+def restore_home(
+    file: Annotated[Path, Parameter(help="A backup.")],
+    *,
+    over_newer: OverNewer = False,
+    common: Common = Common(),
+) -> int:
+    """Put a backup in place; what was there is put aside."""
+    return run(lambda: _restore(file, over_newer, common), common)
+
+
+def _restore(file: Path, over_newer: bool, common: Common) -> None:
+    path = common.home or default_home("customer")
+    done = restore(file, path, LAYOUT, identity=None, over_newer=over_newer)
+    common.terminal().result(done, lambda console: draw_restored(console, done))

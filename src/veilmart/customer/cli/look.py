@@ -1,0 +1,110 @@
+"""`veilmart customer look`: everything that is said of one product, its cover and its sample."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from veilmart.customer.cli.account import Yes
+from veilmart.customer.cli.connect import choose_merchant, opened_wallet, visited
+from veilmart.customer.cli.display import MenuLine, find_product, menu_lines
+from veilmart.customer.cli.prompts import Person
+from veilmart.customer.cli.shop import Merchant
+from veilmart.errors import BadName
+from veilmart.protocol.showcase import Picture
+from veilmart.storage.files.partial_file import PartialFile, check_file_name, visible
+from veilmart.terminal.command import Common, run
+
+_JPEG = b"\xff\xd8\xff"
+_SHOWN_MAX_CHARACTERS = 2000
+_NOTHING = Picture(product=bytes(16), cover=b"", sample_name="", sample=b"")
+
+
+def register_look(app: App) -> None:
+    """Add the command to the customer's command tree."""
+    app.command(look)
+
+
+def look(
+    product: Annotated[str, Parameter(help="Title, number of the menu, or id.")],
+    *,
+    merchant: Merchant = None,
+    save: Annotated[
+        Path | None, Parameter(help="Folder for cover and sample; without it text is shown.")
+    ] = None,
+    yes: Yes = False,
+    common: Common = Common(),
+) -> int:
+    """Look at one product. Covers come for a whole shelf: nobody sees which one you look at."""
+    return run(_look(product, merchant, save, yes, common), common)
+
+
+async def _look(
+    wanted: str, merchant: str | None, save: Path | None, yes: bool, common: Common
+) -> None:
+    person = Person(common.terminal(), yes)
+    with opened_wallet(common) as wallet:
+        async with visited(wallet, person) as shopper:
+            menu = await shopper.browse(await choose_merchant(shopper, person, merchant))
+            product = find_product(menu, wanted)
+            shown = await shopper.showcase(menu, product.shelf)
+            decimals = shopper.broker.descriptor.decimals
+    line = next(line for line in menu_lines(menu, decimals) if line.id == product.id.hex())
+    picture = shown.get(product.id, _NOTHING)
+    saved = [] if save is None else _save(save, line, picture)
+    person.terminal.result(
+        {"product": line, "cover": len(picture.cover), "sample": len(picture.sample)},
+        lambda console: _draw(console, line, picture, saved),
+    )
+
+
+def _save(folder: Path, line: MenuLine, picture: Picture) -> list[Path]:
+    """Cover and sample as files; a stranger's name is used only if it is a plain one."""
+    files = []
+    if picture.cover.startswith(_JPEG):
+        files.append((f"cover-{line.id[:8]}.jpg", picture.cover))
+    if picture.sample:
+        files.append((_safe_name(picture.sample_name, f"sample-{line.id[:8]}"), picture.sample))
+    saved = []
+    for name, content in files:
+        with PartialFile(folder, name) as partial:
+            partial.write(content)
+            saved.append(partial.finish())
+    return saved
+
+
+def _safe_name(name: str, otherwise: str) -> str:
+    try:
+        return check_file_name(name)
+    except BadName:
+        return otherwise
+
+
+def _draw(console: Console, line: MenuLine, picture: Picture, saved: list[Path]) -> None:
+    def say(text: str) -> None:
+        console.print(text, markup=False)
+
+    say(f"{line.title}  {line.price}")
+    if line.tags:
+        say(f"Tags: {', '.join(line.tags)}")
+    if line.description:
+        say(line.description)
+    for path in saved:
+        say(f"Saved to {visible(str(path))}")
+    if picture.cover and not saved:
+        say(f"It has a cover of {len(picture.cover)} bytes; --save FOLDER writes it.")
+    if picture.sample and not saved:
+        _draw_sample(console, picture)
+
+
+def _draw_sample(console: Console, picture: Picture) -> None:
+    try:
+        text = picture.sample.decode()
+    except UnicodeDecodeError:
+        name = visible(picture.sample_name)
+        console.print(f"It has a sample, {name}; --save FOLDER writes it.", markup=False)
+        return
+    console.print("Sample:")
+    for row in text[:_SHOWN_MAX_CHARACTERS].splitlines():
+        console.print(f"  {visible(row)}", markup=False)

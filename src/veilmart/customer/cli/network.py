@@ -1,0 +1,172 @@
+"""`veilmart customer proxy|proof`."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from veilmart.crypto.identity import format_fingerprint
+from veilmart.customer.cli.connect import opened_wallet
+from veilmart.customer.trust.proofs import (
+    PROOF_MAX_BYTES,
+    Proof,
+    VerifiedProof,
+    all_proofs,
+    verify_proof,
+)
+from veilmart.customer.wallet.proxy import read_proxy, save_proxy, stored_proxy
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import BadArgument, NoSuchProof
+from veilmart.storage.files.partial_file import PartialFile, visible
+from veilmart.terminal.command import Common, run
+
+PROOF_PREFIX_MIN = 4
+
+ProxyOption = Annotated[
+    str | None,
+    Parameter(
+        name="--proxy",
+        help="socks5h://HOST:PORT for this command, or none. Default: $VEILMART_PROXY, then "
+        "what `customer proxy` was told.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class ProofLine:
+    """proof: hexadecimal. party: fingerprint. stops: whether it still stops the wallet."""
+
+    proof: str
+    party: str
+    made_at: int
+    finding: str
+    stops: bool
+
+
+def register_network(app: App) -> None:
+    """Add these commands to the customer's command tree."""
+    app.command(proxy)
+    proof = App(name="proof", help="What broker or merchant showed that contradicts itself.")
+    proof.default(show_proofs)
+    proof.command(export_proof, name="export")
+    proof.command(verify_file, name="verify")
+    app.command(proof)
+
+
+def proxy(
+    address: Annotated[
+        str | None, Parameter(help="socks5h://HOST:PORT, or none; default: show it.")
+    ] = None,
+    *,
+    common: Common = Common(),
+) -> int:
+    """Let every connection of this wallet go through a SOCKS proxy, such as Tor's."""
+    return run(lambda: _proxy(address, common), common)
+
+
+def _proxy(address: str | None, common: Common) -> None:
+    chosen = None if address is None else read_proxy(address)
+    with opened_wallet(common) as wallet:
+        if address is not None:
+            wallet.database.run_now(save_proxy, chosen)
+        stored = wallet.database.run_now(stored_proxy)
+    shown = "none" if stored is None else str(stored)
+    common.terminal().result(
+        {"proxy": shown}, lambda console: console.print(f"Proxy: {shown}", markup=False)
+    )
+
+
+# ---- proofs --------------------------------------------------------------------------------------
+
+
+def show_proofs(*, common: Common = Common()) -> int:
+    """Every proof that is kept, newest first."""
+    return run(lambda: _show(common), common)
+
+
+def _show(common: Common) -> None:
+    with opened_wallet(common) as wallet:
+        found = wallet.database.run_now(all_proofs)
+    lines = [_line(proof) for proof in found]
+
+    def draw(console: Console) -> None:
+        for line in lines:
+            moment = datetime.fromtimestamp(line.made_at, tz=UTC)
+            note = "stops the wallet" if line.stops else "settled by `trust`"
+            console.print(f"{line.proof[:8]}  {moment:%Y-%m-%d %H:%M} UTC  {note}", markup=False)
+            console.print(f"  {line.finding}", markup=False)
+            console.print(f"  {line.party}", markup=False)
+        if not lines:
+            console.print("Nothing contradicts itself.")
+
+    common.terminal().result({"proofs": lines}, draw)
+
+
+def _line(proof: Proof) -> ProofLine:
+    finding = verify_proof(proof.content).finding
+    return ProofLine(
+        proof.hash.hex(), format_fingerprint(proof.party), proof.made_at, finding, proof.stops
+    )
+
+
+def export_proof(
+    proof: Annotated[str, Parameter(help="Beginning of the proof's name.")],
+    *,
+    out: Annotated[Path | None, Parameter(help="File to write; default: NAME.proof.")] = None,
+    common: Common = Common(),
+) -> int:
+    """Write a proof to a file, to be verified by anybody, offline."""
+    return run(lambda: _export(proof, out, common), common)
+
+
+def _export(prefix: str, out: Path | None, common: Common) -> None:
+    with opened_wallet(common) as wallet:
+        found = find_proof(wallet, prefix)
+    target = out or Path(f"{found.hash.hex()[:16]}.proof")
+    with PartialFile(target.parent, target.name) as partial:
+        partial.write(found.content)
+        path = partial.finish()
+    common.terminal().result(
+        {"proof": found.hash.hex(), "path": path},
+        lambda console: console.print(f"Proof written to {visible(str(path))}", markup=False),
+    )
+
+
+def find_proof(wallet: Wallet, prefix: str) -> Proof:
+    """By the first characters of its name. Raises NoSuchProof, BadArgument."""
+    wanted = prefix.strip().lower()
+    if len(wanted) < PROOF_PREFIX_MIN:
+        raise BadArgument(f"Give at least {PROOF_PREFIX_MIN} characters of the proof.")
+    proofs = wallet.database.run_now(all_proofs)
+    found = [proof for proof in proofs if proof.hash.hex().startswith(wanted)]
+    if not found:
+        raise NoSuchProof
+    if len(found) > 1:
+        raise BadArgument("Several proofs begin like that.")
+    return found[0]
+
+
+def verify_file(
+    file: Annotated[Path, Parameter(help="A proof file.")], *, common: Common = Common()
+) -> int:
+    """Verify a proof file, offline. Exit code 2 when it proves nothing."""
+    return run(lambda: _verify(file, common), common)
+
+
+def _verify(file: Path, common: Common) -> None:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(PROOF_MAX_BYTES + 1)
+    except OSError as fault:
+        raise BadArgument(f"{file} cannot be read.") from fault
+    found = verify_proof(content)
+    common.terminal().result(found, lambda console: _draw_verified(console, found))
+
+
+def _draw_verified(console: Console, found: VerifiedProof) -> None:
+    said = "The proof holds." if found.conclusive else "Both papers are genuine."
+    for line in (said, found.finding, f"The {found.role} {visible(found.name)}", found.party):
+        console.print(line, markup=False)

@@ -1,0 +1,149 @@
+"""Where an order stands, said honestly: the money, the goods, what to do, and by when.
+
+From what the wallet knows; `sync` asks the broker. Times of the broker's clock that the wallet
+does not know are reckoned from its own, and said as "about".
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from veilmart.customer.cli.display import OrderLine, order_line
+from veilmart.customer.wallet.orders import Order, terms_of
+from veilmart.errors import PeerFault
+from veilmart.protocol.encoding import decode
+from veilmart.protocol.offer import SIGNATURE_BYTES, SIGNED_MAX_BYTES, Offer, PaymentReceipt
+from veilmart.protocol.purchase import WalletState
+from veilmart.storage.files.partial_file import visible
+
+SYNC = "veilmart customer sync"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Sentences, and Unix seconds: `by` is when the money moves by itself, None for never.
+
+    todo: empty when there is nothing to do.
+    """
+
+    money: str
+    goods: str
+    todo: str
+    by: int | None
+
+
+def standing(order: Order, fault: str | None, now: int, *, token_due: bool = False) -> Standing:
+    """fault: what delivery found wrong, if anything. token_due: its refund is a token that is not
+    here yet. Raises StoreDamaged.
+    """
+    offer, name = terms_of(order).offer, order.order.hex()[:8]
+    match WalletState(order.state):
+        case WalletState.CONFIRMING:
+            return Standing(
+                "may be held: the broker has not confirmed the payment",
+                "not here yet",
+                f"`{SYNC}` asks the broker, and finishes or drops it",
+                offer.pay_by,
+            )
+        case WalletState.HELD:
+            return _held(order, offer, name, now)
+        case WalletState.RELEASED | WalletState.DELIVERED:
+            return _released(order, offer, name, fault, now)
+        case WalletState.DONE:
+            return Standing("paid to the merchant", _file(order), "", None)
+        case WalletState.REFUNDED:
+            return _refunded(order, token_due)
+        case WalletState.ABANDONED:
+            return Standing("never paid; none moved", "not delivered", "", None)
+
+
+def _refunded(order: Order, token_due: bool) -> Standing:
+    there = order.file_path is not None and Path(order.file_path).exists()
+    goods = "here all the same" if there else "not here"
+    if token_due:
+        return Standing("refunded as a token, not here yet", goods, f"`{SYNC}` brings it", None)
+    return Standing("back with you, the whole amount", goods, "", None)
+
+
+def _held(order: Order, offer: Offer, name: str, now: int) -> Standing:
+    held_at = _held_at(order)
+    by = (order.changed_at if held_at is None else held_at) + offer.deliver_within
+    if now >= by:
+        return Standing(
+            "comes back whole: the time to deliver is over",
+            "not delivered",
+            f"`{SYNC}` notes the refund down",
+            by,
+        )
+    return Standing(
+        "held; comes back whole unless the key is asked for before then",
+        "here, sealed; the key is not",
+        f"`{SYNC}` finishes it, `veilmart customer cancel {name}` gives it up",
+        by,
+    )
+
+
+def _released(order: Order, offer: Offer, name: str, fault: str | None, now: int) -> Standing:
+    by = order.changed_at + offer.settle_within
+    if fault is None:
+        goods = "the key is here, the file is not finished"
+        if order.state == WalletState.DELIVERED:
+            goods = _file(order)
+        return Standing("held; goes to the merchant about then", goods, f"`{SYNC}`", by)
+    if now >= by:
+        return Standing(
+            "with the merchant: the time to settle is over",
+            f"not as promised: {fault}",
+            "only the merchant can give it back now",
+            by,
+        )
+    return Standing(
+        "held; goes to the merchant about then unless you dispute it",
+        f"not as promised: {fault}",
+        f"`veilmart customer dispute {name}`",
+        by,
+    )
+
+
+def _held_at(order: Order) -> int | None:
+    """The broker's time of the payment, if its receipt is here."""
+    if order.receipt is None:
+        return None
+    try:
+        body = order.receipt[SIGNATURE_BYTES:]
+        return decode(PaymentReceipt, body, SIGNED_MAX_BYTES).held_at
+    except PeerFault:
+        return None
+
+
+def _file(order: Order) -> str:
+    path = Path(order.file_path or "")
+    if order.file_path and path.exists():
+        return "here"
+    return f"saved once, not there any more: `veilmart customer fetch {order.order.hex()[:8]}`"
+
+
+@dataclass(frozen=True)
+class StandingLine(OrderLine, Standing):
+    """An order and where it stands, for JSON and people."""
+
+
+def standing_line(
+    order: Order, fault: str | None, now: int, *, token_due: bool = False
+) -> StandingLine:
+    """Raises StoreDamaged."""
+    found = standing(order, fault, now, token_due=token_due)
+    return StandingLine(**vars(order_line(order)), **vars(found))
+
+
+def standing_text(line: StandingLine) -> list[str]:
+    """Lines for people."""
+    place = f"  {visible(line.path)}" if line.path else ""
+    lines = [f"{line.order[:8]}  {line.state:<10}  {line.price:>8}  {line.title}{place}"]
+    money = line.money
+    if line.by is not None:
+        money += f" ({datetime.fromtimestamp(line.by, tz=UTC):%Y-%m-%d %H:%M} UTC)"
+    for name, text in (("money", money), ("goods", line.goods), ("to do", line.todo)):
+        if text:
+            lines.append(f"{'':10}{name}: {visible(text)}")
+    return lines

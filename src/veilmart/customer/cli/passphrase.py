@@ -1,0 +1,60 @@
+"""Asking for the passphrase, and unlocking the wallet with it."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from veilmart.customer.cli.prompts import Person
+from veilmart.customer.wallet.seed import has_seed, is_protected, unlock
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import BadArgument, WalletLocked
+
+PassphraseFile = Annotated[
+    Path | None,
+    Parameter(
+        help="Read the wallet's passphrase from this file; - is standard input.",
+        allow_leading_hyphen=True,
+    ),
+]
+
+
+def unlocked(wallet: Wallet, person: Person, file: Path | None) -> Wallet:
+    """The wallet with its seed; asks when there is a passphrase and somebody to ask.
+
+    Raises NoSeed, WalletLocked, WrongPassphrase, SeedDamaged.
+    """
+    if not is_protected(wallet):
+        return unlock(wallet, "")
+    if file is None and not person.terminal.interactive:
+        raise WalletLocked
+    return unlock(wallet, person.secret("Passphrase: ", file))
+
+
+def unlocked_if_easy(wallet: Wallet, person: Person, file: Path | None) -> Wallet:
+    """Unlocked where nobody has to be asked: no passphrase, or one in a file."""
+    if has_seed(wallet) and (file is not None or not is_protected(wallet)):
+        return unlocked(wallet, person, file)
+    return wallet
+
+
+def unlocked_if_seeded(wallet: Wallet, person: Person, file: Path | None) -> Wallet:
+    """Order keys of a wallet with a seed come from it; one without a seed goes on without."""
+    return unlocked(wallet, person, file) if has_seed(wallet) else wallet
+
+
+def new_passphrase(person: Person, file: Path | None, *, none: bool) -> str:
+    """none: the person asked for no passphrase. Raises BadArgument for an empty or differing one,
+
+    WalletLocked when there is nobody to ask.
+    """
+    if none:
+        return ""
+    if file is None and not person.terminal.interactive:
+        raise WalletLocked("Or with --no-passphrase, if anybody who can read the file may spend.")
+    passphrase = person.secret("New passphrase: ", file)
+    if not passphrase:
+        raise BadArgument("An empty passphrase has to be asked for: --no-passphrase.")
+    if file is None and person.secret("Repeat it: ") != passphrase:
+        raise BadArgument("The two passphrases differ.")
+    return passphrase

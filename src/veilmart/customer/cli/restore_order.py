@@ -1,0 +1,157 @@
+"""`veilmart customer restore-order`: one order of a restored wallet, on a connection of its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from veilmart.crypto.identity import format_fingerprint
+from veilmart.customer.cli.account import Yes
+from veilmart.customer.cli.connect import broker_url, meet_merchant, opened_wallet, visited
+from veilmart.customer.cli.network import ProxyOption
+from veilmart.customer.cli.passphrase import PassphraseFile, unlocked
+from veilmart.customer.cli.prompts import Person
+from veilmart.customer.connection.shopper import Shopper
+from veilmart.customer.tokens.lost_order_rules import (
+    Traced,
+    bring_refund,
+    keep,
+    offered_under,
+    rebuild,
+    recall,
+    trace,
+)
+from veilmart.customer.tokens.restore import LostOrder, orders_lost
+from veilmart.customer.trust.pins import pinned_merchant
+from veilmart.customer.wallet.tokens import known_keys
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import BadArgument, DescriptorUnknown, NoSuchOrder
+from veilmart.protocol.accounting import format_amount
+from veilmart.protocol.catalogue import Product
+from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
+from veilmart.protocol.purchase import InvoiceState
+from veilmart.storage.files.partial_file import visible
+from veilmart.terminal.command import Common, run
+
+KEY_PREFIX_MIN = 4
+DESCRIPTORS_BACK_MAX = 1024
+
+ENDS = {
+    InvoiceState.REFUNDED: "was refunded; its token is back",
+    InvoiceState.SETTLED: "is yours; `veilmart customer fetch` brings it again",
+    InvoiceState.RELEASED: "is yours; once it is settled, `veilmart customer fetch` brings it",
+    InvoiceState.HELD: "is held and comes back whole when its time is over; ask again then",
+}
+UNPAID = "was never paid; no money moved"
+
+
+@dataclass(frozen=True)
+class LostLine:
+    """order: hexadecimal. state: of the broker's invoice."""
+
+    order: str
+    state: str
+    amount: str
+    title: str
+    detail: str
+
+
+def register_lost(app: App) -> None:
+    """Add this command to the customer's command tree."""
+    app.command(restore_order, name="restore-order")
+
+
+def restore_order(
+    key: Annotated[str, Parameter(help="Beginning of the order's key, as `orders` shows it.")],
+    *,
+    yes: Yes = False,
+    passphrase_file: PassphraseFile = None,
+    proxy: ProxyOption = None,
+    common: Common = Common(),
+) -> int:
+    """Ask what became of an order of a restored wallet, and bring it or its token back."""
+    return run(_restore_order(key, yes, passphrase_file, proxy, common), common)
+
+
+async def _restore_order(
+    prefix: str, yes: bool, passphrase_file: Path | None, proxy: str | None, common: Common
+) -> None:
+    person = Person(common.terminal(), yes)
+    with opened_wallet(common, proxy) as locked, locked.purchasing():
+        lost = find_lost(locked, prefix)
+        wallet = unlocked(locked, person, passphrase_file)
+        seed = wallet.seed or b""
+        async with visited(
+            wallet,
+            person,
+            broker_url(wallet, lost.broker),
+            mention=False,
+            anonymous=True,
+            recovering=True,
+        ) as shopper:
+            traced = await shopper.perform(trace(seed, lost))
+            title = ""
+            if traced.state == InvoiceState.REFUNDED:
+                keys = await wallet.database.run(known_keys, lost.broker)
+                await shopper.perform(bring_refund(seed, traced, keys, wallet.clock))
+            elif traced.merchant is not None and traced.state in (
+                InvoiceState.SETTLED,
+                InvoiceState.RELEASED,
+            ):
+                title = await _recall(shopper, person, traced, traced.merchant)
+            decimals = shopper.broker.descriptor.decimals
+    detail = ENDS.get(InvoiceState(traced.state), UNPAID)
+    amount = format_amount(traced.amount, decimals)
+    line = LostLine(traced.order.hex(), traced.state, amount, visible(title), detail)
+    name = line.title or f"The order over {amount}"
+    person.terminal.result(
+        line,
+        lambda console: console.print(f"{traced.order.hex()[:8]}  {name} {detail}", markup=False),
+    )
+
+
+def find_lost(wallet: Wallet, prefix: str) -> LostOrder:
+    """By the first characters of its key. Raises NoSuchOrder, BadArgument."""
+    wanted = prefix.strip().lower()
+    if len(wanted) < KEY_PREFIX_MIN:
+        raise BadArgument(f"Give at least {KEY_PREFIX_MIN} characters of the key.")
+    lost = wallet.database.run_now(orders_lost)
+    found = [order for order in lost if order.order_key.hex().startswith(wanted)]
+    if not found:
+        raise NoSuchOrder
+    if len(found) > 1:
+        raise BadArgument("Several keys begin like that.")
+    return found[0]
+
+
+async def _recall(shopper: Shopper, person: Person, traced: Traced, merchant: bytes) -> str:
+    """The offer from the merchant, the order into the wallet; its title."""
+    wallet, broker = shopper.wallet, shopper.broker.fingerprint
+    if await wallet.database.run(pinned_merchant, broker, merchant) is None:
+        await meet_merchant(shopper, person, merchant)
+    menu = await shopper.browse(merchant)
+    tunnel = await shopper.tunnel(menu.merchant)
+    recalled = await shopper.perform(recall(tunnel, traced, wallet.random))
+    papers = await _signed_under(shopper, menu.merchant, offered_under(recalled))
+    product: Product | None = next((p for p in menu.products if p.id == recalled.product), None)
+    order = rebuild(traced, recalled, (shopper.broker, papers), product, wallet.clock())
+    await shopper.perform(keep(order, traced.lost))
+    return order.title
+
+
+async def _signed_under(
+    shopper: Shopper, newest: SignedDescriptor, wanted: bytes
+) -> SignedDescriptor:
+    """The merchant's descriptor with this hash, looked for backwards. Raises DescriptorUnknown."""
+    paper = newest
+    for _ in range(DESCRIPTORS_BACK_MAX):
+        if paper.hash == wanted:
+            return paper
+        serial = paper.descriptor.serial - 1
+        if serial < 1:
+            break
+        paper = read_descriptor(await shopper.fetch_merchant(newest.fingerprint, serial))
+        if paper.fingerprint != newest.fingerprint:
+            raise DescriptorUnknown(format_fingerprint(newest.fingerprint))
+    raise DescriptorUnknown("The offer's descriptor is not shown any more.")

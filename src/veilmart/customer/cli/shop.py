@@ -1,0 +1,249 @@
+"""`veilmart customer browse|buy|shop`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.cli.account import PasswordFile, Yes
+from veilmart.customer.cli.buy_anonymously import Wish, buy_anonymously, may_buy_anonymously
+from veilmart.customer.cli.choose_product import check_not_owned, choose_from_menu, choose_product
+from veilmart.customer.cli.connect import choose_merchant, opened_wallet, visited
+from veilmart.customer.cli.display import menu_lines, menu_text, order_line
+from veilmart.customer.cli.network import ProxyOption
+from veilmart.customer.cli.passphrase import PassphraseFile, unlocked_if_seeded
+from veilmart.customer.cli.progress import Drawer
+from veilmart.customer.cli.prompts import Person, ensure_login, login_person
+from veilmart.customer.connection.shopper import Shopper
+from veilmart.customer.purchase.completion_rule import Bought
+from veilmart.customer.quote import Quote
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import (
+    BadArgument,
+    CannotDo,
+    Declined,
+    NeedsConfirmation,
+    Refusal,
+    VeilmartError,
+)
+from veilmart.protocol.accounting import format_amount
+from veilmart.protocol.address import SCHEME, Link, parse_link
+from veilmart.protocol.catalogue import Product
+from veilmart.terminal.command import Common, run
+from veilmart.terminal.console import Terminal
+
+Merchant = Annotated[
+    str | None, Parameter(help="Name or beginning of the fingerprint; default: the last one.")
+]
+SuiteName = Annotated[str | None, Parameter(name="--suite", help="Cipher suite by its name.")]
+Out = Annotated[Path, Parameter(help="Folder for the finished file.")]
+
+
+def register_shop(app: App) -> None:
+    """Add these commands to the customer's command tree."""
+    for command in (browse, buy, shop):
+        app.command(command)
+
+
+def browse(
+    *,
+    merchant: Merchant = None,
+    search: Annotated[str | None, Parameter(help="Only what has this text.")] = None,
+    yes: Yes = False,
+    common: Common = Common(),
+) -> int:
+    """Show a merchant's products. The search happens here: nobody sees what you look for."""
+    return run(_browse(merchant, search, yes, common), common)
+
+
+async def _browse(merchant: str | None, search: str | None, yes: bool, common: Common) -> None:
+    person = Person(common.terminal(), yes)
+    with opened_wallet(common) as wallet:
+        async with visited(wallet, person) as shopper:
+            menu = await shopper.browse(await choose_merchant(shopper, person, merchant))
+            decimals = shopper.broker.descriptor.decimals
+    lines = menu_lines(menu, decimals, search or "")
+
+    def draw(console: Console) -> None:
+        for line in lines:
+            tags = f"  ({', '.join(line.tags)})" if line.tags else ""
+            console.print(f"{menu_text(line)}  [{line.id[:8]}]{tags}", markup=False)
+        if not lines:
+            console.print("Nothing found.")
+
+    person.terminal.result({"products": lines}, draw)
+
+
+# ---- buy -----------------------------------------------------------------------
+
+
+def buy(
+    product: Annotated[str, Parameter(help="Link, title, number of the menu, or id.")],
+    *,
+    merchant: Merchant = None,
+    yes: Yes = False,
+    out: Out = Path(),
+    again: Annotated[bool, Parameter(help="Buy what you own already.")] = False,
+    suite: SuiteName = None,
+    anonymous: Annotated[
+        bool,
+        Parameter(help="By a token, without an account. What happens when one fits.", negative=""),
+    ] = False,
+    account: Annotated[
+        bool, Parameter(help="From the balance, even if a token fits.", negative="")
+    ] = False,
+    now: Annotated[bool, Parameter(help="Spend a token however fresh it is.", negative="")] = False,
+    proxy: ProxyOption = None,
+    password_file: PasswordFile = None,
+    passphrase_file: PassphraseFile = None,
+    common: Common = Common(),
+) -> int:
+    """Buy one product; a link works with nothing prepared."""
+    if anonymous and account:
+        return run(_contradiction, common)
+    link = parse_link(product) if product.lower().startswith(f"{SCHEME}://") else None
+    wish = Wish(
+        wanted=product if link is None else link.product,
+        link=link,
+        merchant=merchant,
+        out=out,
+        again=again,
+        suite=suite,
+        insists=anonymous,
+        now=now,
+    )
+    files = Files(password_file, passphrase_file)
+    return run(_buy(wish, yes, account, proxy, files, common), common)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where secrets are read from, if not from a person."""
+
+    password: Path | None
+    passphrase: Path | None
+
+
+def _contradiction() -> None:
+    raise BadArgument("A purchase is paid by a token or from the account, not both.")
+
+
+async def _buy(
+    wish: Wish, yes: bool, account: bool, proxy: str | None, files: Files, common: Common
+) -> int:
+    person = Person(common.terminal(), yes)
+    drawer = Drawer(person.terminal)
+    bought: Bought | None = None
+    with opened_wallet(common, proxy) as locked:
+        wallet = unlocked_if_seeded(locked, person, files.passphrase)
+        try:
+            if not account and may_buy_anonymously(wallet, wish):
+                bought = await buy_anonymously(wallet, person, drawer, wish, files.passphrase)
+            if bought is None:
+                bought = await _buy_from_account(wallet, person, drawer, wish, files)
+        except Declined as declined:
+            return declined.exit_code
+    if bought is not None:
+        person.terminal.result(order_line(bought.order), lambda console: None)
+    return 0
+
+
+async def _buy_from_account(
+    wallet: Wallet, person: Person, drawer: Drawer, wish: Wish, files: Files
+) -> Bought | None:
+    """None when nothing was chosen."""
+    async with visited(wallet, person, wish.link, suite=wish.suite, observe=drawer) as shopper:
+        drawer.decimals = shopper.broker.descriptor.decimals
+        await ensure_login(shopper, person, files.password)
+        fingerprint = None if wish.link is None else wish.link.merchant
+        if fingerprint is None:
+            fingerprint = await choose_merchant(shopper, person, wish.merchant)
+        menu = await shopper.browse(fingerprint)
+        chosen = choose_product(menu, person, drawer.decimals, wish.wanted)
+        if chosen is None:
+            return None
+        ask = person.terminal.interactive and not person.yes
+        check_not_owned(shopper, person, menu, chosen, again=wish.again, ask=ask)
+        return await pay_and_fetch(shopper, person, drawer, menu, chosen, wish.out)
+
+
+async def pay_and_fetch(
+    shopper: Shopper, person: Person, drawer: Drawer, menu: Menu, product: Product, out: Path
+) -> Bought:
+    """The purchase itself, with the question "Do you want to pay?" in its middle."""
+
+    def confirm(quote: Quote) -> bool:
+        price = format_amount(quote.price, drawer.decimals)
+        after = format_amount(quote.balance_after or 0, drawer.decimals)
+        person.terminal.say(f"Pay to deliver: {price}, balance after {after}")
+        return person.confirm("Do you want to pay? (y/n) ")
+
+    with shopper.wallet.purchasing():
+        try:
+            return await shopper.buy(menu, product, out, confirm)
+        finally:
+            drawer.close()
+
+
+# ---- shop -----------------------------------------------------------------------
+
+
+def shop(
+    address: Annotated[
+        str | None, Parameter(help="Link or URL; default: the broker used last.")
+    ] = None,
+    *,
+    merchant: Merchant = None,
+    out: Out = Path(),
+    suite: SuiteName = None,
+    proxy: ProxyOption = None,
+    passphrase_file: PassphraseFile = None,
+    common: Common = Common(),
+) -> int:
+    """Log in, look at the menu, buy, step by step."""
+    return run(_shop(address, merchant, out, suite, proxy, passphrase_file, common), common)
+
+
+async def _shop(
+    address: str | None,
+    merchant: str | None,
+    out: Path,
+    suite: str | None,
+    proxy: str | None,
+    passphrase_file: Path | None,
+    common: Common,
+) -> None:
+    person = Person(common.terminal())
+    drawer = Drawer(person.terminal, sessions=True)
+    link: Link | None = None if address is None else parse_link(address)
+    with opened_wallet(common, proxy) as locked:
+        wallet = unlocked_if_seeded(locked, person, passphrase_file)
+        async with visited(wallet, person, link, suite=suite, observe=drawer) as shopper:
+            drawer.decimals = shopper.broker.descriptor.decimals
+            await login_person(shopper, person, None, None)
+            fingerprint = None if link is None else link.merchant
+            if fingerprint is None:
+                fingerprint = await choose_merchant(shopper, person, merchant)
+            menu = await shopper.browse(fingerprint)
+            while (chosen := choose_from_menu(menu, person, drawer.decimals)) is not None:
+                await _serve_choice(shopper, person, drawer, menu, chosen, out)
+
+
+async def _serve_choice(
+    shopper: Shopper, person: Person, drawer: Drawer, menu: Menu, product: Product, out: Path
+) -> None:
+    """One purchase; a refusal or a no leads back to the menu."""
+    try:
+        check_not_owned(shopper, person, menu, product, again=False, ask=True)
+        await pay_and_fetch(shopper, person, drawer, menu, product, out)
+    except (Declined, NeedsConfirmation):
+        return
+    except (Refusal, CannotDo) as error:
+        _tell_error(person.terminal, error)
+
+
+def _tell_error(terminal: Terminal, error: VeilmartError) -> None:
+    terminal.errors.print(error.explain(), markup=False)

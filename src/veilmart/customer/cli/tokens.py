@@ -1,0 +1,219 @@
+"""`veilmart customer tokens [withdraw|deposit]`."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from veilmart.customer.cli.connect import opened_wallet, visited
+from veilmart.customer.cli.network import ProxyOption
+from veilmart.customer.cli.passphrase import PassphraseFile, unlocked
+from veilmart.customer.cli.prompts import Person
+from veilmart.customer.tokens.stock import (
+    Withdrawn,
+    all_stocks,
+    deposit_tokens,
+    drop_stock,
+    due_stocks,
+    keep_stock,
+    own_day,
+    refill,
+    withdraw_tokens,
+)
+from veilmart.customer.trust.pins import broker_named, current_broker
+from veilmart.customer.wallet.seed_state import usable
+from veilmart.customer.wallet.tokens import UNSPENT, known_keys, tokens_of
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import BadArgument, NotInitialised, VeilmartError
+from veilmart.limits import TOKEN_PACK, TOKEN_REST_SECONDS
+from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.protocol.descriptor import read_descriptor
+from veilmart.terminal.command import Common, run
+
+COUNT_MAX = 1000
+
+
+@dataclass(frozen=True)
+class TokenLine:
+    """Unspent tokens of one price that end together. rested: how many are not fresh any more.
+
+    until: Unix seconds. kept: pack that `sync` keeps in stock, 0 for none.
+    """
+
+    price: str
+    count: int
+    rested: int
+    until: int
+    kept: int
+
+
+def register_tokens(app: App) -> None:
+    """Add these commands to the customer's command tree."""
+    tokens = App(name="tokens", help="What pays without an account: one token, one purchase.")
+    tokens.default(show)
+    tokens.command(withdraw)
+    tokens.command(deposit)
+    app.command(tokens)
+
+
+def show(*, common: Common = Common()) -> int:
+    """Unspent tokens by price, and until when they are good."""
+    return run(lambda: _show(common), common)
+
+
+def _show(common: Common) -> None:
+    with opened_wallet(common) as wallet:
+        pin = wallet.database.run_now(current_broker)
+        if pin is None:
+            raise NotInitialised
+        decimals = read_descriptor(pin.descriptor).descriptor.decimals
+        keys = wallet.database.run_now(known_keys, pin.fingerprint)
+        tokens = wallet.database.run_now(tokens_of, pin.fingerprint, UNSPENT)
+        stocks = {s.price: s.pack for s in wallet.database.run_now(all_stocks)}
+        now = wallet.clock()
+    counts = Counter(keys[token.key].listed for token in tokens)
+    rested = Counter(
+        keys[token.key].listed for token in tokens if now - token.got_at >= TOKEN_REST_SECONDS
+    )
+    lines = [
+        TokenLine(
+            price=format_amount(listed.price, decimals),
+            count=count,
+            rested=rested[listed],
+            until=listed.spend_until,
+            kept=stocks.get(listed.price, 0),
+        )
+        for listed, count in sorted(counts.items())
+        if now < listed.spend_until
+    ]
+    common.terminal().result({"tokens": lines}, lambda console: _draw(console, lines))
+
+
+def _draw(console: Console, lines: list[TokenLine]) -> None:
+    for line in lines:
+        until = datetime.fromtimestamp(line.until, tz=UTC)
+        fresh = line.count - line.rested
+        note = f"  {fresh} of them too fresh to spend unnoticed" if fresh else ""
+        kept = f"  kept in packs of {line.kept}" if line.kept else ""
+        console.print(
+            f"{line.count:>4} of {line.price:>8}  good until {until:%Y-%m-%d}{note}{kept}",
+            markup=False,
+        )
+    if not lines:
+        console.print("No tokens.")
+
+
+def withdraw(
+    price: Annotated[str, Parameter(help="What one token pays for, such as 5.00.")],
+    *,
+    count: Annotated[int, Parameter(help="How many; packs of one size tell least.")] = TOKEN_PACK,
+    keep: Annotated[
+        bool | None,
+        Parameter(
+            help="Let `sync` refill this stock by as many, at a time of day of the wallet's own.",
+            negative="--no-keep",
+        ),
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    proxy: ProxyOption = None,
+    common: Common = Common(),
+) -> int:
+    """Turn balance into tokens. The broker sees who and how many, and not where they are spent."""
+    return run(_withdraw(price, count, keep, passphrase_file, proxy, common), common)
+
+
+async def _withdraw(
+    price: str,
+    count: int,
+    keep: bool | None,
+    passphrase_file: Path | None,
+    proxy: str | None,
+    common: Common,
+) -> None:
+    if not 1 <= count <= COUNT_MAX:
+        raise BadArgument(f"From 1 to {COUNT_MAX} tokens at once.")
+    person = Person(common.terminal())
+    with opened_wallet(common, proxy) as locked, locked.purchasing():
+        wallet = unlocked(locked, person, passphrase_file)
+        async with visited(wallet, person) as shopper:
+            broker = shopper.broker
+            decimals = broker.descriptor.decimals
+            amount = parse_amount(price, decimals)
+            withdrawn = await withdraw_tokens(shopper, amount, count)
+            if keep is not None:
+                state = await wallet.database.run(usable)
+                today, _ = own_day(wallet.clock(), state.refill_second)
+                if keep:
+                    row = (broker.fingerprint, amount, count, today)
+                    await wallet.database.run(keep_stock, *row)
+                else:
+                    await wallet.database.run(drop_stock, broker.fingerprint, amount)
+    _tell(person, withdrawn, decimals, "withdrawn")
+    person.terminal.say("Let them rest for a day: spent at once, they tell whose they are.")
+
+
+def deposit(
+    price: Annotated[str | None, Parameter(help="Only tokens of this price.")] = None,
+    *,
+    count: Annotated[int | None, Parameter(help="How many; default: all.")] = None,
+    passphrase_file: PassphraseFile = None,
+    proxy: ProxyOption = None,
+    common: Common = Common(),
+) -> int:
+    """Put unspent tokens back on the balance."""
+    return run(_deposit(price, count, passphrase_file, proxy, common), common)
+
+
+async def _deposit(
+    price: str | None,
+    count: int | None,
+    passphrase_file: Path | None,
+    proxy: str | None,
+    common: Common,
+) -> None:
+    if count is not None and count < 1:
+        raise BadArgument("At least one token.")
+    person = Person(common.terminal())
+    with opened_wallet(common, proxy) as locked, locked.purchasing():
+        wallet = unlocked(locked, person, passphrase_file)
+        async with visited(wallet, person) as shopper:
+            decimals = shopper.broker.descriptor.decimals
+            amount = None if price is None else parse_amount(price, decimals)
+            returned = await deposit_tokens(shopper, amount, count)
+    _tell(person, returned, decimals, "put back")
+
+
+async def refill_stocks(locked: Wallet, person: Person, passphrase_file: Path | None) -> int:
+    """The stocks whose time it is, for `sync`; the exit code. A failure waits for tomorrow."""
+    due = due_stocks(locked)
+    if not due:
+        return 0
+    exit_code = 0
+    for stock in due:
+        pin = locked.database.run_now(broker_named, stock.broker)
+        if pin is None:
+            continue
+        try:
+            wallet = locked if locked.seed else unlocked(locked, person, passphrase_file)
+            async with visited(wallet, person, pin.url, mention=False) as shopper:
+                withdrawn = await refill(shopper, stock)
+        except VeilmartError as error:
+            person.terminal.errors.print(error.explain(), markup=False)
+            exit_code = error.exit_code
+            continue
+        if withdrawn is not None:
+            person.terminal.say(f"Stock refilled: {withdrawn.count} tokens.")
+    return exit_code
+
+
+def _tell(person: Person, done: Withdrawn, decimals: int, what: str) -> None:
+    balance = format_amount(done.balance, decimals)
+    noun = "1 token" if done.count == 1 else f"{done.count} tokens"
+    person.terminal.result(
+        {"count": done.count, "balance": balance},
+        lambda console: console.print(f"{noun} {what}. Balance: {balance}", markup=False),
+    )

@@ -1,0 +1,169 @@
+"""`veilmart customer wallet create|show-seed|restore`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from veilmart.customer.cli.connect import opened_wallet, visited
+from veilmart.customer.cli.passphrase import PassphraseFile, new_passphrase
+from veilmart.customer.cli.prompts import Person, ensure_login
+from veilmart.customer.tokens.restore import Restored, restore_tokens
+from veilmart.customer.wallet.seed import (
+    create_seed,
+    draw_words,
+    has_seed,
+    is_protected,
+    restore_seed,
+    seed_words,
+)
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import AlreadyInitialised, Declined, WalletLocked
+from veilmart.terminal.command import Common, run
+
+WORDS_ASKED_BACK = 3
+WORDS_PER_LINE = 6
+
+NoPassphrase = Annotated[
+    bool,
+    Parameter(
+        name="--no-passphrase",
+        negative="",
+        help="Whoever can read the wallet's files may spend its tokens.",
+    ),
+]
+
+
+def register_wallet(app: App) -> None:
+    """Add these commands to the customer's command tree."""
+    wallet = App(name="wallet", help="The words from which tokens and order keys come.")
+    for command in (create, show_seed, restore):
+        wallet.command(command)
+    app.command(wallet)
+
+
+def create(
+    *,
+    words: Annotated[Literal[12, 24], Parameter(help="How many.")] = 12,
+    passphrase_file: PassphraseFile = None,
+    no_passphrase: NoPassphrase = False,
+    common: Common = Common(),
+) -> int:
+    """Draw the words of this wallet. Write them down: they are the only way back."""
+    return run(lambda: _create(words, passphrase_file, no_passphrase, common), common)
+
+
+def _create(count: int, file: Path | None, none: bool, common: Common) -> None:
+    person = Person(common.terminal())
+    with opened_wallet(common) as wallet, wallet.purchasing():
+        words = make_seed(wallet, person, count, file, none=none)[1]
+    person.terminal.result({"words": words}, lambda console: None)
+
+
+def make_seed(
+    wallet: Wallet, person: Person, count: int, file: Path | None, *, none: bool
+) -> tuple[Wallet, str]:
+    """Words drawn, shown, some asked back where there is a person; then the sealed file."""
+    if has_seed(wallet):
+        raise AlreadyInitialised("This wallet has its words already.")
+    passphrase = new_passphrase(person, file, none=none)
+    words = draw_words(wallet, count)
+    person.terminal.say("Write these words down, in their order, and keep them like money:")
+    _show_words(person, words)
+    if person.terminal.interactive:
+        _ask_back(wallet, person, words.split())
+    made = create_seed(wallet, words, passphrase)
+    person.terminal.say("The words were tried: they give back this wallet.")
+    return made, words
+
+
+def _show_words(person: Person, words: str) -> None:
+    listed = words.split()
+    for start in range(0, len(listed), WORDS_PER_LINE):
+        line = listed[start : start + WORDS_PER_LINE]
+        numbered = (f"{start + place:>2} {word:<9}" for place, word in enumerate(line, 1))
+        person.terminal.say("  ".join(numbered).rstrip())
+
+
+def _ask_back(wallet: Wallet, person: Person, words: list[str]) -> None:
+    """A few of the words, so that they were written down. Raises Declined after three tries."""
+    places = sorted(range(len(words)), key=lambda place: wallet.random(8))[:WORDS_ASKED_BACK]
+    person.terminal.say("To be sure, type some of them.")
+    for place in places:
+        for _ in range(3):
+            if person.ask(f"Word {place + 1}: ").strip().lower() == words[place]:
+                break
+            person.terminal.say("That is another word. Look at what you wrote down.")
+        else:
+            raise Declined("No words were kept; start again when you have written them down.")
+
+
+def show_seed(*, passphrase_file: PassphraseFile = None, common: Common = Common()) -> int:
+    """Show the words again."""
+    return run(lambda: _show_seed(passphrase_file, common), common)
+
+
+def _show_seed(file: Path | None, common: Common) -> None:
+    person = Person(common.terminal())
+    with opened_wallet(common) as wallet:
+        words = seed_words(wallet, _passphrase(wallet, person, file))
+    person.terminal.result({"words": words}, lambda console: _show_words(person, words))
+
+
+def _passphrase(wallet: Wallet, person: Person, file: Path | None) -> str:
+    if not is_protected(wallet):
+        return ""
+    if file is None and not person.terminal.interactive:
+        raise WalletLocked
+    return person.secret("Passphrase: ", file)
+
+
+# ---- restoring -----------------------------------------------------------------------------------
+
+
+def restore(
+    *,
+    words_file: Annotated[
+        Path | None,
+        Parameter(
+            help="Read the words from this file; - is standard input.", allow_leading_hyphen=True
+        ),
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    no_passphrase: NoPassphrase = False,
+    common: Common = Common(),
+) -> int:
+    """Bring a wallet back from its words: tokens, and the list of its orders.
+
+    Log in first. The machine from before cannot withdraw any more.
+    """
+    return run(_restore(words_file, passphrase_file, no_passphrase, common), common)
+
+
+async def _restore(
+    words_file: Path | None, passphrase_file: Path | None, none: bool, common: Common
+) -> None:
+    person = Person(common.terminal())
+    with opened_wallet(common) as wallet, wallet.purchasing():
+        words = person.secret("Words: ", words_file)
+        if has_seed(wallet):
+            passphrase = _passphrase(wallet, person, passphrase_file)
+        else:
+            passphrase = new_passphrase(person, passphrase_file, none=none)
+        seeded = restore_seed(wallet, words, passphrase)
+        async with visited(seeded, person, mention=False) as shopper:
+            await ensure_login(shopper, person, None)
+            restored = await restore_tokens(shopper)
+    person.terminal.result(restored, lambda console: _draw(console, restored))
+
+
+def _draw(console: Console, restored: Restored) -> None:
+    console.print(f"Unspent tokens: {restored.unspent} of {restored.withdrawn} withdrawn.")
+    if restored.foreign:
+        console.print(f"{restored.foreign} withdrawals of the account came from other words.")
+    if restored.orders:
+        console.print(
+            f"Orders known by their keys: {restored.orders}. See `veilmart customer orders`.",
+            markup=False,
+        )

@@ -1,0 +1,177 @@
+"""The asynchronous shell: performs what the customer's rules ask for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from veilmart.crypto.signing import generate_signing_key
+from veilmart.customer import effects
+from veilmart.customer.connection.session import BrokerSession
+from veilmart.customer.events import Observer
+from veilmart.customer.quote import Quote
+from veilmart.customer.wallet.seed import has_seed
+from veilmart.customer.wallet.seed_state import take_order_number
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import (
+    BrokerUnreachable,
+    MerchantUnreachable,
+    NotLoggedIn,
+    OpenFailed,
+    ServerBusy,
+    WalletLocked,
+)
+from veilmart.protocol.customer_messages import Account, GetAccount
+from veilmart.protocol.descriptor import SignedDescriptor
+from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.wallet_derivations import order_seed
+from veilmart.transport.perform import Performers, perform
+
+T = TypeVar("T")
+
+# A short absence (a restart) is waited for; a long one is told to the person.
+PAUSES_SECONDS = (0.2, 0.6, 1.5)
+_WORTH_WAITING = (BrokerUnreachable, MerchantUnreachable, ServerBusy, OpenFailed)
+
+ConfirmQuote = Callable[[Quote], bool]
+
+
+def always(quote: Quote) -> bool:
+    """Confirms every quote: for --yes and programs."""
+    return True
+
+
+class Performer:
+    """Performs effects for one wallet at one broker. Keep one per purchase: `confirm` differs."""
+
+    def __init__(
+        self,
+        wallet: Wallet,
+        session: BrokerSession,
+        refresh: Callable[[], Awaitable[SignedDescriptor]],
+        observe: Observer,
+        confirm: ConfirmQuote = always,
+    ) -> None:
+        self._wallet = wallet
+        self._session = session
+        self._refresh = refresh
+        self._observe = observe
+        self._confirm = confirm
+        self._table: Performers = {
+            Transact: self._transact,
+            effects.Tell: self._tell,
+            effects.AskBroker: self._ask,
+            effects.AskSegment: self._ask_segment,
+            effects.TakeRequestNumber: self._take_number,
+            effects.NextRequestNumber: self._give_number,
+            effects.KnownBalance: self._balance,
+            effects.GetPublic: self._get_public,
+            effects.DrawOrderSeed: self._draw_order_seed,
+            effects.UnlockedSeed: self._unlocked_seed,
+            effects.Confirm: self._ask_person,
+            effects.BrokerPapers: self._papers,
+            effects.Together: self._together,
+            effects.OnDisk: self._on_disk,
+        }
+
+    async def run(self, rule: Rule[T]) -> T:
+        return await perform(rule, self._table)
+
+    async def _transact(self, effect: Transact[T]) -> T:
+        return await self._wallet.database.run(effect.function, *effect.args)
+
+    async def _tell(self, effect: effects.Tell) -> None:
+        self._observe(effect.event)
+
+    # ---- the broker ----------------------------------------------------------------------------
+
+    async def _ask(self, effect: effects.AskBroker[T]) -> T:
+        session = self._session
+        if effect.bound:
+            return await session.ask(effect.request, effect.kind, bound=True)
+        answer = await _patiently(lambda: session.ask(effect.request, effect.kind))
+        balance = getattr(answer, "balance", None)
+        if balance is not None:
+            session.balance = balance
+        return answer
+
+    async def _ask_segment(self, effect: effects.AskSegment) -> memoryview:
+        session = self._session
+        return await _patiently(lambda: session.ask_segment(effect.request, effect.length))
+
+    async def _take_number(self, effect: effects.TakeRequestNumber) -> bytes:
+        return await self._session.take_request_number()
+
+    async def _give_number(self, effect: effects.NextRequestNumber) -> None:
+        self._session.give_request_number(effect.number)
+
+    async def _balance(self, effect: effects.KnownBalance) -> int:
+        session = self._session
+        if session.login is None:
+            raise NotLoggedIn
+        if session.balance is None or session.balance < effect.at_least:
+            account: Account = await session.ask(GetAccount(), Account)
+            session.balance = account.balance
+        return session.balance
+
+    async def _get_public(self, effect: effects.GetPublic) -> bytes:
+        http = self._session.http
+        return await _patiently(lambda: http.get(effect.path, max_bytes=effect.max_bytes))
+
+    async def _draw_order_seed(self, effect: effects.DrawOrderSeed) -> bytes:
+        wallet = self._wallet
+        if wallet.seed is not None:
+            return order_seed(wallet.seed, await wallet.database.run(take_order_number))
+        if has_seed(wallet):
+            raise WalletLocked
+        return generate_signing_key(wallet.random)
+
+    async def _unlocked_seed(self, effect: effects.UnlockedSeed) -> bytes:
+        if self._wallet.seed is None:
+            raise WalletLocked
+        return self._wallet.seed
+
+    async def _papers(self, effect: effects.BrokerPapers) -> SignedDescriptor:
+        if effect.fresh:
+            self._session.descriptor = await self._refresh()
+        return self._session.descriptor
+
+    async def _ask_person(self, effect: effects.Confirm) -> bool:
+        return self._confirm(effect.quote)
+
+    # ---- several at once -------------------------------------------------------------------------
+
+    async def _together(self, effect: effects.Together) -> None:
+        """The first failure stops the others; what they had stored stays stored."""
+        if len(effect.indices) == 1:
+            await self.run(effect.rule(effect.indices[0]))
+            return
+        waiting = iter(effect.indices)
+
+        async def work() -> None:
+            for index in waiting:
+                await self.run(effect.rule(index))
+
+        tasks = [
+            asyncio.create_task(work()) for _ in range(min(effect.at_once, len(effect.indices)))
+        ]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ---- the disk ---------------------------------------------------------------------------
+
+    async def _on_disk(self, effect: effects.OnDisk[T]) -> T:
+        return await asyncio.to_thread(effect.function, self._wallet.parcels, *effect.args)
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask again after a failure that may pass. Only for requests that may be repeated."""
+    for pause in PAUSES_SECONDS:
+        try:
+            return await ask()
+        except _WORTH_WAITING:
+            await asyncio.sleep(pause)
+    return await ask()

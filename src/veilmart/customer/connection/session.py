@@ -1,0 +1,252 @@
+"""The customer's session with a broker: handshake, login, re-making it when it has ended.
+
+Nothing secret is sent before the broker has answered the handshake under the tunnel key that its
+checked descriptor certifies. A session is kept for up to an hour and re-made when it is unknown;
+after a login the device key stands for the password.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from veilmart.crypto.suite import Suite
+from veilmart.customer.events import BrokerAuthenticated, LoggedIn, Observer
+from veilmart.customer.quote import group_name
+from veilmart.customer.trust.pins import StoredLogin, drop_login, save_login
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import (
+    AuthenticationFailed,
+    DescriptorUnknown,
+    MalformedMessage,
+    SessionUnknown,
+    UnknownSuite,
+)
+from veilmart.limits import (
+    BODY_MAX_BYTES,
+    CELL_BYTES,
+    HANDSHAKE_MAX_BYTES,
+    SESSION_SECONDS,
+)
+from veilmart.protocol import handshake, labels, tunnel as records
+from veilmart.protocol.broker_request import BrokerRequest
+from veilmart.protocol.customer_messages import (
+    GetSegment,
+    Login,
+    Register,
+    RegisterInvited,
+    Resume,
+    SegmentFollows,
+    Start,
+    Welcome,
+)
+from veilmart.protocol.descriptor import SignedDescriptor
+from veilmart.transport.port import Client
+
+K = TypeVar("K")
+
+RENEW_BEFORE_SECONDS = 60
+
+FetchDescriptor = Callable[[], Awaitable[SignedDescriptor]]
+
+
+@dataclass
+class LiveSession:
+    """Keys of one session. request_number: for the next tunnel; taken once."""
+
+    keys: handshake.SessionKeys = field(repr=False)
+    ends_at: int
+    numbers: list[bytes]
+
+
+class BrokerSession:
+    """Requests to one broker. Safe to use from several tasks of one event loop.
+
+    balance: minor units as the broker named it last, None when not logged in.
+    """
+
+    def __init__(
+        self,
+        wallet: Wallet,
+        http: Client,
+        descriptor: SignedDescriptor,
+        suite: Suite | None,
+        login: StoredLogin | None,
+        fetch: FetchDescriptor,
+        observe: Observer,
+    ) -> None:
+        self.descriptor = descriptor
+        self.http = http
+        self.balance: int | None = None
+        self.login = login
+        self._wallet = wallet
+        self._wanted_suite = suite
+        self._fetch = fetch
+        self._observe = observe
+        self._live: LiveSession | None = None
+        self._making = asyncio.Lock()
+
+    # ---- asking ------------------------------------------------------------------------------
+
+    async def ask(self, request: BrokerRequest, kind: type[K], *, bound: bool = False) -> K:
+        """The answer, of `kind`. An ended session is re-made once, unless the request is `bound`.
+
+        Raises the refusal that the broker named, or what went wrong on the way.
+        """
+        answer, rest = await self._ask(request, kind, bound, request.answer_cells)
+        if rest:
+            raise MalformedMessage("Something follows an answer.")
+        return answer
+
+    async def ask_segment(self, request: GetSegment, length: int) -> memoryview:
+        """The signed segment (`length` bytes) that follows the sealed answer, unverified."""
+        answer, segment = await self._ask(request, SegmentFollows, False, request.answer_cells)
+        if answer.length != length or len(segment) != length:
+            return memoryview(b"")  # the caller's check says "wrong length" and asks again
+        return segment
+
+    async def take_session(self) -> None:
+        """Make a session now if there is none; afterwards `login` says whether it is logged in."""
+        await self._session()
+
+    async def take_request_number(self) -> bytes:
+        """16 bytes, valid for one tunnel in the current session."""
+        live = await self._session()
+        while not live.numbers:
+            # Every number of this session is in use by another tunnel that is being opened.
+            live = await self._remake(live)
+        return live.numbers.pop()
+
+    def give_request_number(self, number: bytes) -> None:
+        """Keep the number that came with the answer to Open."""
+        if self._live is not None:
+            self._live.numbers.append(number)
+
+    async def _ask(
+        self, request: BrokerRequest, kind: type[K], bound: bool, answer_cells: int
+    ) -> tuple[K, memoryview]:
+        live = await self._session()
+        try:
+            return await self._exchange(live.keys, request, kind, bound, answer_cells)
+        except SessionUnknown:
+            self._forget(live)
+            if bound:
+                raise
+        live = await self._session()
+        return await self._exchange(live.keys, request, kind, bound, answer_cells)
+
+    async def _exchange(
+        self,
+        keys: handshake.SessionKeys,
+        request: BrokerRequest,
+        kind: type[K],
+        whole: bool,
+        answer_cells: int,
+    ) -> tuple[K, memoryview]:
+        """One round trip. whole: the answer has its natural length and nothing follows it."""
+        pending = records.PendingRequest(keys, request, request.cells, self._wallet.random)
+        body = await self.http.post("/v1/request", pending.record, max_bytes=BODY_MAX_BYTES)
+        end = len(body)
+        if not whole:
+            end = min(end, records.RECORD_OVERHEAD_BYTES + answer_cells * CELL_BYTES)
+        answer = records.expect(kind, pending.open_answer(kind, body[:end]))
+        return answer, memoryview(body)[end:]
+
+    # ---- making sessions -----------------------------------------------------------------------
+
+    async def _session(self) -> LiveSession:
+        live = self._live
+        if live is not None and self._wallet.clock() < live.ends_at:
+            return live
+        return await self._remake(live)
+
+    async def _remake(self, ended: LiveSession | None) -> LiveSession:
+        async with self._making:
+            if self._live is not None and self._live is not ended:
+                return self._live
+            if self.login is None:
+                await self._begin(Start())
+            else:
+                await self._resume(self.login)
+            if self._live is None:
+                raise SessionUnknown
+            return self._live
+
+    async def _resume(self, login: StoredLogin) -> None:
+        try:
+            await self._begin(Resume(username=login.username, device=login.device))
+        except AuthenticationFailed:
+            # The device key has ended. What needs no login still works; the rest will say so.
+            self.login = None
+            self.balance = None
+            await self._wallet.database.run(drop_login, self.descriptor.fingerprint)
+            await self._begin(Start())
+
+    async def enter(self, request: Login | Register | RegisterInvited) -> Welcome:
+        """Log in or register with a password, in a new session. Raises AuthenticationFailed,
+
+        TooManyAttempts, NameTaken; and keeps the device key for the next time.
+        """
+        async with self._making:
+            self._live = None
+            welcome = await self._begin(request)
+            self.login = StoredLogin(request.username, welcome.device)
+            await self._wallet.database.run(save_login, self.descriptor.fingerprint, self.login)
+            return welcome
+
+    async def _begin(self, request: Start | Login | Register | RegisterInvited | Resume) -> Welcome:
+        """A handshake, and who we are as the first request inside it."""
+        keys = await self._handshake()
+        welcome: Welcome
+        welcome, _ = await self._exchange(keys, request, Welcome, False, request.answer_cells)
+        ends_at = self._wallet.clock() + SESSION_SECONDS - RENEW_BEFORE_SECONDS
+        if not isinstance(request, Start):
+            if len(welcome.device) != 32:
+                raise MalformedMessage("A login came without a device key.")
+            self.balance = welcome.balance
+            self._observe(LoggedIn(request.username, welcome.balance))
+        self._live = LiveSession(keys, ends_at, [welcome.request_number])
+        return welcome
+
+    async def _handshake(self) -> handshake.SessionKeys:
+        if self._wallet.clock() >= self.descriptor.descriptor.not_after:
+            self.descriptor = await self._fetch()
+        try:
+            return await self._shake_hands()
+        except DescriptorUnknown:
+            self.descriptor = await self._fetch()
+            return await self._shake_hands()
+
+    async def _shake_hands(self) -> handshake.SessionKeys:
+        descriptor = self.descriptor
+        suite = choose_suite(descriptor, self._wanted_suite)
+        prologue = handshake.prologue(labels.PROLOGUE_CUSTOMER_BROKER, suite, descriptor.hash)
+        initiator = handshake.CertifiedInitiator(
+            suite, prologue, descriptor.descriptor.tunnel_key(suite), self._wallet.random
+        )
+        body = bytes([suite.id]) + descriptor.hash + initiator.message1
+        answer = await self.http.post("/v1/session", body, max_bytes=HANDSHAKE_MAX_BYTES)
+        if len(answer) <= handshake.SESSION_ID_BYTES:
+            raise MalformedMessage("The handshake's answer is cut short.")
+        session_id = answer[: handshake.SESSION_ID_BYTES]
+        keys = initiator.finish(session_id, answer[handshake.SESSION_ID_BYTES :])
+        self._observe(
+            BrokerAuthenticated(descriptor.fingerprint, group_name(suite), keys.session_fingerprint)
+        )
+        return keys
+
+    def _forget(self, ended: LiveSession) -> None:
+        if self._live is ended:
+            self._live = None
+
+
+def choose_suite(descriptor: SignedDescriptor, wanted: Suite | None) -> Suite:
+    """The wanted suite if offered, else the first known one. Raises UnknownSuite."""
+    offered = descriptor.descriptor.suites()
+    if wanted is not None:
+        if wanted.id not in {suite.id for suite in offered}:
+            raise UnknownSuite(wanted.name)
+        return wanted
+    if not offered:
+        raise UnknownSuite
+    return offered[0]

@@ -1,0 +1,400 @@
+"""A customer at a broker: everything one can do there, as methods that return structs.
+
+Methods print nothing and ask nothing; the caller passes in who confirms and who watches.
+"""
+
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from veilmart.crypto.suite import Suite
+from veilmart.customer.browsing.catalogue_rule import fetch_catalogue
+from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.browsing.showcase_rule import look as look_rule
+from veilmart.customer.browsing.tunnel_rule import open_tunnel
+from veilmart.customer.connection.credentials import check_password, check_username
+from veilmart.customer.connection.performer import ConfirmQuote, Performer, always
+from veilmart.customer.connection.session import BrokerSession, choose_suite
+from veilmart.customer.events import Observer, StepReached, ignore
+from veilmart.customer.purchase.completion_rule import Bought
+from veilmart.customer.purchase.payment import AccountPayment, Payment
+from veilmart.customer.purchase.purchase_rule import purchase
+from veilmart.customer.purchase.recovery_rule import Recovered, cancel, recover
+from veilmart.customer.quote import Choice, Tunnel
+from veilmart.customer.trust.descriptors import (
+    Approve,
+    accept_merchant,
+    check_trusted,
+    http_client,
+    refuse,
+    resolve,
+    trusted_broker,
+)
+from veilmart.customer.trust.pins import (
+    PinnedBroker,
+    PinnedMerchant,
+    StoredLogin,
+    pin_broker,
+    pin_merchant,
+    pinned_merchant,
+    save_login,
+    stored_login,
+)
+from veilmart.customer.wallet.orders import Order
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import (
+    AuthenticationFailed,
+    DescriptorUnknown,
+    MalformedMessage,
+    NotLoggedIn,
+    NotPinned,
+    ProductOut,
+)
+from veilmart.limits import PASSWORD_MAX_BYTES
+from veilmart.protocol.address import Link
+from veilmart.protocol.catalogue import Product
+from veilmart.protocol.code import parse_code
+from veilmart.protocol.customer_messages import (
+    Account,
+    ChangePassword,
+    GetAccount,
+    GetMerchant,
+    GetMerchants,
+    Login,
+    MerchantDescriptor,
+    MerchantEntry,
+    Merchants,
+    Redeem,
+    Redeemed,
+    Register,
+    RegisterInvited,
+    Welcome,
+)
+from veilmart.protocol.descriptor import Shelf, SignedDescriptor
+from veilmart.protocol.effects import Rule
+from veilmart.protocol.showcase import Picture, Showcase
+from veilmart.transport.port import Client, OpenClient
+
+MERCHANT_PAGES_MAX = 40
+T = TypeVar("T")
+
+
+class Shopper:
+    """One customer's connection to one broker. Made by `connect`; close it when done."""
+
+    def __init__(
+        self,
+        wallet: Wallet,
+        http: Client,
+        descriptor: SignedDescriptor,
+        url: str,
+        suite: Suite | None,
+        login: StoredLogin | None,
+        observe: Observer,
+        *,
+        anonymous: bool = False,
+    ) -> None:
+        self.anonymous = anonymous
+        self.wallet = wallet
+        self.http = http
+        self.url = url
+        self.suite = suite
+        self.observe = observe
+        self._merchants: dict[bytes, SignedDescriptor] = {}
+        self._tunnel: Tunnel | None = None
+        self.session = BrokerSession(
+            wallet, http, descriptor, suite, login, self.refresh_broker, observe
+        )
+
+    async def __aenter__(self) -> "Shopper":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; the wallet stays open."""
+        await self.http.aclose()
+
+    @property
+    def broker(self) -> SignedDescriptor:
+        return self.session.descriptor
+
+    @property
+    def logged_in(self) -> bool:
+        return self.session.login is not None
+
+    async def refresh_broker(self) -> SignedDescriptor:
+        """The broker's descriptor, fetched and checked anew."""
+        fingerprint = self.session.descriptor.fingerprint
+        return await trusted_broker(
+            self.wallet, self.http, self.url, fingerprint, refuse, anonymous=self.anonymous
+        )
+
+    # ---- the account ---------------------------------------------------------------------------
+
+    async def register(self, username: str, password: str) -> Welcome:
+        """Make an account and log in. Raises NameTaken, WeakPassword, BadArgument."""
+        check_username(username)
+        check_password(password)
+        self.observe(StepReached("login"))
+        return await self.session.enter(Register(username=username, password=password))
+
+    async def register_invited(self, username: str, password: str, invitation: str) -> Welcome:
+        """`register` with an invitation. Raises CodeMistyped before anything is sent."""
+        code = parse_code(invitation)
+        check_username(username)
+        check_password(password)
+        self.observe(StepReached("login"))
+        request = RegisterInvited(username=username, password=password, invitation=code)
+        return await self.session.enter(request)
+
+    async def redeem(self, voucher: str) -> Redeemed:
+        """Put a voucher on the account; asked again by the same account, the same answer.
+
+        Raises NotLoggedIn, CodeMistyped (nobody was asked), VoucherUnknown, VoucherSpent,
+        TooManyAttempts.
+        """
+        code = parse_code(voucher)
+        if not self.logged_in:
+            raise NotLoggedIn
+        redeemed: Redeemed = await self.session.ask(Redeem(code=code), Redeemed)
+        self.session.balance = redeemed.balance
+        return redeemed
+
+    async def login(self, username: str, password: str) -> Welcome:
+        """Log in; the device key is kept. Raises AuthenticationFailed, TooManyAttempts."""
+        check_username(username)
+        if len(password.encode()) > PASSWORD_MAX_BYTES:
+            raise AuthenticationFailed
+        self.observe(StepReached("login"))
+        known = await self.wallet.database.run(stored_login, self.broker.fingerprint)
+        device = known.device if known is not None and known.username == username else b""
+        return await self.session.enter(Login(username=username, password=password, device=device))
+
+    async def change_password(self, old: str, new: str) -> None:
+        """All other devices are logged out. Raises AuthenticationFailed, WeakPassword."""
+        login = self.session.login
+        if login is None:
+            raise NotLoggedIn
+        check_password(new)
+        if len(old.encode()) > PASSWORD_MAX_BYTES:
+            raise AuthenticationFailed
+        welcome: Welcome = await self.session.ask(ChangePassword(old=old, new=new), Welcome)
+        if len(welcome.device) != 32:
+            raise MalformedMessage("A login came without a device key.")
+        self.session.login = StoredLogin(login.username, welcome.device)
+        await self.wallet.database.run(save_login, self.broker.fingerprint, self.session.login)
+
+    async def account(self) -> Account:
+        """Username and balance. Raises NotLoggedIn."""
+        if not self.logged_in:
+            raise NotLoggedIn
+        account: Account = await self.session.ask(GetAccount(), Account)
+        self.session.balance = account.balance
+        return account
+
+    # ---- merchants ------------------------------------------------------------------------------
+
+    async def merchants(self) -> list[MerchantEntry]:
+        """Every merchant that the broker carries."""
+        found: list[MerchantEntry] = []
+        for _ in range(MERCHANT_PAGES_MAX):
+            after = found[-1].fingerprint if found else b""
+            page: Merchants = await self.session.ask(GetMerchants(after=after), Merchants)
+            found.extend(page.entries)
+            if not page.more or not page.entries:
+                break
+        return found
+
+    async def merchant(self, fingerprint: bytes, *, fresh: bool = False) -> SignedDescriptor:
+        """A merchant's checked descriptor. Raises NotPinned, and what a check raises."""
+        known = self._merchants.get(fingerprint)
+        current = known is not None and self.wallet.clock() < known.descriptor.not_after
+        if known is not None and current and not fresh:
+            return known
+        self.observe(StepReached("descriptor"))
+        broker = self.broker.fingerprint
+        if await self.wallet.database.run(pinned_merchant, broker, fingerprint) is None:
+            raise NotPinned("The merchant's.")
+        await check_trusted(self.wallet, fingerprint)
+        signed = await self.fetch_merchant(fingerprint)
+        found = await accept_merchant(
+            self.wallet,
+            broker,
+            fingerprint,
+            signed,
+            lambda serial: self.fetch_merchant(fingerprint, serial),
+            anonymous=self.anonymous,
+        )
+        self._merchants[fingerprint] = found
+        return found
+
+    async def fetch_merchant(self, fingerprint: bytes, serial: int = 0) -> bytes:
+        """The merchant's signed descriptor, unchecked. serial: 0 for the newest."""
+        request = GetMerchant(fingerprint=fingerprint, serial=serial)
+        answer: MerchantDescriptor = await self.session.ask(request, MerchantDescriptor)
+        return answer.signed
+
+    async def pin_merchant(self, fingerprint: bytes) -> None:
+        """Trust a merchant by its fingerprint (32 bytes), from a link or after a look at it."""
+        broker = self.broker.fingerprint
+        if await self.wallet.database.run(pinned_merchant, broker, fingerprint) is None:
+            pin = PinnedMerchant(broker, fingerprint, None)
+            await self.wallet.database.run(pin_merchant, pin, self.wallet.clock())
+
+    async def tunnel(self, merchant: SignedDescriptor) -> Tunnel:
+        """The one that `browse` has opened on an anonymous connection, or a fresh one."""
+        found = self._opened(merchant)
+        if found is None:
+            opening = open_tunnel(merchant, self.suite_for(merchant), self.wallet.random)
+            found = await self.perform(opening)
+        return found
+
+    def _opened(self, merchant: SignedDescriptor) -> Tunnel | None:
+        opened, self._tunnel = self._tunnel, None
+        return opened if opened and opened.merchant.hash == merchant.hash else None
+
+    # ---- shopping -------------------------------------------------------------------------------
+
+    async def browse(self, merchant: bytes) -> Menu:
+        """The merchant's newest catalogue, in a tunnel of its own."""
+        descriptor = await self.merchant(merchant)
+        try:
+            return await self._browse(descriptor)
+        except DescriptorUnknown:
+            return await self._browse(await self.merchant(merchant, fresh=True))
+
+    async def _browse(self, descriptor: SignedDescriptor) -> Menu:
+        wallet, performer = self.wallet, self._performer(always)
+        opening = open_tunnel(descriptor, self.suite_for(descriptor), wallet.random)
+        tunnel = await performer.run(opening)
+        rule = fetch_catalogue(tunnel, wallet.clock, wallet.random, anonymous=self.anonymous)
+        menu = Menu(descriptor, await performer.run(rule))
+        if self.anonymous:
+            # This connection is for one purchase, and so is its tunnel.
+            self._tunnel = tunnel
+        return menu
+
+    async def showcase(self, menu: Menu, shelf: int) -> dict[bytes, Picture]:
+        """Covers and samples of a shelf by product id, in a tunnel of its own; kept in the wallet.
+
+        The broker sees which shelf's, not which product's. Raises ProductGone when the catalogue
+        has changed since.
+        """
+        entries = {entry.shelf: entry for entry in menu.catalogue.catalogue.showcases}
+        if shelf not in entries:
+            return {}
+        suite = self.suite_for(menu.merchant)
+        rule = look_rule(menu.merchant, suite, entries[shelf], self.wallet.random)
+        shown: Showcase = await self._performer(always).run(rule)
+        return {picture.product: picture for picture in shown.pictures}
+
+    async def buy(
+        self,
+        menu: Menu,
+        product: Product,
+        out: Path,
+        confirm: ConfirmQuote = always,
+        payment: Payment | None = None,
+    ) -> Bought:
+        """Buy one product of a menu into the folder `out`.
+
+        payment: the account's where nothing is said. Raises Declined when `confirm` says no,
+        ProductOut, and every error of the steps; after those later than the yes, `sync` goes on.
+        """
+        if not product.available:
+            raise ProductOut
+        try:
+            shelf = menu.shelf(product)
+            return await self._buy(menu.merchant, shelf, product, out, confirm, payment)
+        except DescriptorUnknown:
+            # The merchant renewed its descriptor since the menu was fetched.
+            descriptor = await self.merchant(menu.merchant.fingerprint, fresh=True)
+            shelf = Menu(descriptor, menu.catalogue).shelf(product)
+            return await self._buy(descriptor, shelf, product, out, confirm, payment)
+
+    async def _buy(
+        self,
+        merchant: SignedDescriptor,
+        shelf: Shelf,
+        product: Product,
+        out: Path,
+        confirm: ConfirmQuote,
+        payment: Payment | None,
+    ) -> Bought:
+        suite = self.suite_for(merchant)
+        choice = Choice(self.broker, merchant, product, shelf, suite, out)
+        paying, tunnel = payment or AccountPayment(), self._opened(merchant)
+        rule = purchase(choice, paying, self.wallet.clock, self.wallet.random, tunnel)
+        return await self._performer(confirm).run(rule)
+
+    async def recover(self, order: Order) -> Recovered:
+        """Finish, refund or abandon an interrupted purchase (see recovery_rule.py)."""
+        return await self._performer(always).run(recover(order, self.wallet.clock))
+
+    async def cancel(self, order: Order) -> Recovered:
+        """Give a purchase up; the whole amount comes back. Raises WrongOrderState if too late."""
+        return await self._performer(always).run(cancel(order, self.wallet.clock))
+
+    def _performer(self, confirm: ConfirmQuote) -> Performer:
+        return Performer(self.wallet, self.session, self.refresh_broker, self.observe, confirm)
+
+    async def perform(self, rule: Rule[T]) -> T:
+        """Run a rule that asks nobody anything, at this broker."""
+        return await self._performer(always).run(rule)
+
+    def suite_for(self, merchant: SignedDescriptor) -> Suite:
+        """The suite asked for, or the merchant's first. Raises UnknownSuite."""
+        return choose_suite(merchant, self.suite)
+
+
+async def connect(
+    wallet: Wallet,
+    address: str | Link | None = None,
+    *,
+    approve: Approve = refuse,
+    suite: Suite | None = None,
+    observe: Observer = ignore,
+    anonymous: bool = False,
+    open_client: OpenClient | None = None,
+    recovering: bool = False,
+) -> Shopper:
+    """Reach a broker and check who it is; nothing secret has been sent afterwards.
+
+    address: a link, a URL, or None for the broker used last. A link's merchant is pinned.
+    anonymous: not logged in, even if this machine is, and in the anonymous view. recovering: only
+    to finish what was paid, so a proof against the broker does not stop it. Raises
+    NotInitialised without an address and a pin, BadLink, NotPinned when `approve` says no, and
+    FingerprintChanged, SerialLower, DescriptorForked, ViewsForked, TokenKeysForked,
+    DescriptorExpired.
+    """
+    link = await resolve(wallet, address)
+    http = http_client(wallet, link.url, open_client)
+    observe(StepReached("session"))
+    try:
+        descriptor = await trusted_broker(
+            wallet, http, link.url, link.broker, approve, anonymous=anonymous
+        )
+        if not recovering:
+            await check_trusted(wallet, descriptor.fingerprint)
+        login = None
+        if not anonymous:
+            login = await wallet.database.run(stored_login, descriptor.fingerprint)
+        shopper = Shopper(
+            wallet, http, descriptor, link.url, suite, login, observe, anonymous=anonymous
+        )
+        if address is not None and not anonymous:
+            pin = PinnedBroker(descriptor.fingerprint, link.url, descriptor.signed)
+            await wallet.database.run(pin_broker, pin, wallet.clock())
+        if link.merchant is not None:
+            await shopper.pin_merchant(link.merchant)
+    except BaseException:
+        await http.aclose()
+        raise
+    return shopper

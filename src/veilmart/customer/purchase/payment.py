@@ -1,0 +1,272 @@
+"""What pays for an order: the account, or a token. Everything else of a purchase is shared.
+
+A payment prepares a quote before the person is asked, commits itself with the order at "y", and
+sends what is committed. What it sends is in the order's row alone, so that a wallet that was killed
+sends the same again without being unlocked.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from msgspec.structs import replace as replace_fields
+from sqlalchemy import Connection
+
+from veilmart.crypto import blind_rsa
+from veilmart.crypto.token_key import parse_token_key
+from veilmart.customer.effects import AskBroker, BrokerPapers, GetPublic, KnownBalance, UnlockedSeed
+from veilmart.customer.quote import Quote
+from veilmart.customer.wallet.orders import Order, add_order, order_key, save_order
+from veilmart.customer.wallet.tokens import (
+    UNSPENT,
+    KnownKey,
+    StoredToken,
+    add_refund,
+    finished,
+    known_keys,
+    save_key,
+    show_token,
+    tokens_of,
+)
+from veilmart.errors import (
+    DeadlinesTooLong,
+    InsufficientBalance,
+    MalformedMessage,
+    NoTokens,
+    RefundKeyUnfit,
+    SpendingTooSoon,
+    TokenInvalid,
+    TokenKeyEnded,
+    TokenKeyInvalid,
+    TokenKeyUnknown,
+)
+from veilmart.limits import BODY_MAX_BYTES, TOKEN_ORDER_MAX_SECONDS, TOKEN_REST_SECONDS
+from veilmart.protocol.accounting import format_amount
+from veilmart.protocol.customer_messages import Paid, Pay
+from veilmart.protocol.descriptor import Descriptor, SignedDescriptor
+from veilmart.protocol.effects import Rule, transact
+from veilmart.protocol.encoding import decode, encode
+from veilmart.protocol.order_key import operation_id, sign_action
+from veilmart.protocol.ports import Clock
+from veilmart.protocol.token import blind_token
+from veilmart.protocol.token_list import ListedKey, issuing_key, listed_keys
+from veilmart.protocol.token_messages import GetRefund, RefundToken, Spend, Spent
+from veilmart.protocol.wallet_derivations import refund_secrets
+
+KEY_MAX_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class Payed:
+    """receipt: signed; empty when the token came too late. balance: of the account, after it.
+
+    refund: blind signature of the refund token, or empty.
+    """
+
+    receipt: bytes = field(repr=False)
+    balance: int | None = None
+    refund: bytes = field(default=b"", repr=False)
+
+
+class Payment(Protocol):
+    def prepare(self, quote: Quote) -> Rule[Quote]:
+        """Whether it can pay this. Raises InsufficientBalance, NoTokens, SpendingTooSoon ..."""
+        ...
+
+    def commit(self, order: Order, quote: Quote) -> Rule[Order]:
+        """The order's first commit, with what pays for it."""
+        ...
+
+
+class AccountPayment:
+    """From the balance of the logged-in account."""
+
+    def prepare(self, quote: Quote) -> Rule[Quote]:
+        balance = yield from KnownBalance(quote.price)
+        if balance < quote.price:
+            decimals = quote.choice.broker.descriptor.decimals
+            has, needs = format_amount(balance, decimals), format_amount(quote.price, decimals)
+            raise InsufficientBalance(f"It is {has}, the price is {needs}.")
+        return replace(quote, balance=balance)
+
+    def commit(self, order: Order, quote: Quote) -> Rule[Order]:
+        yield from transact(add_order, order)
+        return order
+
+
+@dataclass(frozen=True)
+class TokenPayment:
+    """By a token of the order's price. seed: the wallet's (32). now: spend it however fresh."""
+
+    seed: bytes = field(repr=False)
+    clock: Clock
+    now: bool = False
+
+    def prepare(self, quote: Quote) -> Rule[Quote]:
+        offer = quote.offer
+        if offer.deliver_within + offer.settle_within > TOKEN_ORDER_MAX_SECONDS:
+            raise DeadlinesTooLong
+        broker = quote.choice.broker
+        yield from self._refund_key(broker, quote.price)
+        token, _ = yield from self._pick(broker, quote.price)
+        if not self.now and is_fresh(token, self.clock()):
+            raise SpendingTooSoon
+        return quote
+
+    def commit(self, order: Order, quote: Quote) -> Rule[Order]:
+        broker = quote.choice.broker
+        token, key = yield from self._pick(broker, quote.price)
+        refund_key = yield from self._refund_key(broker, quote.price)
+        public_half = order_key(order)
+        spend = Spend(
+            operation=operation_id(order.order, "spend"),
+            order=order.order,
+            amount=quote.price,
+            token=finished(self.seed, token, key),
+            refund_key=refund_key.listed.key,
+            refund_blinded=blind_token(
+                refund_key.public, refund_secrets(self.seed, refund_key.public, public_half)
+            ),
+            order_key=public_half,
+            signature=sign_action(order.order_seed, order.order, "spend"),
+        )
+        order = replace(order, spend=encode(spend))
+        yield from transact(_add_with_token, order, token.id)
+        return order
+
+    def _pick(self, broker: SignedDescriptor, price: int) -> Rule[tuple[StoredToken, KnownKey]]:
+        token = yield from transact(token_for, broker, price, self.clock())
+        if token is None:
+            shown = format_amount(price, broker.descriptor.decimals)
+            raise NoTokens(f"The price is {shown}.")
+        keys = yield from transact(known_keys, broker.fingerprint)
+        return token, keys[token.key]
+
+    def _refund_key(self, broker: SignedDescriptor, price: int) -> Rule[KnownKey]:
+        listed = issuing_key(listed_keys(broker.descriptor), price, self.clock())
+        if listed is None:
+            raise RefundKeyUnfit("The broker lists none of that price for now.")
+        return (yield from fetch_key(broker.fingerprint, listed))
+
+
+def token_for(
+    connection: Connection, broker: SignedDescriptor, price: int, now: int
+) -> StoredToken | None:
+    """The token to spend: rested ones first, then those that end first; None when none fits.
+
+    Of a key that the descriptor at hand lists, whatever the wallet was shown elsewhere.
+    """
+    keys = known_keys(connection, broker.fingerprint)
+    usable = spendable_keys(broker.descriptor, keys, price, now)
+    unspent = tokens_of(connection, broker.fingerprint, UNSPENT)
+    fitting = [token for token in unspent if token.key in usable]
+    return min(fitting, key=lambda token: is_fresh(token, now), default=None)
+
+
+def is_fresh(token: StoredToken, now: int) -> bool:
+    """Whether it has not rested; refunds are no withdrawals, but tell as much."""
+    return now - token.got_at < TOKEN_REST_SECONDS
+
+
+def spendable_keys(
+    descriptor: Descriptor, keys: dict[bytes, KnownKey], price: int, now: int
+) -> set[bytes]:
+    """Ids of keys of this price that the descriptor lists, as we know them, and that last."""
+    listed = listed_keys(descriptor)
+    return {
+        key.key
+        for key in listed
+        if key.price == price
+        and now < key.spend_until
+        and key.key in keys
+        and keys[key.key].listed == key
+    }
+
+
+def _add_with_token(connection: Connection, order: Order, token: int) -> None:
+    """One transaction: which token pays for which order, before either is shown."""
+    show_token(connection, token, order.order)
+    add_order(connection, order)
+
+
+def renew_refund(order: Order, clock: Clock) -> Rule[Order]:
+    """The same token for the same order, with a refund under the key that issues now.
+
+    For an order that was cut off so long ago that its refund key does not fit any more. Raises
+    WalletLocked, RefundKeyUnfit.
+    """
+    seed = yield from UnlockedSeed()
+    broker = yield from BrokerPapers(fresh=True)
+    spend = refunding(order)
+    listed = issuing_key(listed_keys(broker.descriptor), spend.amount, clock())
+    if listed is None:
+        raise RefundKeyUnfit("The broker lists none of that price for now.")
+    key = yield from fetch_key(broker.fingerprint, listed)
+    blinded = blind_token(key.public, refund_secrets(seed, key.public, spend.order_key))
+    renewed = replace_fields(spend, refund_key=listed.key, refund_blinded=blinded)
+    order = replace(order, spend=encode(renewed))
+    yield from transact(save_order, order)
+    return order
+
+
+# ---- what is sent --------------------------------------------------------------------------------
+
+
+def send_payment(order: Order, amount: int) -> Rule[Payed]:
+    """Send what the order's row says; the same operation again has the same answer."""
+    if order.spend is None:
+        request = Pay(operation=operation_id(order.order, "pay"), order=order.order, amount=amount)
+        paid = yield from AskBroker(request, Paid)
+        return Payed(paid.receipt, paid.balance)
+    spend = decode(Spend, order.spend, BODY_MAX_BYTES)
+    spent = yield from AskBroker(spend, Spent)
+    if bool(spent.receipt) == bool(spent.refund):
+        raise MalformedMessage("The broker answered a token with neither or both.")
+    return Payed(spent.receipt, None, spent.refund)
+
+
+def keep_refund(order: Order, key: bytes, signature: bytes, clock: Clock) -> Rule[None]:
+    """Verify a refund token's blind signature and keep it; no seed is needed for that."""
+    spend = refunding(order)
+    keys = yield from transact(known_keys, order.broker)
+    known = keys.get(key)
+    if known is None or key != spend.refund_key:
+        raise TokenKeyUnknown("The refund is signed by another key than was asked for.")
+    check_blind_signature(known, spend.refund_blinded, signature)
+    row = (order.broker, key, spend.order_key, signature, clock())
+    yield from transact(add_refund, *row)
+
+
+def fetch_refund(order: Order, clock: Clock) -> Rule[None]:
+    """Ask for the refund token of a refunded order. Raises NotRefunded, TokenInvalid."""
+    signature = sign_action(order.order_seed, order.order, "refund")
+    request = GetRefund(order=order.order, signature=signature)
+    answer = yield from AskBroker(request, RefundToken)
+    yield from keep_refund(order, answer.key, answer.signature, clock)
+
+
+def refunding(order: Order) -> Spend:
+    """What an order that a token pays says about its refund."""
+    return decode(Spend, order.spend or b"", BODY_MAX_BYTES)
+
+
+def check_blind_signature(key: KnownKey, blinded: bytes, signature: bytes) -> None:
+    """signature^65537 is what was to be signed. Raises TokenInvalid."""
+    if not blind_rsa.signs(key.public.numbers, blinded, signature):
+        raise TokenInvalid("The refund is not what was asked for.")
+
+
+LOST = (TokenKeyEnded, TokenKeyUnknown, TokenInvalid)
+"""Refusals after which a token is worth nothing, for this order or any other."""
+
+
+def fetch_key(broker: bytes, listed: ListedKey) -> Rule[KnownKey]:
+    """The public key of an id, from the wallet or the broker. Raises TokenKeyInvalid."""
+    known = yield from transact(known_keys, broker)
+    if listed.key in known:
+        return known[listed.key]
+    spki = yield from GetPublic(f"/v1/token-key/{listed.key.hex()}", KEY_MAX_BYTES)
+    if parse_token_key(spki).key_id != listed.key:
+        raise TokenKeyInvalid("It is not the one that the descriptor lists.")
+    fetched = KnownKey(broker, listed, spki)
+    yield from transact(save_key, fetched)
+    return fetched

@@ -1,0 +1,183 @@
+"""A purchase from the choice to the finished file (docs/protocol/09-purchase.md).
+
+The order of things is the safety of the money:
+1. Before the person's yes nothing is stored.
+2. CONFIRMING is committed, with the token that pays if one does, before the payment is sent:
+   whatever happens to the answer, the wallet knows which order to ask about.
+3. Every segment is fetched, verified and on the disk before HELD is committed; only then is the
+   key asked for. Until then the whole amount can be refunded.
+4. RELEASED is committed with the key before a byte is opened.
+5. The file is in place before it is acknowledged; DONE is committed last.
+"""
+
+from dataclasses import replace
+
+from veilmart.customer.effects import BrokerPapers, Confirm, Tell
+from veilmart.customer.events import Dropped, PaymentHeld, StepReached
+from veilmart.customer.purchase.completion_rule import Bought, complete
+from veilmart.customer.purchase.payment import LOST, Payment, keep_refund, refunding, send_payment
+from veilmart.customer.purchase.select_rule import select
+from veilmart.customer.quote import Choice, Quote, Tunnel
+from veilmart.customer.wallet.orders import Order, Terms, save_order
+from veilmart.customer.wallet.small_parcels import save_ended
+from veilmart.errors import (
+    MONEY_SAFE,
+    NO_MONEY,
+    Declined,
+    InsufficientBalance,
+    OfferExpired,
+    OfferMismatch,
+    OrderUnknown,
+    SignatureInvalid,
+    TokenSpent,
+    VeilmartError,
+)
+from veilmart.protocol import labels, offer as offers
+from veilmart.protocol.descriptor import SignedDescriptor
+from veilmart.protocol.effects import Rule, transact
+from veilmart.protocol.offer import PaymentReceipt
+from veilmart.protocol.parcel import piece_count
+from veilmart.protocol.ports import Clock, Random
+from veilmart.protocol.purchase import WalletEvent, WalletState
+
+# Refusals after which the broker certainly holds nothing: an answer stored for the same operation
+# would have been given before any of them.
+CERTAINLY_UNPAID = (InsufficientBalance, OfferExpired, OrderUnknown, TokenSpent, *LOST)
+
+EXCHANGED = "Your token was exchanged for a fresh one of the same price."
+
+
+def purchase(
+    choice: Choice,
+    payment: Payment,
+    clock: Clock,
+    random: Random,
+    tunnel: Tunnel | None = None,
+) -> Rule[Bought]:
+    """Buy one product. Raises Declined, and every error of the steps below.
+
+    tunnel: an open one in which nothing was chosen yet.
+    """
+    quote = yield from select(choice, clock(), random, tunnel)
+    quote = yield from payment.prepare(quote)
+    agreed = yield from Confirm(quote)
+    if not agreed:
+        yield from Tell(Dropped())
+        raise Declined
+    terms = agreed_terms(quote)
+    order = yield from payment.commit(new_order(quote, clock()), quote)
+    try:
+        order, balance = yield from pay(order, terms, choice.broker, clock)
+    except CERTAINLY_UNPAID:
+        raise
+    except VeilmartError as error:
+        raise _money_may_be_held(error) from error.__cause__
+    try:
+        bought = yield from complete(order, terms, clock, fresh=True)
+    except VeilmartError as error:
+        raise _money_may_be_held(error) from error.__cause__
+    return replace(bought, balance=balance)
+
+
+def _money_may_be_held(error: VeilmartError) -> VeilmartError:
+    """From the yes on, no error may claim that no money moved unless that is certain."""
+    if error.money_now == NO_MONEY:
+        error.money_now = MONEY_SAFE
+    return error
+
+
+def new_order(quote: Quote, now: int) -> Order:
+    """The row that is committed at "y"."""
+    choice = quote.choice
+    return Order(
+        order=quote.order,
+        state=WalletState.CONFIRMING.value,
+        broker=choice.broker.fingerprint,
+        merchant=choice.merchant.fingerprint,
+        broker_descriptor=choice.broker.signed,
+        merchant_descriptor=choice.merchant.signed,
+        offer=quote.signed_offer,
+        escrow_key=quote.escrow_key,
+        order_seed=quote.order_seed,
+        product=choice.product.id,
+        title=choice.product.title,
+        file_name=choice.product.file_name,
+        version=choice.product.version,
+        pieces=quote.pieces,
+        out_folder=str(choice.out.absolute()),
+        made_at=now,
+        changed_at=now,
+    )
+
+
+def agreed_terms(quote: Quote) -> Terms:
+    """What `terms_of` would read from the stored papers; they were verified a moment ago."""
+    key = quote.choice.merchant.descriptor.signing_key
+    return Terms(quote.offer, quote.choice.suite, key, piece_count(quote.offer.size))
+
+
+def pay(
+    order: Order,
+    terms: Terms,
+    papers: SignedDescriptor,
+    clock: Clock,
+    *,
+    known_held: bool = False,
+) -> Rule[tuple[Order, int | None]]:
+    """Send the payment and check its receipt: (the order with its receipt, the balance after).
+
+    papers: the broker's descriptor that the order was made under.
+    The same operation id every time, so that a second one is answered like the first and charges
+    nothing. A refusal that proves that nothing is held abandons the order, unless the broker has
+    just said that it is held (`known_held`): then only the receipt is missing. A token that comes
+    too late brings its refund token, and the order ends as refunded: OfferExpired.
+    """
+    yield from Tell(StepReached("pay"))
+    try:
+        paid = yield from send_payment(order, terms.offer.price)
+    except CERTAINLY_UNPAID:
+        if not known_held:
+            abandoned = order.after(WalletEvent.OFFER_LOST, clock())
+            yield from transact(save_order, abandoned)
+        raise
+    if paid.refund:
+        yield from keep_refund(order, refunding(order).refund_key, paid.refund, clock)
+        yield from transact(save_ended, order.after(WalletEvent.REFUND_SEEN, clock()))
+        raise OfferExpired(money=EXCHANGED)
+    signed_by = yield from _check_receipt(order, terms, papers, paid.receipt)
+    yield from Tell(PaymentHeld(terms.offer.price, paid.balance))
+    return replace(order, receipt=paid.receipt, broker_descriptor=signed_by.signed), paid.balance
+
+
+def _check_receipt(
+    order: Order, terms: Terms, papers: SignedDescriptor, signed: bytes
+) -> Rule[SignedDescriptor]:
+    """Which descriptor of the broker certifies the receipt. Raises SignatureInvalid, OfferMismatch.
+
+    The broker may have renewed its descriptor since the session began, hence the second try.
+    """
+    try:
+        receipt = _open_receipt(papers, signed)
+    except SignatureInvalid:
+        papers = yield from BrokerPapers(fresh=True)
+        receipt = _open_receipt(papers, signed)
+    check_receipt(receipt, terms.offer, order.order)
+    return papers
+
+
+def _open_receipt(papers: SignedDescriptor, signed: bytes) -> PaymentReceipt:
+    key = papers.descriptor.signing_key
+    return offers.open_object(PaymentReceipt, key, labels.PAYMENT_RECEIPT, signed)
+
+
+def check_receipt(receipt: PaymentReceipt, offer: offers.Offer, order: bytes) -> None:
+    """The receipt is for this order. Raises OfferMismatch naming the field that differs."""
+    expected = {
+        "broker": (receipt.broker, offer.broker),
+        "merchant": (receipt.merchant, offer.merchant),
+        "order": (receipt.order, order),
+        "amount": (receipt.amount, offer.price),
+    }
+    for name, (got, wanted) in expected.items():
+        if got != wanted:
+            raise OfferMismatch(f"The receipt's {name} differs.", money=MONEY_SAFE)

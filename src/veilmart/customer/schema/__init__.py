@@ -1,0 +1,1 @@
+"""The wallet's tables and their migrations. It may import nothing of the customer."""

@@ -1,0 +1,183 @@
+"""Use cases on tokens of an account: withdrawing, depositing, keeping a stock.
+
+A stock is refilled by a whole pack, on a day that it is short, at the wallet's own time of day, and
+never because something was bought: the hour says nothing about purchases.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from veilmart.customer.connection.shopper import Shopper
+from veilmart.customer.purchase.payment import fetch_key
+from veilmart.customer.schema.token_tables import stocks
+from veilmart.customer.tokens.withdrawal_rules import ask, deposit, withdraw
+from veilmart.customer.wallet.seed import DAY_SECONDS
+from veilmart.customer.wallet.seed_state import usable
+from veilmart.customer.wallet.tokens import (
+    RETURNING,
+    UNSPENT,
+    KnownKey,
+    StoredToken,
+    known_keys,
+    open_withdrawals,
+    tokens_of,
+)
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import NoSeed, NotAPricePoint, NotLoggedIn, NoTokens, TokenKeyUnknown
+from veilmart.limits import REFILL_WINDOW_SECONDS
+from veilmart.protocol.accounting import format_amount
+from veilmart.protocol.descriptor import Descriptor
+from veilmart.protocol.token_list import issuing_key, listed_keys
+
+
+@dataclass(frozen=True)
+class Stock:
+    """pack: tokens. refilled_on: day, counted from 1970 at the wallet's own time of day."""
+
+    broker: bytes
+    price: int
+    pack: int
+    refilled_on: int
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """count: tokens that came. balance: minor units afterwards."""
+
+    price: int
+    count: int
+    balance: int
+
+
+def check_price(broker: Descriptor, price: int) -> None:
+    """Raises NotAPricePoint, which lists those there are."""
+    if price not in broker.price_points:
+        shown = ", ".join(format_amount(point, broker.decimals) for point in broker.price_points)
+        raise NotAPricePoint(f"There are {shown}." if shown else "It has none.")
+
+
+async def withdraw_tokens(shopper: Shopper, price: int, count: int) -> Withdrawn:
+    """Lost answers first, then `count` new tokens. Raises NoSeed, NotLoggedIn, NotAPricePoint,
+
+    WalletReplaced, WalletOutdated, InsufficientBalance, TokenInvalid.
+    """
+    seed, account = _who(shopper)
+    broker, now = shopper.broker, shopper.wallet.clock()
+    check_price(broker.descriptor, price)
+    listed = issuing_key(listed_keys(broker.descriptor), price, now)
+    if listed is None:
+        raise TokenKeyUnknown("The broker lists no key that issues tokens of that price now.")
+    await ask_for_lost(shopper)
+    key = await shopper.perform(fetch_key(broker.fingerprint, listed))
+    rule = withdraw(seed, account, key, count, shopper.wallet.clock)
+    came, balance = await shopper.perform(rule)
+    shopper.session.balance = balance
+    return Withdrawn(price, came, balance)
+
+
+async def ask_for_lost(shopper: Shopper) -> int:
+    """Ask again for withdrawals whose answer did not come; how many tokens came."""
+    seed, account = _who(shopper)
+    wallet, broker = shopper.wallet, shopper.broker.fingerprint
+    state = await wallet.database.run(usable)
+    keys = await wallet.database.run(known_keys, broker)
+    came = 0
+    for withdrawal in await wallet.database.run(open_withdrawals, broker, account):
+        key = keys[withdrawal.key]
+        await shopper.perform(ask(seed, state.wallet, withdrawal, key, wallet.clock))
+        came += withdrawal.count
+    return came
+
+
+async def deposit_tokens(shopper: Shopper, price: int | None, count: int | None) -> Withdrawn:
+    """Put unspent tokens back on the balance, those that end first. Raises NoTokens."""
+    seed, _ = _who(shopper)
+    wallet, broker = shopper.wallet, shopper.broker.fingerprint
+    keys = await wallet.database.run(known_keys, broker)
+    now = wallet.clock()
+    found = [
+        token
+        for token in await wallet.database.run(tokens_of, broker, RETURNING, UNSPENT)
+        if _fits(token, price, now, keys)
+    ]
+    if not found:
+        raise NoTokens
+    value = balance = 0
+    wanted = found if count is None else found[:count]
+    for token in wanted:
+        answer = await shopper.perform(deposit(seed, token, keys[token.key]))
+        value, balance = value + answer.value, answer.balance
+    shopper.session.balance = balance
+    return Withdrawn(value, len(wanted), balance)
+
+
+def _fits(token: StoredToken, price: int | None, now: int, keys: dict[bytes, KnownKey]) -> bool:
+    listed = keys[token.key].listed
+    return now < listed.spend_until and price in (None, listed.price)
+
+
+def _who(shopper: Shopper) -> tuple[bytes, str]:
+    """(seed, username). Raises NoSeed, NotLoggedIn."""
+    if shopper.wallet.seed is None:
+        raise NoSeed
+    if shopper.session.login is None:
+        raise NotLoggedIn
+    return shopper.wallet.seed, shopper.session.login.username
+
+
+# ---- stocks --------------------------------------------------------------------------------------
+
+
+def keep_stock(connection: Connection, broker: bytes, price: int, pack: int, today: int) -> None:
+    """From tomorrow on `sync` refills it."""
+    values = {"broker": broker, "price": price, "pack": pack, "refilled_on": today}
+    given = insert(stocks).values(values)
+    change = {"pack": pack, "refilled_on": today}
+    connection.execute(given.on_conflict_do_update(index_elements=["broker", "price"], set_=change))
+
+
+def drop_stock(connection: Connection, broker: bytes, price: int) -> None:
+    connection.execute(delete(stocks).where(stocks.c.broker == broker, stocks.c.price == price))
+
+
+def all_stocks(connection: Connection) -> list[Stock]:
+    t = stocks.c
+    rows = connection.execute(select(t.broker, t.price, t.pack, t.refilled_on).order_by(t.price))
+    return [Stock(*row) for row in rows]
+
+
+def own_day(now: int, refill_second: int) -> tuple[int, int]:
+    """(day, seconds into it), where days begin at the wallet's own time."""
+    return divmod(now - refill_second, DAY_SECONDS)
+
+
+def due_stocks(wallet: Wallet) -> list[Stock]:
+    """Those whose time it is now, and that were not looked at today."""
+    stored = wallet.database.run_now(all_stocks)
+    if not stored:
+        return []
+    state = wallet.database.run_now(usable)
+    day, second = own_day(wallet.clock(), state.refill_second)
+    if second >= REFILL_WINDOW_SECONDS:
+        return []
+    return [stock for stock in stored if stock.refilled_on < day]
+
+
+async def refill(shopper: Shopper, stock: Stock) -> Withdrawn | None:
+    """A whole pack if less than one is left; the day is noted before anything is asked for."""
+    wallet = shopper.wallet
+    state = await wallet.database.run(usable)
+    day, _ = own_day(wallet.clock(), state.refill_second)
+    await wallet.database.run(_note_day, stock, day)
+    keys = await wallet.database.run(known_keys, stock.broker)
+    tokens = await wallet.database.run(tokens_of, stock.broker, UNSPENT)
+    if sum(keys[token.key].listed.price == stock.price for token in tokens) >= stock.pack:
+        return None
+    return await withdraw_tokens(shopper, stock.price, stock.pack)
+
+
+def _note_day(connection: Connection, stock: Stock, day: int) -> None:
+    query = update(stocks).where(stocks.c.broker == stock.broker, stocks.c.price == stock.price)
+    connection.execute(query.values(refilled_on=day))

@@ -1,0 +1,147 @@
+"""Withdrawing tokens, asking again for lost answers, depositing (docs/protocol/11-tokens.md, 11.4).
+
+Counters and request are committed before anything is sent; the same request has the same answer for
+the life of the key, so whatever was cut off is simply asked for again.
+"""
+
+from dataclasses import replace
+
+from veilmart.customer.effects import AskBroker
+from veilmart.customer.wallet.seed_state import REPLACED, set_state, usable
+from veilmart.customer.wallet.tokens import (
+    ASKED,
+    INVALID,
+    REFUSED,
+    RETURNED,
+    RETURNING,
+    UNSPENT,
+    KnownKey,
+    StoredToken,
+    Withdrawal,
+    begin_withdrawal,
+    end_withdrawal,
+    finish_withdrawal,
+    finished,
+    move_token,
+)
+from veilmart.errors import (
+    InsufficientBalance,
+    MalformedMessage,
+    NoTokens,
+    OperationConflict,
+    TokenInvalid,
+    TokenKeyEnded,
+    TokenKeyUnknown,
+    WalletReplaced,
+)
+from veilmart.limits import TOKENS_PER_REQUEST_MAX
+from veilmart.protocol.effects import Rule, transact
+from veilmart.protocol.ports import Clock
+from veilmart.protocol.token import blind_token, finish_token
+from veilmart.protocol.token_messages import (
+    SIGNATURE_BYTES,
+    Deposit,
+    Deposited,
+    Issue,
+    Issued,
+)
+from veilmart.protocol.wallet_derivations import account_seed, issue_request_id, token_secrets
+
+KEY_MAX_BYTES = 1024
+
+_CERTAINLY_NOT_ISSUED = (InsufficientBalance, TokenKeyEnded, TokenKeyUnknown, OperationConflict)
+
+
+def withdraw(
+    seed: bytes, account: str, key: KnownKey, count: int, clock: Clock
+) -> Rule[tuple[int, int]]:
+    """(tokens that came, balance after). seed: the wallet's.
+
+    Raises NoSeed, WalletReplaced, WalletOutdated, InsufficientBalance, TokenKeyEnded, TokenInvalid
+    (money was debited; request and answer are kept).
+    """
+    wallet = yield from transact(usable)
+    came = balance = 0
+    while came < count:
+        wanted = min(count - came, TOKENS_PER_REQUEST_MAX)
+
+        def make(first: int, wanted: int = wanted) -> Withdrawal:
+            return plan(seed, account, key, first, wanted, clock())
+
+        place = (key.broker, account, key.listed.key, make)
+        withdrawal = yield from transact(begin_withdrawal, *place)
+        balance = yield from ask(seed, wallet.wallet, withdrawal, key, clock)
+        came += wanted
+    return came, balance
+
+
+def plan(seed: bytes, account: str, key: KnownKey, first: int, count: int, now: int) -> Withdrawal:
+    """The withdrawal of the tokens first ... first + count - 1."""
+    of_account, public = account_seed(seed, account), key.public
+    blinded = [
+        blind_token(public, token_secrets(of_account, public, first + place))
+        for place in range(count)
+    ]
+    return Withdrawal(
+        request=issue_request_id(seed, account, public.key_id, first, count),
+        broker=key.broker,
+        account=account,
+        key=public.key_id,
+        first=first,
+        count=count,
+        blinded=b"".join(blinded),
+        state=ASKED,
+        made_at=now,
+    )
+
+
+def ask(
+    seed: bytes, wallet: bytes, withdrawal: Withdrawal, key: KnownKey, clock: Clock
+) -> Rule[int]:
+    """Ask for a stored withdrawal, verify and keep its tokens; the balance after it."""
+    request = Issue(
+        request=withdrawal.request,
+        wallet=wallet,
+        key=withdrawal.key,
+        first=withdrawal.first,
+        blinded=withdrawal.blinded,
+    )
+    try:
+        issued = yield from AskBroker(request, Issued)
+    except WalletReplaced:
+        yield from transact(end_withdrawal, withdrawal.request, REFUSED, None)
+        yield from transact(set_state, REPLACED)
+        raise
+    except _CERTAINLY_NOT_ISSUED:
+        yield from transact(end_withdrawal, withdrawal.request, REFUSED, None)
+        raise
+    if len(issued.signatures) != withdrawal.count * SIGNATURE_BYTES:
+        raise MalformedMessage("The broker signed another number of tokens.")
+    of_account = account_seed(seed, withdrawal.account)
+    try:
+        for place in range(withdrawal.count):
+            secrets = token_secrets(of_account, key.public, withdrawal.first + place)
+            start = place * SIGNATURE_BYTES
+            finish_token(key.public, secrets, issued.signatures[start : start + SIGNATURE_BYTES])
+    except TokenInvalid:
+        yield from transact(end_withdrawal, withdrawal.request, INVALID, issued.signatures)
+        raise
+    yield from transact(finish_withdrawal, withdrawal, issued.signatures, clock())
+    return issued.balance
+
+
+def deposit(seed: bytes, token: StoredToken, key: KnownKey) -> Rule[Deposited]:
+    """Put an unspent token's value back on the account. Raises NoTokens once it was shown,
+
+    TokenSpent, TokenKeyEnded.
+    """
+    if token.state == UNSPENT:
+        moved = yield from transact(move_token, token.id, UNSPENT, RETURNING)
+        if not moved:
+            raise NoTokens("Another program has just taken it.")
+        token = replace(token, state=RETURNING)
+    if token.state != RETURNING:
+        raise NoTokens("It was shown for an order.")
+    answer = yield from AskBroker(Deposit(token=finished(seed, token, key)), Deposited)
+    yield from transact(move_token, token.id, RETURNING, RETURNED)
+    return answer

@@ -1,0 +1,53 @@
+"""What the anonymous connections saw last: transactions. The account's view is in pins.py.
+
+The two share the fingerprints that are trusted, and nothing else: docs/protocol/11-tokens.md, 11.7.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from veilmart.customer.schema.token_tables import anonymous_view
+
+Kind = Literal["broker", "merchant", "catalogue"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """signed: as received. signing_key, certificate: what a catalogue was verified with, and the
+
+    signed descriptor that names it; else None.
+    """
+
+    signed: bytes = field(repr=False)
+    signing_key: bytes | None = None
+    certificate: bytes | None = field(default=None, repr=False)
+
+
+_t = anonymous_view.c
+_SEEN = select(_t.signed, _t.signing_key, _t.certificate).where(
+    _t.kind == bindparam("of_kind"), _t.party == bindparam("of_party")
+)
+_SAVE = insert(anonymous_view)
+_SAVE = _SAVE.on_conflict_do_update(
+    index_elements=[_t.kind, _t.party],
+    set_={name: _SAVE.excluded[name] for name in ("signed", "signing_key", "certificate")},
+)
+_FORGET = delete(anonymous_view).where(_t.party == bindparam("of_party"))
+
+
+def seen(connection: Connection, kind: Kind, party: bytes) -> Seen | None:
+    """party: fingerprint, 32 bytes."""
+    row = connection.execute(_SEEN, {"of_kind": kind, "of_party": party}).first()
+    return None if row is None else Seen(*row)
+
+
+def save_seen(connection: Connection, kind: Kind, party: bytes, paper: Seen) -> None:
+    connection.execute(_SAVE, {"kind": kind, "party": party} | vars(paper))
+
+
+def forget_seen(connection: Connection, party: bytes) -> None:
+    """After `trust`: what the person has verified is where both views begin again."""
+    connection.execute(_FORGET, {"of_party": party})

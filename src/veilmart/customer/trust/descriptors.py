@@ -1,0 +1,220 @@
+"""Whom to believe: broker and merchant descriptors against the wallet's pins.
+
+Everything here stops before a password is sent. A fingerprint is pinned by a link or by the
+person's yes; after that only a descriptor of the same identity, on the same chain, is accepted.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from veilmart.crypto.identity import format_fingerprint
+from veilmart.customer.trust.anonymous_pins import Seen, forget_seen, save_seen, seen
+from veilmart.customer.trust.pins import (
+    PinnedBroker,
+    PinnedMerchant,
+    broker_at,
+    broker_named,
+    current_broker,
+    drop_catalogue,
+    pin_broker,
+    pin_merchant,
+    pinned_merchant,
+)
+from veilmart.customer.trust.proofs import (
+    check_not_stopped,
+    descriptor_proof,
+    keep_proof,
+    settle_proofs,
+)
+from veilmart.customer.trust.two_views import FetchSerial, check_token_list, check_views
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import (
+    BrokerUnreachable,
+    DescriptorForked,
+    FingerprintChanged,
+    NotInitialised,
+    NotPinned,
+)
+from veilmart.limits import CONNECT_SECONDS, DESCRIPTOR_MAX_BYTES, PROXY_CONNECT_SECONDS
+from veilmart.protocol.address import Link, parse_link
+from veilmart.protocol.descriptor import (
+    SIGNATURE_BYTES,
+    SignedDescriptor,
+    check_descriptor,
+    read_descriptor,
+)
+from veilmart.transport.client import HttpClient
+from veilmart.transport.port import Client, OpenClient
+
+SIGNED_MAX_BYTES = DESCRIPTOR_MAX_BYTES + SIGNATURE_BYTES
+
+Role = Literal["broker", "merchant"]
+Approve = Callable[[Role, SignedDescriptor], bool]
+
+
+def refuse(role: Role, fresh: SignedDescriptor) -> bool:
+    """Approves nobody: for programs, where there is no person to compare fingerprints."""
+    return False
+
+
+def http_client(wallet: Wallet, url: str, open_client: OpenClient | None = None) -> Client:
+    """A client for a broker's URL (http://host:port), through the wallet's proxy if it has one.
+
+    Every client is a stranger to the proxy: credentials, and so circuits, of its own. open_client:
+    another way than HTTP.
+    """
+    address = url.removeprefix("http://").rstrip("/")
+    if open_client is not None:
+        return open_client(address, BrokerUnreachable)
+    proxy = wallet.proxy
+    return HttpClient(
+        address,
+        BrokerUnreachable,
+        connect_seconds=CONNECT_SECONDS if proxy is None else PROXY_CONNECT_SECONDS,
+        proxy=None if proxy is None else proxy.isolated(),
+    )
+
+
+async def fetch_broker(http: Client, serial: int | None = None) -> bytes:
+    """The broker's signed descriptor, the newest or one by its serial, unchecked."""
+    path = "/v1/descriptor" if serial is None else f"/v1/descriptor/{serial}"
+    return await http.get(path, max_bytes=SIGNED_MAX_BYTES)
+
+
+async def trusted_broker(
+    wallet: Wallet,
+    http: Client,
+    url: str,
+    expected: bytes | None,
+    approve: Approve,
+    *,
+    anonymous: bool = False,
+) -> SignedDescriptor:
+    """The broker's descriptor, checked against the pin and both views, and pinned if new.
+
+    expected: the fingerprint in a link (32 bytes), or None. anonymous: whose view it is. Raises
+    NotPinned, FingerprintChanged, DescriptorExpired, SerialLower, DescriptorForked, ViewsForked,
+    TokenKeysForked.
+    """
+    signed = await fetch_broker(http)
+    pin = await wallet.database.run(broker_at, url)
+    if pin is not None and expected is not None and pin.fingerprint != expected:
+        raise FingerprintChanged("The link names another broker than the one pinned here.")
+    fingerprint = pin.fingerprint if pin is not None else expected
+    if pin is None and expected is not None:
+        # The same broker under another address: what was seen before still counts.
+        pin = await wallet.database.run(broker_named, expected)
+    of_account = None if pin is None else read_descriptor(pin.descriptor)
+    of_anonymous = await _seen(wallet, "broker", fingerprint)
+    known, other = (of_anonymous, of_account) if anonymous else (of_account, of_anonymous)
+    fresh = await _check(wallet, signed, "broker", fingerprint, known)
+    if fingerprint is None and not approve("broker", fresh):
+        raise NotPinned(format_fingerprint(fresh.fingerprint))
+    await check_token_list(wallet, fresh)
+    if other is not None:
+        await check_views(wallet, fresh, other, lambda serial: fetch_broker(http, serial))
+    if known is None or known.hash != fresh.hash:
+        if anonymous:
+            await _see(wallet, "broker", fresh)
+        if not anonymous or pin is None:
+            own = PinnedBroker(fresh.fingerprint, url, fresh.signed)
+            await wallet.database.run(pin_broker, own, wallet.clock())
+    return fresh
+
+
+async def _seen(wallet: Wallet, kind: Role, party: bytes | None) -> SignedDescriptor | None:
+    if party is None:
+        return None
+    found = await wallet.database.run(seen, kind, party)
+    return None if found is None else read_descriptor(found.signed)
+
+
+async def _see(wallet: Wallet, kind: Role, fresh: SignedDescriptor) -> None:
+    paper = Seen(fresh.signed)
+    await wallet.database.run(save_seen, kind, fresh.fingerprint, paper)
+
+
+async def _check(
+    wallet: Wallet,
+    signed: bytes,
+    role: Role,
+    fingerprint: bytes | None,
+    known: SignedDescriptor | None,
+) -> SignedDescriptor:
+    """`check_descriptor`; an unknown fingerprint is taken from the descriptor, to be shown.
+
+    Two descriptors that contradict each other are kept as proof.
+    """
+    if fingerprint is None:
+        fingerprint = read_descriptor(signed).fingerprint
+    now = wallet.clock()
+    try:
+        return check_descriptor(signed, role=role, fingerprint=fingerprint, now=now, known=known)
+    except DescriptorForked:
+        proof = descriptor_proof(read_descriptor(signed), known)
+        await wallet.database.run(keep_proof, fingerprint, proof, now)
+        raise
+
+
+async def accept_merchant(
+    wallet: Wallet,
+    broker: bytes,
+    merchant: bytes,
+    signed: bytes,
+    fetch: FetchSerial,
+    *,
+    anonymous: bool = False,
+) -> SignedDescriptor:
+    """Check a merchant's descriptor against the fingerprint asked for and the newest ones seen."""
+    pin = await wallet.database.run(pinned_merchant, broker, merchant)
+    of_account = None
+    if pin is not None and pin.descriptor is not None:
+        of_account = read_descriptor(pin.descriptor)
+    of_anonymous = await _seen(wallet, "merchant", merchant)
+    known, other = (of_anonymous, of_account) if anonymous else (of_account, of_anonymous)
+    fresh = await _check(wallet, signed, "merchant", merchant, known)
+    if other is not None:
+        await check_views(wallet, fresh, other, fetch)
+    if known is not None and known.hash == fresh.hash:
+        return fresh
+    if anonymous:
+        await _see(wallet, "merchant", fresh)
+    else:
+        await wallet.database.run(
+            pin_merchant, PinnedMerchant(broker, merchant, fresh.signed), wallet.clock()
+        )
+    return fresh
+
+
+async def replace_broker(wallet: Wallet, url: str, fresh: SignedDescriptor) -> None:
+    """Trust what was shown, whatever was pinned for this URL; its login has to be made anew."""
+    now = wallet.clock()
+    await wallet.database.run(pin_broker, PinnedBroker(fresh.fingerprint, url, fresh.signed), now)
+    await wallet.database.run(forget_seen, fresh.fingerprint)
+    await wallet.database.run(settle_proofs, fresh.fingerprint)
+
+
+async def replace_merchant(wallet: Wallet, broker: bytes, fresh: SignedDescriptor) -> None:
+    """Trust a merchant's descriptor although it does not follow the newest one seen."""
+    pin = PinnedMerchant(broker, fresh.fingerprint, fresh.signed)
+    await wallet.database.run(pin_merchant, pin, wallet.clock())
+    await wallet.database.run(drop_catalogue, fresh.fingerprint)
+    await wallet.database.run(forget_seen, fresh.fingerprint)
+    await wallet.database.run(settle_proofs, fresh.fingerprint)
+
+
+async def check_trusted(wallet: Wallet, party: bytes) -> None:
+    """Before any business with a broker or merchant. Raises ViewsForked while a proof stands."""
+    await wallet.database.run(check_not_stopped, party)
+
+
+async def resolve(wallet: Wallet, address: str | Link | None) -> Link:
+    """A link, from a link or URL, or the broker used last. Raises BadLink, NotInitialised."""
+    if isinstance(address, Link):
+        return address
+    if address is not None:
+        return parse_link(address)
+    pin = await wallet.database.run(current_broker)
+    if pin is None:
+        raise NotInitialised
+    return parse_link(pin.url)

@@ -1,0 +1,158 @@
+"""One purchase as the wallet keeps it, and the transactions on it.
+
+The plain functions of a `Connection` are safe to run again. A purchase commits four times:
+CONFIRMING (before Pay is sent), HELD (every segment is on the disk), RELEASED (the key came),
+DONE (file in place, acknowledged). DELIVERED lies between the last two and needs no commit of its
+own: a wallet that dies there repeats the delivery from RELEASED.
+"""
+
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from veilmart.crypto import signing
+from veilmart.crypto.suite import Suite, suite_by_id
+from veilmart.customer.schema.tables import orders
+from veilmart.errors import PeerFault, StoreDamaged
+from veilmart.protocol import labels, offer as offers
+from veilmart.protocol.descriptor import read_descriptor
+from veilmart.protocol.offer import Offer
+from veilmart.protocol.parcel import piece_count
+from veilmart.protocol.purchase import WALLET, WalletEvent, WalletState, step
+
+UNFINISHED = (
+    WalletState.CONFIRMING,
+    WalletState.HELD,
+    WalletState.RELEASED,
+    WalletState.DELIVERED,
+)
+
+
+@dataclass(frozen=True)
+class Order:
+    """A row of `orders`. Keys are 32 bytes each; `product` is the product's id, 16 bytes.
+
+    spend: the encoded `Spend` of an order that a token pays, None where the account does.
+    """
+
+    order: bytes
+    state: str
+    broker: bytes
+    merchant: bytes
+    broker_descriptor: bytes = field(repr=False)
+    merchant_descriptor: bytes = field(repr=False)
+    offer: bytes = field(repr=False)
+    escrow_key: bytes = field(repr=False)
+    order_seed: bytes = field(repr=False)
+    product: bytes
+    title: str
+    file_name: str
+    version: int
+    pieces: bytes = field(repr=False)
+    out_folder: str
+    made_at: int
+    changed_at: int
+    receipt: bytes | None = field(default=None, repr=False)
+    invoice: bytes | None = field(default=None, repr=False)
+    content_key: bytes | None = field(default=None, repr=False)
+    file_path: str | None = None
+    spend: bytes | None = field(default=None, repr=False)
+
+    def after(self, event: WalletEvent, now: int, **changes: Any) -> "Order":
+        """The order after `event`. Raises WrongOrderState for an event it cannot take."""
+        state = step(WALLET, WalletState(self.state), event)
+        return replace(self, state=state.value, changed_at=now, **changes)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What an order's signed papers say: just verified, or read again from the stored bytes."""
+
+    offer: Offer
+    suite: Suite
+    signing_key: bytes
+    count: int
+
+
+def terms_of(order: Order) -> Terms:
+    """Read an order's own papers again. Raises StoreDamaged when they do not verify any more."""
+    try:
+        return _read_terms(order.merchant_descriptor, order.offer)
+    except PeerFault as fault:
+        raise StoreDamaged(f"Order {order.order.hex()[:8]}.") from fault
+
+
+@lru_cache(maxsize=64)
+def _read_terms(merchant_descriptor: bytes, signed_offer: bytes) -> Terms:
+    """Asked several times per purchase; the bytes decide, so the answer may be remembered."""
+    key = read_descriptor(merchant_descriptor).descriptor.signing_key
+    offer = offers.open_object(Offer, key, labels.OFFER, signed_offer)
+    return Terms(offer, suite_by_id(offer.suite), key, piece_count(offer.size))
+
+
+def order_key(order: Order) -> bytes:
+    """The public half, 32 bytes."""
+    return signing.public_key(order.order_seed)
+
+
+_OWNED_STATES = [WalletState.RELEASED.value, WalletState.DELIVERED.value, WalletState.DONE.value]
+_COLUMNS = tuple(item.name for item in fields(Order))
+_SELECT = select(*(orders.c[name] for name in _COLUMNS))
+_INSERT = insert(orders)
+_CHANGEABLE = (
+    "state",
+    "changed_at",
+    "broker_descriptor",
+    "receipt",
+    "invoice",
+    "content_key",
+    "spend",
+)
+_UPDATE = (
+    update(orders)
+    .where(orders.c.order == bindparam("at_order"))
+    .values({name: bindparam(f"new_{name}") for name in (*_CHANGEABLE, "file_path")})
+)
+_BY_ORDER = _SELECT.where(orders.c.order == bindparam("at_order"))
+_ALL = _SELECT.order_by(orders.c.made_at.desc(), orders.c.order)
+_BY_STATE = _ALL.where(orders.c.state.in_(bindparam("states", expanding=True)))
+_OWNED = _ALL.where(
+    orders.c.merchant == bindparam("at_merchant"),
+    orders.c.product == bindparam("at_product"),
+    orders.c.state.in_(_OWNED_STATES),
+)
+
+
+def add_order(connection: Connection, order: Order) -> None:
+    """The commit at "y": from here on the purchase is remembered."""
+    connection.execute(_INSERT, {name: getattr(order, name) for name in _COLUMNS})
+
+
+def save_order(connection: Connection, order: Order) -> None:
+    """Record a later state. What was agreed at "y" never changes."""
+    values = {f"new_{name}": getattr(order, name) for name in (*_CHANGEABLE, "file_path")}
+    connection.execute(_UPDATE, {"at_order": order.order, **values})
+
+
+def get_order(connection: Connection, order: bytes) -> Order | None:
+    row = connection.execute(_BY_ORDER, {"at_order": order}).one_or_none()
+    return None if row is None else Order(*row)
+
+
+def all_orders(connection: Connection) -> list[Order]:
+    """Newest first."""
+    return [Order(*row) for row in connection.execute(_ALL)]
+
+
+def orders_in(connection: Connection, states: tuple[WalletState, ...]) -> list[Order]:
+    """The orders in one of `states`, newest first."""
+    names = [state.value for state in states]
+    return [Order(*row) for row in connection.execute(_BY_STATE, {"states": names})]
+
+
+def owned(connection: Connection, merchant: bytes, product: bytes) -> list[Order]:
+    """Purchases of this product whose key is here, newest first."""
+    values = {"at_merchant": merchant, "at_product": product}
+    return [Order(*row) for row in connection.execute(_OWNED, values)]

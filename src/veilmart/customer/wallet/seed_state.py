@@ -1,0 +1,67 @@
+"""The state of a wallet that has a seed: its random id, its order counter, its time of day.
+
+Transactions, safe to run again. The counter is stored before what comes from it is shown.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from veilmart.customer.schema.token_tables import seeded_wallet
+from veilmart.errors import NoSeed, WalletOutdated, WalletReplaced
+
+_ONLY = 1
+CURRENT, RESTORING, REPLACED, OUTDATED = "current", "restoring", "replaced", "outdated"
+
+
+@dataclass(frozen=True)
+class SeededWallet:
+    """wallet: random id, 16 bytes. refill_second: of the day (UTC) at which stocks are refilled."""
+
+    wallet: bytes
+    state: str
+    next_order: int
+    refill_second: int
+
+
+def seeded(connection: Connection) -> SeededWallet | None:
+    t = seeded_wallet.c
+    query = select(t.wallet, t.state, t.next_order, t.refill_second)
+    row = connection.execute(query).first()
+    return None if row is None else SeededWallet(*row)
+
+
+def usable(connection: Connection) -> SeededWallet:
+    """Raises NoSeed; WalletReplaced, WalletOutdated when it has to be restored first."""
+    found = seeded(connection)
+    if found is None:
+        raise NoSeed
+    if found.state == REPLACED:
+        raise WalletReplaced
+    if found.state == OUTDATED:
+        raise WalletOutdated
+    return found
+
+
+def save_seeded(connection: Connection, wallet: SeededWallet) -> None:
+    values = {"id": _ONLY, **vars(wallet)}
+    given = insert(seeded_wallet).values(values)
+    connection.execute(given.on_conflict_do_update(index_elements=["id"], set_=vars(wallet)))
+
+
+def set_state(connection: Connection, state: str) -> None:
+    connection.execute(update(seeded_wallet).values(state=state))
+
+
+def take_order_number(connection: Connection) -> int:
+    """The number of the next order key; nobody gets it twice. Raises as `usable`."""
+    number = usable(connection).next_order
+    connection.execute(update(seeded_wallet).values(next_order=number + 1))
+    return number
+
+
+def orders_go_on_at(connection: Connection, number: int) -> None:
+    """At least there: what lies below may have been used."""
+    query = update(seeded_wallet).where(seeded_wallet.c.next_order < number)
+    connection.execute(query.values(next_order=number))

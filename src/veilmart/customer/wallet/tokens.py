@@ -1,0 +1,231 @@
+"""Tokens in the wallet's database: keys, withdrawals, tokens. Transactions, safe to run again.
+
+A token is UNSPENT, then SHOWN for one order or RETURNING and RETURNED to a balance; never back.
+SPENT is what a restored wallet found on the published list.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from veilmart.crypto.token_key import TokenPublicKey, parse_token_key
+from veilmart.customer.schema.token_tables import token_keys, tokens, withdrawals
+from veilmart.customer.wallet.orders import Order, order_key, orders_in
+from veilmart.errors import NoTokens
+from veilmart.protocol.token import TokenSecrets, finish_token
+from veilmart.protocol.token_list import ListedKey
+from veilmart.protocol.token_messages import SIGNATURE_BYTES
+from veilmart.protocol.wallet_derivations import account_seed, refund_secrets, token_secrets
+from veilmart.protocol.wallet_states import WalletState
+
+UNSPENT, SHOWN, RETURNING, RETURNED, SPENT = "unspent", "shown", "returning", "returned", "spent"
+ASKED, DONE, REFUSED, INVALID = "asked", "done", "refused", "invalid"
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    """A token key of a broker. key: id, 32 bytes. spki: 342 bytes."""
+
+    broker: bytes
+    listed: ListedKey
+    spki: bytes = field(repr=False)
+
+    @property
+    def public(self) -> TokenPublicKey:
+        return parse_token_key(self.spki)
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """A row of `withdrawals`; request: 16 bytes; blinded: 256 bytes for each of `count`."""
+
+    request: bytes
+    broker: bytes
+    account: str
+    key: bytes
+    first: int
+    count: int
+    blinded: bytes = field(repr=False)
+    state: str
+    made_at: int
+
+
+@dataclass(frozen=True)
+class StoredToken:
+    """A row of `tokens`: of a withdrawal (account, counter), or the refund of `order_key`."""
+
+    id: int
+    broker: bytes
+    key: bytes
+    account: str | None
+    counter: int | None
+    order_key: bytes | None
+    signature: bytes = field(repr=False)
+    state: str
+    order: bytes | None
+    got_at: int
+
+
+# ---- keys ----------------------------------------------------------------------------------------
+
+
+def save_key(connection: Connection, known: KnownKey) -> None:
+    listed = known.listed
+    values = {"key": listed.key, "broker": known.broker, "spki": known.spki}
+    given = insert(token_keys).values(values | {"price": listed.price, "epoch": listed.epoch})
+    connection.execute(given.on_conflict_do_nothing())
+
+
+def known_keys(connection: Connection, broker: bytes) -> dict[bytes, KnownKey]:
+    """By key id."""
+    t = token_keys.c
+    rows = connection.execute(select(t.key, t.price, t.epoch, t.spki).where(t.broker == broker))
+    return {r.key: KnownKey(broker, ListedKey(r.epoch, r.price, r.key), r.spki) for r in rows}
+
+
+# ---- withdrawals ---------------------------------------------------------------------------------
+
+_w = withdrawals.c
+_WITHDRAWAL = (
+    select(_w.request, _w.broker, _w.account, _w.key, _w.first, _w.count)
+    .add_columns(_w.blinded, _w.state, _w.made_at)
+    .order_by(_w.first)
+)
+
+
+def begin_withdrawal(
+    connection: Connection,
+    broker: bytes,
+    account: str,
+    key: bytes,
+    make: Callable[[int], Withdrawal],
+) -> Withdrawal:
+    """Take the next counters, and remember what will be asked for. make: from the first counter."""
+    query = select(func.max(_w.first + _w.count)).where(
+        _w.broker == broker, _w.account == account, _w.key == key
+    )
+    withdrawal = make(connection.execute(query).scalar_one() or 0)
+    add_withdrawal(connection, withdrawal)
+    return withdrawal
+
+
+def add_withdrawal(connection: Connection, withdrawal: Withdrawal) -> None:
+    given = insert(withdrawals).values(vars(withdrawal))
+    connection.execute(given.on_conflict_do_nothing())
+
+
+def find_withdrawal(connection: Connection, request: bytes) -> Withdrawal | None:
+    row = connection.execute(_WITHDRAWAL.where(_w.request == request)).first()
+    return None if row is None else Withdrawal(*row)
+
+
+def open_withdrawals(connection: Connection, broker: bytes, account: str) -> list[Withdrawal]:
+    """Those whose answer has not come."""
+    query = _WITHDRAWAL.where(_w.broker == broker, _w.account == account, _w.state == ASKED)
+    return [Withdrawal(*row) for row in connection.execute(query)]
+
+
+def finish_withdrawal(
+    connection: Connection, withdrawal: Withdrawal, signatures: bytes, now: int
+) -> None:
+    """The answer was verified: its tokens are there. What is there already stays as it is."""
+    rows = [
+        {
+            "broker": withdrawal.broker,
+            "key": withdrawal.key,
+            "account": withdrawal.account,
+            "counter": withdrawal.first + place,
+            "signature": signatures[place * SIGNATURE_BYTES : (place + 1) * SIGNATURE_BYTES],
+            "state": UNSPENT,
+            "got_at": now,
+        }
+        for place in range(withdrawal.count)
+    ]
+    connection.execute(insert(tokens).on_conflict_do_nothing(), rows)
+    end_withdrawal(connection, withdrawal.request, DONE, None)
+
+
+def end_withdrawal(
+    connection: Connection, request: bytes, state: str, answer: bytes | None
+) -> None:
+    """answer: kept where it is a proof that the broker signed something else."""
+    query = update(withdrawals).where(_w.request == request)
+    connection.execute(query.values(state=state, answer=answer))
+
+
+# ---- tokens --------------------------------------------------------------------------------------
+
+_t = tokens.c
+_COLUMNS = [_t[item.name] for item in fields(StoredToken)]
+_TOKEN = select(*_COLUMNS).join(token_keys, token_keys.c.key == tokens.c.key)
+
+
+def tokens_of(connection: Connection, broker: bytes, *states: str) -> list[StoredToken]:
+    """Those that end first come first."""
+    query = _TOKEN.where(_t.broker == broker, _t.state.in_(states))
+    rows = connection.execute(query.order_by(token_keys.c.epoch, _t.got_at, _t.id))
+    return [StoredToken(*row) for row in rows]
+
+
+def any_unspent(connection: Connection) -> bool:
+    """Whether there is a token of any price at any broker."""
+    return connection.execute(select(_t.id).where(_t.state == UNSPENT).limit(1)).first() is not None
+
+
+def token_of_order(connection: Connection, order_key: bytes) -> StoredToken | None:
+    """The refund of the order of this order key."""
+    row = connection.execute(_TOKEN.where(_t.order_key == order_key)).first()
+    return None if row is None else StoredToken(*row)
+
+
+def add_refund(
+    connection: Connection, broker: bytes, key: bytes, order_key: bytes, signature: bytes, now: int
+) -> None:
+    """Asked again, the refund is the same."""
+    given = insert(tokens).values(
+        broker=broker,
+        key=key,
+        order_key=order_key,
+        signature=signature,
+        state=UNSPENT,
+        got_at=now,
+    )
+    connection.execute(given.on_conflict_do_nothing())
+
+
+def orders_without_refund(connection: Connection) -> list[Order]:
+    """Refunded orders that a token paid, and whose refund token is not here yet."""
+    refunded = orders_in(connection, (WalletState.REFUNDED,))
+    return [
+        order
+        for order in refunded
+        if order.spend is not None and token_of_order(connection, order_key(order)) is None
+    ]
+
+
+def show_token(connection: Connection, token: int, order: bytes) -> None:
+    """From now on it belongs to this order. Raises NoTokens when another program was faster."""
+    query = update(tokens).where(_t.id == token, _t.state == UNSPENT)
+    if connection.execute(query.values(state=SHOWN, order=order)).rowcount != 1:
+        raise NoTokens("Another program has just taken it.")
+
+
+def move_token(connection: Connection, token: int, before: str, after: str) -> bool:
+    """Whether it was in the state `before`."""
+    query = update(tokens).where(_t.id == token, _t.state == before)
+    return connection.execute(query.values(state=after)).rowcount == 1
+
+
+def secrets_of(seed: bytes, token: StoredToken, key: KnownKey) -> TokenSecrets:
+    """seed: the wallet's."""
+    if token.order_key is not None:
+        return refund_secrets(seed, key.public, token.order_key)
+    account, counter = token.account or "", token.counter or 0
+    return token_secrets(account_seed(seed, account), key.public, counter)
+
+
+def finished(seed: bytes, token: StoredToken, key: KnownKey) -> bytes:
+    """The token as it is shown, 354 bytes. Raises TokenInvalid."""
+    return finish_token(key.public, secrets_of(seed, token, key), token.signature)

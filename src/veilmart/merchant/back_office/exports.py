@@ -1,0 +1,58 @@
+"""Tables that a merchant takes to a spreadsheet. Amounts are in minor units, times Unix seconds."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from veilmart.errors import BadArgument
+from veilmart.merchant.goods.products import load_products
+from veilmart.merchant.schema.tables import orders, products, shelves
+
+SHOWN_STATES = ("paid", "settled", "refunded")
+
+
+@dataclass(frozen=True)
+class Exported:
+    heads: tuple[str, ...]
+    rows: list[tuple[object, ...]]
+
+
+def export(connection: Connection, kind: str) -> Exported:
+    """Transaction: one of KINDS. Raises BadArgument."""
+    make = KINDS.get(kind)
+    if make is None:
+        raise BadArgument(f"There are: {', '.join(KINDS)}.")
+    return make(connection)
+
+
+def _sales(connection: Connection) -> Exported:
+    query = (
+        select(
+            orders.c.order,
+            products.c.title,
+            shelves.c.name,
+            orders.c.price,
+            orders.c.state,
+            orders.c.paid_at,
+            orders.c.ended_at,
+        )
+        .join(products, products.c.id == orders.c.product)
+        .join(shelves, shelves.c.id == orders.c.shelf)
+        .where(orders.c.state.in_(SHOWN_STATES))
+        .order_by(orders.c.paid_at, orders.c.order)
+    )
+    heads = ("order", "title", "shelf", "price", "state", "paid_at", "ended_at")
+    return Exported(heads, [tuple(row) for row in connection.execute(query)])
+
+
+def _products(connection: Connection) -> Exported:
+    names = {row.id: row.name for row in connection.execute(select(shelves))}
+    rows: list[tuple[object, ...]] = [
+        (p.id, p.title, p.file_name, names[p.shelf], p.version, p.size, int(p.available))
+        for p in load_products(connection)
+    ]
+    return Exported(("id", "title", "file", "shelf", "version", "size", "available"), rows)
+
+
+KINDS: Mapping[str, Callable[[Connection], Exported]] = {"sales": _sales, "products": _products}

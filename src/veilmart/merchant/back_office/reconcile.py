@@ -1,0 +1,111 @@
+"""Use case: fetch the broker's statement, keep it, compare it with our books and the one before."""
+
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from veilmart.errors import NoSuchRequest, PeerFault
+from veilmart.limits import STATEMENT_ENTRIES_MAX
+from veilmart.merchant.back_office.compare_books import Difference, OwnOrder, reconcile
+from veilmart.merchant.back_office.statements import (
+    FetchedStatement,
+    KeptStatement,
+    fetch_statement,
+    keep_statement,
+)
+from veilmart.merchant.home import MerchantHome
+from veilmart.merchant.publishing.brokers import PinnedBroker, load_brokers
+from veilmart.merchant.schema.tables import orders
+from veilmart.protocol.descriptor import read_descriptor
+from veilmart.protocol.encoding import decode
+from veilmart.protocol.order_states import OrderState
+from veilmart.protocol.ports import Random
+from veilmart.protocol.statement import PAGE_MAX_BYTES, StatementTotals, open_page
+from veilmart.transport.client import HttpClient
+from veilmart.transport.port import OpenClient
+
+_KEPT_MAX_BYTES = PAGE_MAX_BYTES * (STATEMENT_ENTRIES_MAX // 1000 + 2)
+_ROWS_AT_ONCE = 1000
+
+
+class Reconciled(msgspec.Struct, frozen=True):
+    """broker: fingerprint, hexadecimal. at: Unix seconds. file: where the statement is kept."""
+
+    broker: str
+    at: int
+    entries: int
+    totals: StatementTotals
+    differences: list[Difference]
+    file: str
+
+    @property
+    def fits(self) -> bool:
+        return not self.differences
+
+
+async def reconcile_books(
+    market: MerchantHome, now: int, random: Random, open_client: OpenClient = HttpClient
+) -> Reconciled:
+    """With the first pinned broker. Raises BrokerUnreachable, SignatureInvalid, StatementInvalid,
+    what the broker refuses, DiskFull, CannotWrite.
+    """
+    brokers = market.database.run_now(load_brokers)
+    if not brokers:
+        raise NoSuchRequest("No broker is pinned.")
+    before = _newest_kept(market)
+    fetched = await fetch_statement(
+        brokers[0], market.fingerprint, market.identity, now, random, open_client
+    )
+    file = keep_statement(market, fetched)
+    # Read afterwards: what reached us meanwhile is in our books, and in the statement as well.
+    broker, own = market.database.read_now(_own_books, brokers[0].id)
+    found = reconcile(fetched.entries, fetched.totals, fetched.fees, own, broker.reported)
+    if before is not None:
+        found += _changed(before, fetched, broker)
+    return Reconciled(
+        broker.fingerprint.hex(), fetched.at, len(fetched.entries), fetched.totals, found, file
+    )
+
+
+def _own_books(connection: Connection, broker: int) -> tuple[PinnedBroker, dict[bytes, OwnOrder]]:
+    """Reading: the pinned broker as it is now, and every order of ours with it."""
+    pinned = next(known for known in load_brokers(connection) if known.id == broker)
+    query = select(orders.c.order, orders.c.price, orders.c.state).where(orders.c.broker == broker)
+    rows = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
+    return pinned, {
+        bytes(order): OwnOrder(price, OrderState(state)) for order, price, state in rows
+    }
+
+
+def _newest_kept(market: MerchantHome) -> Path | None:
+    kept = sorted(
+        market.home.path.glob("statement-*"),
+        key=lambda path: int(path.name.removeprefix("statement-")),
+    )
+    return kept[-1] if kept else None
+
+
+def _changed(before: Path, fetched: FetchedStatement, broker: PinnedBroker) -> list[Difference]:
+    """What the broker signed then and says otherwise now. Times are cut to days by folding."""
+    row = before.name
+    try:
+        kept = decode(KeptStatement, before.read_bytes(), _KEPT_MAX_BYTES)
+        certified = read_descriptor(kept.descriptor)
+        key = certified.descriptor.signing_key
+        pages = [open_page(key, signed) for signed in kept.pages]
+    except PeerFault:
+        return [Difference("kept-damaged", row, "The statement kept before does not verify.")]
+    if certified.fingerprint != broker.fingerprint:
+        return []
+    now = {entry.sequence: _story(entry) for entry in fetched.entries}
+    return [
+        Difference("story-changed", f"order {entry.order.hex()[:16]}", f"{row} says otherwise.")
+        for page in pages
+        for entry in page.entries
+        if now.get(entry.sequence) != _story(entry)
+    ]
+
+
+def _story(entry: msgspec.Struct) -> tuple[object, ...]:
+    return tuple(getattr(entry, name) for name in ("order", "event", "amount", "fee"))

@@ -1,0 +1,122 @@
+"""Fetching a statement from the broker, page by page, and keeping it (page 5, section 8)."""
+
+from dataclasses import dataclass, field
+
+from veilmart.crypto.identity import IdentityKey
+from veilmart.errors import PeerFault, Refusal, StatementInvalid
+from veilmart.limits import DESCRIPTOR_MAX_BYTES, STATEMENT_ENTRIES_MAX
+from veilmart.merchant.back_office.broker_session import BrokerSession, asking
+from veilmart.merchant.home import MerchantHome
+from veilmart.merchant.publishing.brokers import PinnedBroker
+from veilmart.protocol import labels
+from veilmart.protocol.descriptor import SIGNATURE_BYTES, SignedDescriptor, read_descriptor
+from veilmart.protocol.encoding import Message, encode
+from veilmart.protocol.merchant_papers import sign_paper
+from veilmart.protocol.ports import Random
+from veilmart.protocol.statement import (
+    AskStatement,
+    Statement,
+    StatementEntry,
+    StatementPaper,
+    StatementTotals,
+    check_page,
+    open_page,
+)
+from veilmart.transport.client import HttpClient
+from veilmart.transport.port import OpenClient
+
+FEE_EXTENSION = "fee"
+_DESCRIPTORS_MAX = 600
+
+
+class KeptStatement(Message, frozen=True):
+    """What is kept: papers and pages as sent, and the descriptor that certifies their key."""
+
+    descriptor: bytes
+    papers: list[bytes]
+    pages: list[bytes]
+
+
+@dataclass(frozen=True)
+class FetchedStatement:
+    """Verified. entries: from the first on. totals: of the moment of the last page.
+
+    fees: every rate that the broker published, in basis points.
+    """
+
+    at: int
+    entries: list[StatementEntry]
+    totals: StatementTotals
+    fees: frozenset[int]
+    kept: KeptStatement = field(repr=False)
+
+
+async def fetch_statement(
+    broker: PinnedBroker,
+    merchant: bytes,
+    key: IdentityKey,
+    now: int,
+    random: Random,
+    open_client: OpenClient = HttpClient,
+) -> FetchedStatement:
+    """The whole statement. Raises BrokerUnreachable, SignatureInvalid, StatementInvalid, and what
+    the broker refuses.
+    """
+    entries: list[StatementEntry] = []
+    papers, pages = list[bytes](), list[bytes]()
+    async with asking(broker, now, random, open_client) as session:
+        while True:
+            after = entries[-1].sequence if entries else 0
+            paper = StatementPaper(
+                broker=broker.fingerprint, merchant=merchant, after=after, at=now
+            )
+            signed = sign_paper(key, labels.STATEMENT_REQUEST, paper)
+            answer = await session.ask(AskStatement(signed=signed), Statement)
+            page = open_page(session.descriptor.descriptor.signing_key, answer.signed)
+            check_page(page, paper, signed)
+            entries += page.entries
+            papers.append(signed)
+            pages.append(answer.signed)
+            if page.totals is not None:
+                break
+            if len(entries) >= STATEMENT_ENTRIES_MAX:
+                raise StatementInvalid("It has no end.")
+        rates = await _published_fees(session)
+    kept = KeptStatement(descriptor=session.descriptor.signed, papers=papers, pages=pages)
+    return FetchedStatement(page.at, entries, page.totals, rates, kept)
+
+
+async def _published_fees(session: BrokerSession) -> frozenset[int]:
+    """Every rate in the broker's chain of descriptors, back from the one we trust."""
+    newest = session.descriptor
+    rates = {0, _rate(newest)}
+    for _ in range(_DESCRIPTORS_MAX):
+        serial = newest.descriptor.serial - 1
+        if serial < 1:
+            break
+        earlier = await _descriptor(session, serial)
+        if earlier is None or earlier.hash != newest.descriptor.previous:
+            break
+        newest = earlier
+        rates.add(_rate(newest))
+    return frozenset(rates)
+
+
+async def _descriptor(session: BrokerSession, serial: int) -> SignedDescriptor | None:
+    limit = DESCRIPTOR_MAX_BYTES + SIGNATURE_BYTES
+    try:
+        return read_descriptor(await session.http.get(f"/v1/descriptor/{serial}", max_bytes=limit))
+    except (Refusal, PeerFault):
+        return None  # a restored broker left these numbers out
+
+
+def _rate(descriptor: SignedDescriptor) -> int:
+    text = descriptor.descriptor.extensions.get(FEE_EXTENSION, b"0")
+    return int(text) if text.isdigit() and len(text) <= 5 else 0
+
+
+def keep_statement(market: MerchantHome, fetched: FetchedStatement) -> str:
+    """Keep it in the home folder, whatever it says; the file's name."""
+    name = f"statement-{fetched.at}"
+    market.home.write_secret(name, encode(fetched.kept))
+    return name

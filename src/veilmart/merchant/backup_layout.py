@@ -1,0 +1,40 @@
+"""What a merchant's backup holds: identity, database and every product that was ever sold.
+
+Tunnel keys do not leave the machine; signing seeds do, because segments of orders under way are
+signed with them. A restored merchant's serials go on far above everything seen of it before.
+"""
+
+from veilmart.merchant.home import (
+    DATABASE_FILE,
+    IDENTITY_FILE,
+    ROLE,
+    SCHEMA,
+    SERVER_LOCK,
+    STORE_FOLDER,
+)
+from veilmart.merchant.schema import migrations
+from veilmart.merchant.schema.tables import metadata
+from veilmart.storage.backup.backup import HomeLayout, Tables
+
+LAYOUT = HomeLayout(
+    role=ROLE,
+    database=DATABASE_FILE,
+    lock=SERVER_LOCK,
+    files=(IDENTITY_FILE,),
+    optional=("store",),
+    folder=STORE_FOLDER,
+    marks=(
+        "SELECT revision FROM shop",
+        "SELECT coalesce(max(serial), 0) FROM descriptors",
+        "SELECT coalesce(max(offered_at), 0) FROM orders",
+        "SELECT coalesce(max(ended_at), 0) FROM orders",
+    ),
+    tables=Tables(metadata, migrations, SCHEMA),
+    strip=(
+        "DELETE FROM keys WHERE suite != 0",
+        "UPDATE descriptors SET not_after = 0",
+        "UPDATE shop SET restored = 1",
+        "UPDATE catalogues SET serial = serial + 1000000, products_hash = x'' "
+        "WHERE serial = (SELECT max(serial) FROM catalogues)",
+    ),
+)

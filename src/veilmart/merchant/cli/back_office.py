@@ -1,0 +1,176 @@
+"""`veilmart merchant join|refund|withdraw-request|export|backup|restore`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from veilmart.crypto import identity as keys
+from veilmart.errors import Declined
+from veilmart.merchant.back_office.exports import KINDS, export
+from veilmart.merchant.back_office.operator_requests import ask_to_join, ask_to_withdraw
+from veilmart.merchant.back_office.refunds import find_refundable, refund_order
+from veilmart.merchant.backup_layout import LAYOUT
+from veilmart.merchant.goods.shop_row import read_shop
+from veilmart.merchant.home import IDENTITY_FILE, open_merchant
+from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.storage.backup.backup import back_up
+from veilmart.storage.backup.restore import restore
+from veilmart.storage.files.home import Home, default_home
+from veilmart.storage.files.names import visible
+from veilmart.terminal.clock import unix_now
+from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.csv_file import show_export
+from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
+
+DEFAULTS = Common()
+
+
+def register_office(app: App) -> None:
+    """Mount these commands on the merchant's app."""
+    app.command(join)
+    app.command(withdraw_request)
+    app.command(refund)
+    app.command(export_table, name="export")
+    app.command(backup)
+    app.command(restore_home, name="restore")
+
+
+def _home(common: Common) -> Path:
+    return common.home or default_home("merchant")
+
+
+def join(
+    url: Annotated[
+        str, Parameter(help="Where the broker reaches this merchant: http://HOST:PORT.")
+    ],
+    *,
+    common: Common = DEFAULTS,
+) -> int:
+    """Ask the broker's operator to carry this merchant."""
+    return run(_join(url, common), common)
+
+
+async def _join(url: str, common: Common) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        address = await ask_to_join(market, url, unix_now(), os.urandom)
+        shown = keys.format_fingerprint(market.fingerprint)
+    common.terminal().result(
+        {"address": address, "fingerprint": shown},
+        lambda console: console.print(
+            f"The broker's operator was asked to carry {address}.\nTell them your fingerprint: "
+            f"{shown}",
+            markup=False,
+        ),
+    )
+
+
+def withdraw_request(
+    amount: str,
+    *,
+    note: Annotated[str, Parameter(help="For the operator: an account number, for example.")] = "",
+    common: Common = DEFAULTS,
+) -> int:
+    """Ask the broker's operator to pay out some of the balance."""
+    return run(_withdraw(amount, note, common), common)
+
+
+async def _withdraw(amount: str, note: str, common: Common) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        decimals = market.database.run_now(read_shop).decimals
+        minor = parse_amount(amount, decimals)
+        await ask_to_withdraw(market, minor, note, unix_now(), os.urandom)
+    shown = format_amount(minor, decimals)
+    common.terminal().result(
+        {"amount": minor},
+        lambda console: console.print(f"The operator was asked for {shown}.", markup=False),
+    )
+
+
+def refund(
+    order: Annotated[str, Parameter(help="Beginning of the order's name, as the customer has it.")],
+    *,
+    yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Give an order's whole price back: until settlement, and after it while the balance covers."""
+    return run(_refund(order, yes, common), common)
+
+
+async def _refund(prefix: str, yes: bool, common: Common) -> None:
+    terminal = common.terminal()
+    with open_merchant(_home(common), common.database) as market:
+        found = market.database.run_now(find_refundable, prefix)
+        line = found.line
+        question = f"Give {line.price} back for {visible(line.title)} ({line.state})? (y/n) "
+        if not yes and not terminal.confirm(question):
+            raise Declined("Nothing was given back.")
+        await refund_order(market, found, unix_now(), os.urandom)
+    terminal.result(
+        line,
+        lambda console: console.print(
+            f"{line.price} went back to whoever bought {visible(line.title)}.", markup=False
+        ),
+    )
+
+
+def export_table(
+    kind: Annotated[str, Parameter(help=f"One of: {', '.join(KINDS)}.")],
+    file: Annotated[Path, Parameter(help="CSV file to write.")],
+    *,
+    common: Common = DEFAULTS,
+) -> int:
+    """Write a table as CSV; amounts in minor units, times in Unix seconds."""
+    return run(lambda: _export(kind, file, common), common)
+
+
+def _export(kind: str, file: Path, common: Common) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        exported = market.database.run_now(export, kind)
+    show_export(common.terminal(), file, exported.heads, exported.rows)
+
+
+def backup(file: Target, *, common: Common = DEFAULTS) -> int:
+    """Back up identity, orders and products, safely while the merchant runs. Keep it like a key."""
+    return run(lambda: _backup(file, common), common)
+
+
+def _backup(file: Path, common: Common) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        done = back_up(
+            market.home,
+            LAYOUT,
+            file,
+            identity=market.fingerprint,
+            now=unix_now(),
+            database=market.database,
+        )
+    common.terminal().result(done, lambda console: draw_backup(console, done))
+
+
+def restore_home(
+    file: Annotated[Path, Parameter(help="A backup.")],
+    *,
+    over_newer: OverNewer = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Put a backup in place while the merchant is stopped; what was there is put aside."""
+    return run(lambda: _restore(file, over_newer, common), common)
+
+
+def _restore(file: Path, over_newer: bool, common: Common) -> None:
+    path = _home(common)
+    fingerprint = None
+    if (path / IDENTITY_FILE).is_file():
+        key = keys.identity_from_pem(Home(path, create=False).read(IDENTITY_FILE))
+        fingerprint = keys.fingerprint(keys.public_spki(key))
+    done = restore(
+        file,
+        path,
+        LAYOUT,
+        identity=fingerprint,
+        over_newer=over_newer,
+        database=common.database,
+    )
+    common.terminal().result(done, lambda console: draw_restored(console, done))

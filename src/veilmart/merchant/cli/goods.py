@@ -1,0 +1,296 @@
+"""`veilmart merchant add|remove|list|edit` and `shelf ...`."""
+
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from veilmart.errors import BadArgument, BadName
+from veilmart.merchant.cli.importing import register_import
+from veilmart.merchant.cli.shelves import register_shelves
+from veilmart.merchant.cli.views import draw_products, draw_table, product_views, shelf_views
+from veilmart.merchant.goods.products import (
+    edit_product,
+    find_product,
+    load_products,
+    remove_product,
+)
+from veilmart.merchant.goods.shelves import create_shelf
+from veilmart.merchant.goods.shop_row import read_shop
+from veilmart.merchant.home import MerchantHome, open_merchant
+from veilmart.merchant.stocking.adding import Added, add_products, check_price
+from veilmart.merchant.stocking.packing import Source, look_at, sources_in
+from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.storage.files.disk_errors import typed_file_errors
+from veilmart.storage.files.home import default_home
+from veilmart.terminal.clock import unix_now
+from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.console import Terminal
+
+DEFAULTS = Common()
+_UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
+
+
+def _home(common: Common) -> Path:
+    return common.home or default_home("merchant")
+
+
+def register_goods(app: App) -> None:
+    """Mount the commands of this file."""
+    for command in (add, remove, edit):
+        app.command(command)
+    app.command(list_products, name="list")
+    shelf = App(name="shelf", help="Shelves: one price and one padded size each.")
+    shelf.command(list_shelves, name="list")
+    shelf.command(create, name="create")
+    app.command(shelf)
+    register_shelves(app, shelf)
+    register_import(app)
+
+
+def add(
+    *paths: Annotated[
+        str,
+        Parameter(
+            help="Files, folders of files, or - for standard input.", allow_leading_hyphen=True
+        ),
+    ],
+    shelf: Annotated[str | None, Parameter(help="Name of the shelf.")] = None,
+    price: Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")] = None,
+    title: Annotated[str | None, Parameter(help="Title of a single product.")] = None,
+    description: Annotated[str | None, Parameter(help="Text for a single product.")] = None,
+    file_name: Annotated[str | None, Parameter(help="What the customer's file is called.")] = None,
+    alone: Annotated[bool, Parameter(help="Accept a product alone on its shelf.")] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Put files on sale. The same file name on the same shelf becomes a new version."""
+    return run(
+        lambda: _add(paths, shelf, price, (title, description, file_name), alone, common), common
+    )
+
+
+def _add(
+    paths: tuple[str, ...],
+    shelf: str | None,
+    price: str | None,
+    words: tuple[str | None, str | None, str | None],
+    alone: bool,
+    common: Common,
+) -> None:
+    terminal = common.terminal()
+    with ExitStack() as stack:
+        market = stack.enter_context(open_merchant(_home(common), common.database))
+        sources = _sources(paths, words, market, stack)
+        decimals = market.database.run_now(read_shop).decimals
+        amount = None if price is None else parse_amount(price, decimals)
+        added: Added | None = None
+        steps = add_products(
+            market,
+            sources,
+            shelf=shelf,
+            price=amount,
+            alone=alone,
+            now=unix_now(),
+            random=os.urandom,
+        )
+        for step in steps:
+            if isinstance(step, Added):
+                added = step
+            else:
+                terminal.say(f"{step.done}/{step.total} {step.file_name}")
+        report_added(terminal, added, decimals)
+
+
+def report_added(terminal: Terminal, added: Added | None, decimals: int) -> None:
+    """Print where a batch stands now."""
+    if added is None:
+        raise BadArgument("Give at least one file.")
+    price = format_amount(added.shelf.price, decimals)
+    names = [product.title for product in added.products]
+    terminal.result(
+        {
+            "shelf": added.shelf.name,
+            "price": price,
+            "products": [
+                {"id": p.id.hex(), "title": p.title, "version": p.version} for p in added.products
+            ],
+        },
+        lambda console: console.print(
+            f"On sale at {price} on the shelf {added.shelf.name}: {', '.join(names)}", markup=False
+        ),
+    )
+
+
+def _sources(
+    paths: tuple[str, ...],
+    words: tuple[str | None, str | None, str | None],
+    market: MerchantHome,
+    stack: ExitStack,
+) -> tuple[Source, ...]:
+    title, description, file_name = words
+    if any(words) and (len(paths) != 1 or Path(paths[0]).is_dir()):
+        raise BadArgument("--title, --description and --file-name go with a single file.")
+    found: list[Source] = []
+    for text in paths:
+        path = Path(text)
+        if text == "-":
+            if file_name is None:
+                raise BadName("Standard input has none; pass --file-name.")
+            path = stack.enter_context(_Spooled(market.home.path)).path
+        elif path.is_dir() and not path.is_symlink():
+            found += sources_in(path)
+            continue
+        found.append(look_at(path, file_name=file_name, title=title, description=description))
+    if not found:
+        raise BadArgument("Give at least one file.")
+    return tuple(found)
+
+
+class _Spooled:
+    """Standard input copied to a file in the home folder: its size has to be known first."""
+
+    def __init__(self, folder: Path) -> None:
+        with typed_file_errors("The home folder"):
+            self._folder = tempfile.TemporaryDirectory(dir=folder, prefix="stdin-")
+        self.path = Path(self._folder.name) / "content"
+
+    def __enter__(self) -> "_Spooled":
+        with typed_file_errors("The home folder"), self.path.open("wb") as stream:
+            shutil.copyfileobj(sys.stdin.buffer, stream)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+
+def remove(
+    product: Annotated[str, Parameter(help="Number, title or id of a product.")],
+    *,
+    alone: Annotated[bool, Parameter(help="Accept that one is left alone.")] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Take a product off its shelf. What was sold is still delivered."""
+    return run(lambda: _remove(product, alone, common), common)
+
+
+def _remove(product: str, alone: bool, common: Common) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        found = find_product(market.database.run_now(load_products), product)
+        market.database.run_now(remove_product, found.id, alone)
+    common.terminal().result(
+        {"removed": found.id.hex()},
+        lambda console: console.print(f"{found.title} is no longer on sale.", markup=False),
+    )
+
+
+def list_products(*, common: Common = DEFAULTS) -> int:
+    """Everything on sale, numbered as in the menu."""
+    return run(lambda: _list(common), common)
+
+
+def _list(common: Common) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        views = market.database.run_now(product_views)
+    common.terminal().result(views, lambda console: draw_products(console, views))
+
+
+def edit(
+    product: Annotated[str, Parameter(help="Number, title or id of a product.")],
+    *,
+    title: str | None = None,
+    description: str | None = None,
+    tags: Annotated[
+        list[str] | None, Parameter(name="--tag", help="Tags; --no-tag removes all.")
+    ] = None,
+    wish: Annotated[str | None, Parameter(help="Price wanted in the next plan.")] = None,
+    available: Annotated[bool, Parameter(negative="", help="It can be bought.")] = False,
+    out: Annotated[bool, Parameter(negative="", help="It cannot be bought.")] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Change what customers read about a product, or whether it can be bought."""
+    if available and out:
+        return run(lambda: _refuse("Either --available or --out."), common)
+    chosen = True if available else False if out else None
+    return run(lambda: _edit(product, (title, description), chosen, tags, wish, common), common)
+
+
+def _refuse(why: str) -> None:
+    raise BadArgument(why)
+
+
+def _edit(
+    product: str,
+    words: tuple[str | None, str | None],
+    available: bool | None,
+    tags: list[str] | None,
+    wish: str | None,
+    common: Common,
+) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        found = find_product(market.database.run_now(load_products), product)
+        decimals = market.database.run_now(read_shop).decimals
+        amount = None if wish is None else parse_amount(wish, decimals)
+        price = None if amount is None else market.database.run_now(check_price, amount)
+        market.database.run_now(edit_product, found.id, *words, available, tags, price)
+    common.terminal().result(
+        {"changed": found.id.hex()},
+        lambda console: console.print(f"{found.title} was changed.", markup=False),
+    )
+
+
+def list_shelves(*, common: Common = DEFAULTS) -> int:
+    """All shelves with price, padded size and number of products."""
+    return run(lambda: _list_shelves(common), common)
+
+
+def _list_shelves(common: Common) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        views = market.database.run_now(shelf_views)
+    common.terminal().result(
+        views,
+        lambda console: draw_table(
+            console,
+            ("#", "name", "price", "bytes", "products"),
+            [(v.number, v.name, v.price, v.size, v.products) for v in views],
+        ),
+    )
+
+
+def create(
+    name: str,
+    *,
+    price: Annotated[str, Parameter(help="A price point of the broker, as 5.00.")],
+    size: Annotated[str, Parameter(help="Bytes, or with K, M, G: the largest product.")],
+    common: Common = DEFAULTS,
+) -> int:
+    """Make a shelf. Its price and size stay as they are for its whole life."""
+    return run(lambda: _create(name, price, size, common), common)
+
+
+def parse_size(text: str) -> int:
+    """ "256K" → 262144. Raises BadArgument."""
+    digits, unit = (
+        (text[:-1], _UNITS[text[-1].upper()]) if text[-1:].upper() in _UNITS else (text, 1)
+    )
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15):
+        raise BadArgument(f"{text[:20]!r} is not a size.")
+    return int(digits) * unit
+
+
+def _create(name: str, price: str, size: str, common: Common) -> None:
+    with open_merchant(_home(common), common.database) as market:
+        decimals = market.database.run_now(read_shop).decimals
+        amount = market.database.run_now(check_price, parse_amount(price, decimals))
+        shelf = market.database.run_now(create_shelf, name, amount, parse_size(size))
+    common.terminal().result(
+        {"number": shelf.id, "name": shelf.name, "size": shelf.size},
+        lambda console: console.print(
+            f"Shelf {shelf.name}: {shelf.size} bytes at {format_amount(amount, decimals)}",
+            markup=False,
+        ),
+    )

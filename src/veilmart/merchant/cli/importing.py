@@ -1,0 +1,221 @@
+"""`veilmart merchant import` and `codes`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from veilmart.errors import BadArgument
+from veilmart.merchant.cli.shelves import DEFAULTS, K_USUAL, Alone, Wanted, home_of
+from veilmart.merchant.cli.views import draw_table
+from veilmart.merchant.goods.products import load_products
+from veilmart.merchant.goods.shop_row import read_shop
+from veilmart.merchant.goods.showcases import Look
+from veilmart.merchant.home import open_merchant
+from veilmart.merchant.sales.codes import SALT_BYTES, Stock, code_count, restock, stock
+from veilmart.merchant.stocking.adding import check_price
+from veilmart.merchant.stocking.importing import Comparison, Imported, compare, import_folder
+from veilmart.merchant.stocking.packing import look_at
+from veilmart.merchant.stocking.shop_folder import CODES_SUFFIX, Entry, code_lines, read_folder
+from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.terminal.clock import unix_now
+from veilmart.terminal.command import ServerCommon as Common, run
+
+Price = Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")]
+
+
+def register_import(app: App) -> None:
+    """Mount the commands of this file."""
+    app.command(import_shop, name="import")
+    codes = App(name="codes", help="Unique codes: licence keys, gift cards; one per sale.")
+    codes.command(add, name="add")
+    codes.command(list_stock, name="list")
+    app.command(codes)
+
+
+def import_shop(
+    folder: Annotated[Path, Parameter(help="Products, and shop.toml with what is said of them.")],
+    *,
+    price: Price = None,
+    k: Wanted = K_USUAL,
+    dry_run: Annotated[bool, Parameter(help="Only say what would change.", negative="")] = False,
+    prune: Annotated[
+        bool, Parameter(help="Take what is not in the folder off its shelf.", negative="")
+    ] = False,
+    alone: Alone = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Make the shop what a folder says; only what changed is packed and sent on."""
+    return run(lambda: _import(folder, price, k, dry_run, prune, alone, common), common)
+
+
+def _import(
+    folder: Path,
+    price: str | None,
+    k: int,
+    dry_run: bool,
+    prune: bool,
+    alone: bool,
+    common: Common,
+) -> None:
+    terminal = common.terminal()
+    with open_merchant(home_of(common), common.database) as market:
+        decimals = market.database.run_now(read_shop).decimals
+        amount = None if price is None else parse_amount(price, decimals)
+        usual = market.database.run_now(check_price, amount)
+        entries = read_folder(folder, usual, decimals)
+        comparison = market.database.run_now(compare, entries, k)
+        if dry_run:
+            terminal.result(
+                _as_json(comparison, decimals, prune),
+                lambda console: _draw(console, comparison, decimals, prune),
+            )
+            return
+        imported: Imported | None = None
+        now = unix_now()
+        steps = import_folder(
+            market, comparison, prune=prune, alone=alone, now=now, random=os.urandom
+        )
+        for step in steps:
+            if isinstance(step, Imported):
+                imported = step
+            else:
+                terminal.say(f"{step.done}/{step.total} {step.file_name}")
+    if imported is None:
+        raise BadArgument("Nothing was imported.")
+    done = imported
+    terminal.result(
+        done,
+        lambda console: console.print(
+            f"{done.new} new, {done.changed} changed, {done.same} as before, "
+            f"{done.removed} removed; {done.shelves} new shelves.",
+            markup=False,
+        ),
+    )
+
+
+def _as_json(comparison: Comparison, decimals: int, prune: bool) -> dict[str, object]:
+    return {
+        "changes": [
+            {"file_name": change.entry.source.file_name, "what": change.what}
+            for change in comparison.changes
+            if change.what
+        ],
+        "shelves": [
+            {
+                "price": format_amount(shelf.price, decimals),
+                "size": shelf.size,
+                "products": len(shelf.items),
+                "padding": shelf.padding,
+                "short": shelf.short,
+            }
+            for shelf in comparison.planned
+        ],
+        "removed": [product.file_name for product in comparison.gone] if prune else [],
+    }
+
+
+def _draw(console: Console, comparison: Comparison, decimals: int, prune: bool) -> None:
+    for change in comparison.changes:
+        if change.what:
+            name = change.entry.source.file_name
+            console.print(f"{', '.join(change.what):<16} {name}", markup=False)
+    for shelf in comparison.planned:
+        few = ", fewer than k" if shelf.short else ""
+        console.print(
+            f"new shelf        {format_amount(shelf.price, decimals)}: {len(shelf.items)} products "
+            f"of {shelf.size:,} bytes, {shelf.padding:,} of padding{few}",
+            markup=False,
+        )
+    for product in comparison.gone:
+        what = "removed" if prune else "not in folder"
+        console.print(f"{what:<16} {product.file_name}", markup=False)
+    if not any(change.what for change in comparison.changes):
+        console.print("Nothing changed.")
+
+
+# ---- codes ---------------------------------------------------------------------------------------
+
+
+def add(
+    *files: Annotated[Path, Parameter(help="One product each; one code a line.")],
+    price: Price = None,
+    title: Annotated[str | None, Parameter(help="Title of a single product.")] = None,
+    description: Annotated[str, Parameter(help="Text for a single product.")] = "",
+    alone: Alone = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Put unique codes on sale, or add to them. More stock shows within an hour."""
+    return run(lambda: _add(files, price, title, description, alone, common), common)
+
+
+def _add(
+    files: tuple[Path, ...],
+    price: str | None,
+    title: str | None,
+    description: str,
+    alone: bool,
+    common: Common,
+) -> None:
+    if not files or (len(files) > 1 and (title is not None or description)):
+        raise BadArgument("Give files of codes; --title and --description go with a single one.")
+    with open_merchant(home_of(common), common.database) as market:
+        decimals = market.database.run_now(read_shop).decimals
+        amount = None if price is None else parse_amount(price, decimals)
+        standing = {p.file_name: p for p in market.database.run_now(load_products) if p.codes}
+        entries, given, added = [], 0, 0
+        for path in files:
+            stem = path.name.removesuffix(CODES_SUFFIX).removesuffix(".txt")
+            lines = code_lines(path)
+            given += len(lines)
+            product = standing.get(f"{stem}.txt")
+            if product is not None:
+                salts = [os.urandom(SALT_BYTES) for _ in lines]
+                added += market.database.run_now(restock, product, lines, salts).added
+                continue
+            source = look_at(
+                path, file_name=f"{stem}.txt", title=title or stem, description=description
+            )
+            cost = market.database.run_now(check_price, amount)
+            entries.append(Entry(source, cost, "", Look(), b"", tuple(lines)))
+        if entries:
+            before = market.database.run_now(code_count)
+            comparison = market.database.run_now(compare, entries, len(entries))
+            now = unix_now()
+            for _ in import_folder(
+                market, comparison, prune=False, alone=alone, now=now, random=os.urandom
+            ):
+                continue
+            added += market.database.run_now(code_count) - before
+    common.terminal().result(
+        {"added": added, "known": given - added},
+        lambda console: console.print(f"{added} codes added, {given - added} were known already."),
+    )
+
+
+def list_stock(*, common: Common = DEFAULTS) -> int:
+    """Stock of every product of codes. Nobody else is told."""
+    return run(lambda: _list_stock(common), common)
+
+
+def _list_stock(common: Common) -> None:
+    with open_merchant(home_of(common), common.database) as market:
+        counts = market.database.run_now(stock)
+        named = [
+            (product.title, counts.get(product.id, Stock(product.id, 0, 0, 0)))
+            for product in market.database.run_now(load_products)
+            if product.codes
+        ]
+    common.terminal().result(
+        [
+            {"title": title, "free": f.free, "reserved": f.reserved, "sold": f.sold}
+            for title, f in named
+        ],
+        lambda console: draw_table(
+            console,
+            ("title", "free", "offered", "sold"),
+            [(title, f.free, f.reserved, f.sold) for title, f in named],
+        ),
+    )

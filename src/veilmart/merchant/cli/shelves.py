@@ -1,0 +1,145 @@
+"""`veilmart merchant shelf propose|apply` and `report`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from veilmart.merchant.cli.views import draw_table
+from veilmart.merchant.goods.shop_row import read_shop
+from veilmart.merchant.home import open_merchant
+from veilmart.merchant.stocking.anonymity_report import bar, chart_svg, shelf_reports
+from veilmart.merchant.stocking.shelf_moves import Applied, apply_proposal, check_proposal, propose
+from veilmart.protocol.accounting import format_amount
+from veilmart.storage.files.disk_errors import typed_file_errors
+from veilmart.storage.files.home import default_home
+from veilmart.terminal.command import ServerCommon as Common, run
+
+DEFAULTS = Common()
+K_USUAL = 5
+
+Wanted = Annotated[int, Parameter(name="--k", help="Products that each shelf shall hold at least.")]
+Alone = Annotated[bool, Parameter(help="Accept a product alone on its shelf.")]
+
+
+def home_of(common: Common) -> Path:
+    return common.home or default_home("merchant")
+
+
+def register_shelves(app: App, shelf: App) -> None:
+    """Mount the commands of this file."""
+    shelf.command(propose_shelves, name="propose")
+    shelf.command(apply_shelves, name="apply")
+    app.command(report)
+
+
+def propose_shelves(*, k: Wanted = K_USUAL, common: Common = DEFAULTS) -> int:
+    """The split of what is on sale into shelves with the least padding; changes nothing."""
+    return run(lambda: _plan(k, False, False, True, common), common)
+
+
+def apply_shelves(
+    *,
+    k: Wanted = K_USUAL,
+    alone: Alone = False,
+    yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Move the products as proposed. Empty shelves go out of use; what was sold is delivered."""
+    return run(lambda: _plan(k, alone, yes, False, common), common)
+
+
+def _plan(k: int, alone: bool, yes: bool, only_show: bool, common: Common) -> None:
+    terminal = common.terminal()
+    with open_merchant(home_of(common), common.database) as market:
+        decimals = market.database.run_now(read_shop).decimals
+        proposal = market.database.run_now(propose, k)
+        rows = [
+            {
+                "price": format_amount(shelf.price, decimals),
+                "size": shelf.size,
+                "products": [item.key.title for item in shelf.items],
+                "padding": shelf.padding,
+                "short": shelf.short,
+            }
+            for shelf in proposal.shelves
+        ]
+        costs = {"content": proposal.content, "padding": proposal.then, "now": proposal.now}
+
+        def draw(console: Console) -> None:
+            lines: list[tuple[object, ...]] = [
+                (
+                    format_amount(shelf.price, decimals),
+                    f"{shelf.size:,}",
+                    f"{len(shelf.items)}{' (fewer than k)' if shelf.short else ''}",
+                    f"{shelf.padding:,}",
+                )
+                for shelf in proposal.shelves
+            ]
+            draw_table(console, ("price", "bytes each", "products", "padding"), lines)
+            share = proposal.then / proposal.content
+            console.print(
+                f"Padding in all: {proposal.then:,} bytes, {share:.1%} of the content; "
+                f"now {proposal.now:,}.",
+                markup=False,
+            )
+
+        if only_show:
+            terminal.result({"shelves": rows, "costs": costs}, draw)
+            return
+        check_proposal(proposal, alone)
+        if not terminal.json:
+            draw(terminal.console)
+        if not yes and not terminal.confirm("Move the products like this? (y/n) "):
+            return
+        for step in apply_proposal(market, proposal, os.urandom):
+            if isinstance(step, Applied):
+                applied = step
+            else:
+                terminal.say(f"{step.done}/{step.total} {step.file_name}")
+    terminal.result(
+        {"moved": applied.moved, "created": applied.created, "retired": applied.retired},
+        lambda console: console.print(
+            f"Moved {applied.moved} products; {applied.created} new shelves, "
+            f"{len(applied.retired)} out of use.",
+            markup=False,
+        ),
+    )
+
+
+def report(
+    *,
+    svg: Annotated[Path | None, Parameter(help="Write the chart to this file.")] = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """How well each shelf hides what was bought, and what its padding costs."""
+    return run(lambda: _report(svg, common), common)
+
+
+def _report(svg: Path | None, common: Common) -> None:
+    with open_merchant(home_of(common), common.database) as market:
+        reports = market.database.run_now(shelf_reports)
+    if svg is not None:
+        with typed_file_errors(str(svg)):
+            svg.write_text(chart_svg(reports), encoding="utf-8")
+    largest = max((found.k for found in reports), default=1)
+
+    def draw(console: Console) -> None:
+        rows: list[tuple[object, ...]] = [
+            (
+                found.shelf,
+                found.k,
+                found.sales,
+                f"{found.effective:.1f}",
+                f"{found.guess:.0%}",
+                f"{found.overhead:.1%}",
+                bar(found, largest),
+            )
+            for found in reports
+        ]
+        heads = ("shelf", "k", "sales", "2^H", "guess", "overhead", "2^H of k")
+        draw_table(console, heads, rows)
+
+    common.terminal().result(reports, draw)

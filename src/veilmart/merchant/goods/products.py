@@ -1,0 +1,263 @@
+"""Products: what stands on the shelves, one row each; sold bytes live on in the product store."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from veilmart.characters import has_unseen
+from veilmart.errors import AloneOnShelf, BadArgument, NoSuchProduct
+from veilmart.limits import (
+    DESCRIPTION_MAX_BYTES,
+    PRODUCTS_MAX,
+    TAG_MAX_BYTES,
+    TAGS_MAX,
+    TITLE_MAX_BYTES,
+)
+from veilmart.merchant.goods.shop_row import touch
+from veilmart.merchant.schema.tables import products
+
+
+@dataclass(frozen=True)
+class ShopProduct:
+    """id: 16 bytes. size: true bytes. root, pieces: of the padded bytes. tags: one a line.
+
+    source: SHA-256 of the imported file. codes: see codes.py; `root` is then NO_ROOT.
+    """
+
+    id: bytes
+    shelf: int
+    version: int
+    file_name: str
+    title: str
+    description: str
+    size: int
+    root: bytes
+    pieces: bytes
+    available: bool
+    tags: str = ""
+    wish: int | None = None
+    source: bytes | None = None
+    codes: bool = False
+    in_stock: bool = True
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A product whose padded bytes are in the store; not on sale before `place_products`."""
+
+    file_name: str
+    title: str | None
+    description: str | None
+    size: int
+    root: bytes
+    pieces: bytes
+    tags: str | None = None
+    source: bytes | None = None
+    codes: bool = False
+
+
+_COLUMNS = (
+    "id",
+    "shelf",
+    "version",
+    "file_name",
+    "title",
+    "description",
+    "size",
+    "root",
+    "pieces",
+    "available",
+    "tags",
+    "wish",
+    "source",
+    "codes",
+    "in_stock",
+)
+_SHOWN = (
+    select(products)
+    .where(products.c.removed.is_(False))
+    .order_by(products.c.shelf, products.c.title, products.c.id)
+)
+_SAME_NAME = select(products).where(
+    products.c.shelf == bindparam("shelf_id"), products.c.file_name == bindparam("name")
+)
+
+
+def _product(row: Any) -> ShopProduct:
+    return ShopProduct(**{column: getattr(row, column) for column in _COLUMNS})
+
+
+def load_products(connection: Connection) -> tuple[ShopProduct, ...]:
+    """Transaction: everything on the shelves, by shelf and title; the menu's order."""
+    return tuple(_product(row) for row in connection.execute(_SHOWN))
+
+
+def check_title(title: str) -> str:
+    """Raises BadArgument unless it is 1 to 200 bytes of printable text."""
+    if not title.strip() or len(title.encode()) > TITLE_MAX_BYTES or has_unseen(title):
+        raise BadArgument("A title is 1 to 200 bytes of visible text.")
+    return title
+
+
+def check_description(description: str) -> str:
+    """Raises BadArgument unless it is at most 2000 bytes of text; line ends are fine."""
+    lines = description.replace("\n", " ")
+    if len(description.encode()) > DESCRIPTION_MAX_BYTES or has_unseen(lines):
+        raise BadArgument("A description is at most 2000 bytes of visible text.")
+    return description
+
+
+def check_tags(tags: list[str]) -> str:
+    """One a line, in the order given. Raises BadArgument for more than 16, or one that is empty,
+    longer than 50 bytes or not visible.
+    """
+    for tag in tags:
+        if not tag.strip() or len(tag.encode()) > TAG_MAX_BYTES or has_unseen(tag):
+            raise BadArgument(f"A tag is 1 to {TAG_MAX_BYTES} bytes of visible text.")
+    if len(tags) > TAGS_MAX or len(set(tags)) != len(tags):
+        raise BadArgument(f"A product has {TAGS_MAX} tags at most, each once.")
+    return "\n".join(tags)
+
+
+def place_products(
+    connection: Connection,
+    shelf: int,
+    batch: tuple[Packed, ...],
+    fresh_ids: tuple[bytes, ...],
+    alone: bool,
+    now: int,
+) -> tuple[ShopProduct, ...]:
+    """Transaction: put a packed batch on a shelf; all of it or, on an error, nothing.
+
+    The same file name on the same shelf becomes a new version of that product. Raises
+    AloneOnShelf unless `alone` or at least two products stand there afterwards.
+    """
+    placed = tuple(
+        _place(connection, shelf, packed, fresh, now)
+        for packed, fresh in zip(batch, fresh_ids, strict=True)
+    )
+    standing = load_products(connection)
+    if not alone:
+        check_company(standing, shelf)
+    if len(standing) > PRODUCTS_MAX:
+        raise BadArgument(f"A merchant has {PRODUCTS_MAX} products at most.")
+    touch(connection)
+    return placed
+
+
+def _place(
+    connection: Connection, shelf: int, packed: Packed, fresh: bytes, now: int
+) -> ShopProduct:
+    parameters = {"shelf_id": shelf, "name": packed.file_name}
+    earlier = connection.execute(_SAME_NAME, parameters).first()
+    values: dict[str, Any] = {
+        "size": packed.size,
+        "root": packed.root,
+        "pieces": packed.pieces,
+        "source": packed.source,
+        "codes": packed.codes,
+        "in_stock": not packed.codes,
+        "available": True,
+        "removed": False,
+        "added_at": now,
+    }
+    if earlier is None:
+        values |= {
+            "id": fresh,
+            "shelf": shelf,
+            "version": 1,
+            "file_name": packed.file_name,
+            "title": packed.file_name if packed.title is None else packed.title,
+            "description": packed.description or "",
+            "tags": packed.tags or "",
+            "wish": None,
+        }
+        connection.execute(insert(products).values(values))
+    else:
+        values["version"] = earlier.version + 1
+        if packed.title is not None:
+            values["title"] = packed.title
+        if packed.description is not None:
+            values["description"] = packed.description
+        if packed.tags is not None:
+            values["tags"] = packed.tags
+        changed = update(products).where(products.c.id == earlier.id)
+        connection.execute(changed.values(values))
+    return _product(connection.execute(_SAME_NAME, parameters).one())
+
+
+def check_company(standing: tuple[ShopProduct, ...], shelf: int) -> None:
+    """Raises AloneOnShelf when exactly one product stands on the shelf."""
+    names = [product.file_name for product in standing if product.shelf == shelf]
+    if len(names) == 1:
+        raise AloneOnShelf(f"{names[0]} would be.")
+
+
+def find_product(standing: tuple[ShopProduct, ...], wanted: str) -> ShopProduct:
+    """By exact title, exact file name, number in the list from 1, or id prefix in hex.
+
+    Raises NoSuchProduct when nothing or more than one thing fits.
+    """
+    ways = (
+        [p for p in standing if p.title == wanted],
+        [p for p in standing if p.file_name == wanted],
+        _by_number(standing, wanted),
+        [p for p in standing if len(wanted) >= 4 and p.id.hex().startswith(wanted.lower())],
+    )
+    found = next((way for way in ways if way), [])
+    if len(found) != 1:
+        several = "Several have" if found else "None has"
+        raise NoSuchProduct(f"{several} the name, number or id {wanted[:40]!r}.")
+    return found[0]
+
+
+def _by_number(standing: tuple[ShopProduct, ...], wanted: str) -> list[ShopProduct]:
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= 6):
+        return []
+    return list(standing[int(wanted) - 1 : int(wanted)]) if int(wanted) else []
+
+
+def remove_product(connection: Connection, product: bytes, alone: bool) -> None:
+    """Transaction: off the shelf. Orders of it are still served: its bytes stay in the store.
+
+    Raises NoSuchProduct, and AloneOnShelf when one is left behind alone without `alone`.
+    """
+    gone = update(products).where(products.c.id == product, products.c.removed.is_(False))
+    shelf = connection.execute(
+        select(products.c.shelf).where(products.c.id == product)
+    ).scalar_one_or_none()
+    if shelf is None or not connection.execute(gone.values(removed=True)).rowcount:
+        raise NoSuchProduct
+    if not alone:
+        check_company(load_products(connection), shelf)
+    touch(connection)
+
+
+def edit_product(
+    connection: Connection,
+    product: bytes,
+    title: str | None,
+    description: str | None,
+    available: bool | None,
+    tags: list[str] | None = None,
+    wish: int | None = None,
+) -> None:
+    """Transaction: change what is given. Raises NoSuchProduct, BadArgument."""
+    values: dict[str, Any] = {}
+    if title is not None:
+        values["title"] = check_title(title)
+    if description is not None:
+        values["description"] = check_description(description)
+    if available is not None:
+        values["available"] = available
+    if tags is not None:
+        values["tags"] = check_tags(tags)
+    if wish is not None:
+        values["wish"] = wish
+    if not values:
+        raise BadArgument("Nothing to change was given.")
+    found = update(products).where(products.c.id == product, products.c.removed.is_(False))
+    if not connection.execute(found.values(values)).rowcount:
+        raise NoSuchProduct
+    touch(connection)

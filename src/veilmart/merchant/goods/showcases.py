@@ -1,0 +1,118 @@
+"""Covers and samples: stored beside the products, published as one blob per shelf."""
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, delete, insert, select
+
+from veilmart.errors import ProductGone
+from veilmart.merchant.goods.products import ShopProduct
+from veilmart.merchant.goods.shop_row import touch
+from veilmart.merchant.schema.tables import pictures, products, showcase_pages, showcases
+from veilmart.protocol.catalogue import ShowcaseEntry, page, page_count
+from veilmart.protocol.encoding import encode
+from veilmart.protocol.showcase import Picture, Showcase, make_blob, showcase_hash
+
+
+@dataclass(frozen=True)
+class Look:
+    """A product's cover (JPEG, or empty) and free sample (any bytes, or empty)."""
+
+    cover: bytes = b""
+    sample_name: str = ""
+    sample: bytes = b""
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes."""
+        return hashlib.sha256(encode((self.cover, self.sample_name, self.sample))).digest()
+
+
+_DIGESTS = (
+    select(products.c.shelf, pictures.c.product, pictures.c.digest)
+    .join(products, products.c.id == pictures.c.product)
+    .where(products.c.removed.is_(False))
+    .order_by(products.c.shelf, pictures.c.product)
+)
+_DIGEST = select(pictures.c.digest).where(pictures.c.product == bindparam("of"))
+_PICTURES = (
+    select(pictures)
+    .join(products, products.c.id == pictures.c.product)
+    .where(products.c.shelf == bindparam("at"), products.c.removed.is_(False))
+    .order_by(pictures.c.product)
+)
+_CURRENT = select(showcases).order_by(showcases.c.shelf)
+_PAGE = select(showcase_pages.c.data).where(
+    showcase_pages.c.shelf == bindparam("at"), showcase_pages.c.page == bindparam("number")
+)
+_DROP = delete(showcases).where(showcases.c.shelf == bindparam("at"))
+_DROP_PAGES = delete(showcase_pages).where(showcase_pages.c.shelf == bindparam("at"))
+_DROP_PICTURE = delete(pictures).where(pictures.c.product == bindparam("of"))
+
+
+def look_digest(connection: Connection, product: bytes) -> bytes:
+    """Transaction: of what is stored; of nothing at all when there is none."""
+    found = connection.execute(_DIGEST, {"of": product}).scalar_one_or_none()
+    return Look().digest if found is None else bytes(found)
+
+
+def set_look(connection: Connection, product: bytes, look: Look) -> None:
+    """Transaction: replace a product's cover and sample; an empty look removes both."""
+    connection.execute(_DROP_PICTURE, {"of": product})
+    if look != Look():
+        values = {"product": product, **vars(look), "digest": look.digest}
+        connection.execute(insert(pictures), values)
+    touch(connection)
+
+
+def publish_showcases(
+    connection: Connection, standing: tuple[ShopProduct, ...]
+) -> list[ShowcaseEntry]:
+    """Part of a transaction: the blobs of all shelves, made anew where anything in them changed."""
+    wanted = dict.fromkeys(sorted({product.shelf for product in standing}), b"")
+    shown = set()
+    for shelf, product, digest in connection.execute(_DIGESTS):
+        wanted[shelf] = hashlib.sha256(wanted[shelf] + product + digest).digest()
+        shown.add(shelf)
+    current = {row.shelf: row for row in connection.execute(_CURRENT).all()}
+    entries = []
+    for shelf in current.keys() - shown:
+        _drop(connection, shelf)
+    for shelf in sorted(shown):
+        row = current.get(shelf)
+        if row is not None and row.inputs == wanted[shelf]:
+            entries.append(ShowcaseEntry(shelf=shelf, hash=row.hash, size=row.size))
+        else:
+            entries.append(_publish(connection, shelf, wanted[shelf]))
+    return entries
+
+
+def _publish(connection: Connection, shelf: int, inputs: bytes) -> ShowcaseEntry:
+    shown = [
+        Picture(
+            product=row.product, cover=row.cover, sample_name=row.sample_name, sample=row.sample
+        )
+        for row in connection.execute(_PICTURES, {"at": shelf})
+    ]
+    blob = make_blob(Showcase(shelf=shelf, pictures=shown))
+    entry = ShowcaseEntry(shelf=shelf, hash=showcase_hash(blob), size=len(blob))
+    _drop(connection, shelf)
+    values = {"shelf": shelf, "inputs": inputs, "hash": entry.hash, "size": entry.size}
+    connection.execute(insert(showcases), values)
+    for number in range(page_count(len(blob))):
+        values = {"shelf": shelf, "page": number, "data": page(blob, number)}
+        connection.execute(insert(showcase_pages), values)
+    return entry
+
+
+def _drop(connection: Connection, shelf: int) -> None:
+    connection.execute(_DROP_PAGES, {"at": shelf})
+    connection.execute(_DROP, {"at": shelf})
+
+
+def showcase_page(connection: Connection, shelf: int, number: int) -> bytes:
+    """Transaction: one page of the newest blob. Raises ProductGone when there is no such page."""
+    data = connection.execute(_PAGE, {"at": shelf, "number": number}).scalar_one_or_none()
+    if data is None:
+        raise ProductGone
+    return bytes(data)

@@ -1,0 +1,178 @@
+"""The merchant's descriptor: renewed by itself, a new serial whenever anything in it changes.
+
+An earlier descriptor stays good for tunnels and offers until its own end, so that customers who
+fetched it a moment ago are not turned away (design section 2: 24 h overlap).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, insert, select
+
+from veilmart.crypto import identity
+from veilmart.crypto.suite import all_suites
+from veilmart.errors import DescriptorUnknown, NotInitialised
+from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS
+from veilmart.merchant.goods.shelves import load_shelves
+from veilmart.merchant.goods.shop_row import forget_restored, read_shop
+from veilmart.merchant.publishing.brokers import PinnedBroker, load_brokers
+from veilmart.merchant.publishing.key_sets import KeySet, load_key_set, make_key_set
+from veilmart.merchant.schema.tables import descriptors
+from veilmart.protocol.descriptor import (
+    FIRST_PREVIOUS,
+    Descriptor,
+    SignedDescriptor,
+    TunnelKey,
+    read_descriptor,
+    sign_descriptor,
+)
+from veilmart.protocol.ports import Random
+
+SERIALS_SKIPPED = 1_000_000
+"""A restored merchant's serials go on above everything that wallets can have seen."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A descriptor of ours with the keys behind it."""
+
+    known: SignedDescriptor
+    keys: KeySet
+
+    @property
+    def serial(self) -> int:
+        return self.known.descriptor.serial
+
+
+_VALID = (
+    select(descriptors)
+    .where(descriptors.c.not_after > bindparam("now"))
+    .order_by(descriptors.c.serial)
+)
+_NEWEST = select(descriptors).order_by(descriptors.c.serial.desc()).limit(1)
+_BY_SERIAL = select(descriptors.c.signed).where(descriptors.c.serial == bindparam("wanted"))
+
+
+def valid_descriptors(connection: Connection, now: int) -> tuple[Published, ...]:
+    """Part of a transaction: those whose tunnel keys are still accepted, oldest first."""
+    sets: dict[int, KeySet] = {}
+    found = []
+    for row in connection.execute(_VALID, {"now": now}).all():
+        if row.key_set not in sets:
+            sets[row.key_set] = load_key_set(connection, row.key_set)
+        found.append(Published(read_descriptor(row.signed), sets[row.key_set]))
+    return tuple(found)
+
+
+def signed_descriptor(connection: Connection, serial: int) -> bytes:
+    """Transaction: the bytes of one serial, or of the newest for 0. Raises DescriptorUnknown."""
+    if serial:
+        signed = connection.execute(_BY_SERIAL, {"wanted": serial}).scalar()
+    else:
+        row = connection.execute(_NEWEST).first()
+        signed = None if row is None else row.signed
+    if signed is None:
+        raise DescriptorUnknown(f"Serial {serial}.")
+    return bytes(signed)
+
+
+def publish_descriptor(
+    connection: Connection, key: identity.IdentityKey, now: int, random: Random
+) -> None:
+    """Part of a transaction: make and sign a new descriptor if the newest one will not do.
+
+    Raises NotInitialised when no broker has been accepted: there would be no price points.
+    """
+    row = connection.execute(_NEWEST).first()
+    newest = None if row is None else read_descriptor(row.signed)
+    keys = None if row is None else _usable(connection, row, now)
+    wanted = _content(connection, key)
+    restored = read_shop(connection).restored
+    step = SERIALS_SKIPPED if restored else 1
+    if (
+        newest is not None
+        and not restored
+        and keys is not None
+        and _same(newest.descriptor, wanted)
+    ):
+        return
+    if keys is None:
+        keys = make_key_set(connection, now, random)
+    fresh = msgspec.structs.replace(
+        wanted,
+        tunnel_keys=[
+            TunnelKey(suite=suite.id, public=keys.tunnel[suite.id].public)
+            for suite in all_suites()
+            if suite.id in keys.tunnel
+        ],
+        signing_key=keys.public,
+        serial=1 if newest is None else newest.descriptor.serial + step,
+        previous=FIRST_PREVIOUS if newest is None else newest.hash,
+        not_before=now,
+        not_after=keys.expires_at,
+    )
+    signed = sign_descriptor(fresh, key)
+    connection.execute(
+        insert(descriptors).values(
+            serial=fresh.serial,
+            hash=read_descriptor(signed).hash,
+            signed=signed,
+            key_set=keys.id,
+            not_after=fresh.not_after,
+        )
+    )
+    if restored:
+        forget_restored(connection)
+
+
+def _usable(connection: Connection, row: Any, now: int) -> KeySet | None:
+    """The newest key set, unless it is about to end or lacks a suite that we know by now."""
+    if row.not_after - now < DESCRIPTOR_OVERLAP_SECONDS:
+        return None
+    keys = load_key_set(connection, row.key_set)
+    return keys if all(suite.id in keys.tunnel for suite in all_suites()) else None
+
+
+def _content(connection: Connection, key: identity.IdentityKey) -> Descriptor:
+    """What the descriptor has to say now; keys, serial and times are filled in on signing."""
+    shop = read_shop(connection)
+    brokers = load_brokers(connection)
+    if not brokers:
+        raise NotInitialised("No broker has been accepted.")
+    return Descriptor(
+        role="merchant",
+        name=shop.name,
+        identity=identity.public_spki(key),
+        tunnel_keys=[],
+        signing_key=bytes(32),
+        shelves=list(load_shelves(connection)),
+        price_points=[],
+        currency=shop.currency,
+        decimals=shop.decimals,
+        brokers=[broker.fingerprint for broker in brokers],
+        serial=0,
+        previous=FIRST_PREVIOUS,
+        not_before=0,
+        not_after=0,
+        extensions={},
+    )
+
+
+def price_points(brokers: tuple[PinnedBroker, ...]) -> list[int]:
+    """The prices that every accepted broker has, ascending, minor units."""
+    offered = [set(broker.known.descriptor.price_points) for broker in brokers]
+    return sorted(set.intersection(*offered)) if offered else []
+
+
+def _same(published: Descriptor, wanted: Descriptor) -> bool:
+    blank = msgspec.structs.replace(
+        published,
+        tunnel_keys=wanted.tunnel_keys,
+        signing_key=wanted.signing_key,
+        serial=wanted.serial,
+        previous=wanted.previous,
+        not_before=wanted.not_before,
+        not_after=wanted.not_after,
+    )
+    return blank == wanted

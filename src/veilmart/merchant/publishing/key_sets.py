@@ -1,0 +1,91 @@
+"""Key sets: a tunnel key per suite and one signing key, made together, valid seven days at most.
+
+A new descriptor (a new shelf, say) keeps the set in use; a new set is made only when the old one
+nears its end. Tunnel keys are deleted when they expire: what was sealed under them stays closed
+to whoever breaks in later. A signing seed stays until no order signed with it can be asked for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
+
+from veilmart.crypto import signing
+from veilmart.crypto.key_pair import KeyPair
+from veilmart.crypto.suite import all_suites, suite_by_id
+from veilmart.errors import OrderUnknown
+from veilmart.limits import DELIVER_WITHIN_SECONDS, DESCRIPTOR_SECONDS, SETTLE_WITHIN_SECONDS
+from veilmart.merchant.schema.tables import SIGNING, keys
+from veilmart.protocol.ports import Random
+from veilmart.storage.database.isolation import snapshot
+
+SEGMENT_SECONDS = 4 * (DELIVER_WITHIN_SECONDS + SETTLE_WITHIN_SECONDS)
+"""How long after its tunnel keys a signing seed is kept, for segments of orders under way."""
+
+
+@dataclass(frozen=True)
+class KeySet:
+    """seed: Ed25519, 32 bytes. tunnel: suite id → key pair; empty once they expired."""
+
+    id: int
+    seed: bytes = field(repr=False)
+    public: bytes
+    tunnel: Mapping[int, KeyPair] = field(repr=False)
+    expires_at: int
+
+
+_ONE = select(keys).where(keys.c.key_set == bindparam("set_id"))
+_SEED = select(keys.c.private).where(keys.c.key_set == bindparam("set_id"), keys.c.suite == SIGNING)
+_NEWEST = select(func.max(keys.c.key_set))
+_DROP = delete(keys).where(keys.c.expires_at <= bindparam("now"))
+
+
+def make_key_set(connection: Connection, now: int, random: Random) -> KeySet:
+    """Part of a transaction: a fresh set for the suites we know, default suite first."""
+    key_set = int(connection.execute(_NEWEST).scalar() or 0) + 1
+    expires_at = now + DESCRIPTOR_SECONDS
+    seed = signing.generate_signing_key(random)
+    rows = [_row(key_set, SIGNING, KeyPair(seed, signing.public_key(seed)), expires_at)]
+    rows[0]["expires_at"] += SEGMENT_SECONDS
+    for suite in all_suites():
+        rows.append(_row(key_set, suite.id, suite.dh.generate(random), expires_at))
+    connection.execute(insert(keys), rows)
+    return load_key_set(connection, key_set)
+
+
+def _row(key_set: int, suite: int, pair: KeyPair, expires_at: int) -> dict[str, Any]:
+    return {
+        "key_set": key_set,
+        "suite": suite,
+        "private": pair.private,
+        "public": pair.public,
+        "expires_at": expires_at,
+    }
+
+
+def load_key_set(connection: Connection, key_set: int) -> KeySet:
+    """Part of a transaction: a set whose signing seed has not been deleted yet."""
+    rows = {row.suite: row for row in connection.execute(_ONE, {"set_id": key_set})}
+    signer = rows.pop(SIGNING)
+    return KeySet(
+        id=key_set,
+        seed=signer.private,
+        public=signer.public,
+        tunnel={suite: suite_by_id(suite).dh.key_pair(row.private) for suite, row in rows.items()},
+        expires_at=signer.expires_at - SEGMENT_SECONDS,
+    )
+
+
+@snapshot
+def signing_seed(connection: Connection, key_set: int) -> bytes:
+    """Transaction: 32 bytes. Raises OrderUnknown once it has been deleted."""
+    seed = connection.execute(_SEED, {"set_id": key_set}).scalar()
+    if seed is None:
+        raise OrderUnknown("It was signed too long ago.")
+    return bytes(seed)
+
+
+def drop_expired_keys(connection: Connection, now: int) -> int:
+    """Transaction: how many were deleted. SQLite overwrites them (secure_delete)."""
+    return connection.execute(_DROP, {"now": now}).rowcount

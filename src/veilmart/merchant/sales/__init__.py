@@ -1,0 +1,4 @@
+"""Orders, and unique codes with their announced stock.
+
+It may import `goods` and `schema`.
+"""

@@ -1,0 +1,234 @@
+"""Unique codes: licence keys and gift cards, one line each, one per sale, never twice.
+
+A code is a product of its own: 32 random bytes, name, line, filler. Its root therefore says
+nothing about it, and the offer can name the root before anything is paid. States of a code:
+
+    free     → reserved   an offer was made for it (same transaction as the order)
+    reserved → sold       the broker asked for its segment: it holds the payment
+    reserved → free       nobody paid, and nobody can have: `free_at` has passed
+    sold     → free       the broker refunded, which says that the key has not been out; an order
+                          that was "returned" keeps its code: somebody may have read it
+
+`free_at` is the offer's last second, plus the shelf's delivery time, plus the clocks' skew: a
+payment that the broker took in time is delivered or refunded by then. So a code is never promised
+to two people of whom both can pay for it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from veilmart.characters import has_unseen
+from veilmart.crypto.padding import pack_product
+from veilmart.errors import BadArgument, ProductOut, WrongOrderState
+from veilmart.limits import CLOCK_SKEW_SECONDS, CODE_MAX_BYTES
+from veilmart.merchant.goods.products import ShopProduct
+from veilmart.merchant.goods.shelves import find_shelf, load_shelves
+from veilmart.merchant.sales.code_stock_windows import orders_left
+from veilmart.merchant.sales.orders import Order, store_order
+from veilmart.merchant.schema.tables import codes
+from veilmart.protocol.descriptor import Shelf
+from veilmart.protocol.parcel import piece_hash, piece_list_root
+
+SALT_BYTES = 32
+FREE, RESERVED, SOLD = "free", "reserved", "sold"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class CodesAdded:
+    """known: lines that were there already, for this product or another one."""
+
+    added: int
+    known: int
+
+
+@dataclass(frozen=True)
+class Stock:
+    """Codes of one product by state; the merchant alone sees it."""
+
+    product: bytes
+    free: int
+    reserved: int
+    sold: int
+
+
+_KNOWN = select(codes.c.id).where(codes.c.line == bindparam("line"))
+_INSERT = insert(codes)
+_TAKE = (
+    select(codes.c.id, codes.c.root, codes.c.packed)
+    .where(codes.c.product == bindparam("product_id"), codes.c.state == FREE)
+    .order_by(codes.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_RESERVE = (
+    update(codes)
+    .where(codes.c.id == bindparam("code_id"), codes.c.state == FREE)
+    .values(
+        {
+            "state": RESERVED,
+            "order": bindparam("by"),
+            "window": bindparam("in_window"),
+            "free_at": bindparam("until"),
+        }
+    )
+)
+_OF_ORDER = select(codes.c.id, codes.c.state, codes.c.packed).where(
+    codes.c.order == bindparam("name")
+)
+_SELL = update(codes).where(codes.c.order == bindparam("name")).values(state=SOLD, free_at=None)
+_NOBODYS: dict[str, Any] = {"state": FREE, "order": None, "window": None, "free_at": None}
+_GIVE_BACK = update(codes).where(codes.c.order == bindparam("name")).values(_NOBODYS)
+_GIVE_BACK_UNPAID = (
+    update(codes)
+    .where(codes.c.state == RESERVED, codes.c.free_at <= bindparam("now"))
+    .values(_NOBODYS)
+)
+_ALL = select(func.count()).select_from(codes)
+_COUNTS = select(codes.c.product, codes.c.state, func.count()).group_by(
+    codes.c.product, codes.c.state
+)
+
+
+def read_codes(lines: Iterable[str]) -> list[str]:
+    """One code a line; empty lines are passed over. Raises BadArgument for one that is too long
+    or not visible text, and for one that is there twice.
+    """
+    found: dict[str, None] = {}
+    for number, text in enumerate(lines, start=1):
+        line = text.strip()
+        if not line:
+            continue
+        if len(line.encode()) > CODE_MAX_BYTES or has_unseen(line):
+            raise BadArgument(f"Line {number} is not 1 to {CODE_MAX_BYTES} bytes of visible text.")
+        if line in found:
+            raise BadArgument(f"Line {number} is there twice.")
+        found[line] = None
+    if not found:
+        raise BadArgument("There are no codes in it.")
+    return list(found)
+
+
+def unknown_codes(connection: Connection, lines: Iterable[str]) -> int:
+    """Transaction: how many of the lines are new."""
+    return sum(connection.execute(_KNOWN, {"line": line}).first() is None for line in lines)
+
+
+def packed_code(random32: bytes, file_name: str, line: str) -> bytes:
+    """The salted product of one code, without filler."""
+    content = line.encode() + b"\n"
+    return pack_product(random32, file_name, len(content)) + content
+
+
+def add_codes(
+    connection: Connection,
+    product: ShopProduct,
+    shelf: Shelf,
+    lines: list[str],
+    salts: list[bytes],
+) -> CodesAdded:
+    """Transaction: more stock. It is offered from the shelf's next window on.
+
+    salts: 32 random bytes each, as many as lines. What is known already is left alone.
+    """
+    added = 0
+    for line, salt in zip(lines, salts, strict=True):
+        if connection.execute(_KNOWN, {"line": line}).first() is not None:
+            continue
+        packed = packed_code(salt, product.file_name, line)
+        values = {
+            "product": product.id,
+            "shelf": shelf.id,
+            "line": line,
+            "packed": packed,
+            "root": piece_list_root(_piece_list(packed, shelf.size)),
+            "state": FREE,
+        }
+        connection.execute(_INSERT, values)
+        added += 1
+    return CodesAdded(added, len(lines) - added)
+
+
+def restock(
+    connection: Connection, product: ShopProduct, lines: list[str], salts: list[bytes]
+) -> CodesAdded:
+    """Transaction: `add_codes` for a product that stands on its shelf already."""
+    shelf = find_shelf(load_shelves(connection), str(product.shelf))
+    return add_codes(connection, product, shelf, lines, salts)
+
+
+def _piece_list(packed: bytes, size: int) -> bytes:
+    return piece_hash(packed.ljust(size, b"\0"))
+
+
+def sell_code(
+    connection: Connection,
+    product: ShopProduct,
+    shelf: Shelf,
+    now: int,
+    write: Callable[[ShopProduct], tuple[T, Order]],
+) -> T:
+    """Transaction: take a free code, have the offer for it written, store both.
+
+    `write` gets the product with the code's root and piece list. Raises ProductOut, alike for
+    every product of the shelf once the window's orders are used up.
+    """
+    window, left = orders_left(connection, shelf.id, now)
+    taken = connection.execute(_TAKE, {"product_id": product.id}).first()
+    if left < 1 or taken is None:
+        raise ProductOut
+    piece_list = _piece_list(taken.packed, shelf.size)
+    answer, order = write(replace(product, root=taken.root, pieces=piece_list))
+    store_order(connection, order)
+    reserved = {
+        "code_id": taken.id,
+        "by": order.order,
+        "in_window": window,
+        "until": order.pay_by + shelf.deliver_within + CLOCK_SKEW_SECONDS,
+    }
+    if connection.execute(_RESERVE, reserved).rowcount != 1:
+        raise ProductOut
+    return answer
+
+
+def code_asked(connection: Connection, name: bytes, size: int) -> bytes:
+    """Transaction: the padded code of an order whose payment the broker holds; now it is sold.
+
+    Raises WrongOrderState when it was given back: the payment came after every deadline.
+    """
+    found = connection.execute(_OF_ORDER, {"name": name}).first()
+    if found is None:
+        raise WrongOrderState("Its code was given back long after its time to pay.")
+    if found.state != SOLD:
+        connection.execute(_SELL, {"name": name})
+    return bytes(found.packed).ljust(size, b"\0")
+
+
+def code_ended(connection: Connection, name: bytes, key_out: bool) -> None:
+    """Part of a transaction: the broker's report about an order on a shelf of codes."""
+    connection.execute(_SELL if key_out else _GIVE_BACK, {"name": name})
+
+
+def give_back_unpaid(connection: Connection, now: int) -> int:
+    """Transaction: codes that were offered and that nobody can pay for any more; how many."""
+    return connection.execute(_GIVE_BACK_UNPAID, {"now": now}).rowcount
+
+
+def code_count(connection: Connection) -> int:
+    """Transaction: all codes there ever were."""
+    return int(connection.execute(_ALL).scalar_one())
+
+
+def stock(connection: Connection) -> dict[bytes, Stock]:
+    """Transaction: by product id."""
+    counts: dict[bytes, dict[str, int]] = {}
+    for product, state, count in connection.execute(_COUNTS):
+        counts.setdefault(product, {})[state] = count
+    return {
+        product: Stock(product, found.get(FREE, 0), found.get(RESERVED, 0), found.get(SOLD, 0))
+        for product, found in counts.items()
+    }

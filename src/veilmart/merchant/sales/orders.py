@@ -1,0 +1,243 @@
+"""Orders: a row from the offer on, its state moved by the table in protocol/order_states.py."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+
+from veilmart.errors import OrderUnknown, SegmentUnknown, WrongOrderState
+from veilmart.merchant.schema.tables import brokers, orders, shelves
+from veilmart.protocol.link_messages import ReportEntry
+from veilmart.protocol.parcel import piece_count
+from veilmart.protocol.purchase import ORDER, OrderEvent, OrderState, step
+from veilmart.storage.database.columns import insert
+from veilmart.storage.database.isolation import repeatable, snapshot
+
+FORGET_UNPAID_SECONDS = 24 * 3600
+"""How long an expired offer is kept: the broker may have held its payment in time."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """order: offer hash (32). size: of the padded product. broker: number of the pinned broker.
+
+    offer: as it was signed; none for an order from before it was kept.
+    """
+
+    order: bytes
+    broker: int
+    product: bytes
+    root: bytes
+    shelf: int
+    size: int
+    suite: int
+    content_key: bytes = field(repr=False)
+    key_set: int
+    price: int
+    state: OrderState
+    offered_at: int
+    pay_by: int
+    paid_at: int | None = None
+    ended_at: int | None = None
+    offer: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An order that a report ended. event: the report's. funds: afterwards, minor units."""
+
+    order: bytes
+    event: str
+    funds: int
+
+
+@dataclass(frozen=True)
+class ReportOutcome:
+    """What a report changed. contradictions: entries that say otherwise than an earlier report."""
+
+    ended: tuple[Ended, ...]
+    contradictions: int
+
+
+_INSERT = insert(orders).on_conflict_do_nothing()
+_BY_NAME = select(orders).where(orders.c.order == bindparam("name"))
+_PAID = (
+    update(orders)
+    .where(orders.c.order == bindparam("name"))
+    .values(state=OrderState.PAID, paid_at=bindparam("held"))
+)
+_STATE_OF = select(orders.c.state, orders.c.price).where(
+    orders.c.order == bindparam("name"), orders.c.broker == bindparam("broker_id")
+)
+_ENDED = (
+    update(orders)
+    .where(orders.c.order == bindparam("name"))
+    .values(state=bindparam("reached"), ended_at=bindparam("at"))
+)
+# Word for word as in the indexes, or neither database knows that they do.
+_offered, _expired = text("orders.state = 'offered'"), text("orders.state = 'expired'")
+_WAITING = select(orders.c.order).where(_offered, orders.c.pay_by <= bindparam("now"))
+_EXPIRE = (
+    update(orders)
+    .where(_offered, orders.c.pay_by <= bindparam("now"))
+    .values(state=OrderState.EXPIRED, ended_at=bindparam("now"))
+)
+# The broker may have taken the payment in time without our hearing of it: a segment can be asked
+# for until the shelf's time to deliver is over.
+_delivered_by = orders.c.ended_at + (
+    select(shelves.c.deliver_within).where(shelves.c.id == orders.c.shelf).scalar_subquery()
+)
+_FORGET = delete(orders).where(_expired, _delivered_by <= bindparam("before"))
+_REPORTED = select(brokers.c.reported, brokers.c.balance).where(
+    brokers.c.id == bindparam("broker_id")
+)
+_BALANCE = (
+    update(brokers)
+    .where(brokers.c.id == bindparam("broker_id"))
+    .values(balance=bindparam("funds"), reported=bindparam("sequence"))
+)
+_SALES = (
+    select(orders.c.product, orders.c.shelf, orders.c.state, func.count(), func.sum(orders.c.price))
+    .group_by(orders.c.product, orders.c.shelf, orders.c.state)
+    .order_by(orders.c.shelf, orders.c.product, orders.c.state)
+)
+
+
+@repeatable
+@snapshot
+def store_order(connection: Connection, order: Order) -> None:
+    """Transaction: the offer, before it is sent. Its name is random: the same one is the same."""
+    connection.execute(_INSERT, vars(order))
+
+
+def find_order(connection: Connection, name: bytes, broker: int) -> Order:
+    """Transaction. Raises OrderUnknown, also for another broker's order."""
+    row = connection.execute(_BY_NAME, {"name": name}).first()
+    if row is None or row.broker != broker:
+        raise OrderUnknown
+    return Order(**(dict(row._mapping) | {"state": OrderState(row.state)}))
+
+
+@repeatable
+@snapshot
+def segment_asked(
+    connection: Connection, name: bytes, broker: int, index: int, held_at: int
+) -> tuple[Order, bool]:
+    """Transaction: the order, and whether this was the first time. Writes only then.
+
+    The broker asks only when it holds the payment. Raises OrderUnknown, SegmentUnknown,
+    WrongOrderState.
+    """
+    order = find_order(connection, name, broker)
+    if index >= piece_count(order.size):
+        raise SegmentUnknown(f"Number {index}.")
+    reached = step(ORDER, order.state, OrderEvent.SEGMENT_ASKED)
+    if reached is order.state:
+        return order, False
+    connection.execute(_PAID, {"name": name, "held": held_at})
+    return order, True
+
+
+_EVENTS = {
+    "settled": OrderEvent.REPORT_SETTLED,
+    "refunded": OrderEvent.REPORT_REFUNDED,
+    "returned": OrderEvent.REPORT_RETURNED,
+}
+
+
+def apply_report(
+    connection: Connection,
+    broker: int,
+    entries: Sequence[ReportEntry],
+    funds: int,
+    ended_order: Callable[[Connection, bytes, bool], None] | None = None,
+) -> ReportOutcome:
+    """Transaction: all entries of a report, idempotently, and the account's balance.
+
+    ended_order: told of each order that ended now, and whether its key may have been out (settled,
+    or returned later); same transaction.
+
+    Entries about orders we do not know are passed over: offers that were forgotten. So are
+    entries that contradict an earlier one; they are counted.
+    """
+    ended: list[Ended] = []
+    contradictions = 0
+    heard = connection.execute(_REPORTED, {"broker_id": broker}).one().reported
+    for entry in entries:
+        event = _EVENTS[entry.event]
+        found = connection.execute(_STATE_OF, {"name": entry.order, "broker_id": broker}).first()
+        if found is None:
+            continue
+        try:
+            reached = step(ORDER, OrderState(found.state), event)
+        except WrongOrderState:
+            # One that was heard before is only late: the order may have gone on since.
+            contradictions += entry.sequence > heard
+            continue
+        if reached != found.state:
+            connection.execute(_ENDED, {"name": entry.order, "reached": reached, "at": entry.at})
+            if ended_order is not None:
+                ended_order(connection, entry.order, entry.event != "refunded")
+            kept = found.price - entry.fee
+            gained = _gained(OrderState(found.state), OrderState(reached), found.price, kept)
+            ended.append(Ended(entry.order, entry.event, gained))
+    _store_balance(connection, broker, entries, funds)
+    return ReportOutcome(_running_totals(ended, funds), contradictions)
+
+
+def _gained(before: OrderState, after: OrderState, price: int, kept: int) -> int:
+    """What an order's end did to our funds, of which the broker kept its fee.
+
+    What comes back after settlement comes from us, and whole.
+    """
+    if after is OrderState.SETTLED:
+        return kept
+    return -price if before is OrderState.SETTLED else 0
+
+
+def _running_totals(ended: list[Ended], funds: int) -> tuple[Ended, ...]:
+    """Replace what each order gained by the funds after it, reckoned back from the last."""
+    totals = []
+    for order in reversed(ended):
+        totals.append(replace(order, funds=funds))
+        funds -= order.funds
+    return tuple(reversed(totals))
+
+
+def _store_balance(
+    connection: Connection, broker: int, entries: Sequence[ReportEntry], funds: int
+) -> None:
+    known = connection.execute(_REPORTED, {"broker_id": broker}).one()
+    last = max((entry.sequence for entry in entries), default=known.reported)
+    # A report that is sent again late must not bring an old balance back.
+    if last >= known.reported and (last, funds) != (known.reported, known.balance):
+        connection.execute(_BALANCE, {"broker_id": broker, "funds": funds, "sequence": last})
+
+
+def expire_unpaid(connection: Connection, now: int) -> tuple[bytes, ...]:
+    """Transaction: offers whose time to pay is over, by our clock; the orders' names."""
+    names = tuple(connection.execute(_WAITING, {"now": now}).scalars())
+    if names:
+        connection.execute(_EXPIRE, {"now": now})
+    return names
+
+
+def forget_expired(connection: Connection, now: int) -> int:
+    """Transaction: delete offers that nobody can have paid for, a day later; how many."""
+    return connection.execute(_FORGET, {"before": now - FORGET_UNPAID_SECONDS}).rowcount
+
+
+@dataclass(frozen=True)
+class SalesLine:
+    """Orders of one product in one state: how many and their prices' sum (minor units)."""
+
+    product: bytes
+    shelf: int
+    state: str
+    count: int
+    amount: int
+
+
+def load_sales(connection: Connection) -> tuple[SalesLine, ...]:
+    """Transaction: by shelf, product and state."""
+    return tuple(SalesLine(*row) for row in connection.execute(_SALES))

@@ -1,0 +1,1 @@
+"""The merchant's tables and their migrations. It may import nothing of the merchant."""

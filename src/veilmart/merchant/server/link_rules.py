@@ -1,0 +1,182 @@
+"""What a broker may ask on its link: docs/protocol/06-broker-merchant.md."""
+
+from veilmart.crypto.suite import suite_by_id
+from veilmart.errors import (
+    DescriptorUnknown,
+    MalformedMessage,
+    NotYourBroker,
+    SessionUnknown,
+    UnknownSuite,
+    VeilmartError,
+)
+from veilmart.merchant.effects import AnswerTunnel, Reply, SealPiece
+from veilmart.merchant.events import (
+    BrokerAuthenticated,
+    BrokerRefused,
+    CustomerTunnel,
+    Faulted,
+    FundsReported,
+    OrderEnded,
+    PaymentStatus,
+)
+from veilmart.merchant.publishing.brokers import PinnedBroker, renew_broker
+from veilmart.merchant.publishing.descriptors import signed_descriptor
+from veilmart.merchant.publishing.key_sets import signing_seed
+from veilmart.merchant.sales.codes import code_asked, code_ended
+from veilmart.merchant.sales.orders import apply_report, segment_asked
+from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.tunnel_rules import relay
+from veilmart.merchant.server.tunnels import Link
+from veilmart.protocol import labels
+from veilmart.protocol.descriptor import check_descriptor
+from veilmart.protocol.effects import Rule, transact
+from veilmart.protocol.handshake import prologue
+from veilmart.protocol.link import check_proof
+from veilmart.protocol.link_messages import (
+    FetchDescriptor,
+    FetchSegment,
+    LinkDescriptor,
+    LinkProof,
+    LinkReady,
+    MerchantRequest,
+    Report,
+    Reported,
+    SegmentFollows,
+    TunnelOpen,
+    TunnelOpened,
+    TunnelRelay,
+)
+
+
+def answer(counter: Counter, link: Link, request: MerchantRequest) -> Rule[Reply]:
+    """One request of an open session. Raises what the broker is to hear, or our own failure."""
+    if isinstance(request, LinkProof):
+        return (yield from prove(counter, link, request))
+    if not link.proved:
+        counter.links.drop(link)
+        raise SessionUnknown("The link has to be proved first.")
+    broker = pinned(counter, link.broker)
+    match request:
+        case TunnelRelay():
+            return (yield from relay(counter, link.broker, request))
+        case TunnelOpen():
+            return (yield from open_tunnel(counter, link.broker, request))
+        case FetchSegment():
+            return (yield from deliver(counter, broker, request))
+        case Report():
+            return (yield from take_report(counter, broker, request))
+        case FetchDescriptor():
+            return (yield from show_descriptor(counter, request))
+        case _:
+            raise MalformedMessage
+
+
+def pinned(counter: Counter, fingerprint: bytes) -> PinnedBroker:
+    """Raises NotYourBroker."""
+    broker = counter.shop.brokers.get(fingerprint)
+    if broker is None:
+        raise NotYourBroker
+    return broker
+
+
+def prove(counter: Counter, link: Link, request: LinkProof) -> Rule[Reply]:
+    """Message 3 of the link's handshake; a link that fails it is dropped."""
+    shop = counter.shop
+    try:
+        broker = pinned(counter, link.broker)
+        fresh = check_descriptor(
+            request.descriptor,
+            role="broker",
+            fingerprint=link.broker,
+            now=counter.clock(),
+            known=broker.known,
+        )
+        spki = fresh.descriptor.identity
+        check_proof(link.keys, link.broker, shop.fingerprint, spki, request.signature)
+    except VeilmartError as error:
+        counter.links.drop(link)
+        counter.observe(BrokerRefused(str(error)))
+        raise
+    if not link.proved:
+        if fresh.hash != broker.known.hash:
+            yield from transact(renew_broker, broker.id, fresh)
+        counter.links.prove(link, counter.clock())
+        counter.observe(BrokerAuthenticated(link.broker))
+    return Reply(LinkReady(serial=shop.newest.serial), request.answer_cells)
+
+
+def show_descriptor(counter: Counter, request: FetchDescriptor) -> Rule[Reply]:
+    """Raises DescriptorUnknown."""
+    newest = counter.shop.newest
+    signed = newest.known.signed
+    if request.serial not in (0, newest.serial):
+        signed = yield from transact(signed_descriptor, request.serial)
+    return Reply(LinkDescriptor(signed=signed), request.answer_cells)
+
+
+def open_tunnel(counter: Counter, broker: bytes, request: TunnelOpen) -> Rule[Reply]:
+    """The customer's handshake. Raises DescriptorUnknown, UnknownSuite, UnknownRequestNumber
+    and what the handshake raises.
+    """
+    now = counter.clock()
+    published = counter.shop.descriptors.get(request.descriptor)
+    if published is None or published.known.descriptor.not_after <= now:
+        raise DescriptorUnknown
+    suite = suite_by_id(request.suite)
+    static = published.keys.tunnel.get(suite.id)
+    if static is None:
+        raise UnknownSuite(suite.name)
+    number = request.request_number
+    bound = prologue(labels.PROLOGUE_CUSTOMER_MERCHANT, suite, request.descriptor, number)
+    message: bytes
+    message, keys = yield from AnswerTunnel(suite, bound, number, request.message, static)
+    tunnel = counter.tunnels.open(keys, broker, published, now)
+    counter.observe(CustomerTunnel(tunnel.label, suite.name, keys.session_fingerprint))
+    opened = TunnelOpened(message=message, serial=counter.shop.newest.serial)
+    return Reply(opened, request.answer_cells)
+
+
+def deliver(counter: Counter, broker: PinnedBroker, request: FetchSegment) -> Rule[Reply]:
+    """One signed segment of an order whose payment the broker holds; the first marks it PAID.
+
+    Raises OrderUnknown, SegmentUnknown, WrongOrderState, StoreDamaged.
+    """
+    found = yield from transact(
+        segment_asked, request.order, broker.id, request.index, request.held_at
+    )
+    order, first = found
+    if first:
+        counter.observe(PaymentStatus(counter.tunnels.label_of(order.order), True))
+    piece: bytes | None = None
+    if order.shelf in counter.shop.code_shelves:
+        piece = yield from transact(code_asked, order.order, order.size)
+    newest = counter.shop.newest.keys
+    seed = newest.seed
+    if order.key_set != newest.id:
+        seed = yield from transact(signing_seed, order.key_set)
+    segment = yield from SealPiece(
+        root=order.root,
+        size=order.size,
+        index=request.index,
+        suite=suite_by_id(order.suite),
+        content_key=order.content_key,
+        signing_seed=seed,
+        order=order.order,
+        piece=piece,
+    )
+    return Reply(SegmentFollows(length=len(segment)), request.answer_cells, segment)
+
+
+def take_report(counter: Counter, broker: PinnedBroker, request: Report) -> Rule[Reply]:
+    """What became of orders; sent again, it changes nothing."""
+    codes = code_ended if counter.shop.code_shelves else None
+    outcome = yield from transact(apply_report, broker.id, request.entries, request.balance, codes)
+    for ended in outcome.ended:
+        request_number = counter.tunnels.forget_order(ended.order)
+        settled, returned = ended.event == "settled", ended.event == "returned"
+        counter.observe(OrderEnded(request_number, settled, ended.funds, returned))
+    if not request.entries:
+        counter.observe(FundsReported(request.balance))
+    if outcome.contradictions:
+        counter.observe(Faulted("The broker's report contradicts an earlier one."))
+    return Reply(Reported(), request.answer_cells)

@@ -1,0 +1,234 @@
+"""The running merchant: the HTTP server, the sweeper and the watch on the shop's changes."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from veilmart.errors import VeilmartError
+from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
+from veilmart.merchant.events import (
+    CatalogueChanged,
+    Event,
+    Faulted,
+    Listening,
+    Observer,
+    PaymentStatus,
+)
+from veilmart.merchant.goods.shop_row import read_revision
+from veilmart.merchant.home import SERVER_LOCK, MerchantHome, open_merchant
+from veilmart.merchant.publishing.key_sets import drop_expired_keys
+from veilmart.merchant.publishing.snapshot import Shop, load_shop
+from veilmart.merchant.sales.code_stock_windows import open_windows
+from veilmart.merchant.sales.codes import give_back_unpaid
+from veilmart.merchant.sales.orders import expire_unpaid, forget_expired
+from veilmart.merchant.server.counters import count, merchant_metrics
+from veilmart.merchant.server.http_app import MerchantApp
+from veilmart.merchant.server.shared_tunnels import NotShared, SharedWithWorkers, Sharing
+from veilmart.merchant.server.state import Counter
+from veilmart.protocol.ports import Clock, Random
+from veilmart.storage.session_rows.hourly_keys import RowKeys
+from veilmart.transport.metrics import Metrics
+from veilmart.transport.server import serve, serve_on
+from veilmart.transport.status import StatusPlace, status_served
+
+WATCH_EVERY_SECONDS = 0.5
+
+
+async def open_shop(market: MerchantHome, clock: Clock, random: Random) -> Shop:
+    """Publish what is due and load the snapshot."""
+    return await market.database.run(
+        load_shop, market.identity, market.fingerprint, clock(), random
+    )
+
+
+async def reload_shop(market: MerchantHome, counter: Counter) -> None:
+    """Replace the snapshot; says so when customers will see another catalogue."""
+    before = counter.shop.catalogue.serial
+    counter.shop = await open_shop(market, counter.clock, counter.random)
+    if counter.shop.catalogue.serial != before:
+        products = len(counter.shop.products)
+        counter.observe(CatalogueChanged(counter.shop.catalogue.serial, products))
+
+
+async def watch(market: MerchantHome, counter: Counter) -> None:
+    """Once: load the shop again if a command has changed it."""
+    if await market.database.run(read_revision) != counter.shop.revision:
+        await reload_shop(market, counter)
+
+
+async def sweep(market: MerchantHome, counter: Counter) -> None:
+    """Once: end what has run out of time here, and renew the descriptor when it is due."""
+    now = counter.clock()
+    counter.tunnels.drop_expired(now)
+    counter.links.drop_expired(now)
+    if renewal_due(counter.shop, now):
+        await reload_shop(market, counter)
+
+
+async def sweep_for_all(market: MerchantHome, counter: Counter) -> None:
+    """Once: what one worker does for all."""
+    now = counter.clock()
+    for order in await market.database.run(expire_unpaid, now):
+        counter.observe(PaymentStatus(counter.tunnels.label_of(order), False))
+    await market.database.run(forget_expired, now)
+    if counter.shop.code_shelves:
+        await market.database.run(give_back_unpaid, now)
+        await market.database.run(open_windows, now)
+    await market.database.run(drop_expired_keys, now)
+
+
+def renewal_due(shop: Shop, now: int) -> bool:
+    """Whether the newest descriptor nears its end, or keys in memory have passed theirs."""
+    ends = [published.known.descriptor.not_after for published in shop.descriptors.values()]
+    return max(ends) - now < DESCRIPTOR_OVERLAP_SECONDS or min(ends) <= now
+
+
+async def _every(
+    seconds: float,
+    action: Callable[[MerchantHome, Counter], Awaitable[None]],
+    market: MerchantHome,
+    counter: Counter,
+) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await action(market, counter)
+        except VeilmartError as error:
+            # A full disk today is no reason to stop selling: it is tried again next time.
+            counter.observe(Faulted(str(error)))
+
+
+async def serve_merchant(
+    home: Path,
+    host: str,
+    port: int,
+    *,
+    clock: Clock,
+    random: Random,
+    observe: Observer,
+    stop: asyncio.Event,
+    on_started: Callable[[int], None],
+) -> None:
+    """Serve the merchant in `home` until `stop` is set; `on_started` gets the actual port.
+
+    Raises NotInitialised, HomeInUse (one server per home), PortInUse, StorageFailures.
+    """
+    with open_merchant(home) as market, market.home.lock(SERVER_LOCK, wait=False):
+        await serve_opened(
+            market,
+            host,
+            port,
+            clock=clock,
+            random=random,
+            observe=observe,
+            stop=stop,
+            on_started=on_started,
+        )
+
+
+async def serve_opened(
+    market: MerchantHome,
+    host: str,
+    port: int,
+    *,
+    clock: Clock,
+    random: Random,
+    observe: Observer,
+    stop: asyncio.Event,
+    on_started: Callable[[int], None],
+    status: StatusPlace | None = None,
+) -> None:
+    """`serve_merchant` for a home that the caller has opened and locked.
+
+    status: where health and metrics are answered, if anywhere.
+    """
+    shop = await open_shop(market, clock, random)
+    metrics = merchant_metrics()
+    counter = Counter(shop, market.identity, clock, random, _counting(metrics, observe))
+    app = MerchantApp(market, counter)
+
+    def started(actual: int) -> None:
+        observe(Listening(host, actual))
+        on_started(actual)
+
+    serving = serve(app.asgi, host, port, on_started=started, stop=stop)
+    async with _status(market, counter, metrics, stop, status):
+        await _run(market, counter, NotShared(), serving)
+
+
+def _counting(metrics: Metrics, observe: Observer) -> Observer:
+    def observed(event: Event) -> None:
+        count(metrics, event)
+        observe(event)
+
+    return observed
+
+
+def _status(
+    market: MerchantHome,
+    counter: Counter,
+    metrics: Metrics,
+    stop: asyncio.Event,
+    status: StatusPlace | None,
+) -> AbstractAsyncContextManager[None]:
+    database = market.database
+    metrics.gauge("tunnels_open", "Tunnels in memory.", lambda: float(len(counter.tunnels)))
+    metrics.gauge("database_commits", "Durable commits.", lambda: float(database.commits))
+    return status_served(status, metrics, partial(database.run, read_revision), stop)
+
+
+async def serve_worker(
+    market: MerchantHome,
+    listener: socket.socket,
+    *,
+    clock: Clock,
+    random: Random,
+    observe: Observer,
+    stop: asyncio.Event,
+    on_started: Callable[[int], None],
+    status: StatusPlace | None = None,
+) -> None:
+    """Be one of several workers, on a socket that their parent listens on."""
+    shop = await open_shop(market, clock, random)
+    metrics = merchant_metrics()
+    counter = Counter(shop, market.identity, clock, random, _counting(metrics, observe))
+    sharing = SharedWithWorkers(market.database, RowKeys(market.home, random), counter)
+    app = MerchantApp(market, counter, sharing)
+    serving = serve_on(app.asgi, listener, on_started=on_started, stop=stop)
+    async with _status(market, counter, metrics, stop, status):
+        await _run(market, counter, sharing, serving)
+
+
+async def prepare_workers(market: MerchantHome, clock: Clock, random: Random) -> None:
+    """Before the first worker: publish what is due, and make what they share."""
+    shop = await open_shop(market, clock, random)
+    counter = Counter(shop, market.identity, clock, random, lambda _event: None)
+    SharedWithWorkers(market.database, RowKeys(market.home, random), counter).make_tables()
+
+
+async def _run(
+    market: MerchantHome, counter: Counter, sharing: Sharing, serving: Coroutine[Any, Any, None]
+) -> None:
+    lease = market.database.lease("background")
+
+    async def sweep_if_ours(market: MerchantHome, counter: Counter) -> None:
+        if await lease.held():
+            await sweep_for_all(market, counter)
+            await sharing.tidy()
+
+    tasks = [
+        asyncio.create_task(_every(WATCH_EVERY_SECONDS, watch, market, counter)),
+        asyncio.create_task(_every(SWEEP_EVERY_SECONDS, sweep, market, counter)),
+        asyncio.create_task(_every(SWEEP_EVERY_SECONDS, sweep_if_ours, market, counter)),
+    ]
+    try:
+        await serving
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await lease.aclose()

@@ -1,0 +1,204 @@
+"""Putting goods on sale: choose or make the shelf, pack into the store, then one transaction."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from veilmart.crypto.padding import shelf_bytes
+from veilmart.errors import BadArgument, Misuse, NotAPricePoint, ShelfTooSmall
+from veilmart.limits import PIECE_BYTES, PIECES_MAX
+from veilmart.merchant.goods.products import (
+    Packed,
+    ShopProduct,
+    check_company,
+    check_description,
+    check_title,
+    load_products,
+    place_products,
+)
+from veilmart.merchant.goods.shelves import (
+    automatic_name,
+    code_shelves,
+    create_shelf,
+    find_shelf,
+    load_shelves,
+    smallest_fit,
+)
+from veilmart.merchant.goods.shop_row import read_shop
+from veilmart.merchant.home import MerchantHome
+from veilmart.merchant.publishing.brokers import load_brokers
+from veilmart.merchant.publishing.descriptors import price_points
+from veilmart.merchant.stocking.packing import Source, pack
+from veilmart.protocol.accounting import format_amount
+from veilmart.protocol.descriptor import Shelf
+
+PRODUCT_ID_BYTES = 16
+USUAL_PRICE = 5
+
+
+@dataclass(frozen=True)
+class ProductPacked:
+    """Progress: one more product of the batch is in the store."""
+
+    done: int
+    total: int
+    file_name: str
+
+
+@dataclass(frozen=True)
+class Added:
+    """The last thing that `add_products` yields."""
+
+    shelf: Shelf
+    products: tuple[ShopProduct, ...]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The shelf to use, or price, name and size of the one to make with the batch."""
+
+    shelf: Shelf | None
+    price: int
+    name: str
+    size: int
+
+
+def check_price(connection: Connection, price: int | None) -> int:
+    """Transaction: `price`, or the usual one for None. Raises NotAPricePoint with the choices."""
+    decimals = read_shop(connection).decimals
+    offered = price_points(load_brokers(connection))
+    if price is None:
+        usual = USUAL_PRICE * 10**decimals
+        price = usual if usual in offered else min(offered, default=0)
+    if price not in offered:
+        choices = ", ".join(format_amount(point, decimals) for point in offered) or "none"
+        raise NotAPricePoint(f"It has {choices}.")
+    return price
+
+
+def _plan(
+    connection: Connection,
+    sources: tuple[Source, ...],
+    shelf_name: str | None,
+    price: int | None,
+    alone: bool,
+) -> _Plan:
+    """Which shelf the batch goes on, and whether it may: before anything is copied."""
+    with_codes = code_shelves(connection)
+    known = tuple(shelf for shelf in load_shelves(connection) if shelf.id not in with_codes)
+    largest = max(source.packed_size for source in sources)
+    if largest > PIECES_MAX * PIECE_BYTES:
+        raise ShelfTooSmall("No shelf holds more than 16 GiB.")
+    if shelf_name is not None:
+        shelf: Shelf | None = find_shelf(known, shelf_name)
+    else:
+        shelf = smallest_fit(known, largest, price)
+    if shelf is None:
+        amount = check_price(connection, price)
+        size = shelf_bytes(largest)
+        name = automatic_name(known, amount, size, read_shop(connection).decimals)
+        if len(sources) == 1 and not alone:
+            check_company(_standing_as(sources, 0), 0)
+        return _Plan(None, amount, name, size)
+    _check_shelf(connection, shelf, sources, price, alone)
+    return _Plan(shelf, shelf.price, shelf.name, shelf.size)
+
+
+def _place(
+    connection: Connection,
+    plan: _Plan,
+    batch: tuple[Packed, ...],
+    fresh_ids: tuple[bytes, ...],
+    alone: bool,
+    now: int,
+) -> Added:
+    shelf = plan.shelf
+    if shelf is None:
+        shelf = create_shelf(connection, plan.name, plan.price, plan.size)
+    return Added(shelf, place_products(connection, shelf.id, batch, fresh_ids, alone, now))
+
+
+def _check_shelf(
+    connection: Connection,
+    shelf: Shelf,
+    sources: tuple[Source, ...],
+    price: int | None,
+    alone: bool,
+) -> None:
+    decimals = read_shop(connection).decimals
+    if price is not None and price != shelf.price:
+        fixed = format_amount(shelf.price, decimals)
+        raise BadArgument(f"Everything on the shelf {shelf.name} costs {fixed}.")
+    for source in sources:
+        if source.packed_size > shelf.size:
+            raise ShelfTooSmall(f"{source.file_name} needs {source.packed_size} of {shelf.size}.")
+    if not alone:
+        names = {source.file_name for source in sources}
+        others = [
+            product
+            for product in load_products(connection)
+            if product.shelf == shelf.id and product.file_name not in names
+        ]
+        check_company((*others, *_standing_as(sources, shelf.id)), shelf.id)
+
+
+def _standing_as(sources: tuple[Source, ...], shelf: int) -> tuple[ShopProduct, ...]:
+    """The batch as it would stand on the shelf, for counting."""
+    none = bytes(PRODUCT_ID_BYTES)
+    return tuple(
+        ShopProduct(none, shelf, 1, s.file_name, "", "", s.size, b"", b"", True) for s in sources
+    )
+
+
+def add_products(
+    market: MerchantHome,
+    sources: tuple[Source, ...],
+    *,
+    shelf: str | None = None,
+    price: int | None = None,
+    alone: bool = False,
+    now: int,
+    random: Callable[[int], bytes],
+) -> Iterator[ProductPacked | Added]:
+    """Use case: yields progress, `Added` last. Blocks on files and database; call in a thread.
+
+    Without `shelf`, the smallest one (of that price, if given) that fits the largest of the batch;
+    if none does, a new one. Raises AloneOnShelf, ShelfTooSmall, NotAPricePoint, NoSuchShelf,
+    BadArgument, SourceChanged, BadSourceFile and StorageFailures; then nothing is on sale.
+    """
+    names = [source.file_name for source in sources]
+    if not sources or len(set(names)) != len(names):
+        raise BadArgument("Give at least one file, and every file name once.")
+    for source in sources:
+        if source.title is not None:
+            check_title(source.title)
+        if source.description is not None:
+            check_description(source.description)
+    plan = market.database.run_now(_plan, sources, shelf, price, alone)
+    batch: list[Packed] = []
+    for number, source in enumerate(sources, start=1):
+        batch.append(pack(source, plan.size, market.store, random))
+        yield ProductPacked(number, len(sources), source.file_name)
+    ids = tuple(random(PRODUCT_ID_BYTES) for _ in batch)
+    yield market.database.run_now(_place, plan, tuple(batch), ids, alone, now)
+
+
+def add_now(
+    market: MerchantHome,
+    sources: tuple[Source, ...],
+    *,
+    shelf: str | None = None,
+    price: int | None = None,
+    alone: bool = False,
+    now: int,
+    random: Callable[[int], bytes],
+) -> Added:
+    """`add_products` for callers that draw no progress."""
+    steps = add_products(
+        market, sources, shelf=shelf, price=price, alone=alone, now=now, random=random
+    )
+    *_, last = steps
+    if not isinstance(last, Added):
+        raise Misuse("Adding products ended without a result.")
+    return last

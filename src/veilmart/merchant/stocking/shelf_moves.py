@@ -1,0 +1,213 @@
+"""`shelf propose` and `shelf apply`: from the products on sale to better shelves, and onto them.
+
+A product that moves is unpacked from the store and packed anew for its new shelf, under a new
+root; orders of the old one are served on. Its id stays, and its version: the content is the same.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from veilmart.crypto.padding import PRODUCT_PREFIX_MAX_BYTES, pack_product, parse_prefix
+from veilmart.errors import AloneOnShelf, BadArgument
+from veilmart.limits import PIECE_BYTES, SHELVES_MAX
+from veilmart.merchant.goods.products import ShopProduct, load_products
+from veilmart.merchant.goods.shelves import (
+    automatic_name,
+    code_shelves,
+    create_shelf,
+    load_shelves,
+    retire_empty,
+)
+from veilmart.merchant.goods.shop_row import read_shop, touch
+from veilmart.merchant.home import MerchantHome
+from veilmart.merchant.schema.tables import products
+from veilmart.merchant.stocking.adding import ProductPacked, check_price
+from veilmart.merchant.stocking.shelf_planning import Item, PlannedShelf, plan_shelves
+from veilmart.protocol.descriptor import Shelf
+from veilmart.storage.products.folder_store import ProductStore
+
+RANDOM_BYTES = 32
+
+_MOVE = (
+    update(products)
+    .where(products.c.id == bindparam("moved"), products.c.root == bindparam("before"))
+    .values({"shelf": bindparam("to"), "root": bindparam("now"), "pieces": bindparam("listed")})
+)
+_IN_THE_WAY = select(products.c.id).where(
+    products.c.shelf == bindparam("at"),
+    products.c.file_name == bindparam("name"),
+    products.c.removed.is_(True),
+)
+_STEP_ASIDE = (
+    update(products).where(products.c.id == bindparam("gone")).values(file_name=bindparam("as"))
+)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """shelves: as planned. now, then: bytes of filler of the products before and after."""
+
+    shelves: tuple[PlannedShelf[ShopProduct], ...]
+    k: int
+    now: int
+    then: int
+    content: int
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The last thing that `apply_proposal` yields. retired: names of shelves that are empty now."""
+
+    moved: int
+    created: int
+    retired: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Moved:
+    product: ShopProduct
+    target: int
+    root: bytes
+    pieces: bytes
+
+
+def packed_size(product: ShopProduct) -> int:
+    """Bytes of prefix and content."""
+    prefix = len(pack_product(bytes(RANDOM_BYTES), product.file_name, product.size))
+    return prefix + product.size
+
+
+def propose(connection: Connection, k: int) -> Proposal:
+    """Transaction: the split with the least padding of what is on sale now, codes aside.
+
+    A product's price is the one wished for it (`edit --wish`), else its shelf's.
+    """
+    shelves = {shelf.id: shelf for shelf in load_shelves(connection)}
+    standing = [product for product in load_products(connection) if not product.codes]
+    if not standing:
+        raise BadArgument("Nothing is on sale that could be moved.")
+    items = [
+        Item(product, product.wish or shelves[product.shelf].price, packed_size(product))
+        for product in standing
+    ]
+    room = SHELVES_MAX - sum(shelf in shelves for shelf in code_shelves(connection))
+    planned = tuple(plan_shelves(items, k, room))
+    content = sum(item.packed for item in items)
+    stored = sum(shelves[product.shelf].size for product in standing)
+    then = sum(shelf.padding for shelf in planned)
+    return Proposal(planned, k, stored - content, then, content)
+
+
+def check_proposal(proposal: Proposal, alone: bool) -> None:
+    """Raises AloneOnShelf when a shelf would hold a single product, without `alone`."""
+    for shelf in proposal.shelves:
+        if len(shelf.items) == 1 and not alone:
+            name = shelf.items[0].key.file_name
+            raise AloneOnShelf(f"{name} would be: nothing else has its price.")
+
+
+def apply_proposal(
+    market: MerchantHome, proposal: Proposal, random: Callable[[int], bytes]
+) -> Iterator[ProductPacked | Applied]:
+    """Use case: yields progress, `Applied` last. Until the end nothing changes for customers.
+
+    Raises BadArgument when something on sale changed meanwhile, NotAPricePoint for a new shelf
+    whose price the broker has given up, StoreDamaged, DiskFull.
+    """
+    known = market.database.run_now(_ordinary)
+    targets = [_existing(known, shelf) for shelf in proposal.shelves]
+    for shelf, target in zip(proposal.shelves, targets, strict=True):
+        if target is None:
+            market.database.run_now(check_price, shelf.price)
+    moves = [
+        (number, item.key)
+        for number, shelf in enumerate(proposal.shelves)
+        for item in shelf.items
+        if targets[number] is None or item.key.shelf != targets[number]
+    ]
+    moved = []
+    for done, (number, product) in enumerate(moves, start=1):
+        size = proposal.shelves[number].size
+        root = repack(market.store, product, size, random)
+        moved.append(_Moved(product, number, root, market.store.piece_list(root)))
+        yield ProductPacked(done, len(moves), product.file_name)
+    yield market.database.run_now(_carry_out, proposal, tuple(targets), tuple(moved))
+
+
+def _ordinary(connection: Connection) -> tuple[Shelf, ...]:
+    with_codes = code_shelves(connection)
+    return tuple(shelf for shelf in load_shelves(connection) if shelf.id not in with_codes)
+
+
+def _existing(known: Sequence[Shelf], wanted: PlannedShelf[ShopProduct]) -> int | None:
+    """A shelf of this price and size that is there already; where most of the products stand."""
+    fits = [shelf.id for shelf in known if (shelf.price, shelf.size) == (wanted.price, wanted.size)]
+    standing = [item.key.shelf for item in wanted.items]
+    return max(fits, key=lambda shelf: (standing.count(shelf), -shelf), default=None)
+
+
+def repack(
+    store: ProductStore, product: ShopProduct, size: int, random: Callable[[int], bytes]
+) -> bytes:
+    """The product in the store once more, padded to `size` bytes: its new root (32).
+
+    Raises StoreDamaged, DiskFull, CannotWrite. One piece is in memory at a time.
+    """
+    before = store.size(product.root)
+    beginning = store.read(product.root, 0, min(before, PRODUCT_PREFIX_MAX_BYTES))
+    name, content, start = parse_prefix(beginning)
+    prefix = pack_product(random(RANDOM_BYTES), name, content)
+    return store.put(_pieces(store, product.root, prefix, start, content, size), size)
+
+
+def _pieces(
+    store: ProductStore, root: bytes, prefix: bytes, start: int, content: int, size: int
+) -> Iterator[bytes]:
+    piece = bytearray(prefix)
+    done = 0
+    for begin in range(0, size, PIECE_BYTES):
+        length = min(PIECE_BYTES, size - begin)
+        block = min(content - done, length - len(piece))
+        piece += store.read(root, start + done, block) if block else b""
+        done += block
+        yield bytes(piece.ljust(length, b"\0"))
+        piece.clear()
+
+
+def _carry_out(
+    connection: Connection,
+    proposal: Proposal,
+    targets: tuple[int | None, ...],
+    moved: tuple[_Moved, ...],
+) -> Applied:
+    decimals = read_shop(connection).decimals
+    leaving = sum(shelf.id not in targets for shelf in _ordinary(connection))
+    numbers = []
+    for shelf, target in zip(proposal.shelves, targets, strict=True):
+        if target is None:
+            name = automatic_name(load_shelves(connection), shelf.price, shelf.size, decimals)
+            fresh = create_shelf(connection, name, shelf.price, shelf.size, leaving=leaving)
+            numbers.append(fresh.id)
+        else:
+            numbers.append(target)
+    for move in moved:
+        move_product(connection, move.product, numbers[move.target], move.root, move.pieces)
+    retired = retire_empty(connection)
+    return Applied(len(moved), targets.count(None), retired)
+
+
+def move_product(
+    connection: Connection, product: ShopProduct, shelf: int, root: bytes, pieces: bytes
+) -> None:
+    """Part of a transaction. Raises BadArgument when the product has changed since it was read."""
+    at = {"at": shelf, "name": product.file_name}
+    for gone in connection.execute(_IN_THE_WAY, at).scalars().all():
+        # A removed product keeps its row for its orders, but not its name.
+        aside = f"{product.file_name} (removed {gone.hex()[:8]})"
+        connection.execute(_STEP_ASIDE, {"gone": gone, "as": aside})
+    values = {"moved": product.id, "before": product.root, "to": shelf, "now": root}
+    if connection.execute(_MOVE, values | {"listed": pieces}).rowcount != 1:
+        raise BadArgument(f"{product.file_name} was changed meanwhile; propose again.")
+    touch(connection)

@@ -1,0 +1,148 @@
+"""A folder as a shop: its files are products, `shop.toml` beside them says the rest.
+
+    price = "5.00"                     # of everything that names none itself
+
+    ["atlas.pdf"]
+    title = "Atlas of the northern sky"
+    description = "Eighty maps."
+    tags = ["stars", "maps"]
+    price = "10.00"
+    cover = "covers/atlas.png"
+    sample = "samples/atlas-page-12.pdf"
+
+A file that ends in .codes holds unique codes, one a line. Folders and names with a leading dot
+are passed over.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from veilmart.errors import BadArgument, BadSourceFile
+from veilmart.limits import SAMPLE_MAX_BYTES
+from veilmart.merchant.goods.products import check_description, check_tags, check_title
+from veilmart.merchant.goods.showcases import Look
+from veilmart.merchant.sales.codes import read_codes
+from veilmart.merchant.stocking.covers import encode_cover, read_bounded
+from veilmart.merchant.stocking.packing import Source, content_digest, look_at
+from veilmart.protocol.accounting import parse_amount
+from veilmart.storage.files.names import check_file_name
+
+CATALOGUE_FILE = "shop.toml"
+CODES_SUFFIX = ".codes"
+_FILE_MAX_BYTES = 16 * 1024 * 1024
+_KEYS = frozenset({"title", "description", "tags", "price", "cover", "sample"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One product of the folder. price: minor units. digest: SHA-256 of the file.
+
+    codes: the lines of a .codes file, whose product is a text file named after it.
+    """
+
+    source: Source
+    price: int
+    tags: str
+    look: Look
+    digest: bytes
+    codes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return self.source.title or self.source.file_name
+
+
+def read_folder(folder: Path, usual_price: int, decimals: int) -> list[Entry]:
+    """Everything in the folder, by name. Reads every file once.
+
+    Raises BadSourceFile, BadArgument (naming the product and what is wrong), BadName, BadAmount.
+    """
+    words = _read_words(folder)
+    default = words.pop("price", None)
+    price = usual_price if default is None else parse_amount(str(default), decimals)
+    entries = []
+    for path in _files(folder):
+        about = words.pop(path.name, {})
+        if not isinstance(about, dict) or not about.keys() <= _KEYS:
+            keys = ", ".join(sorted(_KEYS))
+            raise BadArgument(f"{CATALOGUE_FILE}: {path.name} has other keys than {keys}.")
+        entries.append(_entry(folder, path, about, price, decimals))
+    if words:
+        raise BadSourceFile(f"{CATALOGUE_FILE} names {next(iter(words))!r}, which is not there.")
+    if not entries:
+        raise BadSourceFile(f"{folder} has no files.")
+    return entries
+
+
+def _read_words(folder: Path) -> dict[str, Any]:
+    path = folder / CATALOGUE_FILE
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(read_bounded(path, _FILE_MAX_BYTES).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise BadArgument(f"{CATALOGUE_FILE}: {fault}.") from fault
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        found = sorted(folder.iterdir())
+    except OSError as fault:
+        raise BadSourceFile(f"{folder}: {fault.strerror}.") from fault
+    return [
+        path
+        for path in found
+        if not path.name.startswith(".") and path.name != CATALOGUE_FILE and not path.is_dir()
+    ]
+
+
+def _entry(folder: Path, path: Path, about: dict[str, Any], price: int, decimals: int) -> Entry:
+    tags = about.get("tags", [])
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise BadArgument(f"{CATALOGUE_FILE}: the tags of {path.name} are a list of texts.")
+    is_codes = path.name.endswith(CODES_SUFFIX)
+    name = path.name.removesuffix(CODES_SUFFIX) + ".txt" if is_codes else path.name
+    source = look_at(
+        path,
+        file_name=name,
+        title=check_title(_text(about, "title", path.name.removesuffix(CODES_SUFFIX))),
+        description=check_description(_text(about, "description", "")),
+    )
+    if "price" in about:
+        price = parse_amount(str(about["price"]), decimals)
+    return Entry(
+        source=source,
+        price=price,
+        tags=check_tags(tags),
+        look=_look(folder, about),
+        digest=content_digest(source),
+        codes=tuple(code_lines(path)) if is_codes else (),
+    )
+
+
+def code_lines(path: Path) -> list[str]:
+    """The codes of a file. Raises BadSourceFile, BadArgument."""
+    try:
+        text = read_bounded(path, _FILE_MAX_BYTES).decode()
+    except UnicodeDecodeError as fault:
+        raise BadSourceFile(f"{path} is not UTF-8 text.") from fault
+    return read_codes(text.split("\n"))
+
+
+def _text(about: dict[str, Any], key: str, default: str) -> str:
+    value = about.get(key, default)
+    if not isinstance(value, str):
+        raise BadArgument(f"{CATALOGUE_FILE}: a {key} is a text.")
+    return value
+
+
+def _look(folder: Path, about: dict[str, Any]) -> Look:
+    cover, sample = _text(about, "cover", ""), _text(about, "sample", "")
+    sample_path = folder / sample
+    return Look(
+        cover=encode_cover(folder / cover) if cover else b"",
+        sample_name=check_file_name(sample_path.name) if sample else "",
+        sample=read_bounded(sample_path, SAMPLE_MAX_BYTES) if sample else b"",
+    )

@@ -1,0 +1,1 @@
+"""Files: home folder, partial files, safe names, locks, disk errors. It imports no other room."""

@@ -1,0 +1,56 @@
+"""Where a role's database and products lie: what a person chose, remembered in the home folder."""
+
+import os
+from pathlib import Path
+
+from veilmart.errors import BadArgument
+from veilmart.storage.files.home import Home
+
+DATABASE_VARIABLE = "VEILMART_DATABASE"
+_DATABASE_CHOICE = "database"
+_STORE_CHOICE = "store"
+_MAX_BYTES = 4096
+
+
+def database_place(home: Home, chosen: str | None, default_file: str) -> str | Path:
+    """A URL, or the SQLite file in the home folder.
+
+    What was chosen now (`--database`), else `$VEILMART_DATABASE`, else what `remember_database`
+    kept, else SQLite. A choice that is no URL names a file whose first line is one, so that a
+    password is in no list of processes. Raises BadArgument.
+    """
+    named = chosen or os.environ.get(DATABASE_VARIABLE)
+    if named:
+        return named if "://" in named else _first_line(Path(named).expanduser())
+    if home.has(_DATABASE_CHOICE):
+        return home.read(_DATABASE_CHOICE).decode()
+    return home.file(default_file)
+
+
+def remember_database(home: Home, place: str | Path) -> None:
+    """Part of init: later commands find the same database without being told."""
+    if isinstance(place, str):
+        home.write_secret(_DATABASE_CHOICE, place.encode())
+
+
+def store_place(home: Home, default_folder: str) -> str | Path:
+    """A URL such as s3://bucket/prefix, or the folder in the home folder."""
+    if home.has(_STORE_CHOICE):
+        return home.read(_STORE_CHOICE).decode()
+    return home.file(default_folder)
+
+
+def remember_store(home: Home, place: str | None) -> None:
+    """Part of init: where the products lie from now on; None for the home folder."""
+    if place is not None:
+        home.write_secret(_STORE_CHOICE, place.encode())
+
+
+def _first_line(file: Path) -> str:
+    try:
+        line = file.read_bytes()[:_MAX_BYTES].decode().strip().splitlines()[0]
+    except (OSError, UnicodeDecodeError, IndexError) as fault:
+        raise BadArgument(f"{file} is neither a database URL nor a file that holds one.") from fault
+    if "://" not in line:
+        raise BadArgument(f"The first line of {file} is no database URL.")
+    return line

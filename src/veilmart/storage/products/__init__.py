@@ -1,0 +1,1 @@
+"""Product stores: a folder, or a bucket that speaks S3. It may import `files`."""

@@ -1,0 +1,230 @@
+"""Folding: after it nobody can tell who bought from whom, and the books still add up."""
+
+import asyncio
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, func, select, text
+
+from tests.broker.accounts.test_vouchers import issue
+from tests.broker.conftest import Market
+from tests.broker.operator.test_operators import bought
+from tests.broker.scripted import SLOW_SHELF
+from tests.conftest import both_engines
+from veilmart.broker import settings
+from veilmart.broker.audit import SUBJECTS, Check, audit
+from veilmart.broker.events import BooksFolded, Trouble
+from veilmart.broker.ledger import booking
+from veilmart.broker.ledger.folded_sums import AuditStatement
+from veilmart.broker.maintenance import folding
+from veilmart.broker.maintenance.folding import fold_until
+from veilmart.broker.schema import tables
+from veilmart.broker.schema.operator_tables import folds
+from veilmart.broker.sessions.session import Session
+from veilmart.crypto import identity
+from veilmart.errors import DatabaseFailure, LedgerViolated
+from veilmart.protocol import customer_messages as messages, labels
+from veilmart.protocol.descriptor import SIGNATURE_BYTES
+from veilmart.protocol.encoding import decode
+
+MONTHS = 62 * 24 * 3600
+
+
+def balances(market: Market) -> list[tuple[int, int]]:
+    """Of every account with anything; time makes new token keys, with accounts of their own."""
+    query = select(tables.accounts.c.id, booking.true_balance).order_by(tables.accounts.c.id)
+    return market.run(lambda conn: [(row[0], row[1]) for row in conn.execute(query) if row[1]])
+
+
+def kinds(market: Market) -> dict[str, int]:
+    query = select(tables.transactions.c.kind, func.count()).group_by(tables.transactions.c.kind)
+    return market.run(lambda conn: {row[0]: row[1] for row in conn.execute(query)})
+
+
+def invoice(market: Market, order: bytes) -> Any:
+    query = select(tables.invoices).where(tables.invoices.c.order == order)
+    return market.run(lambda conn: conn.execute(query).one())
+
+
+async def held_for_long(market: Market, customer: Session) -> bytes:
+    """A paid order whose deadline is far away."""
+    order = await market.offered(customer, deliver_within=SLOW_SHELF.deliver_within)
+    await market.ask(customer, market.pay(order))
+    return order
+
+
+async def finish(market: Market, order: bytes) -> None:
+    await market.ask(market.session(), market.act(messages.Release, order))
+    await market.ask(market.session(), market.act(messages.Acknowledge, order))
+
+
+def test_a_month_is_folded_when_it_is_over_for_thirty_days() -> None:
+    def at(text_: str) -> int:
+        return int(datetime.fromisoformat(text_).replace(tzinfo=UTC).timestamp())
+
+    assert fold_until(at("2026-03-30T23:59:59")) == at("2026-02-01")
+    assert fold_until(at("2026-03-31T00:00:00")) == at("2026-03-01")
+    assert fold_until(at("2026-01-15T00:00:00")) == at("2025-12-01")
+
+
+@both_engines
+async def test_folding_forgets_who_paid_and_keeps_every_balance(market: Market) -> None:
+    anna, bert = await market.customer("anna", 5000), await market.customer("bert", 5000)
+    market.run(settings.set_fee, 100)
+    await market.broker.look()
+    ended = [await bought(market, anna), await bought(market, bert), await bought(market, anna)]
+    back = await bought(market, bert, settle=False)
+    await market.ask(bert, market.act(messages.Cancel, back))
+    (code,) = issue(market)
+    await market.ask(anna, messages.Redeem(code=code))
+    before = balances(market)
+    market.clock.now += MONTHS
+    await market.broker.sweep()
+    assert any(isinstance(event, BooksFolded) for event in market.events)
+    assert balances(market) == before
+    assert kinds(market) == {"fold": 1}
+    market.check_books()
+    for order in (*ended, back):
+        row = invoice(market, order)
+        assert row.hold is None and row.due == 0 and row.held_at % 86400 == 0
+    assert market.run(lambda conn: conn.execute(select(tables.operations)).all()) == []
+    entries = select(tables.postings.c.account, tables.postings.c.amount)
+    postings = market.run(lambda conn: conn.execute(entries).all())
+    assert len({row.account for row in postings}) == len(postings)
+    # Once more, nothing happens; and what was bought can still be fetched and released again.
+    await market.broker.sweep()
+    assert kinds(market) == {"fold": 1}
+    await market.ask(market.session(), market.segment(ended[0]))
+    await market.ask(market.session(), market.act(messages.Release, ended[0]))
+
+
+@both_engines
+async def test_purchases_go_on_while_the_books_are_audited(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = await market.customer("anna", 5000)
+    await bought(market, anna)
+    meanwhile = await held_for_long(market, anna)
+    auditing, go_on = threading.Event(), threading.Event()
+
+    def slow_audit(conn: Connection) -> list[Check]:
+        found = audit(conn)
+        auditing.set()
+        assert go_on.wait(60), "nobody bought anything meanwhile"
+        return found
+
+    monkeypatch.setattr(folding, "audit", slow_audit)
+    market.clock.now += MONTHS
+    sweeping = asyncio.create_task(market.broker.sweep())
+    await asyncio.to_thread(auditing.wait, 60)
+    await finish(market, meanwhile)
+    assert not sweeping.done()
+    go_on.set()
+    await sweeping
+    # The month is folded, what was bought meanwhile is not, and the books are in order.
+    assert kinds(market) == {"fold": 1, "hold": 1, "settle": 1}
+    assert invoice(market, meanwhile).hold is not None
+    market.check_books()
+
+
+@both_engines
+async def test_purchases_get_in_between_the_parts_of_a_fold(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "FOLDED_AT_ONCE", 1)
+    anna = await market.customer("anna", 5000)
+    for _ in range(4):
+        await bought(market, anna)
+    waiting = await held_for_long(market, anna)
+    market.clock.now += MONTHS
+    parts: list[int] = []
+    run = market.opened.database.run
+
+    async def watched(transaction: Any, *args: Any) -> Any:
+        answer = await run(transaction, *args)
+        if transaction is folding.fold and answer:
+            parts.append(answer)
+            if len(parts) == 1:
+                await finish(market, waiting)
+        return answer
+
+    monkeypatch.setattr(market.opened.database, "run", watched)
+    await market.broker.sweep()
+    assert parts == [1, 2, 2, 2, 2], "the credit, then hold and settlement of each order"
+    assert kinds(market) == {"fold": 5, "hold": 1, "settle": 1}
+    market.check_books()
+
+
+async def test_what_is_under_way_is_not_folded(market: Market) -> None:
+    anna = await market.customer("anna", 5000)
+    order = await held_for_long(market, anna)
+    market.clock.now += MONTHS
+    await market.broker.sweep()
+    assert kinds(market) == {"fold": 1, "hold": 1}
+    await market.ask(market.session(), market.act(messages.Cancel, order))
+    market.check_books()
+    assert market.run(booking.balance_of, anna.login.account) == 5000  # type: ignore[union-attr]
+
+
+async def test_the_statement_is_signed_and_says_what_was_folded(market: Market) -> None:
+    anna = await market.customer("anna", 5000)
+    await bought(market, anna)
+    market.clock.now += MONTHS
+    await market.broker.sweep()
+    row = market.run(lambda conn: conn.execute(select(folds)).one())
+    body = row.statement[SIGNATURE_BYTES:]
+    spki = identity.public_spki(market.opened.identity)
+    identity.verify_pss(spki, labels.AUDIT, body, row.statement[:SIGNATURE_BYTES])
+    statement = decode(AuditStatement, body, 4096)
+    assert (statement.settled, statement.settled_amount, statement.refunded) == (1, 500, 0)
+    assert statement.checks == list(SUBJECTS)
+
+
+async def test_books_that_are_broken_are_not_folded(market: Market) -> None:
+    anna = await market.customer("anna", 5000)
+    await bought(market, anna)
+    market.run(
+        lambda conn: conn.execute(text("UPDATE accounts SET balance = 1 WHERE id = 1")).rowcount
+    )
+    market.clock.now += MONTHS
+    with pytest.raises(LedgerViolated):
+        await market.broker.sweep()
+    assert "fold" not in kinds(market)
+    assert not any(isinstance(event, Trouble) for event in market.events)
+
+
+async def test_a_folded_month_that_was_tampered_with_is_found(market: Market) -> None:
+    anna = await market.customer("anna", 5000)
+    await bought(market, anna)
+    market.clock.now += MONTHS
+    await market.broker.sweep()
+    market.run(lambda conn: conn.execute(text("UPDATE invoices SET amount = 1")).rowcount)
+    with pytest.raises(AssertionError):
+        market.check_books()
+
+
+async def test_a_busy_month_is_folded_in_parts(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "FOLDED_AT_ONCE", 3)
+    anna = await market.customer("anna", 5000)
+    for _ in range(5):
+        await bought(market, anna)
+    before = balances(market)
+    market.clock.now += MONTHS
+    await market.broker.sweep()
+    assert kinds(market) == {"fold": 2}
+    assert balances(market) == before
+    market.check_books()
+
+
+@both_engines
+async def test_nobody_else_may_delete_from_the_books(market: Market) -> None:
+    anna = await market.customer("anna", 5000)
+    await bought(market, anna)
+    for table in ("postings", "transactions"):
+        with pytest.raises(DatabaseFailure, match="only grows"):
+            market.run(lambda conn, t=table: conn.execute(text(f"DELETE FROM {t}")))
+    market.check_books()

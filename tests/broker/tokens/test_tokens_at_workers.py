@@ -1,0 +1,99 @@
+"""One token at four workers of one PostgreSQL database, and at one worker on SQLite: one winner.
+
+Whoever is late is told so by the database, not by a worker's memory.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.broker.conftest import Market
+from tests.broker.scripted import PRICE, Clock, ScriptedMerchant
+from tests.broker.tokens.test_tokens import check
+from tests.broker.tokens.token_wallet import TokenWallet
+from tests.conftest import both_engines
+from veilmart.broker import merchants
+from veilmart.broker.home import BrokerHome, open_home
+from veilmart.broker.operator import actions
+from veilmart.broker.server.running import RunningBroker, shared_sessions
+from veilmart.crypto import identity
+from veilmart.errors import TokenSpent
+
+CLIENTS = 64
+WORKERS = 4
+PACK = 20  # tokens withdrawn before their rounds
+INVOICES = 2  # so many of the clients have an order that could be paid
+
+
+@pytest.fixture
+async def workers(
+    opened: BrokerHome, database_url: str | None, merchant_key: identity.IdentityKey
+) -> AsyncIterator[list[Market]]:
+    """Four on PostgreSQL, each with a pool and a memory of its own; one on SQLite."""
+    merchant = ScriptedMerchant(merchant_key, opened.fingerprint)
+    opened.database.run_now(merchants.admit, merchant.descriptor, "127.0.0.1:9")
+    shared = database_url is not None
+    with ExitStack() as stack:
+        homes = [opened]
+        if shared:
+            shared_sessions(opened, os.urandom).make_table()
+            path = opened.home.path
+            homes += [stack.enter_context(open_home(path, database_url)) for _ in range(3)]
+            assert len(homes) == WORKERS
+        clock, made = Clock(), list[Market]()
+        for home in homes:
+            events: list[Any] = []
+            broker = RunningBroker(home, clock, os.urandom, events.append, one_of_several=shared)
+            broker.links.ask = merchant.ask  # type: ignore[method-assign]
+            made.append(Market(home, broker, merchant, clock, events))
+        yield made
+        for market in made:
+            await market.broker.aclose()
+
+
+async def one_winner(workers: list[Market], wallet: TokenWallet, token: bytes) -> None:
+    """Everybody asks at once, with an order of their own."""
+    first = workers[0]
+    orders = [await first.offered(first.session()) for _ in range(INVOICES)]
+    orders += [os.urandom(32) for _ in range(CLIENTS - INVOICES)]
+    at = [workers[number % len(workers)] for number in range(CLIENTS)]
+    found = await asyncio.gather(
+        *(
+            worker.ask(worker.session(), wallet.spending(order, token))
+            for worker, order in zip(at, orders, strict=True)
+        ),
+        return_exceptions=True,
+    )
+    strange = [e for e in found if isinstance(e, BaseException) and not isinstance(e, TokenSpent)]
+    assert strange == []
+    assert sum(not isinstance(each, BaseException) for each in found) == 1
+
+
+async def rounds(workers: list[Market], count: int) -> None:
+    first = workers[0]
+    session, wallet = await first.customer("anna"), TokenWallet(first)
+    for begun in range(0, count, PACK):
+        first.run(actions.credit, "anna", PRICE * PACK, False, first.clock())
+        for token in (await wallet.withdraw(session, PACK))[: count - begun]:
+            await one_winner(workers, wallet, token)
+        # What is never paid must not fill the session's and the broker's room.
+        first.clock.now += 10
+        for worker in workers:
+            worker.broker.state.unpaid.clear()
+            await worker.broker.sweep()
+    check(first)
+
+
+@both_engines
+async def test_64_clients_with_one_token(workers: list[Market]) -> None:
+    await rounds(workers, 3)
+
+
+@pytest.mark.long
+@both_engines
+async def test_64_clients_with_one_token_a_thousand_times(workers: list[Market]) -> None:
+    await rounds(workers, 1000)

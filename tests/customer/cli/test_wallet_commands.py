@@ -1,0 +1,176 @@
+"""The wallet's commands as programs of their own: words, tokens, two programs on one wallet."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.customer.real_market import COMMAND, Finished, RealMarket, real_market
+from veilmart.customer.wallet.tokens import UNSPENT, tokens_of
+from veilmart.customer.wallet.wallet import open_wallet
+from veilmart.terminal.clock import unix_now
+
+IN_USE = 1150
+COUNT = 5
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
+    with real_market(tmp_path_factory.mktemp("market")) as running:
+        yield running
+
+
+def withdrawing(home: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [*COMMAND, "customer", "tokens", "withdraw", "5.00", "--count", str(COUNT), "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "VEILMART_HOME": str(home)},
+    )
+
+
+def test_two_programs_on_one_wallet_at_once(market: RealMarket) -> None:
+    """One of them may be told to wait; no counter is used twice and nothing is paid in vain."""
+    home = market.home / "twice"
+    home.mkdir()
+    market.account(home, "twice")
+    assert market.customer(home, "wallet", "create", "--no-passphrase").code == 0
+    programs = [withdrawing(home) for _ in range(3)]
+    done = 0
+    for program in programs:
+        out, _ = program.communicate(timeout=120)
+        if program.returncode == 0:
+            done += 1
+        else:
+            assert json.loads(out)["error"]["code"] == IN_USE
+    assert done >= 1
+    wallet = open_wallet(home / "customer", unix_now, bytes)
+    pin = json.loads(market.customer(home, "tokens", "--json").out)["tokens"]
+    assert [line["count"] for line in pin] == [done * COUNT]
+    broker = wallet.database.run_now(current)
+    counters = [token.counter for token in wallet.database.run_now(tokens_of, broker, UNSPENT)]
+    wallet.close()
+    assert sorted(counters) == list(range(done * COUNT))  # type: ignore[type-var]
+    assert f"{100 - 5 * COUNT * done}.00" in market.customer(home, "balance").out
+
+
+def current(connection: object) -> bytes:
+    from veilmart.customer.trust.pins import current_broker
+
+    pin = current_broker(connection)  # type: ignore[arg-type]
+    assert pin is not None
+    return pin.fingerprint
+
+
+def error_of(finished: Finished) -> int:
+    return int(json.loads(finished.out)["error"]["code"])
+
+
+def test_words_and_passphrase(market: RealMarket) -> None:
+    home = market.home / "words"
+    home.mkdir()
+    market.account(home, "words")
+    secret = home / "passphrase"
+    secret.write_text("quite long enough\n")
+    with_secret = ("--passphrase-file", str(secret))
+    assert error_of(market.customer(home, "wallet", "show-seed", "--json")) == 1180
+    assert error_of(market.customer(home, "wallet", "create", "--json")) == 1183
+    made = market.customer(home, "wallet", "create", "--words", "24", *with_secret, "--json")
+    words = json.loads(made.out)["words"]
+    assert len(words.split()) == 24
+    shown = market.customer(home, "wallet", "show-seed", *with_secret, "--json")
+    assert json.loads(shown.out)["words"] == words
+    assert error_of(market.customer(home, "wallet", "show-seed", "--json")) == 1183
+    wrong = market.customer(
+        home, "wallet", "show-seed", "--passphrase-file", "-", "--json", typed="wrong\n"
+    )
+    assert error_of(wrong) == 1182
+    sealed = home / "customer" / "wallet.seed"
+    content = bytearray(sealed.read_bytes())
+    content[40] ^= 1
+    sealed.write_bytes(content)
+    damaged = market.customer(home, "wallet", "show-seed", *with_secret, "--json")
+    assert error_of(damaged) == 5120
+
+
+def test_wallet_put_back_from_a_backup_is_restored_from_its_words_first(
+    market: RealMarket,
+) -> None:
+    home = market.home / "backup"
+    home.mkdir()
+    market.account(home, "backup")
+    made = market.customer(home, "wallet", "create", "--no-passphrase", "--json")
+    words = json.loads(made.out)["words"]
+    kept = home / "kept.tar"
+    assert market.customer(home, "tokens", "withdraw", "5.00", "--count", "2").code == 0
+    assert market.customer(home, "backup", str(kept)).code == 0
+    assert market.customer(home, "buy", "june.txt", "--yes", "--now").code == 0
+    assert market.customer(home, "restore", str(kept), "--over-newer").code == 0
+    refused = market.customer(home, "buy", "july.txt", "--anonymous", "--yes", "--now", "--json")
+    assert error_of(refused) == 1184
+    back = market.customer(
+        home, "wallet", "restore", "--words-file", "-", "--json", typed=words + "\n"
+    )
+    assert json.loads(back.out) == {"withdrawn": 2, "unspent": 1, "foreign": 0, "orders": 1}
+    assert market.customer(home, "buy", "july.txt", "--yes", "--now").code == 0
+    (key,) = json.loads(market.customer(home, "orders", "--json").out)["lost"]
+    found = market.customer(home, "restore-order", key[:8], "--yes", "--json")
+    assert json.loads(found.out)["title"] == "june.txt"
+    assert "lost" not in market.customer(home, "orders").out
+
+
+def test_proxy_is_set_once_and_holds_for_everything(market: RealMarket) -> None:
+    home = market.home / "proxy"
+    home.mkdir()
+    market.account(home, "proxy")
+    assert market.customer(home, "proxy", "socks5://127.0.0.1:9", "--json").code == 2
+    assert market.customer(home, "proxy", "socks5h://127.0.0.1:9").code == 0
+    assert error_of(market.customer(home, "balance", "--json")) == 3106
+    assert market.customer(home, "proxy", "none").code == 0
+    assert "100.00" in market.customer(home, "balance").out
+
+
+def test_first_anonymous_purchase_is_led_through(market: RealMarket) -> None:
+    """On a terminal, with nothing but an account: words, tokens, the purchase, in plain words."""
+    home = market.home / "first"
+    home.mkdir()
+    market.account(home, "first")
+    child = pexpect.spawn(
+        COMMAND[0],
+        [*COMMAND[1:], "customer", "buy", "june.txt", "--anonymous"],
+        cwd=str(home),
+        env={**os.environ, "VEILMART_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"},
+        encoding="utf-8",
+        timeout=60,
+    )
+    child.expect("Buying without an account works with tokens")
+    child.expect("New passphrase: ")
+    child.sendline("quite long enough")
+    child.expect("Repeat it: ")
+    child.sendline("quite long enough")
+    child.expect("To be sure, type some of them.")
+    words = dict(re.findall(r"(\d+) ([a-z]+)", child.before))
+    for _ in range(3):
+        child.expect(r"Word (\d+): ")
+        child.sendline(words[child.match.group(1)])
+    child.expect("gives? back this wallet")
+    child.expect("You have no token of 5.00")
+    child.expect(r"Withdraw 8 tokens of 5.00\? \(y/n\) ")
+    child.sendline("y")
+    child.expect("withdrawn less than a day ago")
+    child.expect(r"Buy now all the same\? \(y/n\) ")
+    child.sendline("y")
+    child.expect("Pay to deliver: 5.00, with a token")
+    child.expect(r"Do you want to pay\? \(y/n\) ")
+    child.sendline("y")
+    child.expect("Saved to ")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert (home / "june.txt").read_text() == "The stars of June.\n"
+    assert "60.00" in market.customer(home, "balance").out

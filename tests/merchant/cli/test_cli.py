@@ -1,0 +1,253 @@
+"""The command line: transcripts of what a person types and reads."""
+
+import asyncio
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.merchant.doubles import FakeBroker, Stall
+from veilmart.crypto.identity import IdentityKey, format_fingerprint
+from veilmart.merchant import home
+from veilmart.merchant.back_office import setup
+from veilmart.merchant.cli.goods import parse_size
+from veilmart.merchant.cli.interactive import ask_once
+from veilmart.merchant.cli.root import app
+from veilmart.protocol.descriptor import read_descriptor, sign_descriptor
+from veilmart.terminal.console import Terminal
+
+Say = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def fresh(
+    broker: FakeBroker, merchant_key: IdentityKey, monkeypatch: pytest.MonkeyPatch
+) -> FakeBroker:
+    """A broker that is reached, with a descriptor of today."""
+    now = int(time.time())
+    today = msgspec.structs.replace(
+        broker.known.descriptor, not_before=now, not_after=now + 7 * 24 * 3600
+    )
+    broker.known = read_descriptor(sign_descriptor(today, broker.key))
+
+    async def get(*_: object, **__: object) -> bytes:
+        return broker.known.signed
+
+    monkeypatch.setattr(setup.HttpClient, "get", get)
+    monkeypatch.setattr(home.identity, "generate_identity", lambda: merchant_key)
+    return broker
+
+
+@pytest.fixture
+def say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Say]:
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*words: str, answers: str = "") -> tuple[int, str, str]:
+        stdin = io.TextIOWrapper(io.BytesIO(answers.encode()))
+        monkeypatch.setattr(sys, "stdin", stdin)
+        code = app([*words, "--home", str(tmp_path / "home")], result_action="return_value")
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    yield command
+
+
+@pytest.fixture
+def goods(tmp_path: Path) -> Path:
+    folder = tmp_path / "goods"
+    folder.mkdir()
+    (folder / "alpha.txt").write_text("alpha\n")
+    (folder / "beta.txt").write_text("beta\n")
+    return folder
+
+
+def test_init_shows_the_fingerprint_and_asks(say: Say, fresh: FakeBroker) -> None:
+    code, out, _ = say("init", "--broker", "http://127.0.0.1:8000", answers="n\n")
+    assert code == 8 and format_fingerprint(fresh.fingerprint) in out
+    code, _, err = say("init", "--broker", "http://127.0.0.1:8000")
+    assert code == 2 and "error 1118" in err
+    code, out, _ = say("init", "--broker", "http://127.0.0.1:8000", answers="maybe\ny\n")
+    assert code == 0 and "Please answer y or n." in out and "Merchant merchant is set up." in out
+    code, _, err = say("init", "--broker", "http://127.0.0.1:8000", "--yes")
+    assert code == 2 and "error 1102" in err
+
+
+def test_init_with_a_link_does_not_ask(say: Say, fresh: FakeBroker) -> None:
+    link = f"veilmart://127.0.0.1:8000/{format_fingerprint(fresh.fingerprint)}"
+    assert say("init", "--broker", link, "--name", "My shop")[0] == 0
+    wrong = f"veilmart://127.0.0.1:8000/{format_fingerprint(bytes(32))}"
+    code, _, err = say("init", "--broker", wrong)
+    assert code == 2 and "error 1102" in err
+
+
+def test_init_with_another_fingerprint_in_the_link(say: Say, fresh: FakeBroker) -> None:
+    wrong = f"veilmart://127.0.0.1:8000/{format_fingerprint(bytes(32))}"
+    code, _, err = say("init", "--broker", wrong, "--yes")
+    assert code == 6 and "error 6101" in err
+    assert say("list")[0] == 2
+
+
+def test_nothing_works_before_init(say: Say) -> None:
+    for words in (["run"], ["list"], ["balance"], ["link"], ["add", "x"], ["shelf", "list"]):
+        code, _, err = say(*words)
+        assert code == 2 and "error 1101" in err
+    assert "veilmart merchant init --broker" in say("run")[2]
+
+
+def test_a_day_of_shopkeeping(say: Say, fresh: FakeBroker, goods: Path, tmp_path: Path) -> None:
+    say("init", "--broker", "http://127.0.0.1:8000", "--yes")
+    code, out, _ = say("add", str(goods))
+    assert code == 0
+    assert out.splitlines() == [
+        "1/2 alpha.txt",
+        "2/2 beta.txt",
+        "On sale at 5.00 on the shelf 5.00-1K: alpha.txt, beta.txt",
+    ]
+    code, _, err = say("add", str(goods / "alpha.txt"), "--price", "2.00")
+    assert code == 2 and "error 1109" in err
+    code, out, _ = say("add", "-", "--file-name", "note.txt", "--title", "A note", answers="hi\n")
+    assert code == 0 and "On sale at 5.00 on the shelf 5.00-1K: A note" in out
+    code, _, err = say("add", "-", answers="hi\n")
+    assert code == 2 and "error 1105" in err
+    assert say("edit", "2", "--title", "Alpha", "--out")[0] == 0
+    rows = [line.split() for line in say("list")[1].splitlines()]
+    assert [row[1:-1] for row in rows[1:]] == [
+        ["A", "note", "5.00", "3", "5.00-1K", "in"],
+        ["Alpha", "5.00", "6", "5.00-1K", "out"],
+        ["beta.txt", "5.00", "5", "5.00-1K", "in"],
+    ]
+    assert say("remove", "A note")[:2] == (0, "A note is no longer on sale.\n")
+    code, _, err = say("remove", "Alpha")
+    assert code == 2 and "error 1109" in err
+    assert say("remove", "Alpha", "--alone")[0] == 0
+    code, _, err = say("remove", "9")
+    assert code == 2 and "error 1111" in err
+    assert "0.00" in say("balance")[1]
+    assert say("sales")[0] == 0
+    svg = tmp_path / "link.svg"
+    code, out, _ = say("link", "beta.txt", "--qr", "--svg", str(svg))
+    assert code == 0 and out.startswith("veilmart://127.0.0.1:8000/") and "█" in out
+    assert svg.read_bytes().startswith(b"<?xml")
+    assert say("link", "--svg", str(tmp_path / "no" / "x.svg"))[0] == 7
+
+
+def test_json(say: Say, fresh: FakeBroker, goods: Path) -> None:
+    say("init", "--broker", "http://127.0.0.1:8000", "--yes", "--json")
+    added = msgspec.json.decode(say("add", str(goods), "--json")[1])
+    assert (added["shelf"], added["price"]) == ("5.00-1K", "5.00")
+    listed = msgspec.json.decode(say("list", "--json")[1])
+    assert [product["title"] for product in listed] == ["alpha.txt", "beta.txt"]
+    assert msgspec.json.decode(say("shelf", "list", "--json")[1])[0]["products"] == 2
+    refused = msgspec.json.decode(say("remove", "nothing", "--json")[1])
+    assert refused["error"]["code"] == 1111
+
+
+def test_shelves(say: Say, fresh: FakeBroker) -> None:
+    say("init", "--broker", "http://127.0.0.1:8000", "--yes")
+    assert say("shelf", "create", "big", "--price", "10", "--size", "1M")[0] == 0
+    code, _, err = say("shelf", "create", "odd", "--price", "7", "--size", "1M")
+    assert code == 2 and "1.00, 2.00, 5.00, 10.00" in err
+    for size in ("", "x", "1T", "-1", "0"):
+        code, _, err = say("shelf", "create", "odd", "--price", "5", f"--size={size}")
+        assert code == 2 and "error 1103" in err
+    assert "1048576" in say("shelf", "list")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1", 1), ("4096", 4096), ("256K", 262_144), ("1m", 2**20), ("2G", 2**31)]
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+def test_every_command_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["init"], ["run"], ["add"], ["remove"], ["list"], ["edit"], ["shelf"]):
+        app([*words, "--help"], result_action="return_value")
+        out = capfd.readouterr().out
+        assert "Usage" in out
+
+
+def conversation(stall: Stall, monkeypatch: pytest.MonkeyPatch, lines: str) -> list[bool]:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
+    going = []
+    while not going or going[-1]:
+        going.append(ask_once(stall.market, Terminal(), lambda: stall.now, os.urandom))
+    return going
+
+
+def test_the_conversation_while_serving(
+    stall: Stall, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    typed = "add\n\nnote.txt\nfirst line\nsecond line\n.\n"
+    conversation(stall, monkeypatch, f"{typed}remove\n2\nwhat\nno\n")
+    out = capfd.readouterr().out
+    assert out.count("Do you want to add or remove files? (Enter: add/remove/no)") == 4
+    assert "note.txt" in out and "beta.txt is no longer on sale." in out
+    assert "Please answer add, remove or no." in out
+    stall.reload()
+    shown = sorted(product.title for product in stall.counter.shop.products.values())
+    assert shown == ["alpha.txt", "note.txt"]
+    note = next(p for p in stall.counter.shop.products.values() if p.title == "note.txt")
+    assert note.size == len("first line\nsecond line\n")
+
+
+def test_the_conversation_about_a_product_alone(
+    stall: Stall, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    conversation(stall, monkeypatch, "remove\n1\nn\nremove\n9\nremove\n1\ny\nadd\n/nowhere\n")
+    out = capfd.readouterr().out
+    assert out.count("Remove it all the same? (y/n)") == 2
+    assert "error 1111" in out and "error 1107" in out
+    stall.reload()
+    assert [product.title for product in stall.counter.shop.products.values()] == ["beta.txt"]
+
+
+def test_the_server_as_a_process(say: Say, fresh: FakeBroker, goods: Path, tmp_path: Path) -> None:
+    say("init", "--broker", "http://127.0.0.1:8000", "--yes")
+    code = "import sys; from veilmart.merchant.cli.root import app; sys.exit(app())"
+    words = ["run", "--port", "0", "--narrate", "-i", "--home", str(tmp_path / "home")]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as server:
+        assert server.stdin is not None and server.stdout is not None
+        alarm = threading.Timer(60, server.kill)
+        alarm.start()
+        assert server.stdout.readline().startswith("Merchant listening on 127.0.0.1:")
+        server.stdin.write(f"add\n{goods}\n")
+        server.stdin.flush()
+        seen = ""
+        while "Catalogue 2: 2 products" not in seen:
+            line = server.stdout.readline()
+            assert line, seen
+            seen += line
+        server.terminate()  # while a question is open
+        rest = server.stdout.read()
+        assert server.wait(20) == 0, seen + rest
+        alarm.cancel()
+    assert "alpha.txt" in seen + rest and "Traceback" not in seen + rest
+
+
+async def test_an_open_question_does_not_hold_up_the_end() -> None:
+    from veilmart.merchant.cli.interactive import in_thread
+
+    release = threading.Event()
+    waiting = asyncio.create_task(in_thread(lambda: release.wait(30)))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    release.set()
