@@ -11,7 +11,7 @@ from tests.bad_input.roles import CREDIT, PASSWORD, PRICE, Roles, product_of, to
 from tests.bad_input.tampering_proxy import Forward, Gone, HttpMessage
 from veilmart.broker.accounts import customers
 from veilmart.broker.schema import tables
-from veilmart.customer.cli.display import find_product
+from veilmart.customer.display.lists import find_product
 from veilmart.customer.events import Event, StepReached
 from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.orders import Order, all_orders

@@ -11,8 +11,8 @@ from typing import Any
 
 from tests.bad_input.roles import CREDIT, PRICE, WAIT_SECONDS, Roles, product_of
 from veilmart.broker.disputes.records import DisputeLine, dispute_lines
-from veilmart.customer.cli.order_status import Standing, standing
 from veilmart.customer.connection.shopper import Shopper
+from veilmart.customer.display.order_status import Standing, standing
 from veilmart.customer.disputes.dispute_rule import dispute, examine
 from veilmart.customer.disputes.fault_finder import Complaint
 from veilmart.customer.library.late_refund_rule import look

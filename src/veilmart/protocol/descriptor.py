@@ -22,6 +22,7 @@ from veilmart.errors import (
     UnknownSuite,
 )
 from veilmart.limits import (
+    ABOUT_MAX_BYTES,
     BROKERS_PER_MERCHANT_MAX,
     CLOCK_SKEW_SECONDS,
     DESCRIPTOR_MAX_BYTES,
@@ -34,6 +35,7 @@ from veilmart.protocol.encoding import Bytes32, Message, Natural, decode, encode
 
 SIGNATURE_BYTES = 384
 FIRST_PREVIOUS = bytes(32)
+ABOUT_EXTENSION = "about"
 
 
 class TunnelKey(Message, frozen=True):
@@ -97,6 +99,14 @@ class Descriptor(Message, frozen=True):
 
     def shelf(self, shelf_id: int) -> Shelf | None:
         return next((shelf for shelf in self.shelves if shelf.id == shelf_id), None)
+
+
+def about_line(descriptor: Descriptor) -> str:
+    """A merchant's line about itself; empty when there is none, or none that can be read."""
+    try:
+        return descriptor.extensions.get(ABOUT_EXTENSION, b"")[:ABOUT_MAX_BYTES].decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 @dataclass(frozen=True)

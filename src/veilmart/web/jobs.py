@@ -152,6 +152,11 @@ class Jobs:
         job.task = asyncio.create_task(_run(job, work))
         return job
 
+    async def wait(self, job: Job, seconds: float) -> None:
+        """Return when it is over, or after `seconds`: a short job needs no page of its own."""
+        if job.task is not None:
+            await asyncio.wait({job.task}, timeout=seconds)
+
     def find(self, job_id: str) -> Job | None:
         return self._jobs.get(job_id)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.customer.scripted_market import Keys, Market, changed
 from veilmart.crypto import signing
 from veilmart.customer.browsing.menu import Menu
-from veilmart.customer.cli.display import find_product, menu_lines, menu_text
+from veilmart.customer.display.lists import find_product, menu_lines, menu_text
 from veilmart.errors import BadArgument, NoSuchProduct
 from veilmart.protocol.catalogue import Catalogue, SignedCatalogue, open_catalogue, sign_catalogue
 

@@ -1,9 +1,9 @@
 """Choosing a product of a menu with a person, and telling them what they own already."""
 
 from veilmart.customer.browsing.menu import Menu
-from veilmart.customer.cli.display import find_product, menu_lines, menu_text
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.connection.shopper import Shopper
+from veilmart.customer.display.lists import find_product, menu_lines, menu_text
 from veilmart.customer.wallet.orders import owned
 from veilmart.errors import AlreadyOwned, Declined, NeedsConfirmation
 from veilmart.protocol.catalogue import Product

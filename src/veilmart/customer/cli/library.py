@@ -7,10 +7,11 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from veilmart.customer.backup_layout import LAYOUT
 from veilmart.customer.cli.connect import broker_url, opened_wallet, visited
-from veilmart.customer.cli.display import order_line
 from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person
+from veilmart.customer.display.lists import order_line
 from veilmart.customer.library.updates import (
     due_copies,
     fetch_again,
@@ -20,11 +21,10 @@ from veilmart.customer.library.updates import (
 )
 from veilmart.customer.wallet.copies import Copy
 from veilmart.customer.wallet.orders import Order, all_orders
-from veilmart.customer.wallet.seed_file import FILE as SEED_FILE
-from veilmart.customer.wallet.wallet import DATABASE_FILE, Wallet, find_order
+from veilmart.customer.wallet.wallet import Wallet, find_order
 from veilmart.errors import VeilmartError
 from veilmart.protocol.accounting import format_amount
-from veilmart.storage.backup.backup import HomeLayout, back_up
+from veilmart.storage.backup.backup import back_up
 from veilmart.storage.backup.restore import restore
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
@@ -34,20 +34,6 @@ from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
 
 Outcome = tuple[Order, str, str, int]
 """(order, outcome, sentence, exit code)"""
-
-LAYOUT = HomeLayout(
-    role="customer",
-    database=DATABASE_FILE,
-    lock="purchases",
-    optional=(SEED_FILE,),
-    # What was used since is not known to a backup, so its wallet is restored from its words first.
-    strip=("UPDATE seeded_wallet SET state = 'outdated'",),
-    marks=(
-        "SELECT coalesce(max(changed_at), 0) FROM orders",
-        "SELECT count(*) FROM orders",
-        "SELECT coalesce(max(joined_at), 0) FROM brokers",
-    ),
-)
 
 
 def register_library(app: App) -> None:

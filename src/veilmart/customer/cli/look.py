@@ -8,9 +8,9 @@ from rich.console import Console
 
 from veilmart.customer.cli.account import Yes
 from veilmart.customer.cli.connect import choose_merchant, opened_wallet, visited
-from veilmart.customer.cli.display import MenuLine, find_product, menu_lines
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.cli.shop import Merchant
+from veilmart.customer.display.lists import MenuLine, find_product, menu_lines
 from veilmart.errors import BadName
 from veilmart.protocol.showcase import Picture
 from veilmart.storage.files.partial_file import PartialFile, check_file_name, visible

@@ -11,14 +11,14 @@ from rich.console import Console
 
 from veilmart.customer.cli.account import Yes
 from veilmart.customer.cli.connect import broker_url, mention_unfinished, opened_wallet, visited
-from veilmart.customer.cli.display import OrderLine, order_line
 from veilmart.customer.cli.library import sync_copies
 from veilmart.customer.cli.network import ProxyOption
-from veilmart.customer.cli.order_status import standing_line, standing_text
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked_if_easy
 from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.cli.tokens import refill_stocks
+from veilmart.customer.display.lists import OrderLine, order_line
+from veilmart.customer.display.order_status import standing_line, standing_text
 from veilmart.customer.library.late_refund_rule import look, watched
 from veilmart.customer.library.updates import newest_copies
 from veilmart.customer.purchase.receipts import (

@@ -12,6 +12,7 @@ from veilmart.customer.cli.restore_order import register_lost
 from veilmart.customer.cli.shop import register_shop
 from veilmart.customer.cli.tokens import register_tokens
 from veilmart.customer.cli.wallet import register_wallet
+from veilmart.customer.cli.web import register_web
 
 app = App(name="customer", help="Browse, buy and keep digital goods, without the merchant knowing.")
 register_account(app)
@@ -24,3 +25,4 @@ register_network(app)
 register_wallet(app)
 register_lost(app)
 register_tokens(app)
+register_web(app)

@@ -12,12 +12,12 @@ from veilmart.customer.cli.account import PasswordFile, Yes
 from veilmart.customer.cli.buy_anonymously import Wish, buy_anonymously, may_buy_anonymously
 from veilmart.customer.cli.choose_product import check_not_owned, choose_from_menu, choose_product
 from veilmart.customer.cli.connect import choose_merchant, opened_wallet, visited
-from veilmart.customer.cli.display import menu_lines, menu_text, order_line
 from veilmart.customer.cli.network import ProxyOption
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked_if_seeded
 from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person, ensure_login, login_person
 from veilmart.customer.connection.shopper import Shopper
+from veilmart.customer.display.lists import menu_lines, menu_text, order_line
 from veilmart.customer.purchase.completion_rule import Bought
 from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.wallet import Wallet

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from veilmart.customer.cli.display import OrderLine, order_line
+from veilmart.customer.display.lists import OrderLine, order_line
 from veilmart.customer.wallet.orders import Order, terms_of
 from veilmart.errors import PeerFault
 from veilmart.protocol.encoding import decode
@@ -16,7 +16,28 @@ from veilmart.protocol.offer import SIGNATURE_BYTES, SIGNED_MAX_BYTES, Offer, Pa
 from veilmart.protocol.purchase import WalletState
 from veilmart.storage.files.partial_file import visible
 
-SYNC = "veilmart customer sync"
+
+@dataclass(frozen=True)
+class Actions:
+    """How a face names what can be done about an order, in a sentence."""
+
+    sync: str
+    cancel: str
+    dispute: str
+    fetch: str
+
+
+def _of_commands(order: Order) -> Actions:
+    name = order.order.hex()[:8]
+    return Actions(
+        sync="`veilmart customer sync`",
+        cancel=f"`veilmart customer cancel {name}`",
+        dispute=f"`veilmart customer dispute {name}`",
+        fetch=f"`veilmart customer fetch {name}`",
+    )
+
+
+ACTIONS_OF_PAGES = Actions('"Go on"', '"Cancel"', '"Dispute"', '"Fetch again" in the library')
 
 
 @dataclass(frozen=True)
@@ -32,64 +53,72 @@ class Standing:
     by: int | None
 
 
-def standing(order: Order, fault: str | None, now: int, *, token_due: bool = False) -> Standing:
+def standing(
+    order: Order,
+    fault: str | None,
+    now: int,
+    *,
+    token_due: bool = False,
+    actions: Actions | None = None,
+) -> Standing:
     """fault: what delivery found wrong, if anything. token_due: its refund is a token that is not
-    here yet. Raises StoreDamaged.
+    here yet. actions: how they are named; the commands' names where nothing is said. Raises
+    StoreDamaged.
     """
-    offer, name = terms_of(order).offer, order.order.hex()[:8]
+    offer, do = terms_of(order).offer, actions or _of_commands(order)
     match WalletState(order.state):
         case WalletState.CONFIRMING:
             return Standing(
                 "may be held: the broker has not confirmed the payment",
                 "not here yet",
-                f"`{SYNC}` asks the broker, and finishes or drops it",
+                f"{do.sync} asks the broker, and finishes or drops it",
                 offer.pay_by,
             )
         case WalletState.HELD:
-            return _held(order, offer, name, now)
+            return _held(order, offer, do, now)
         case WalletState.RELEASED | WalletState.DELIVERED:
-            return _released(order, offer, name, fault, now)
+            return _released(order, offer, do, fault, now)
         case WalletState.DONE:
-            return Standing("paid to the merchant", _file(order), "", None)
+            return Standing("paid to the merchant", _file(order, do), "", None)
         case WalletState.REFUNDED:
-            return _refunded(order, token_due)
+            return _refunded(order, do, token_due)
         case WalletState.ABANDONED:
             return Standing("never paid; none moved", "not delivered", "", None)
 
 
-def _refunded(order: Order, token_due: bool) -> Standing:
+def _refunded(order: Order, do: Actions, token_due: bool) -> Standing:
     there = order.file_path is not None and Path(order.file_path).exists()
     goods = "here all the same" if there else "not here"
     if token_due:
-        return Standing("refunded as a token, not here yet", goods, f"`{SYNC}` brings it", None)
+        return Standing("refunded as a token, not here yet", goods, f"{do.sync} brings it", None)
     return Standing("back with you, the whole amount", goods, "", None)
 
 
-def _held(order: Order, offer: Offer, name: str, now: int) -> Standing:
+def _held(order: Order, offer: Offer, do: Actions, now: int) -> Standing:
     held_at = _held_at(order)
     by = (order.changed_at if held_at is None else held_at) + offer.deliver_within
     if now >= by:
         return Standing(
             "comes back whole: the time to deliver is over",
             "not delivered",
-            f"`{SYNC}` notes the refund down",
+            f"{do.sync} notes the refund down",
             by,
         )
     return Standing(
         "held; comes back whole unless the key is asked for before then",
         "here, sealed; the key is not",
-        f"`{SYNC}` finishes it, `veilmart customer cancel {name}` gives it up",
+        f"{do.sync} finishes it, {do.cancel} gives it up",
         by,
     )
 
 
-def _released(order: Order, offer: Offer, name: str, fault: str | None, now: int) -> Standing:
+def _released(order: Order, offer: Offer, do: Actions, fault: str | None, now: int) -> Standing:
     by = order.changed_at + offer.settle_within
     if fault is None:
         goods = "the key is here, the file is not finished"
         if order.state == WalletState.DELIVERED:
-            goods = _file(order)
-        return Standing("held; goes to the merchant about then", goods, f"`{SYNC}`", by)
+            goods = _file(order, do)
+        return Standing("held; goes to the merchant about then", goods, do.sync, by)
     if now >= by:
         return Standing(
             "with the merchant: the time to settle is over",
@@ -100,7 +129,7 @@ def _released(order: Order, offer: Offer, name: str, fault: str | None, now: int
     return Standing(
         "held; goes to the merchant about then unless you dispute it",
         f"not as promised: {fault}",
-        f"`veilmart customer dispute {name}`",
+        do.dispute,
         by,
     )
 
@@ -116,11 +145,11 @@ def _held_at(order: Order) -> int | None:
         return None
 
 
-def _file(order: Order) -> str:
+def _file(order: Order, do: Actions) -> str:
     path = Path(order.file_path or "")
     if order.file_path and path.exists():
         return "here"
-    return f"saved once, not there any more: `veilmart customer fetch {order.order.hex()[:8]}`"
+    return f"saved once, not there any more: {do.fetch}"
 
 
 @dataclass(frozen=True)

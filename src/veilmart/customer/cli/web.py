@@ -1,0 +1,71 @@
+"""`veilmart customer web|merchants`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from veilmart.customer.cli.connect import opened_wallet, visited
+from veilmart.customer.cli.network import ProxyOption
+from veilmart.customer.cli.prompts import Person
+from veilmart.customer.connection.directory import read_directory
+from veilmart.customer.web.desk import Desk
+from veilmart.customer.web.plan import customer_plan
+from veilmart.storage.files.names import visible
+from veilmart.terminal.command import Common, run
+from veilmart.web.running import WebOptions, run_face
+
+
+def register_web(app: App) -> None:
+    """Add these commands to the customer's command tree."""
+    app.command(web)
+    app.command(merchants)
+
+
+def web(
+    link: Annotated[
+        str | None, Parameter(help="A veilmart:// link; its fingerprints are shown first.")
+    ] = None,
+    *,
+    out: Annotated[
+        Path | None, Parameter(help="Folder for finished files; default: Downloads.")
+    ] = None,
+    proxy: ProxyOption = None,
+    options: WebOptions = WebOptions(),
+    common: Common = Common(),
+) -> int:
+    """Shop in the browser. The pages are served on this machine, to one person."""
+    return run(_web(link, out, proxy, options, common), common, serving=True)
+
+
+async def _web(
+    link: str | None, out: Path | None, proxy: str | None, options: WebOptions, common: Common
+) -> None:
+    with opened_wallet(common, proxy) as wallet:
+        desk = Desk(wallet, (out or platformdirs.user_downloads_path()).absolute())
+        await run_face(customer_plan(desk, link), wallet.home, common.terminal(), options)
+
+
+def merchants(*, common: Common = Common()) -> int:
+    """The merchants that the broker carries: name, a line about itself, link."""
+    return run(_merchants(common), common)
+
+
+async def _merchants(common: Common) -> None:
+    person = Person(common.terminal())
+    with opened_wallet(common) as wallet:
+        async with visited(wallet, person, anonymous=True) as shopper:
+            found = await read_directory(shopper)
+
+    def draw(console: Console) -> None:
+        for entry in found:
+            about = f"  {visible(entry.about)}" if entry.about else ""
+            console.print(f"{visible(entry.name)}{about}", markup=False)
+            console.print(f"  {entry.link}", markup=False)
+        if not found:
+            console.print("The broker carries no merchant.")
+
+    rows = [{"name": e.name, "about": e.about, "link": e.link} for e in found]
+    person.terminal.result({"merchants": rows}, draw)

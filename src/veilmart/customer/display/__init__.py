@@ -1,0 +1,1 @@
+"""What commands and pages show alike: lists, and where an order stands."""

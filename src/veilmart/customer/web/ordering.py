@@ -1,0 +1,269 @@
+"""Orders: where the money is, where the goods are, what to do, by when."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from veilmart.customer.display.lists import OrderLine, order_line
+from veilmart.customer.display.order_status import ACTIONS_OF_PAGES, Standing, standing
+from veilmart.customer.disputes.dispute_rule import dispute, examine
+from veilmart.customer.disputes.fault_finder import Complaint
+from veilmart.customer.purchase.receipts import export_receipt
+from veilmart.customer.purchase.recovery_rule import Recovered, to_sync
+from veilmart.customer.tokens.restore import orders_lost
+from veilmart.customer.wallet.delivery_faults import faults_by_order
+from veilmart.customer.wallet.orders import UNFINISHED, Order, all_orders, get_order, terms_of
+from veilmart.customer.wallet.tokens import orders_without_refund
+from veilmart.customer.web.desk import Desk
+from veilmart.customer.web.progress import Progress
+from veilmart.errors import NoSuchOrder, VeilmartError
+from veilmart.protocol.descriptor import read_descriptor
+from veilmart.protocol.wallet_states import WalletState
+from veilmart.storage.files.partial_file import PartialFile
+from veilmart.web.forms import read_form
+from veilmart.web.jobs import Job, Report
+from veilmart.web.plan import Web, WebRoute, get, post
+from veilmart.web.rendering import go_to
+
+SYNC_KEY = "sync"
+OUTCOMES = {
+    "done": "finished",
+    "refunded": "refunded; the whole amount is back",
+    "cancelled": "cancelled; the whole amount is back",
+    "abandoned": "was never paid; no money moved",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One order as a page shows it. name: opaque."""
+
+    name: str
+    line: OrderLine
+    standing: Standing
+    state: WalletState
+    by_token: bool
+
+    @property
+    def may_cancel(self) -> bool:
+        return self.state == WalletState.HELD
+
+    @property
+    def may_dispute(self) -> bool:
+        return self.state in (WalletState.RELEASED, WalletState.DELIVERED)
+
+    @property
+    def unfinished(self) -> bool:
+        return self.state in UNFINISHED
+
+
+@dataclass(frozen=True)
+class Accusation:
+    """What was found wrong, before the broker is shown it."""
+
+    order: Order
+    complaint: Complaint
+
+
+class OrderPages:
+    """Names of orders are their 32-byte hashes."""
+
+    def __init__(self, desk: Desk, web: Web) -> None:
+        self._desk, self._web = desk, web
+
+    def routes(self) -> list[WebRoute]:
+        return [
+            get("/orders", self.orders),
+            get("/orders/{order}", self.order),
+            post("/orders/sync", self.sync),
+            post("/orders/{order}/cancel", self.ask_cancel),
+            post("/orders/{order}/dispute", self.ask_dispute),
+            get("/disputes/{nonce}", self.accusation),
+            post("/confirm/cancel", self.cancel),
+            post("/confirm/dispute", self.dispute),
+            post("/orders/{order}/receipt", self.receipt),
+        ]
+
+    def begin_if_unfinished(self) -> None:
+        """At the start: what was interrupted goes on by itself."""
+        if to_sync(self._desk.wallet):
+            self.start_sync()
+
+    def start_sync(self) -> Job:
+        return self._web.jobs.start(SYNC_KEY, "Finishing what was interrupted", self._sync)
+
+    # ---- looking --------------------------------------------------------------------------------
+
+    async def orders(self, request: Request) -> Response:
+        lost = await self._desk.wallet.database.run(orders_lost)
+        return self._web.pages.page(
+            request,
+            "orders.html",
+            rows=await self._rows(),
+            lost=[self._web.names.name("lost", order.order_key) for order in lost],
+            sync=self._web.jobs.latest(SYNC_KEY),
+        )
+
+    async def order(self, request: Request) -> Response:
+        order = await self._find(request)
+        row = next(r for r in await self._rows() if r.line.order == order.order.hex())
+        offer = terms_of(order).offer
+        return self._web.pages.page(
+            request,
+            "order.html",
+            row=row,
+            order=order,
+            offer=offer,
+            merchant=read_descriptor(order.merchant_descriptor).descriptor,
+        )
+
+    async def _rows(self) -> list[Row]:
+        run = self._desk.wallet.database.run
+        faults, now = await run(faults_by_order), self._desk.wallet.clock()
+        waiting = {order.order for order in await run(orders_without_refund)}
+        return [
+            Row(
+                name=self._web.names.name("order", order.order),
+                line=order_line(order),
+                standing=standing(
+                    order,
+                    faults.get(order.order),
+                    now,
+                    token_due=order.order in waiting,
+                    actions=ACTIONS_OF_PAGES,
+                ),
+                state=WalletState(order.state),
+                by_token=order.spend is not None,
+            )
+            for order in await run(all_orders)
+        ]
+
+    async def _find(self, request: Request) -> Order:
+        name = self._web.names.value("order", request.path_params["order"])
+        order = await self._desk.wallet.database.run(get_order, name)
+        if order is None:
+            raise NoSuchOrder
+        return order
+
+    # ---- going on -------------------------------------------------------------------------------
+
+    async def sync(self, request: Request) -> Response:
+        return go_to(self.start_sync().path)
+
+    async def _sync(self, report: Report) -> None:
+        """Every order that was cut off, each on its own connection; one failure stops no other."""
+        desk, failed = self._desk, 0
+        async with desk.moving(report):
+            for order in to_sync(desk.wallet):
+                try:
+                    recovered = await self._recover(order, report)
+                except VeilmartError as error:
+                    failed += 1
+                    report.line(f"{order.title}: {error.explain()}")
+                    continue
+                report.line(f"{order.title}: {OUTCOMES[recovered.outcome]}")
+        report.step(f"{failed} could not be finished yet." if failed else "Nothing is unfinished.")
+        report.leads_to("/orders", "Orders")
+
+    async def _recover(self, order: Order, report: Report) -> Recovered:
+        decimals = read_descriptor(order.broker_descriptor).descriptor.decimals
+        async with self._desk.visit_for(order, Progress(report, decimals)) as shopper:
+            return await shopper.recover(order)
+
+    async def ask_cancel(self, request: Request) -> Response:
+        """The first step of cancelling."""
+        order = await self._find(request)
+        return self._web.pages.page(
+            request,
+            "cancel.html",
+            line=order_line(order),
+            name=request.path_params["order"],
+            nonce=self._web.offers.show(order),
+        )
+
+    async def cancel(self, request: Request) -> Response:
+        nonce = (await read_form(request)).text("nonce")
+
+        def begin(order: Order) -> str:
+            key = f"cancel {order.order.hex()}"
+            work = lambda report: self._cancel(order, report)  # noqa: E731
+            return self._web.jobs.start(key, "Cancelling", work).path
+
+        return go_to(self._web.offers.confirm(nonce, begin))
+
+    async def _cancel(self, order: Order, report: Report) -> None:
+        async with self._desk.moving(report), self._desk.visit_for(order) as shopper:
+            recovered = await shopper.cancel(order)
+        report.step(f"{order.title}: {OUTCOMES[recovered.outcome]}")
+        report.leads_to("/orders", "Orders")
+
+    # ---- disputes -------------------------------------------------------------------------------
+
+    async def ask_dispute(self, request: Request) -> Response:
+        """Find out what is wrong. Nothing is told to the broker about the goods."""
+        order = await self._find(request)
+
+        async def work(report: Report) -> None:
+            report.step("Looking at every segment")
+            async with (
+                self._desk.moving(report),
+                self._desk.visit_for(order, anonymous=True) as shopper,
+            ):
+                found, complaint = await shopper.perform(examine(order, self._desk.wallet.clock))
+            nonce = self._web.offers.show(Accusation(found, complaint))
+            report.leads_to(f"/disputes/{nonce}", "See what was found")
+
+        key = f"examine {order.order.hex()}"
+        return go_to(self._web.jobs.start(key, "Examining", work).path)
+
+    async def accusation(self, request: Request) -> Response:
+        """What was found, and what the broker would see."""
+        nonce = request.path_params["nonce"]
+        found: Accusation = self._web.offers.shown(nonce)
+        return self._web.pages.page(
+            request,
+            "dispute.html",
+            line=order_line(found.order),
+            complaint=found.complaint,
+            nonce=nonce,
+        )
+
+    async def dispute(self, request: Request) -> Response:
+        nonce = (await read_form(request)).text("nonce")
+
+        def begin(found: Accusation) -> str:
+            key = f"dispute {found.order.order.hex()}"
+            work = lambda report: self._dispute(found, report)  # noqa: E731
+            return self._web.jobs.start(key, "Dispute", work).path
+
+        return go_to(self._web.offers.confirm(nonce, begin))
+
+    async def _dispute(self, found: Accusation, report: Report) -> None:
+        report.step("Sending the evidence")
+        async with (
+            self._desk.moving(report),
+            self._desk.visit_for(found.order, anonymous=True) as shopper,
+        ):
+            rule = dispute(found.order, found.complaint, self._desk.wallet.clock)
+            await shopper.perform(rule)
+        report.step("The broker decided for you; the whole amount is back.")
+        report.leads_to("/orders", "Orders")
+
+    # ---- receipts -------------------------------------------------------------------------------
+
+    async def receipt(self, request: Request) -> Response:
+        """Save what proves the purchase to anybody, offline."""
+        order = await self._find(request)
+        data = export_receipt(order)
+        with PartialFile(self._desk.out, f"{order.order.hex()[:16]}.receipt") as partial:
+            partial.write(data)
+            path = partial.finish()
+        return self._web.pages.page(
+            request,
+            "done.html",
+            heading="The receipt was saved",
+            text=str(path),
+            href=f"/orders/{request.path_params['order']}",
+            label="Back to the order",
+        )

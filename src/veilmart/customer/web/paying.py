@@ -1,0 +1,158 @@
+"""Paying: what will be paid, how, and who sees what; then its confirmation; then the goods.
+
+The first page asks nobody anything: what it shows is what the merchant and the broker signed. The
+second step names the first one's nonce; the purchase then compares the offer that the merchant
+really signs with what was shown, before anything is paid.
+"""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from veilmart.customer.purchase.payment import (
+    AccountPayment,
+    Payment,
+    TokenPayment,
+    is_fresh,
+    token_for,
+)
+from veilmart.customer.quote import Quote
+from veilmart.customer.wallet.orders import owned
+from veilmart.customer.web.desk import Desk
+from veilmart.customer.web.open_shop import OpenShop
+from veilmart.customer.web.progress import Progress
+from veilmart.customer.web.shopping import ShoppingPages
+from veilmart.errors import Declined, NoSuchProduct, OfferMismatch, VeilmartError
+from veilmart.protocol.catalogue import Product
+from veilmart.protocol.descriptor import Shelf
+from veilmart.web.forms import read_form
+from veilmart.web.jobs import Report
+from veilmart.web.plan import Web, WebRoute, get, post
+from veilmart.web.rendering import go_to
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a payment page showed. price: minor units. by_token: how it is paid."""
+
+    merchant: bytes
+    product: bytes
+    title: str
+    version: int
+    shelf: Shelf
+    by_token: bool
+
+    @property
+    def price(self) -> int:
+        return self.shelf.price
+
+
+class PayingPages:
+    """The two steps."""
+
+    def __init__(self, desk: Desk, web: Web, shopping: ShoppingPages) -> None:
+        self._desk, self._web, self._shopping = desk, web, shopping
+
+    def routes(self) -> list[WebRoute]:
+        return [get("/pay/{product}", self.quote), post("/pay/{product}", self.pay)]
+
+    async def quote(self, request: Request) -> Response:
+        """The first step."""
+        return await self._quote(request, None)
+
+    async def _quote(self, request: Request, error: VeilmartError | None) -> Response:
+        shop, product = self._shopping.find(request.path_params["product"])
+        desk = self._desk
+        token = await self._token(shop.price(product))
+        mine = await desk.wallet.database.run(owned, shop.menu.merchant.fingerprint, product.id)
+        return self._web.pages.page(
+            request,
+            "pay.html",
+            shop=shop,
+            product=product,
+            key=request.path_params["product"],
+            shelf=shop.menu.shelf(product),
+            login=desk.login(),
+            balance=desk.balance,
+            token=token,
+            by_account=self._web.offers.show(_shown(shop, product, by_token=False)),
+            by_token=self._web.offers.show(_shown(shop, product, by_token=True)),
+            needs_passphrase=desk.needs_passphrase,
+            owned=mine[0] if mine else None,
+            out=str(desk.out),
+            error=error,
+        )
+
+    async def _token(self, price: int) -> str | None:
+        """ "rested" or "fresh", from what is on this machine; the account is not asked."""
+        desk = self._desk
+        if not desk.seeded:
+            return None
+        now = desk.wallet.clock()
+        found = await desk.wallet.database.run(token_for, desk.broker(), price, now)
+        if found is None:
+            return None
+        return "fresh" if is_fresh(found, now) else "rested"
+
+    async def pay(self, request: Request) -> Response:
+        """The second step: once for a nonce, however often it is sent."""
+        form = await read_form(request)
+        desk = self._desk
+        try:
+            await desk.unlock_if_needed(form.secret("passphrase"))
+        except VeilmartError as error:
+            return await self._quote(request, error)
+        now = form.has("now")
+        return go_to(
+            self._web.offers.confirm(form.text("nonce"), lambda shown: self._begin(shown, now))
+        )
+
+    def _begin(self, shown: Shown, now: bool) -> str:
+        """Start the purchase; the path of its progress. now: spend a token however fresh."""
+        key = f"buy {shown.merchant.hex()} {shown.product.hex()}"
+        job = self._web.jobs.start(key, "Buying", lambda report: self._buy(shown, now, report))
+        return job.path
+
+    async def _buy(self, shown: Shown, now: bool, report: Report) -> None:
+        desk = self._desk
+        observe = Progress(report, desk.money().decimals)
+        async with (
+            desk.moving(report),
+            desk.visit(anonymous=shown.by_token, observe=observe) as shopper,
+        ):
+            menu = await shopper.browse(shown.merchant)
+            product = next((p for p in menu.products if p.id == shown.product), None)
+            if product is None:
+                raise NoSuchProduct("It was taken out of the catalogue just now.")
+            payment: Payment = AccountPayment()
+            if shown.by_token:
+                payment = TokenPayment(shopper.wallet.seed or b"", shopper.wallet.clock, now=now)
+            try:
+                await shopper.buy(menu, product, desk.out, Agreement(shown), payment)
+            except Declined:
+                raise OfferMismatch("The merchant's offer is not what was shown.") from None
+        report.step("The file is here, and the merchant has the money.")
+        report.leads_to("/library", "Library")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Confirms the quote that is what the page showed, and no other."""
+
+    shown: Shown
+
+    def __call__(self, quote: Quote) -> bool:
+        same = (quote.price, quote.choice.product.version, quote.choice.shelf)
+        return same == (self.shown.price, self.shown.version, self.shown.shelf)
+
+
+def _shown(shop: OpenShop, product: Product, *, by_token: bool) -> Shown:
+    return Shown(
+        merchant=shop.menu.merchant.fingerprint,
+        product=product.id,
+        title=product.title,
+        version=product.version,
+        shelf=shop.menu.shelf(product),
+        by_token=by_token,
+    )
