@@ -66,7 +66,7 @@ def test_a_job_is_shown_as_it_goes_and_survives_a_reload(
     watched.page.reload()
     expect(watched.page.get_by_text("left")).to_be_visible()
     expect(watched.page.get_by_text("Done.")).to_be_visible()
-    watched.page.get_by_role("button", name="Back").click()
+    watched.page.get_by_role("link", name="Back").click()
     expect(watched.page.get_by_role("heading", name="Sample")).to_be_visible()
     watched.check()
 
