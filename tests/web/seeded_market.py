@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.customer.real_market import RealMarket, run, serving, wait_for
+from tests.customer.real_market import COMMAND, RealMarket, run, serving, wait_for
 from veilmart.demo.goods import recipes
 
 ABOUT = "Useful files made from facts: tables, charts, calendars, sounds."
@@ -96,10 +96,5 @@ def seeded_market(home: Path) -> Iterator[RealMarket]:
 
 def customer_face(home: Path, *words: str) -> list[str]:
     """The command of a customer's face that serves until it is stopped."""
-    from tests.customer.real_market import COMMAND
-
-    out = ("--out", str(home / "files"))
-    return [*COMMAND, "customer", "web", *words, "--home", str(home / "customer"), *out] + [
-        "--json",
-        "--no-open",
-    ]
+    where = ("--home", str(home / "customer"), "--out", str(home / "files"))
+    return [*COMMAND, "customer", "web", *words, *where, "--json", "--no-open"]
