@@ -11,15 +11,15 @@ from rich.table import Table
 
 from veilmart.demo.market import Story, run_market
 from veilmart.storage.files.names import visible
-from veilmart.terminal.command import Common, run
-from veilmart.terminal.console import Terminal
+from veilmart.terminal.command import Common, command
 
 DEFAULTS = Common()
 ORDER_CHARACTERS = 8
 WRONG = 1
 
 
-def demo(
+@command
+async def demo(
     *,
     products: Annotated[
         Path | None, Parameter(help="Sell the files of this folder instead of the built-in goods.")
@@ -27,10 +27,7 @@ def demo(
     common: Common = DEFAULTS,
 ) -> int:
     """Run merchant, broker and two customers as processes, and show what each learned."""
-    return run(_demo(products, common.terminal()), common)
-
-
-async def _demo(products: Path | None, terminal: Terminal) -> int:
+    terminal = common.terminal()
     story = await run_market(products, terminal.say)
     terminal.result(story, lambda console: draw(story, console))
     return 0 if story.as_promised else WRONG

@@ -1,8 +1,8 @@
 """The frame of every command: common options in, exit code out.
 
-A command is a thin function that calls a use case and draws its result. `run` turns typed errors
-into three lines on standard error (or one JSON object on standard output) and a stable exit code;
-a traceback never reaches a person.
+A command is a thin function that calls a use case and draws its result; `@command` makes one of
+it. `run` turns typed errors into three lines on standard error (or one JSON object on standard
+output) and a stable exit code; a traceback never reaches a person.
 """
 
 import asyncio
@@ -10,8 +10,9 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ParamSpec, TypeAlias
 
 import msgspec
 from cyclopts import Parameter
@@ -20,6 +21,10 @@ from veilmart.errors import Interrupted, VeilmartError
 from veilmart.terminal.console import Terminal
 
 HOME_VARIABLE = "VEILMART_HOME"
+
+P = ParamSpec("P")
+Outcome: TypeAlias = Coroutine[Any, Any, int | None] | int | None
+"""What a command hands back: its exit code, None for 0."""
 
 
 @Parameter(name="*")
@@ -68,30 +73,46 @@ def report_error(error: VeilmartError, json: bool) -> int:
     return error.exit_code
 
 
-def run(
-    command: Coroutine[Any, Any, int | None] | Callable[[], int | None],
-    common: Common,
-    *,
-    serving: bool = False,
-) -> int:
-    """Run a command to its end and return its exit code. Ctrl-C is exit code 130.
+def command(function: Callable[P, Outcome]) -> Callable[P, int]:
+    """Make a command of a function: it runs to its end and returns its exit code.
 
-    serving: on uvloop, which takes half the time per exchange and is slower to start.
+    The function takes the keyword `common`, may be asynchronous, and returns its exit code or
+    None for 0. `run` says what becomes of errors.
     """
+
+    return _command(function, serving=False)
+
+
+def server_command(function: Callable[P, Outcome]) -> Callable[P, int]:
+    """Like `command`, on uvloop, which takes half the time per exchange and is slower to start."""
+    return _command(function, serving=True)
+
+
+def _command(function: Callable[P, Outcome], *, serving: bool) -> Callable[P, int]:
+    @wraps(function)
+    def run_it(*args: P.args, **options: P.kwargs) -> int:
+        common = options.get("common")
+        json = isinstance(common, Common) and common.json
+        return run(lambda: function(*args, **options), json=json, serving=serving)
+
+    return run_it
+
+
+def run(function: Callable[[], Outcome], *, json: bool, serving: bool = False) -> int:
+    """Run a command to its end and return its exit code. Ctrl-C is exit code 130."""
     try:
-        if callable(command):
-            return command() or 0
-        if serving:
-            return _run_serving(command) or 0
-        return asyncio.run(command) or 0
+        outcome = function()
+        if isinstance(outcome, Coroutine):
+            outcome = _run_serving(outcome) if serving else asyncio.run(outcome)
     except VeilmartError as error:
-        return report_error(error, common.json)
+        return report_error(error, json)
     except KeyboardInterrupt:
-        return report_error(Interrupted(money=""), common.json)
+        return report_error(Interrupted(money=""), json)
     except BrokenPipeError:
         # The reader (head, less) went away: there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    return outcome or 0
 
 
 def _run_serving(command: Coroutine[Any, Any, int | None]) -> int | None:

@@ -19,7 +19,7 @@ from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command
 
 NEW_PASSWORD_BYTES = 10
 
@@ -34,12 +34,9 @@ def register_people(app: App) -> None:
 
 
 @user_app.command(name="list")
-def list_users(*, common: Common = Common()) -> int:
+@command
+def list_users(*, common: Common = Common()) -> None:
     """Every customer with balance and state."""
-    return run(lambda: _list_users(common), common)
-
-
-def _list_users(common: Common) -> None:
     with open_books(common) as opened:
         lines = opened.database.run_now(administration.user_lines)
         decimals = opened.database.run_now(settings.load).decimals
@@ -57,15 +54,17 @@ def _list_users(common: Common) -> None:
 
 
 @user_app.command
-def disable(username: str, *, common: Common = Common()) -> int:
+@command
+def disable(username: str, *, common: Common = Common()) -> None:
     """Lock an account out, at once. What it has paid for is still delivered or refunded."""
-    return run(lambda: _disable(username, True, common), common)
+    _disable(username, True, common)
 
 
 @user_app.command
-def enable(username: str, *, common: Common = Common()) -> int:
+@command
+def enable(username: str, *, common: Common = Common()) -> None:
     """Let a disabled account in again."""
-    return run(lambda: _disable(username, False, common), common)
+    _disable(username, False, common)
 
 
 def _disable(username: str, flag: bool, common: Common) -> None:
@@ -79,6 +78,7 @@ def _disable(username: str, flag: bool, common: Common) -> None:
 
 
 @user_app.command
+@command
 def reset(
     username: str,
     *,
@@ -90,12 +90,8 @@ def reset(
         ),
     ] = None,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Give an account a new password and log out its machines."""
-    return run(lambda: _reset(username, password_file, common), common)
-
-
-def _reset(username: str, password_file: Path | None, common: Common) -> None:
     terminal = common.terminal()
     if password_file is None:
         password = base64.b32encode(os.urandom(NEW_PASSWORD_BYTES)).decode().lower()
@@ -116,18 +112,15 @@ def _reset(username: str, password_file: Path | None, common: Common) -> None:
     terminal.result({"username": username, "password": shown}, draw)
 
 
+@command
 def fee(
     basis_points: Annotated[
         int | None, Parameter(help="Hundredths of a percent; nothing shows what it is.")
     ] = None,
     *,
     common: Common = Common(),
-) -> int:
+) -> None:
     """The broker's share of a sale, for sales that are invoiced from now on."""
-    return run(lambda: _fee(basis_points, common), common)
-
-
-def _fee(basis_points: int | None, common: Common) -> None:
     with open_books(common) as opened:
         if basis_points is not None:
             opened.database.run_now(settings.set_fee, basis_points)
@@ -138,18 +131,15 @@ def _fee(basis_points: int | None, common: Common) -> None:
     )
 
 
+@command
 def withdrawals(
     *,
     decline: Annotated[
         str | None, Parameter(help="Say no to the one whose id begins like this.")
     ] = None,
     common: Common = Common(),
-) -> int:
+) -> None:
     """What merchants ask to be paid out; payout of the same amount answers one."""
-    return run(lambda: _withdrawals(decline, common), common)
-
-
-def _withdrawals(decline: str | None, common: Common) -> None:
     with open_books(common) as opened:
         run_now = opened.database.run_now
         if decline is not None:
@@ -170,12 +160,9 @@ def _withdrawals(decline: str | None, common: Common) -> None:
 
 
 @merchant_app.command(name="requests")
-def list_requests(*, common: Common = Common()) -> int:
+@command
+def list_requests(*, common: Common = Common()) -> None:
     """Merchants that ask to be carried; admit NAME does it."""
-    return run(lambda: _requests(common), common)
-
-
-def _requests(common: Common) -> None:
     with open_books(common) as opened:
         lines = opened.database.run_now(merchant_requests.join_lines)
     rows = [(visible(line.name), visible(line.address), line.fingerprint) for line in lines]
@@ -183,16 +170,13 @@ def _requests(common: Common) -> None:
 
 
 @merchant_app.command
+@command
 def decline(
     merchant: Annotated[str, Parameter(help="Name, or the beginning of the fingerprint.")],
     *,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Forget a merchant's request to join."""
-    return run(lambda: _decline(merchant, common), common)
-
-
-def _decline(merchant: str, common: Common) -> None:
     with open_books(common) as opened:
         line = opened.database.run_now(merchant_requests.find_join, merchant)
         fingerprint = parse_fingerprint(line.fingerprint)

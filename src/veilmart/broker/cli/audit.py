@@ -9,7 +9,7 @@ from veilmart.broker.audit import Check, Progress, audit
 from veilmart.broker.audit.total_money import Solvency, solvency
 from veilmart.broker.cli.merchants import open_books
 from veilmart.errors import LedgerViolated
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
 
 SHOWN_MAX = 5
@@ -20,15 +20,12 @@ def register_audit(app: App) -> None:
     app.command(audit_books, name="audit")
 
 
+@command
 def audit_books(*, common: Common = Common()) -> int:
     """Recompute everything from postings and signed records, while the broker goes on.
 
     Exit code 7 when something is not as it has to be.
     """
-    return run(lambda: _audit(common), common)
-
-
-def _audit(common: Common) -> int:
     terminal = common.terminal()
     with open_books(common) as opened:
         checks, money, decimals = opened.database.read_now(

@@ -14,7 +14,7 @@ from veilmart.storage.backup.backup import back_up
 from veilmart.storage.backup.restore import restore
 from veilmart.storage.files.home import Home, default_home
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
 
@@ -26,28 +26,22 @@ def register_upkeep(app: App) -> None:
     app.command(restore_home, name="restore")
 
 
+@command
 def export_table(
     kind: Annotated[str, Parameter(help=f"One of: {', '.join(KINDS)}.")],
     file: Annotated[Path, Parameter(help="CSV file to write.")],
     *,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Write a table as CSV; amounts in minor units, times in Unix seconds."""
-    return run(lambda: _export(kind, file, common), common)
-
-
-def _export(kind: str, file: Path, common: Common) -> None:
     with open_books(common) as opened:
         exported = opened.database.run_now(export, kind)
     show_export(common.terminal(), file, exported.heads, exported.rows)
 
 
-def backup(file: Target, *, common: Common = Common()) -> int:
+@command
+def backup(file: Target, *, common: Common = Common()) -> None:
     """Back up identity and books, safely while the broker runs. Keep it like a key."""
-    return run(lambda: _backup(file, common), common)
-
-
-def _backup(file: Path, common: Common) -> None:
     with open_books(common) as opened:
         done = back_up(
             opened.home,
@@ -60,17 +54,14 @@ def _backup(file: Path, common: Common) -> None:
     common.terminal().result(done, lambda console: draw_backup(console, done))
 
 
+@command
 def restore_home(
     file: Annotated[Path, Parameter(help="A backup.")],
     *,
     over_newer: OverNewer = False,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Put a backup in place while the broker is stopped; what was there is put aside."""
-    return run(lambda: _restore(file, over_newer, common), common)
-
-
-def _restore(file: Path, over_newer: bool, common: Common) -> None:
     path = common.home or default_home("broker")
     fingerprint = None
     if (path / IDENTITY_FILE).is_file():

@@ -9,7 +9,7 @@ from veilmart.broker.cli.merchants import open_books, show_table
 from veilmart.broker.disputes.records import dispute_lines
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command
 
 
 def register_disputes(app: App) -> None:
@@ -17,12 +17,9 @@ def register_disputes(app: App) -> None:
     app.command(disputes)
 
 
-def disputes(*, common: Common = Common()) -> int:
+@command
+def disputes(*, common: Common = Common()) -> None:
     """How disputes were decided, newest first; nobody has to do anything about them."""
-    return run(lambda: _disputes(common), common)
-
-
-def _disputes(common: Common) -> None:
     with open_books(common) as opened:
         lines = opened.database.run_now(dispute_lines)
         decimals = opened.database.run_now(settings.load).decimals

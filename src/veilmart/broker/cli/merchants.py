@@ -19,7 +19,7 @@ from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.files.home import default_home
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
 
 merchant_app = App(name="merchant", help="The merchants that this broker carries.")
@@ -30,8 +30,8 @@ def register_operator(app: App) -> None:
     """Mount these commands on the broker's app."""
     app.command(merchant_app)
     app.command(points_app)
-    for command in (credit, payout, accounts):
-        app.command(command)
+    for function in (credit, payout, accounts):
+        app.command(function)
 
 
 def open_books(common: Common) -> BrokerHome:
@@ -41,7 +41,8 @@ def open_books(common: Common) -> BrokerHome:
 
 
 @merchant_app.command
-def admit(
+@command
+async def admit(
     url: Annotated[
         str, Parameter(help="http://HOST:PORT of the merchant, or the name it asked to join under.")
     ],
@@ -49,12 +50,8 @@ def admit(
     yes: Annotated[bool, Parameter(help="Accept the fingerprint unseen.")] = False,
     fingerprint: Annotated[str | None, Parameter(help="The fingerprint you expect.")] = None,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Carry a merchant: fetch its descriptor, compare its fingerprint, store it."""
-    return run(_admit(url, yes, fingerprint, common), common)
-
-
-async def _admit(url: str, yes: bool, fingerprint: str | None, common: Common) -> None:
     terminal = common.terminal()
     wanted = None if fingerprint is None else parse_fingerprint(fingerprint)
     with open_books(common) as opened:
@@ -81,12 +78,9 @@ async def _admit(url: str, yes: bool, fingerprint: str | None, common: Common) -
 
 
 @merchant_app.command(name="list")
-def list_merchants(*, common: Common = Common()) -> int:
+@command
+def list_merchants(*, common: Common = Common()) -> None:
     """Every merchant with its state and balance."""
-    return run(lambda: _list_merchants(common), common)
-
-
-def _list_merchants(common: Common) -> None:
     with open_books(common) as opened:
         lines = opened.database.run_now(actions.merchant_lines)
         decimals = opened.database.run_now(settings.load).decimals
@@ -100,16 +94,13 @@ def _list_merchants(common: Common) -> None:
 
 
 @merchant_app.command
+@command
 def suspend(
     merchant: Annotated[str, Parameter(help="Name, or the beginning of the fingerprint.")],
     *,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Take no new orders for a merchant; paid ones go on. `admit` takes it back."""
-    return run(lambda: _suspend(merchant, common), common)
-
-
-def _suspend(merchant: str, common: Common) -> None:
     with open_books(common) as opened:
         line = opened.database.run_now(actions.suspend_merchant, merchant)
     text = f"Merchant {visible(line.name)} is suspended."
@@ -117,19 +108,21 @@ def _suspend(merchant: str, common: Common) -> None:
 
 
 @points_app.default
-def show_points(*, common: Common = Common()) -> int:
+@command
+def show_points(*, common: Common = Common()) -> None:
     """Show the price points."""
-    return run(lambda: _points(None, common), common)
+    _points(None, common)
 
 
 @points_app.command(name="set")
+@command
 def set_points(
     amounts: Annotated[list[str], Parameter(help="All price points, like 1.00 5.00.")],
     *,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Replace the price points."""
-    return run(lambda: _points(amounts, common), common)
+    _points(amounts, common)
 
 
 def _points(amounts: list[str] | None, common: Common) -> None:
@@ -148,20 +141,22 @@ def _points(amounts: list[str] | None, common: Common) -> None:
     )
 
 
+@command
 def credit(
     user: Annotated[str, Parameter(help="Username; with --merchant the merchant's name.")],
     amount: str,
     *,
     merchant: Annotated[bool, Parameter(help="Credit a merchant instead.")] = False,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Somebody paid cash in: put it on their account."""
-    return run(lambda: _book(actions.credit, user, amount, (merchant,), common), common)
+    _book(actions.credit, user, amount, (merchant,), common)
 
 
-def payout(merchant: str, amount: str, *, common: Common = Common()) -> int:
+@command
+def payout(merchant: str, amount: str, *, common: Common = Common()) -> None:
     """A merchant was paid out in cash: take it off its account."""
-    return run(lambda: _book(actions.payout, merchant, amount, (), common), common)
+    _book(actions.payout, merchant, amount, (), common)
 
 
 def _book(
@@ -179,12 +174,9 @@ def _book(
     common.terminal().result(booked, lambda console: console.print(text, markup=False))
 
 
-def accounts(*, common: Common = Common()) -> int:
+@command
+def accounts(*, common: Common = Common()) -> None:
     """Every account with its balance."""
-    return run(lambda: _accounts(common), common)
-
-
-def _accounts(common: Common) -> None:
     with open_books(common) as opened:
         lines = opened.database.run_now(actions.account_lines)
         decimals = opened.database.run_now(settings.load).decimals

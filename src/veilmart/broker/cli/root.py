@@ -29,7 +29,7 @@ from veilmart.crypto.identity import format_fingerprint
 from veilmart.protocol.address import DEFAULT_PORT, Link
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command, server_command
 from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here
 from veilmart.terminal.service import Log, StatusPort, Telling
@@ -60,17 +60,14 @@ def home_of(common: Common) -> Path:
 
 
 @app.command
+@command
 def init(
     *,
     currency: Annotated[str, Parameter(help="The one currency of all accounts.")] = "EUR",
     name: Annotated[str, Parameter(help="The name customers and merchants see.")] = "broker",
     common: Common = Common(),
-) -> int:
+) -> None:
     """Make this broker's identity, price points and empty books."""
-    return run(lambda: _init(currency, name, common), common)
-
-
-def _init(currency: str, name: str, common: Common) -> None:
     opened = initialise(
         home_of(common), os.urandom, name=name, currency=currency, database=common.database
     )
@@ -88,7 +85,8 @@ def _init(currency: str, name: str, common: Common) -> None:
 
 
 @app.command(name="run")
-def run_server(
+@server_command
+async def run_server(
     *,
     host: Annotated[str, Parameter(help="Address to listen on.")] = DEFAULT_HOST,
     port: Annotated[int, Parameter(help="Port; 0 lets the system choose.")] = DEFAULT_PORT,
@@ -98,12 +96,13 @@ def run_server(
     workers: Annotated[int, Parameter(help="Processes; more than one need PostgreSQL.")] = 1,
     listener: Annotated[int | None, Parameter(show=False)] = None,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Serve until Ctrl-C; sets the broker up first if that was not done."""
     telling = Telling(narrate, log, status_port)
     if listener is not None:
-        return run(_work(listener, telling, common), common, serving=True)
-    return run(_run(host, port, telling, workers, common), common, serving=True)
+        await _work(listener, telling, common)
+        return
+    await _run(host, port, telling, workers, common)
 
 
 async def _run(host: str, port: int, telling: Telling, workers: int, common: Common) -> None:
@@ -190,17 +189,14 @@ def _narrator(opened: BrokerHome, telling: Telling) -> Observe:
 
 
 @app.command
+@command
 def descriptor(
     *,
     host: Annotated[str, Parameter(help="Where customers reach this broker.")] = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Show this broker's fingerprint, descriptor serial and link."""
-    return run(lambda: _descriptor(host, port, common), common)
-
-
-def _descriptor(host: str, port: int, common: Common) -> None:
     with open_home(home_of(common), common.database) as opened:
         newest = renew_descriptor(opened, unix_now(), os.urandom).newest
         shown = format_fingerprint(opened.fingerprint)

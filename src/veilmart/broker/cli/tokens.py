@@ -15,7 +15,7 @@ from veilmart.broker.tokens.key_totals import KeyTotals, solvency
 from veilmart.errors import Declined, NoSuchTokenKey
 from veilmart.protocol.accounting import format_amount
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command
 
 token_app = App(name="token", help="The keys under which this broker signs tokens.")
 _ID_SHOWN = 8
@@ -68,12 +68,9 @@ def retire_key(conn: Connection, key: KeyRow, now: int) -> Retired | None:
 
 
 @token_app.command(name="list")
-def list_keys(*, common: Common = Common()) -> int:
+@command
+def list_keys(*, common: Common = Common()) -> None:
     """Every token key: what was withdrawn, spent, returned, and is outstanding."""
-    return run(lambda: _list(common), common)
-
-
-def _list(common: Common) -> None:
     with open_books(common) as opened:
         lines = opened.database.read_now(key_lines, unix_now())
         decimals = opened.database.run_now(settings.load).decimals
@@ -93,34 +90,32 @@ def _list(common: Common) -> None:
 
 
 @token_app.command(name="retire")
+@command
 def retire_now(
     key: Annotated[str, Parameter(help="The beginning of the key's id.")],
     *,
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
     common: Common = Common(),
-) -> int:
+) -> None:
     """End a token key for ever: its tokens are worth nothing any more. For a stolen key only."""
-    return run(lambda: _retire(key, yes, common), common)
-
-
-def _retire(prefix: str, yes: bool, common: Common) -> None:
     terminal = common.terminal()
     with open_books(common) as opened:
         run_now = opened.database.run_now
-        key = run_now(find_living, prefix)
+        living = run_now(find_living, key)
         decimals = run_now(settings.load).decimals
-        totals = {line.id: line for line in opened.database.read_now(solvency)}[key.id]
+        totals = {line.id: line for line in opened.database.read_now(solvency)}[living.id]
         terminal.say(
-            f"Token key {key.id.hex()[:_ID_SHOWN]}, price {format_amount(key.price, decimals)}, "
-            f"epoch {key.epoch}: {totals.outstanding} tokens of customers become worthless, and "
-            "there will be no other key for that price and epoch."
+            f"Token key {living.id.hex()[:_ID_SHOWN]}, "
+            f"price {format_amount(living.price, decimals)}, epoch {living.epoch}: "
+            f"{totals.outstanding} tokens of customers become worthless, and there will "
+            "be no other key for that price and epoch."
         )
         if not yes and not terminal.confirm("Retire it for ever? (y/n) "):
             raise Declined("The token key was not retired.")
-        retired = run_now(retire_key, key, unix_now())
+        retired = run_now(retire_key, living, unix_now())
     expired = 0 if retired is None else retired.expired
     terminal.result(
-        {"id": key.id.hex(), "expired": expired},
+        {"id": living.id.hex(), "expired": expired},
         lambda console: console.print(f"It is retired; {expired} tokens expired.", markup=False),
     )
 

@@ -16,7 +16,7 @@ from veilmart.errors import BadArgument
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.files.partial_file import PartialFile, visible
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
 
 voucher_app = App(name="voucher", help="Vouchers that customers redeem.")
@@ -35,18 +35,15 @@ def register_codes(app: App) -> None:
 
 
 @voucher_app.command(name="issue")
+@command
 def issue_vouchers(
     *,
     value: Annotated[str, Parameter(help="What each is worth, like 20.00.")],
     count: Count = 1,
     sheet: Sheet = None,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Make vouchers, paid for in cash. The codes are shown now and never again."""
-    return run(lambda: _issue_vouchers(value, count, sheet, common), common)
-
-
-def _issue_vouchers(value: str, count: int, sheet: Path | None, common: Common) -> None:
     with open_books(common) as opened:
         current = opened.database.run_now(settings.load)
         amount = parse_amount(value, current.decimals)
@@ -60,12 +57,9 @@ def _issue_vouchers(value: str, count: int, sheet: Path | None, common: Common) 
 
 
 @invitation_app.command(name="issue")
-def issue_invitations(*, count: Count = 1, sheet: Sheet = None, common: Common = Common()) -> int:
+@command
+def issue_invitations(*, count: Count = 1, sheet: Sheet = None, common: Common = Common()) -> None:
     """Make invitations, each good for one account. The codes are shown now and never again."""
-    return run(lambda: _issue_invitations(count, sheet, common), common)
-
-
-def _issue_invitations(count: int, sheet: Path | None, common: Common) -> None:
     with open_books(common) as opened:
         current = opened.database.run_now(settings.load)
         if sheet is not None:
@@ -94,15 +88,17 @@ def _show(terminal: Terminal, issued: Issued, sheet: Path | None, title: str, va
 
 
 @voucher_app.command(name="list")
-def list_vouchers(*, common: Common = Common()) -> int:
+@command
+def list_vouchers(*, common: Common = Common()) -> None:
     """Batches of vouchers, and how many of each are left."""
-    return run(lambda: _list(True, common), common)
+    _list(True, common)
 
 
 @invitation_app.command(name="list")
-def list_invitations(*, common: Common = Common()) -> int:
+@command
+def list_invitations(*, common: Common = Common()) -> None:
     """Batches of invitations that are not used up."""
-    return run(lambda: _list(False, common), common)
+    _list(False, common)
 
 
 def _list(vouchers: bool, common: Common) -> None:
@@ -125,17 +121,14 @@ def _list(vouchers: bool, common: Common) -> None:
 
 
 @voucher_app.command
+@command
 def void(
     code: Annotated[str | None, Parameter(help="One voucher.")] = None,
     *,
     batch: Batch = None,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Take vouchers back that nobody has redeemed."""
-    return run(lambda: _void(code, batch, common), common)
-
-
-def _void(code: str | None, batch: int | None, common: Common) -> None:
     if (code is None) == (batch is None):
         raise BadArgument("Give one code, or --batch.")
     with open_books(common) as opened:
@@ -149,14 +142,11 @@ def _void(code: str | None, batch: int | None, common: Common) -> None:
 
 
 @invitation_app.command(name="void")
+@command
 def void_invitations(
     *, batch: Annotated[int, Parameter(help="Which batch.")], common: Common = Common()
-) -> int:
+) -> None:
     """Take back what is left of a batch."""
-    return run(lambda: _void_invitations(batch, common), common)
-
-
-def _void_invitations(batch: int, common: Common) -> None:
     with open_books(common) as opened:
         count = opened.database.run_now(codes.void_invitations, batch)
     _say_void(common.terminal(), count)
@@ -166,18 +156,15 @@ def _say_void(terminal: Terminal, count: int) -> None:
     terminal.result({"void": count}, lambda console: console.print(f"Taken back: {count}."))
 
 
+@command
 def registration(
     mode: Annotated[
         str | None, Parameter(help="open, invitation or closed; nothing shows what it is.")
     ] = None,
     *,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Who may open an account."""
-    return run(lambda: _registration(mode, common), common)
-
-
-def _registration(mode: str | None, common: Common) -> None:
     with open_books(common) as opened:
         if mode is not None:
             opened.database.run_now(settings.set_registration, mode)

@@ -24,7 +24,7 @@ from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.address import parse_link
 from veilmart.protocol.descriptor import SignedDescriptor, check_descriptor, read_descriptor
 from veilmart.storage.files.partial_file import visible
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import Common, command
 
 Yes = Annotated[bool, Parameter(help="Answer every question with yes.")]
 PasswordFile = Annotated[
@@ -38,16 +38,13 @@ Username = Annotated[str | None, Parameter(help="Asked for when it is not given.
 
 def register_account(app: App) -> None:
     """Add these commands to the customer's command tree."""
-    for command in (join, register, login, passwd, balance, trust):
-        app.command(command)
+    for function in (join, register, login, passwd, balance, trust):
+        app.command(function)
 
 
-def join(address: str, *, yes: Yes = False, common: Common = Common()) -> int:
+@command
+async def join(address: str, *, yes: Yes = False, common: Common = Common()) -> None:
     """Pin a broker (and a merchant) from a veilmart:// link or a URL."""
-    return run(_join(address, yes, common), common)
-
-
-async def _join(address: str, yes: bool, common: Common) -> None:
     person = Person(common.terminal(), yes)
     with opened_wallet(common) as wallet:
         async with visited(wallet, person, address) as shopper:
@@ -62,7 +59,8 @@ async def _join(address: str, yes: bool, common: Common) -> None:
     person.terminal.result(result, draw)
 
 
-def register(
+@command
+async def register(
     username: Username = None,
     *,
     password_file: PasswordFile = None,
@@ -70,31 +68,24 @@ def register(
         str | None, Parameter(help="A code from the operator, where accounts are by invitation.")
     ] = None,
     common: Common = Common(),
-) -> int:
-    """Open an account with the broker."""
-    return run(_register(username, password_file, invitation, common), common)
-
-
-def login(
-    username: Username = None,
-    *,
-    password_file: PasswordFile = None,
-    common: Common = Common(),
-) -> int:
-    """Log in; this machine stays logged in."""
-    return run(_login(username, password_file, common), common)
-
-
-async def _register(
-    username: str | None, password_file: Path | None, invitation: str | None, common: Common
 ) -> None:
+    """Open an account with the broker."""
+
     async def enter(shopper: Shopper, person: Person) -> str:
         return await register_person(shopper, person, username, password_file, invitation)
 
     await _enter(enter, common)
 
 
-async def _login(username: str | None, password_file: Path | None, common: Common) -> None:
+@command
+async def login(
+    username: Username = None,
+    *,
+    password_file: PasswordFile = None,
+    common: Common = Common(),
+) -> None:
+    """Log in; this machine stays logged in."""
+
     async def enter(shopper: Shopper, person: Person) -> str:
         return await login_person(shopper, person, username, password_file)
 
@@ -114,34 +105,28 @@ async def _enter(enter: Callable[[Shopper, Person], Awaitable[str]], common: Com
     )
 
 
-def passwd(
+@command
+async def passwd(
     *,
     password_file: PasswordFile = None,
     new_password_file: PasswordFile = None,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Change the password; all other machines are logged out."""
-    return run(_passwd(password_file, new_password_file, common), common)
-
-
-async def _passwd(old_file: Path | None, new_file: Path | None, common: Common) -> None:
     person = Person(common.terminal())
     with opened_wallet(common) as wallet:
         async with visited(wallet, person) as shopper:
-            old = person.secret("Current password: ", old_file)
-            new = person.new_password(new_file, "New password: ")
+            old = person.secret("Current password: ", password_file)
+            new = person.new_password(new_password_file, "New password: ")
             await shopper.change_password(old, new)
     person.terminal.result(
         {"changed": True}, lambda console: console.print("The password was changed.")
     )
 
 
-def balance(*, common: Common = Common()) -> int:
+@command
+async def balance(*, common: Common = Common()) -> None:
     """Show what is on the account."""
-    return run(_balance(common), common)
-
-
-async def _balance(common: Common) -> None:
     person = Person(common.terminal())
     with opened_wallet(common) as wallet:
         async with visited(wallet, person) as shopper:
@@ -153,7 +138,8 @@ async def _balance(common: Common) -> None:
     person.terminal.result(result, lambda console: console.print(line, markup=False))
 
 
-def trust(
+@command
+async def trust(
     address: Annotated[
         str | None, Parameter(help="The broker's URL; default: the one used last.")
     ] = None,
@@ -163,12 +149,8 @@ def trust(
     ] = None,
     yes: Yes = False,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Accept a changed fingerprint or an older descriptor, after you have verified it."""
-    return run(_trust(address, merchant, yes, common), common)
-
-
-async def _trust(address: str | None, merchant: str | None, yes: bool, common: Common) -> None:
     person = Person(common.terminal(), yes)
     with opened_wallet(common) as wallet:
         if merchant is None:

@@ -18,7 +18,7 @@ from veilmart.customer.wallet.small_parcels import is_small, stored_segment
 from veilmart.customer.wallet.wallet import Wallet, find_order
 from veilmart.errors import BadArgument, Declined, NothingToDispute
 from veilmart.storage.files.partial_file import PartialFile, visible
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import Common, command
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ def register_disputes(app: App) -> None:
     app.command(judge_proof, name="judge")
 
 
-def dispute(
+@command
+async def dispute(
     order: Annotated[str, Parameter(help="Beginning of the order's name.")],
     *,
     save: Annotated[
@@ -47,20 +48,17 @@ def dispute(
     ] = None,
     yes: Yes = False,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Get the money back for goods that are not what the merchant signed.
 
     What is wrong is found by itself. Says first what the broker will then see of this order.
     """
     if save is not None:
-        return run(lambda: _save(order, save, common), common)
-    return run(_dispute(order, yes, common), common)
-
-
-async def _dispute(prefix: str, yes: bool, common: Common) -> None:
+        _save(order, save, common)
+        return
     person = Person(common.terminal(), yes)
     with opened_wallet(common) as wallet, wallet.purchasing():
-        found = find_order(wallet, prefix)
+        found = find_order(wallet, order)
         url = broker_url(wallet, found.broker)
         async with visited(wallet, person, url, mention=False, anonymous=True) as shopper:
             found, complaint = await shopper.perform(examine(found, wallet.clock))
@@ -124,16 +122,13 @@ def _stored_fault(wallet: Wallet, order: Order) -> Complaint:
     return look_for_fault(wallet.parcels, order, terms, segment)
 
 
+@command
 def judge_proof(
     file: Annotated[Path, Parameter(help="A file made by `dispute --save`.")],
     *,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Verify a proof of a merchant's fault, offline. Exit code 2 when it shows none."""
-    return run(lambda: _judge(file, common), common)
-
-
-def _judge(file: Path, common: Common) -> None:
     try:
         with file.open("rb") as stream:
             data = stream.read(PROOF_MAX_BYTES + 1)

@@ -28,7 +28,7 @@ from veilmart.storage.backup.backup import back_up
 from veilmart.storage.backup.restore import restore
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import Common, command
 from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
 
@@ -48,7 +48,8 @@ def register_library(app: App) -> None:
 # ---- fetching again ------------------------------------------------------------------------------
 
 
-def fetch(
+@command
+async def fetch(
     order: Annotated[str, Parameter(help="Beginning of the order's name.")],
     *,
     newest: Annotated[
@@ -56,26 +57,22 @@ def fetch(
     ] = False,
     out: Annotated[Path | None, Parameter(help="Folder; default: where it went before.")] = None,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Fetch again what you own, without paying and without being logged in."""
-    return run(_fetch(order, newest, out, common), common)
-
-
-async def _fetch(prefix: str, newest: bool, out: Path | None, common: Common) -> None:
     person = Person(common.terminal())
     drawer = Drawer(person.terminal)
     with opened_wallet(common) as wallet, wallet.purchasing():
-        order = find_order(wallet, prefix)
-        target = Path(order.out_folder) if out is None else out
-        url = broker_url(wallet, order.broker)
+        owned = find_order(wallet, order)
+        target = Path(owned.out_folder) if out is None else out
+        url = broker_url(wallet, owned.broker)
         async with visited(
             wallet, person, url, observe=drawer, mention=False, anonymous=True
         ) as shopper:
             try:
-                copy = await fetch_again(shopper, order, target, newest=newest)
+                copy = await fetch_again(shopper, owned, target, newest=newest)
             finally:
                 drawer.close()
-    result = {"order": order.order.hex(), "version": copy.version, "path": copy.file_path}
+    result = {"order": owned.order.hex(), "version": copy.version, "path": copy.file_path}
     person.terminal.result(result, lambda console: None)
 
 
@@ -126,7 +123,8 @@ def _by_merchant(wallet: Wallet) -> Iterator[tuple[tuple[bytes, bytes], list[Ord
 # ---- vouchers ------------------------------------------------------------------------------------
 
 
-def redeem(
+@command
+async def redeem(
     *,
     code_file: Annotated[
         Path | None,
@@ -135,12 +133,8 @@ def redeem(
         ),
     ] = None,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Put a voucher on the account; the code is asked for or read from standard input."""
-    return run(_redeem(code_file, common), common)
-
-
-async def _redeem(code_file: Path | None, common: Common) -> None:
     person = Person(common.terminal())
     with opened_wallet(common) as wallet:
         async with visited(wallet, person) as shopper:
@@ -157,14 +151,11 @@ async def _redeem(code_file: Path | None, common: Common) -> None:
 # ---- keeping -------------------------------------------------------------------------------------
 
 
+@command
 def export_orders(
     file: Annotated[Path, Parameter(help="CSV file to write.")], *, common: Common = Common()
-) -> int:
+) -> None:
     """Write every purchase as CSV, newest first."""
-    return run(lambda: _export(file, common), common)
-
-
-def _export(file: Path, common: Common) -> None:
     with opened_wallet(common) as wallet:
         lines = [order_line(order) for order in wallet.database.run_now(all_orders)]
     heads = ("order", "state", "title", "version", "price", "made_at", "file")
@@ -172,28 +163,22 @@ def _export(file: Path, common: Common) -> None:
     show_export(common.terminal(), file, heads, rows)
 
 
-def backup(file: Target, *, common: Common = Common()) -> int:
+@command
+def backup(file: Target, *, common: Common = Common()) -> None:
     """Back up the wallet: pins, login, purchases with their keys. Keep it like money."""
-    return run(lambda: _backup(file, common), common)
-
-
-def _backup(file: Path, common: Common) -> None:
     with opened_wallet(common) as wallet:
         done = back_up(wallet.home, LAYOUT, file, identity=b"", now=unix_now())
     common.terminal().result(done, lambda console: draw_backup(console, done))
 
 
+@command
 def restore_home(
     file: Annotated[Path, Parameter(help="A backup.")],
     *,
     over_newer: OverNewer = False,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Put a backup in place; what was there is put aside."""
-    return run(lambda: _restore(file, over_newer, common), common)
-
-
-def _restore(file: Path, over_newer: bool, common: Common) -> None:
     path = common.home or default_home("customer")
     done = restore(file, path, LAYOUT, identity=None, over_newer=over_newer)
     common.terminal().result(done, lambda console: draw_restored(console, done))

@@ -14,7 +14,7 @@ from veilmart.customer.display.lists import MenuLine, find_product, menu_lines
 from veilmart.errors import BadName
 from veilmart.protocol.showcase import Picture
 from veilmart.storage.files.partial_file import PartialFile, check_file_name, visible
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import Common, command
 
 _JPEG = b"\xff\xd8\xff"
 _SHOWN_MAX_CHARACTERS = 2000
@@ -26,7 +26,8 @@ def register_look(app: App) -> None:
     app.command(look)
 
 
-def look(
+@command
+async def look(
     product: Annotated[str, Parameter(help="Title, number of the menu, or id.")],
     *,
     merchant: Merchant = None,
@@ -35,23 +36,17 @@ def look(
     ] = None,
     yes: Yes = False,
     common: Common = Common(),
-) -> int:
-    """Look at one product. Covers come for a whole shelf: nobody sees which one you look at."""
-    return run(_look(product, merchant, save, yes, common), common)
-
-
-async def _look(
-    wanted: str, merchant: str | None, save: Path | None, yes: bool, common: Common
 ) -> None:
+    """Look at one product. Covers come for a whole shelf: nobody sees which one you look at."""
     person = Person(common.terminal(), yes)
     with opened_wallet(common) as wallet:
         async with visited(wallet, person) as shopper:
             menu = await shopper.browse(await choose_merchant(shopper, person, merchant))
-            product = find_product(menu, wanted)
-            shown = await shopper.showcase(menu, product.shelf)
+            found = find_product(menu, product)
+            shown = await shopper.showcase(menu, found.shelf)
             decimals = shopper.broker.descriptor.decimals
-    line = next(line for line in menu_lines(menu, decimals) if line.id == product.id.hex())
-    picture = shown.get(product.id, _NOTHING)
+    line = next(line for line in menu_lines(menu, decimals) if line.id == found.id.hex())
+    picture = shown.get(found.id, _NOTHING)
     saved = [] if save is None else _save(save, line, picture)
     person.terminal.result(
         {"product": line, "cover": len(picture.cover), "sample": len(picture.sample)},

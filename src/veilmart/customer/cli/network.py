@@ -21,7 +21,7 @@ from veilmart.customer.wallet.proxy import read_proxy, save_proxy, stored_proxy
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import BadArgument, NoSuchProof
 from veilmart.storage.files.partial_file import PartialFile, visible
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import Common, command
 
 PROOF_PREFIX_MIN = 4
 
@@ -56,18 +56,15 @@ def register_network(app: App) -> None:
     app.command(proof)
 
 
+@command
 def proxy(
     address: Annotated[
         str | None, Parameter(help="socks5h://HOST:PORT, or none; default: show it.")
     ] = None,
     *,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Let every connection of this wallet go through a SOCKS proxy, such as Tor's."""
-    return run(lambda: _proxy(address, common), common)
-
-
-def _proxy(address: str | None, common: Common) -> None:
     chosen = None if address is None else read_proxy(address)
     with opened_wallet(common) as wallet:
         if address is not None:
@@ -82,12 +79,9 @@ def _proxy(address: str | None, common: Common) -> None:
 # ---- proofs --------------------------------------------------------------------------------------
 
 
-def show_proofs(*, common: Common = Common()) -> int:
+@command
+def show_proofs(*, common: Common = Common()) -> None:
     """Every proof that is kept, newest first."""
-    return run(lambda: _show(common), common)
-
-
-def _show(common: Common) -> None:
     with opened_wallet(common) as wallet:
         found = wallet.database.run_now(all_proofs)
     lines = [_line(proof) for proof in found]
@@ -112,19 +106,16 @@ def _line(proof: Proof) -> ProofLine:
     )
 
 
+@command
 def export_proof(
     proof: Annotated[str, Parameter(help="Beginning of the proof's name.")],
     *,
     out: Annotated[Path | None, Parameter(help="File to write; default: NAME.proof.")] = None,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Write a proof to a file, to be verified by anybody, offline."""
-    return run(lambda: _export(proof, out, common), common)
-
-
-def _export(prefix: str, out: Path | None, common: Common) -> None:
     with opened_wallet(common) as wallet:
-        found = find_proof(wallet, prefix)
+        found = find_proof(wallet, proof)
     target = out or Path(f"{found.hash.hex()[:16]}.proof")
     with PartialFile(target.parent, target.name) as partial:
         partial.write(found.content)
@@ -149,14 +140,11 @@ def find_proof(wallet: Wallet, prefix: str) -> Proof:
     return found[0]
 
 
+@command
 def verify_file(
     file: Annotated[Path, Parameter(help="A proof file.")], *, common: Common = Common()
-) -> int:
+) -> None:
     """Verify a proof file, offline. Exit code 2 when it proves nothing."""
-    return run(lambda: _verify(file, common), common)
-
-
-def _verify(file: Path, common: Common) -> None:
     try:
         with file.open("rb") as stream:
             content = stream.read(PROOF_MAX_BYTES + 1)

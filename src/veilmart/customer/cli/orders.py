@@ -36,7 +36,7 @@ from veilmart.customer.wallet.wallet import Wallet, find_order
 from veilmart.errors import BadArgument, Declined, NetworkFailure, VeilmartError
 from veilmart.protocol.purchase import WalletState
 from veilmart.storage.files.partial_file import PartialFile, visible
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import Common, command
 
 OUTCOMES = {
     "done": "finished; saved to {path}",
@@ -82,25 +82,17 @@ class SyncLine:
 
 def register_orders(app: App) -> None:
     """Add these commands to the customer's command tree."""
-    for command in (orders, library, sync, cancel):
-        app.command(command)
+    for function in (orders, library, sync, cancel):
+        app.command(function)
     receipt = App(name="receipt", help="Export or verify what proves a purchase.")
     receipt.default(export)
     receipt.command(verify)
     app.command(receipt)
 
 
-def orders(*, common: Common = Common()) -> int:
+@command
+def orders(*, common: Common = Common()) -> None:
     """Where every purchase stands, newest first: money, goods, what to do, by when."""
-    return run(lambda: _list_orders(common), common)
-
-
-def library(*, common: Common = Common()) -> int:
-    """What you own, and where its files were saved."""
-    return run(lambda: _list_library(common), common)
-
-
-def _list_orders(common: Common) -> None:
     terminal = common.terminal()
     with opened_wallet(common) as wallet:
         found = wallet.database.run_now(all_orders)
@@ -127,7 +119,9 @@ def _list_orders(common: Common) -> None:
     terminal.result({"orders": lines, "lost": keys}, draw)
 
 
-def _list_library(common: Common) -> None:
+@command
+def library(*, common: Common = Common()) -> None:
+    """What you own, and where its files were saved."""
     terminal = common.terminal()
     with opened_wallet(common) as wallet:
         mention_unfinished(wallet, terminal)
@@ -159,20 +153,17 @@ def _order_text(line: OrderLine) -> str:
 # ---- receipts -----------------------------------------------------------------------
 
 
+@command
 def export(
     order: Annotated[str, Parameter(help="Beginning of the order's name.")],
     *,
     out: Annotated[Path | None, Parameter(help="File to write; default: ORDER.receipt.")] = None,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Write the receipt of an order, to be verified by anybody, offline."""
-    return run(lambda: _export(order, out, common), common)
-
-
-def _export(prefix: str, out: Path | None, common: Common) -> None:
     terminal = common.terminal()
     with opened_wallet(common) as wallet:
-        found = find_order(wallet, prefix)
+        found = find_order(wallet, order)
     data = export_receipt(found)
     target = out or Path(f"{found.order.hex()[:16]}.receipt")
     with PartialFile(target.parent, target.name) as partial:
@@ -184,14 +175,11 @@ def _export(prefix: str, out: Path | None, common: Common) -> None:
     )
 
 
+@command
 def verify(
     file: Annotated[Path, Parameter(help="A receipt file.")], *, common: Common = Common()
-) -> int:
+) -> None:
     """Verify a receipt file, offline. Exit code 2 when it is not genuine."""
-    return run(lambda: _verify(file, common), common)
-
-
-def _verify(file: Path, common: Common) -> None:
     try:
         with file.open("rb") as stream:
             data = stream.read(RECEIPT_MAX_BYTES + 1)
@@ -218,7 +206,8 @@ def _draw_receipt(console: Console, found: VerifiedReceipt) -> None:
 # ---- sync and cancel -----------------------------------------------------------------------
 
 
-def sync(
+@command
+async def sync(
     *,
     updates: Annotated[
         bool, Parameter(help="Also look for new versions of what you own.", negative="--no-updates")
@@ -234,12 +223,6 @@ def sync(
 
     Fit for a timer; refilling needs the passphrase, and to run at least once an hour.
     """
-    return run(_sync(updates, now, passphrase_file, proxy, common), common)
-
-
-async def _sync(
-    updates: bool, at_once: bool, passphrase_file: Path | None, proxy: str | None, common: Common
-) -> int:
     person = Person(common.terminal())
     lines: list[SyncLine] = []
     exit_code = 0
@@ -259,7 +242,7 @@ async def _sync(
         for order in await _look_for_refunds(wallet, person):
             lines.append(_sync_line(order, "returned", OUTCOMES["returned"]))
         for order, outcome, detail, code in await sync_copies(
-            wallet, person, look=updates, at_once=at_once
+            wallet, person, look=updates, at_once=now
         ):
             exit_code = exit_code or code
             lines.append(_sync_line(order, outcome, detail))
@@ -330,20 +313,17 @@ async def _recover(wallet: Wallet, person: Person, order: Order) -> Recovered:
             drawer.close()
 
 
-def cancel(
+@command
+async def cancel(
     order: Annotated[str, Parameter(help="Beginning of the order's name.")],
     *,
     yes: Yes = False,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Give up a purchase whose key is not out yet; the whole amount comes back."""
-    return run(_cancel(order, yes, common), common)
-
-
-async def _cancel(prefix: str, yes: bool, common: Common) -> None:
     person = Person(common.terminal(), yes)
     with opened_wallet(common) as wallet, wallet.purchasing():
-        found = find_order(wallet, prefix)
+        found = find_order(wallet, order)
         if not person.confirm(f"Cancel {visible(found.title)}? (y/n) "):
             raise Declined("Nothing was changed.")
         url = broker_url(wallet, found.broker)

@@ -1,7 +1,6 @@
 """`veilmart customer restore-order`: one order of a restored wallet, on a connection of its own."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -32,7 +31,7 @@ from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.purchase import InvoiceState
 from veilmart.storage.files.partial_file import visible
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import Common, command
 
 KEY_PREFIX_MIN = 4
 DESCRIPTORS_BACK_MAX = 1024
@@ -62,24 +61,19 @@ def register_lost(app: App) -> None:
     app.command(restore_order, name="restore-order")
 
 
-def restore_order(
+@command
+async def restore_order(
     key: Annotated[str, Parameter(help="Beginning of the order's key, as `orders` shows it.")],
     *,
     yes: Yes = False,
     passphrase_file: PassphraseFile = None,
     proxy: ProxyOption = None,
     common: Common = Common(),
-) -> int:
-    """Ask what became of an order of a restored wallet, and bring it or its token back."""
-    return run(_restore_order(key, yes, passphrase_file, proxy, common), common)
-
-
-async def _restore_order(
-    prefix: str, yes: bool, passphrase_file: Path | None, proxy: str | None, common: Common
 ) -> None:
+    """Ask what became of an order of a restored wallet, and bring it or its token back."""
     person = Person(common.terminal(), yes)
     with opened_wallet(common, proxy) as locked, locked.purchasing():
-        lost = find_lost(locked, prefix)
+        lost = find_lost(locked, key)
         wallet = unlocked(locked, person, passphrase_file)
         seed = wallet.seed or b""
         async with visited(

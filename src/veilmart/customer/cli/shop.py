@@ -32,7 +32,7 @@ from veilmart.errors import (
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.address import SCHEME, Link, parse_link
 from veilmart.protocol.catalogue import Product
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import Common, command
 from veilmart.terminal.console import Terminal
 
 Merchant = Annotated[
@@ -44,22 +44,19 @@ Out = Annotated[Path, Parameter(help="Folder for the finished file.")]
 
 def register_shop(app: App) -> None:
     """Add these commands to the customer's command tree."""
-    for command in (browse, buy, shop):
-        app.command(command)
+    for function in (browse, buy, shop):
+        app.command(function)
 
 
-def browse(
+@command
+async def browse(
     *,
     merchant: Merchant = None,
     search: Annotated[str | None, Parameter(help="Only what has this text.")] = None,
     yes: Yes = False,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Show a merchant's products. The search happens here: nobody sees what you look for."""
-    return run(_browse(merchant, search, yes, common), common)
-
-
-async def _browse(merchant: str | None, search: str | None, yes: bool, common: Common) -> None:
     person = Person(common.terminal(), yes)
     with opened_wallet(common) as wallet:
         async with visited(wallet, person) as shopper:
@@ -80,7 +77,8 @@ async def _browse(merchant: str | None, search: str | None, yes: bool, common: C
 # ---- buy -----------------------------------------------------------------------
 
 
-def buy(
+@command
+async def buy(
     product: Annotated[str, Parameter(help="Link, title, number of the menu, or id.")],
     *,
     merchant: Merchant = None,
@@ -103,7 +101,7 @@ def buy(
 ) -> int:
     """Buy one product; a link works with nothing prepared."""
     if anonymous and account:
-        return run(_contradiction, common)
+        raise BadArgument("A purchase is paid by a token or from the account, not both.")
     link = parse_link(product) if product.lower().startswith(f"{SCHEME}://") else None
     wish = Wish(
         wanted=product if link is None else link.product,
@@ -116,7 +114,7 @@ def buy(
         now=now,
     )
     files = Files(password_file, passphrase_file)
-    return run(_buy(wish, yes, account, proxy, files, common), common)
+    return await _buy(wish, yes, account, proxy, files, common)
 
 
 @dataclass(frozen=True)
@@ -125,10 +123,6 @@ class Files:
 
     password: Path | None
     passphrase: Path | None
-
-
-def _contradiction() -> None:
-    raise BadArgument("A purchase is paid by a token or from the account, not both.")
 
 
 async def _buy(
@@ -191,7 +185,8 @@ async def pay_and_fetch(
 # ---- shop -----------------------------------------------------------------------
 
 
-def shop(
+@command
+async def shop(
     address: Annotated[
         str | None, Parameter(help="Link or URL; default: the broker used last.")
     ] = None,
@@ -202,20 +197,8 @@ def shop(
     proxy: ProxyOption = None,
     passphrase_file: PassphraseFile = None,
     common: Common = Common(),
-) -> int:
-    """Log in, look at the menu, buy, step by step."""
-    return run(_shop(address, merchant, out, suite, proxy, passphrase_file, common), common)
-
-
-async def _shop(
-    address: str | None,
-    merchant: str | None,
-    out: Path,
-    suite: str | None,
-    proxy: str | None,
-    passphrase_file: Path | None,
-    common: Common,
 ) -> None:
+    """Log in, look at the menu, buy, step by step."""
     person = Person(common.terminal())
     drawer = Drawer(person.terminal, sessions=True)
     link: Link | None = None if address is None else parse_link(address)

@@ -32,7 +32,7 @@ from veilmart.errors import BadArgument, NotInitialised, VeilmartError
 from veilmart.limits import TOKEN_PACK, TOKEN_REST_SECONDS
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.protocol.descriptor import read_descriptor
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import Common, command
 
 COUNT_MAX = 1000
 
@@ -60,12 +60,9 @@ def register_tokens(app: App) -> None:
     app.command(tokens)
 
 
-def show(*, common: Common = Common()) -> int:
+@command
+def show(*, common: Common = Common()) -> None:
     """Unspent tokens by price, and until when they are good."""
-    return run(lambda: _show(common), common)
-
-
-def _show(common: Common) -> None:
     with opened_wallet(common) as wallet:
         pin = wallet.database.run_now(current_broker)
         if pin is None:
@@ -107,7 +104,8 @@ def _draw(console: Console, lines: list[TokenLine]) -> None:
         console.print("No tokens.")
 
 
-def withdraw(
+@command
+async def withdraw(
     price: Annotated[str, Parameter(help="What one token pays for, such as 5.00.")],
     *,
     count: Annotated[int, Parameter(help="How many; packs of one size tell least.")] = TOKEN_PACK,
@@ -121,19 +119,8 @@ def withdraw(
     passphrase_file: PassphraseFile = None,
     proxy: ProxyOption = None,
     common: Common = Common(),
-) -> int:
-    """Turn balance into tokens. The broker sees who and how many, and not where they are spent."""
-    return run(_withdraw(price, count, keep, passphrase_file, proxy, common), common)
-
-
-async def _withdraw(
-    price: str,
-    count: int,
-    keep: bool | None,
-    passphrase_file: Path | None,
-    proxy: str | None,
-    common: Common,
 ) -> None:
+    """Turn balance into tokens. The broker sees who and how many, and not where they are spent."""
     if not 1 <= count <= COUNT_MAX:
         raise BadArgument(f"From 1 to {COUNT_MAX} tokens at once.")
     person = Person(common.terminal())
@@ -156,25 +143,16 @@ async def _withdraw(
     person.terminal.say("Let them rest for a day: spent at once, they tell whose they are.")
 
 
-def deposit(
+@command
+async def deposit(
     price: Annotated[str | None, Parameter(help="Only tokens of this price.")] = None,
     *,
     count: Annotated[int | None, Parameter(help="How many; default: all.")] = None,
     passphrase_file: PassphraseFile = None,
     proxy: ProxyOption = None,
     common: Common = Common(),
-) -> int:
-    """Put unspent tokens back on the balance."""
-    return run(_deposit(price, count, passphrase_file, proxy, common), common)
-
-
-async def _deposit(
-    price: str | None,
-    count: int | None,
-    passphrase_file: Path | None,
-    proxy: str | None,
-    common: Common,
 ) -> None:
+    """Put unspent tokens back on the balance."""
     if count is not None and count < 1:
         raise BadArgument("At least one token.")
     person = Person(common.terminal())

@@ -20,7 +20,7 @@ from veilmart.customer.wallet.seed import (
 )
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import AlreadyInitialised, Declined, WalletLocked
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import Common, command
 
 WORDS_ASKED_BACK = 3
 WORDS_PER_LINE = 6
@@ -38,27 +38,24 @@ NoPassphrase = Annotated[
 def register_wallet(app: App) -> None:
     """Add these commands to the customer's command tree."""
     wallet = App(name="wallet", help="The words from which tokens and order keys come.")
-    for command in (create, show_seed, restore):
-        wallet.command(command)
+    for function in (create, show_seed, restore):
+        wallet.command(function)
     app.command(wallet)
 
 
+@command
 def create(
     *,
     words: Annotated[Literal[12, 24], Parameter(help="How many.")] = 12,
     passphrase_file: PassphraseFile = None,
     no_passphrase: NoPassphrase = False,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Draw the words of this wallet. Write them down: they are the only way back."""
-    return run(lambda: _create(words, passphrase_file, no_passphrase, common), common)
-
-
-def _create(count: int, file: Path | None, none: bool, common: Common) -> None:
     person = Person(common.terminal())
     with opened_wallet(common) as wallet, wallet.purchasing():
-        words = make_seed(wallet, person, count, file, none=none)[1]
-    person.terminal.result({"words": words}, lambda console: None)
+        drawn = make_seed(wallet, person, words, passphrase_file, none=no_passphrase)[1]
+    person.terminal.result({"words": drawn}, lambda console: None)
 
 
 def make_seed(
@@ -99,15 +96,12 @@ def _ask_back(wallet: Wallet, person: Person, words: list[str]) -> None:
             raise Declined("No words were kept; start again when you have written them down.")
 
 
-def show_seed(*, passphrase_file: PassphraseFile = None, common: Common = Common()) -> int:
+@command
+def show_seed(*, passphrase_file: PassphraseFile = None, common: Common = Common()) -> None:
     """Show the words again."""
-    return run(lambda: _show_seed(passphrase_file, common), common)
-
-
-def _show_seed(file: Path | None, common: Common) -> None:
     person = Person(common.terminal())
     with opened_wallet(common) as wallet:
-        words = seed_words(wallet, _passphrase(wallet, person, file))
+        words = seed_words(wallet, _passphrase(wallet, person, passphrase_file))
     person.terminal.result({"words": words}, lambda console: _show_words(person, words))
 
 
@@ -122,7 +116,8 @@ def _passphrase(wallet: Wallet, person: Person, file: Path | None) -> str:
 # ---- restoring -----------------------------------------------------------------------------------
 
 
-def restore(
+@command
+async def restore(
     *,
     words_file: Annotated[
         Path | None,
@@ -133,24 +128,18 @@ def restore(
     passphrase_file: PassphraseFile = None,
     no_passphrase: NoPassphrase = False,
     common: Common = Common(),
-) -> int:
+) -> None:
     """Bring a wallet back from its words: tokens, and the list of its orders.
 
     Log in first. The machine from before cannot withdraw any more.
     """
-    return run(_restore(words_file, passphrase_file, no_passphrase, common), common)
-
-
-async def _restore(
-    words_file: Path | None, passphrase_file: Path | None, none: bool, common: Common
-) -> None:
     person = Person(common.terminal())
     with opened_wallet(common) as wallet, wallet.purchasing():
         words = person.secret("Words: ", words_file)
         if has_seed(wallet):
             passphrase = _passphrase(wallet, person, passphrase_file)
         else:
-            passphrase = new_passphrase(person, passphrase_file, none=none)
+            passphrase = new_passphrase(person, passphrase_file, none=no_passphrase)
         seeded = restore_seed(wallet, words, passphrase)
         async with visited(seeded, person, mention=False) as shopper:
             await ensure_login(shopper, person, None)

@@ -20,7 +20,7 @@ from veilmart.storage.backup.restore import restore
 from veilmart.storage.files.home import Home, default_home
 from veilmart.storage.files.names import visible
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
 
@@ -41,18 +41,15 @@ def _home(common: Common) -> Path:
     return common.home or default_home("merchant")
 
 
-def join(
+@command
+async def join(
     url: Annotated[
         str, Parameter(help="Where the broker reaches this merchant: http://HOST:PORT.")
     ],
     *,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Ask the broker's operator to carry this merchant."""
-    return run(_join(url, common), common)
-
-
-async def _join(url: str, common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
         address = await ask_to_join(market, url, unix_now(), os.urandom)
         shown = keys.format_fingerprint(market.fingerprint)
@@ -66,17 +63,14 @@ async def _join(url: str, common: Common) -> None:
     )
 
 
-def withdraw_request(
+@command
+async def withdraw_request(
     amount: str,
     *,
     note: Annotated[str, Parameter(help="For the operator: an account number, for example.")] = "",
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Ask the broker's operator to pay out some of the balance."""
-    return run(_withdraw(amount, note, common), common)
-
-
-async def _withdraw(amount: str, note: str, common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
         minor = parse_amount(amount, decimals)
@@ -88,20 +82,17 @@ async def _withdraw(amount: str, note: str, common: Common) -> None:
     )
 
 
-def refund(
+@command
+async def refund(
     order: Annotated[str, Parameter(help="Beginning of the order's name, as the customer has it.")],
     *,
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Give an order's whole price back: until settlement, and after it while the balance covers."""
-    return run(_refund(order, yes, common), common)
-
-
-async def _refund(prefix: str, yes: bool, common: Common) -> None:
     terminal = common.terminal()
     with open_merchant(_home(common), common.database) as market:
-        found = market.database.run_now(find_refundable, prefix)
+        found = market.database.run_now(find_refundable, order)
         line = found.line
         question = f"Give {line.price} back for {visible(line.title)} ({line.state})? (y/n) "
         if not yes and not terminal.confirm(question):
@@ -115,28 +106,22 @@ async def _refund(prefix: str, yes: bool, common: Common) -> None:
     )
 
 
+@command
 def export_table(
     kind: Annotated[str, Parameter(help=f"One of: {', '.join(KINDS)}.")],
     file: Annotated[Path, Parameter(help="CSV file to write.")],
     *,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Write a table as CSV; amounts in minor units, times in Unix seconds."""
-    return run(lambda: _export(kind, file, common), common)
-
-
-def _export(kind: str, file: Path, common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
         exported = market.database.run_now(export, kind)
     show_export(common.terminal(), file, exported.heads, exported.rows)
 
 
-def backup(file: Target, *, common: Common = DEFAULTS) -> int:
+@command
+def backup(file: Target, *, common: Common = DEFAULTS) -> None:
     """Back up identity, orders and products, safely while the merchant runs. Keep it like a key."""
-    return run(lambda: _backup(file, common), common)
-
-
-def _backup(file: Path, common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
         done = back_up(
             market.home,
@@ -149,17 +134,14 @@ def _backup(file: Path, common: Common) -> None:
     common.terminal().result(done, lambda console: draw_backup(console, done))
 
 
+@command
 def restore_home(
     file: Annotated[Path, Parameter(help="A backup.")],
     *,
     over_newer: OverNewer = False,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Put a backup in place while the merchant is stopped; what was there is put aside."""
-    return run(lambda: _restore(file, over_newer, common), common)
-
-
-def _restore(file: Path, over_newer: bool, common: Common) -> None:
     path = _home(common)
     fingerprint = None
     if (path / IDENTITY_FILE).is_file():

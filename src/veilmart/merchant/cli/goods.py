@@ -29,7 +29,7 @@ from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
 
 DEFAULTS = Common()
@@ -42,8 +42,8 @@ def _home(common: Common) -> Path:
 
 def register_goods(app: App) -> None:
     """Mount the commands of this file."""
-    for command in (add, remove, edit):
-        app.command(command)
+    for function in (add, remove, edit):
+        app.command(function)
     app.command(list_products, name="list")
     shelf = App(name="shelf", help="Shelves: one price and one padded size each.")
     shelf.command(list_shelves, name="list")
@@ -53,6 +53,7 @@ def register_goods(app: App) -> None:
     register_import(app)
 
 
+@command
 def add(
     *paths: Annotated[
         str,
@@ -67,11 +68,9 @@ def add(
     file_name: Annotated[str | None, Parameter(help="What the customer's file is called.")] = None,
     alone: Annotated[bool, Parameter(help="Accept a product alone on its shelf.")] = False,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Put files on sale. The same file name on the same shelf becomes a new version."""
-    return run(
-        lambda: _add(paths, shelf, price, (title, description, file_name), alone, common), common
-    )
+    _add(paths, shelf, price, (title, description, file_name), alone, common)
 
 
 def _add(
@@ -168,17 +167,14 @@ class _Spooled:
         self._folder.cleanup()
 
 
+@command
 def remove(
     product: Annotated[str, Parameter(help="Number, title or id of a product.")],
     *,
     alone: Annotated[bool, Parameter(help="Accept that one is left alone.")] = False,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Take a product off its shelf. What was sold is still delivered."""
-    return run(lambda: _remove(product, alone, common), common)
-
-
-def _remove(product: str, alone: bool, common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
         found = find_product(market.database.run_now(load_products), product)
         market.database.run_now(remove_product, found.id, alone)
@@ -188,17 +184,15 @@ def _remove(product: str, alone: bool, common: Common) -> None:
     )
 
 
-def list_products(*, common: Common = DEFAULTS) -> int:
+@command
+def list_products(*, common: Common = DEFAULTS) -> None:
     """Everything on sale, numbered as in the menu."""
-    return run(lambda: _list(common), common)
-
-
-def _list(common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
         views = market.database.run_now(product_views)
     common.terminal().result(views, lambda console: draw_products(console, views))
 
 
+@command
 def edit(
     product: Annotated[str, Parameter(help="Number, title or id of a product.")],
     *,
@@ -211,16 +205,12 @@ def edit(
     available: Annotated[bool, Parameter(negative="", help="It can be bought.")] = False,
     out: Annotated[bool, Parameter(negative="", help="It cannot be bought.")] = False,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Change what customers read about a product, or whether it can be bought."""
     if available and out:
-        return run(lambda: _refuse("Either --available or --out."), common)
+        raise BadArgument("Either --available or --out.")
     chosen = True if available else False if out else None
-    return run(lambda: _edit(product, (title, description), chosen, tags, wish, common), common)
-
-
-def _refuse(why: str) -> None:
-    raise BadArgument(why)
+    _edit(product, (title, description), chosen, tags, wish, common)
 
 
 def _edit(
@@ -243,12 +233,9 @@ def _edit(
     )
 
 
-def list_shelves(*, common: Common = DEFAULTS) -> int:
+@command
+def list_shelves(*, common: Common = DEFAULTS) -> None:
     """All shelves with price, padded size and number of products."""
-    return run(lambda: _list_shelves(common), common)
-
-
-def _list_shelves(common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
         views = market.database.run_now(shelf_views)
     common.terminal().result(
@@ -261,28 +248,15 @@ def _list_shelves(common: Common) -> None:
     )
 
 
+@command
 def create(
     name: str,
     *,
     price: Annotated[str, Parameter(help="A price point of the broker, as 5.00.")],
     size: Annotated[str, Parameter(help="Bytes, or with K, M, G: the largest product.")],
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Make a shelf. Its price and size stay as they are for its whole life."""
-    return run(lambda: _create(name, price, size, common), common)
-
-
-def parse_size(text: str) -> int:
-    """ "256K" → 262144. Raises BadArgument."""
-    digits, unit = (
-        (text[:-1], _UNITS[text[-1].upper()]) if text[-1:].upper() in _UNITS else (text, 1)
-    )
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15):
-        raise BadArgument(f"{text[:20]!r} is not a size.")
-    return int(digits) * unit
-
-
-def _create(name: str, price: str, size: str, common: Common) -> None:
     with open_merchant(_home(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
         amount = market.database.run_now(check_price, parse_amount(price, decimals))
@@ -294,3 +268,13 @@ def _create(name: str, price: str, size: str, common: Common) -> None:
             markup=False,
         ),
     )
+
+
+def parse_size(text: str) -> int:
+    """ "256K" → 262144. Raises BadArgument."""
+    digits, unit = (
+        (text[:-1], _UNITS[text[-1].upper()]) if text[-1:].upper() in _UNITS else (text, 1)
+    )
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15):
+        raise BadArgument(f"{text[:20]!r} is not a size.")
+    return int(digits) * unit

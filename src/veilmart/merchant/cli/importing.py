@@ -21,7 +21,7 @@ from veilmart.merchant.stocking.packing import look_at
 from veilmart.merchant.stocking.shop_folder import CODES_SUFFIX, Entry, code_lines, read_folder
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command
 
 Price = Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")]
 
@@ -35,6 +35,7 @@ def register_import(app: App) -> None:
     app.command(codes)
 
 
+@command
 def import_shop(
     folder: Annotated[Path, Parameter(help="Products, and shop.toml with what is said of them.")],
     *,
@@ -46,20 +47,8 @@ def import_shop(
     ] = False,
     alone: Alone = False,
     common: Common = DEFAULTS,
-) -> int:
-    """Make the shop what a folder says; only what changed is packed and sent on."""
-    return run(lambda: _import(folder, price, k, dry_run, prune, alone, common), common)
-
-
-def _import(
-    folder: Path,
-    price: str | None,
-    k: int,
-    dry_run: bool,
-    prune: bool,
-    alone: bool,
-    common: Common,
 ) -> None:
+    """Make the shop what a folder says; only what changed is packed and sent on."""
     terminal = common.terminal()
     with open_merchant(home_of(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
@@ -139,6 +128,7 @@ def _draw(console: Console, comparison: Comparison, decimals: int, prune: bool) 
 # ---- codes ---------------------------------------------------------------------------------------
 
 
+@command
 def add(
     *files: Annotated[Path, Parameter(help="One product each; one code a line.")],
     price: Price = None,
@@ -146,9 +136,9 @@ def add(
     description: Annotated[str, Parameter(help="Text for a single product.")] = "",
     alone: Alone = False,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Put unique codes on sale, or add to them. More stock shows within an hour."""
-    return run(lambda: _add(files, price, title, description, alone, common), common)
+    _add(files, price, title, description, alone, common)
 
 
 def _add(
@@ -195,12 +185,9 @@ def _add(
     )
 
 
-def list_stock(*, common: Common = DEFAULTS) -> int:
+@command
+def list_stock(*, common: Common = DEFAULTS) -> None:
     """Stock of every product of codes. Nobody else is told."""
-    return run(lambda: _list_stock(common), common)
-
-
-def _list_stock(common: Common) -> None:
     with open_merchant(home_of(common), common.database) as market:
         counts = market.database.run_now(stock)
         named = [

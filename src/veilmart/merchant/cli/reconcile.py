@@ -12,7 +12,7 @@ from veilmart.merchant.home import open_merchant
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command
 
 SHOWN_MAX = 20
 
@@ -22,15 +22,12 @@ def register_reconcile(app: App) -> None:
     app.command(reconcile)
 
 
-def reconcile(*, common: Common = Common()) -> int:
+@command
+async def reconcile(*, common: Common = Common()) -> int:
     """Compare our books with the broker's signed statement, which is kept in the home folder.
 
     Exit code 5 when anything differs.
     """
-    return run(_reconcile(common), common)
-
-
-async def _reconcile(common: Common) -> int:
     with open_merchant(common.home or default_home("merchant"), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
         result = await reconcile_books(market, unix_now(), os.urandom)

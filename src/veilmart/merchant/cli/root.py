@@ -27,7 +27,7 @@ from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.storage.files.disk_errors import file_error
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command, server_command
 from veilmart.terminal.console import Terminal
 from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here
@@ -57,7 +57,8 @@ def home_of(common: Common) -> Path:
 
 
 @app.command
-def init(
+@command
+async def init(
     *,
     broker: Annotated[str, Parameter(help="http://HOST:PORT, or a veilmart:// link.")],
     name: Annotated[str, Parameter(help="The name customers and broker see.")] = "merchant",
@@ -67,12 +68,8 @@ def init(
         Parameter(help="s3://BUCKET/PREFIX for the products, instead of the home folder."),
     ] = None,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Make this merchant's identity and pin the broker it sells through."""
-    return run(_init(broker, name, yes, store, common), common)
-
-
-async def _init(broker: str, name: str, yes: bool, store: str | None, common: Common) -> None:
     from veilmart.merchant.back_office.setup import init_merchant
 
     terminal = common.terminal()
@@ -106,7 +103,8 @@ async def _init(broker: str, name: str, yes: bool, store: str | None, common: Co
 
 
 @app.command(name="run")
-def run_server(
+@server_command
+async def run_server(
     *,
     host: Annotated[str, Parameter(help="Address to listen on.")] = DEFAULT_HOST,
     port: Annotated[int, Parameter(help="Port; 0 lets the system choose.")] = DEFAULT_PORT,
@@ -119,12 +117,13 @@ def run_server(
     workers: Annotated[int, Parameter(help="Processes; more than one need PostgreSQL.")] = 1,
     listener: Annotated[int | None, Parameter(show=False)] = None,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Serve until Ctrl-C. Changes by other commands take effect within a second."""
     telling = Telling(narrate, log, status_port)
     if listener is not None:
-        return run(_work(listener, telling, common), common, serving=True)
-    return run(_run((host, port), telling, interactive, workers, common), common, serving=True)
+        await _work(listener, telling, common)
+        return
+    await _run((host, port), telling, interactive, workers, common)
 
 
 async def _run(
@@ -247,12 +246,9 @@ async def _work(listener: int, telling: Telling, common: Common) -> None:
 
 
 @app.command
-def balance(*, common: Common = DEFAULTS) -> int:
+@command
+def balance(*, common: Common = DEFAULTS) -> None:
     """The merchant's account, as the broker last reported it."""
-    return run(lambda: _balance(common), common)
-
-
-def _balance(common: Common) -> None:
     with open_merchant(home_of(common), common.database) as market:
         views = market.database.run_now(balance_views)
     common.terminal().result(
@@ -266,12 +262,9 @@ def _balance(common: Common) -> None:
 
 
 @app.command
-def sales(*, common: Common = DEFAULTS) -> int:
+@command
+def sales(*, common: Common = DEFAULTS) -> None:
     """Orders by product and state."""
-    return run(lambda: _sales(common), common)
-
-
-def _sales(common: Common) -> None:
     with open_merchant(home_of(common), common.database) as market:
         views = market.database.run_now(sales_views)
     common.terminal().result(
@@ -285,28 +278,15 @@ def _sales(common: Common) -> None:
 
 
 @app.command
+@command
 def link(
     product: Annotated[str | None, Parameter(help="Number, title or id of a product.")] = None,
     *,
     svg: Annotated[Path | None, Parameter(help="Write the QR code to this file.")] = None,
     qr: Annotated[bool, Parameter(help="Show the QR code in the terminal.")] = False,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """The link that customers need: where the broker is and who both are."""
-    return run(lambda: _link(product, svg, qr, common), common)
-
-
-def shop_link(connection: Connection, merchant: bytes, product: str | None) -> Link:
-    """Transaction: through the first pinned broker. Raises NoSuchProduct."""
-    broker = load_brokers(connection)[0]
-    place = parse_link(broker.url)
-    found = None
-    if product is not None:
-        found = find_product(load_products(connection), product).id.hex()
-    return Link(place.host, place.port, broker.fingerprint, merchant, found)
-
-
-def _link(product: str | None, svg: Path | None, qr: bool, common: Common) -> None:
     import segno
 
     with open_merchant(home_of(common), common.database) as market:
@@ -328,3 +308,13 @@ def _link(product: str | None, svg: Path | None, qr: bool, common: Common) -> No
             console.file.write(blocks.getvalue())
 
     common.terminal().result({"link": text, "svg": svg}, draw)
+
+
+def shop_link(connection: Connection, merchant: bytes, product: str | None) -> Link:
+    """Transaction: through the first pinned broker. Raises NoSuchProduct."""
+    broker = load_brokers(connection)[0]
+    place = parse_link(broker.url)
+    found = None
+    if product is not None:
+        found = find_product(load_products(connection), product).id.hex()
+    return Link(place.host, place.port, broker.fingerprint, merchant, found)

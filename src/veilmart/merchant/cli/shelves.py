@@ -15,7 +15,7 @@ from veilmart.merchant.stocking.shelf_moves import Applied, apply_proposal, chec
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.home import default_home
-from veilmart.terminal.command import ServerCommon as Common, run
+from veilmart.terminal.command import ServerCommon as Common, command
 
 DEFAULTS = Common()
 K_USUAL = 5
@@ -35,20 +35,22 @@ def register_shelves(app: App, shelf: App) -> None:
     app.command(report)
 
 
-def propose_shelves(*, k: Wanted = K_USUAL, common: Common = DEFAULTS) -> int:
+@command
+def propose_shelves(*, k: Wanted = K_USUAL, common: Common = DEFAULTS) -> None:
     """The split of what is on sale into shelves with the least padding; changes nothing."""
-    return run(lambda: _plan(k, False, False, True, common), common)
+    _plan(k, False, False, True, common)
 
 
+@command
 def apply_shelves(
     *,
     k: Wanted = K_USUAL,
     alone: Alone = False,
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """Move the products as proposed. Empty shelves go out of use; what was sold is delivered."""
-    return run(lambda: _plan(k, alone, yes, False, common), common)
+    _plan(k, alone, yes, False, common)
 
 
 def _plan(k: int, alone: bool, yes: bool, only_show: bool, common: Common) -> None:
@@ -109,16 +111,13 @@ def _plan(k: int, alone: bool, yes: bool, only_show: bool, common: Common) -> No
     )
 
 
+@command
 def report(
     *,
     svg: Annotated[Path | None, Parameter(help="Write the chart to this file.")] = None,
     common: Common = DEFAULTS,
-) -> int:
+) -> None:
     """How well each shelf hides what was bought, and what its padding costs."""
-    return run(lambda: _report(svg, common), common)
-
-
-def _report(svg: Path | None, common: Common) -> None:
     with open_merchant(home_of(common), common.database) as market:
         reports = market.database.run_now(shelf_reports)
     if svg is not None:
