@@ -14,7 +14,7 @@ from veilmart.customer.connection.directory import read_directory
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.plan import customer_plan
 from veilmart.storage.files.names import visible
-from veilmart.terminal.command import Common, run
+from veilmart.terminal.command import Common, command, server_command
 from veilmart.web.running import WebOptions, run_face
 
 
@@ -24,7 +24,8 @@ def register_web(app: App) -> None:
     app.command(merchants)
 
 
-def web(
+@server_command
+async def web(
     link: Annotated[
         str | None, Parameter(help="A veilmart:// link; its fingerprints are shown first.")
     ] = None,
@@ -35,25 +36,16 @@ def web(
     proxy: ProxyOption = None,
     options: WebOptions = WebOptions(),
     common: Common = Common(),
-) -> int:
-    """Shop in the browser. The pages are served on this machine, to one person."""
-    return run(_web(link, out, proxy, options, common), common, serving=True)
-
-
-async def _web(
-    link: str | None, out: Path | None, proxy: str | None, options: WebOptions, common: Common
 ) -> None:
+    """Shop in the browser. The pages are served on this machine, to one person."""
     with opened_wallet(common, proxy) as wallet:
         desk = Desk(wallet, (out or platformdirs.user_downloads_path()).absolute())
         await run_face(customer_plan(desk, link), wallet.home, common.terminal(), options)
 
 
-def merchants(*, common: Common = Common()) -> int:
+@command
+async def merchants(*, common: Common = Common()) -> None:
     """The merchants that the broker carries: name, a line about itself, link."""
-    return run(_merchants(common), common)
-
-
-async def _merchants(common: Common) -> None:
     person = Person(common.terminal())
     with opened_wallet(common) as wallet:
         async with visited(wallet, person, anonymous=True) as shopper:
