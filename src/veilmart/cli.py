@@ -31,11 +31,9 @@ def main() -> None:
     words = sys.argv[1:]
     json = wants_json(words)
     try:
-        result = build_app()(words, exit_on_error=False, print_error=not json)
+        result = build_app()(words, exit_on_error=False, print_error=False)
     except CycloptsError as fault:
-        # A person has been told in words; a program reads one JSON object, as of any other error.
-        error = BadArgument(" ".join(str(fault).split()))
-        sys.exit(report_error(error, json) if json else error.exit_code)
+        sys.exit(report_error(BadArgument(" ".join(str(fault).split())), json))
     sys.exit(result if isinstance(result, int) else 0)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from veilmart.terminal.numbers import PORT_MAX, whole
 from veilmart.transport.status import StatusPlace
 from veilmart.transport.workers import WORKER_VARIABLE
 
@@ -14,8 +15,9 @@ STATUS_HOST = "127.0.0.1"
 StatusPort = Annotated[
     int | None,
     Parameter(
+        converter=whole(0, PORT_MAX),
         help="Answer /healthz and /metrics on this port of this machine (worker n: port + n); "
-        "0: any."
+        "0: any.",
     ),
 ]
 Log = Annotated[

@@ -46,13 +46,13 @@ def parse_proxy(text: str) -> SocksProxy:
     """From "socks5h://host[:port]". Raises BadArgument."""
     try:
         parts = urlsplit(text.strip())
-        host, port = parts.hostname, parts.port or PORT
+        host, port = parts.hostname, PORT if parts.port is None else parts.port
     except ValueError as fault:
         raise BadArgument(_LOOKS_LIKE) from fault
     if parts.scheme == "socks5":
         raise BadArgument("socks5:// would resolve names here and tell them; use socks5h://.")
     more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
-    if parts.scheme != SCHEME or not host or more:
+    if parts.scheme != SCHEME or not host or not port or more:
         raise BadArgument(_LOOKS_LIKE)
     return SocksProxy(host, port)
 

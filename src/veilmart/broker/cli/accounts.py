@@ -20,6 +20,7 @@ from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.numbers import Share
 
 NEW_PASSWORD_BYTES = 10
 
@@ -114,9 +115,7 @@ def reset(
 
 @command
 def fee(
-    basis_points: Annotated[
-        int | None, Parameter(help="Hundredths of a percent; nothing shows what it is.")
-    ] = None,
+    basis_points: Share = None,
     *,
     common: Common = Common(),
 ) -> None:

@@ -32,6 +32,7 @@ from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command, server_command
 from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here
+from veilmart.terminal.numbers import Listener, Port, ReachedPort, Workers
 from veilmart.terminal.service import Log, StatusPort, Telling
 from veilmart.terminal.serving import (
     require_workers,
@@ -89,12 +90,12 @@ def init(
 async def run_server(
     *,
     host: Annotated[str, Parameter(help="Address to listen on.")] = DEFAULT_HOST,
-    port: Annotated[int, Parameter(help="Port; 0 lets the system choose.")] = DEFAULT_PORT,
+    port: Port = DEFAULT_PORT,
     narrate: Annotated[bool, Parameter(help="Tell every step of every purchase.")] = False,
     status_port: StatusPort = None,
     log: Log = False,
-    workers: Annotated[int, Parameter(help="Processes; more than one need PostgreSQL.")] = 1,
-    listener: Annotated[int | None, Parameter(show=False)] = None,
+    workers: Workers = 1,
+    listener: Listener = None,
     common: Common = Common(),
 ) -> None:
     """Serve until Ctrl-C; sets the broker up first if that was not done."""
@@ -193,7 +194,7 @@ def _narrator(opened: BrokerHome, telling: Telling) -> Observe:
 def descriptor(
     *,
     host: Annotated[str, Parameter(help="Where customers reach this broker.")] = DEFAULT_HOST,
-    port: int = DEFAULT_PORT,
+    port: ReachedPort = DEFAULT_PORT,
     common: Common = Common(),
 ) -> None:
     """Show this broker's fingerprint, descriptor serial and link."""

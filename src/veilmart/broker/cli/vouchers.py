@@ -18,13 +18,13 @@ from veilmart.storage.files.partial_file import PartialFile, visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
+from veilmart.terminal.numbers import CodeCount, whole
 
 voucher_app = App(name="voucher", help="Vouchers that customers redeem.")
 invitation_app = App(name="invitation", help="Invitations to open an account.")
 
-Count = Annotated[int, Parameter(help="How many.")]
 Sheet = Annotated[Path | None, Parameter(help="Also write cards to print: an .html or .svg file.")]
-Batch = Annotated[int | None, Parameter(help="All that is left of a batch.")]
+Batch = Annotated[int | None, Parameter(converter=whole(1), help="All that is left of a batch.")]
 
 
 def register_codes(app: App) -> None:
@@ -39,7 +39,7 @@ def register_codes(app: App) -> None:
 def issue_vouchers(
     *,
     value: Annotated[str, Parameter(help="What each is worth, like 20.00.")],
-    count: Count = 1,
+    count: CodeCount = 1,
     sheet: Sheet = None,
     common: Common = Common(),
 ) -> None:
@@ -58,7 +58,12 @@ def issue_vouchers(
 
 @invitation_app.command(name="issue")
 @command
-def issue_invitations(*, count: Count = 1, sheet: Sheet = None, common: Common = Common()) -> None:
+def issue_invitations(
+    *,
+    count: CodeCount = 1,
+    sheet: Sheet = None,
+    common: Common = Common(),
+) -> None:
     """Make invitations, each good for one account. The codes are shown now and never again."""
     with open_books(common) as opened:
         current = opened.database.run_now(settings.load)
@@ -144,7 +149,9 @@ def void(
 @invitation_app.command(name="void")
 @command
 def void_invitations(
-    *, batch: Annotated[int, Parameter(help="Which batch.")], common: Common = Common()
+    *,
+    batch: Annotated[int, Parameter(converter=whole(1), help="Which batch.")],
+    common: Common = Common(),
 ) -> None:
     """Take back what is left of a batch."""
     with open_books(common) as opened:

@@ -3,7 +3,7 @@
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.connection.shopper import Shopper
-from veilmart.customer.display.lists import find_product, menu_lines, menu_text
+from veilmart.customer.display.lists import find_product, is_number, menu_lines, menu_text
 from veilmart.customer.wallet.orders import owned
 from veilmart.errors import AlreadyOwned, Declined, NeedsConfirmation
 from veilmart.protocol.catalogue import Product
@@ -30,8 +30,8 @@ def choose_from_menu(menu: Menu, person: Person, decimals: int) -> Product | Non
         except NeedsConfirmation:
             say("")
             return None
-        if answer.isascii() and answer.isdigit() and int(answer[:9]) <= len(products):
-            number = int(answer[:9])
+        if is_number(answer) and int(answer) <= len(products):
+            number = int(answer)
             return products[number - 1] if number else None
         say(f"Please enter a number from 1 to {len(products)}, or 0 to leave.")
 

@@ -28,11 +28,12 @@ from veilmart.customer.trust.pins import broker_named, current_broker
 from veilmart.customer.wallet.seed_state import usable
 from veilmart.customer.wallet.tokens import UNSPENT, known_keys, tokens_of
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import BadArgument, NotInitialised, VeilmartError
+from veilmart.errors import NotInitialised, VeilmartError
 from veilmart.limits import TOKEN_PACK, TOKEN_REST_SECONDS
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.numbers import whole
 
 COUNT_MAX = 1000
 
@@ -108,7 +109,10 @@ def _draw(console: Console, lines: list[TokenLine]) -> None:
 async def withdraw(
     price: Annotated[str, Parameter(help="What one token pays for, such as 5.00.")],
     *,
-    count: Annotated[int, Parameter(help="How many; packs of one size tell least.")] = TOKEN_PACK,
+    count: Annotated[
+        int,
+        Parameter(converter=whole(1, COUNT_MAX), help="How many; packs of one size tell least."),
+    ] = TOKEN_PACK,
     keep: Annotated[
         bool | None,
         Parameter(
@@ -121,8 +125,6 @@ async def withdraw(
     common: Common = Common(),
 ) -> None:
     """Turn balance into tokens. The broker sees who and how many, and not where they are spent."""
-    if not 1 <= count <= COUNT_MAX:
-        raise BadArgument(f"From 1 to {COUNT_MAX} tokens at once.")
     person = Person(common.terminal())
     with opened_wallet(common, proxy) as locked, locked.purchasing():
         wallet = unlocked(locked, person, passphrase_file)
@@ -147,14 +149,14 @@ async def withdraw(
 async def deposit(
     price: Annotated[str | None, Parameter(help="Only tokens of this price.")] = None,
     *,
-    count: Annotated[int | None, Parameter(help="How many; default: all.")] = None,
+    count: Annotated[
+        int | None, Parameter(converter=whole(1), help="How many; default: all.")
+    ] = None,
     passphrase_file: PassphraseFile = None,
     proxy: ProxyOption = None,
     common: Common = Common(),
 ) -> None:
     """Put unspent tokens back on the balance."""
-    if count is not None and count < 1:
-        raise BadArgument("At least one token.")
     person = Person(common.terminal())
     with opened_wallet(common, proxy) as locked, locked.purchasing():
         wallet = unlocked(locked, person, passphrase_file)

@@ -1,7 +1,7 @@
 """`veilmart customer wallet create|show-seed|restore`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -21,6 +21,7 @@ from veilmart.customer.wallet.seed import (
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import AlreadyInitialised, Declined, WalletLocked
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.numbers import one_of
 
 WORDS_ASKED_BACK = 3
 WORDS_PER_LINE = 6
@@ -46,7 +47,7 @@ def register_wallet(app: App) -> None:
 @command
 def create(
     *,
-    words: Annotated[Literal[12, 24], Parameter(help="How many.")] = 12,
+    words: Annotated[int, Parameter(converter=one_of(12, 24), help="How many: 12 or 24.")] = 12,
     passphrase_file: PassphraseFile = None,
     no_passphrase: NoPassphrase = False,
     common: Common = Common(),

@@ -11,6 +11,7 @@ from veilmart.protocol.descriptor import read_descriptor
 from veilmart.storage.files.partial_file import visible
 
 ID_PREFIX_MIN = 4
+NUMBER_MAX_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ def find_product(menu: Menu, wanted: str) -> Product:
     titled = [product for product in products if product.title == wanted]
     if len(titled) == 1:
         return titled[0]
-    if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted[:9]) <= len(products):
-        return products[int(wanted[:9]) - 1]
+    if is_number(wanted) and 1 <= int(wanted) <= len(products):
+        return products[int(wanted) - 1]
     prefix = wanted.lower()
     found = [product for product in products if product.id.hex().startswith(prefix)]
     if len(prefix) < ID_PREFIX_MIN or not found:
@@ -89,6 +90,11 @@ def find_product(menu: Menu, wanted: str) -> Product:
     if len(found) > 1:
         raise BadArgument("Several products begin like that.")
     return found[0]
+
+
+def is_number(text: str) -> bool:
+    """Whether it can be a number of the menu."""
+    return text.isascii() and text.isdigit() and len(text) <= NUMBER_MAX_DIGITS
 
 
 def order_line(order: Order) -> OrderLine:

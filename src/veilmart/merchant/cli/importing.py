@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from veilmart.errors import BadArgument
-from veilmart.merchant.cli.shelves import DEFAULTS, K_USUAL, Alone, Wanted, home_of
+from veilmart.merchant.cli.shelves import DEFAULTS, K_USUAL, Alone, home_of
 from veilmart.merchant.cli.views import draw_table
 from veilmart.merchant.goods.products import load_products
 from veilmart.merchant.goods.shop_row import read_shop
@@ -22,6 +22,7 @@ from veilmart.merchant.stocking.shop_folder import CODES_SUFFIX, Entry, code_lin
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.numbers import ProductCount
 
 Price = Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")]
 
@@ -40,7 +41,7 @@ def import_shop(
     folder: Annotated[Path, Parameter(help="Products, and shop.toml with what is said of them.")],
     *,
     price: Price = None,
-    k: Wanted = K_USUAL,
+    k: ProductCount = K_USUAL,
     dry_run: Annotated[bool, Parameter(help="Only say what would change.", negative="")] = False,
     prune: Annotated[
         bool, Parameter(help="Take what is not in the folder off its shelf.", negative="")

@@ -31,6 +31,7 @@ from veilmart.terminal.command import ServerCommon as Common, command, server_co
 from veilmart.terminal.console import Terminal
 from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here
+from veilmart.terminal.numbers import Listener, Port, Workers
 from veilmart.terminal.service import Log, StatusPort, Telling
 from veilmart.terminal.serving import (
     require_workers,
@@ -107,15 +108,15 @@ async def init(
 async def run_server(
     *,
     host: Annotated[str, Parameter(help="Address to listen on.")] = DEFAULT_HOST,
-    port: Annotated[int, Parameter(help="Port; 0 lets the system choose.")] = DEFAULT_PORT,
+    port: Port = DEFAULT_PORT,
     narrate: Annotated[bool, Parameter(help="Tell every step of every purchase.")] = False,
     interactive: Annotated[
         bool, Parameter(name=["--interactive", "-i"], help="Add and remove goods while serving.")
     ] = False,
     status_port: StatusPort = None,
     log: Log = False,
-    workers: Annotated[int, Parameter(help="Processes; more than one need PostgreSQL.")] = 1,
-    listener: Annotated[int | None, Parameter(show=False)] = None,
+    workers: Workers = 1,
+    listener: Listener = None,
     common: Common = DEFAULTS,
 ) -> None:
     """Serve until Ctrl-C. Changes by other commands take effect within a second."""

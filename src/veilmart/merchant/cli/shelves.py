@@ -16,11 +16,11 @@ from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.numbers import ProductCount
 
 DEFAULTS = Common()
 K_USUAL = 5
 
-Wanted = Annotated[int, Parameter(name="--k", help="Products that each shelf shall hold at least.")]
 Alone = Annotated[bool, Parameter(help="Accept a product alone on its shelf.")]
 
 
@@ -36,7 +36,7 @@ def register_shelves(app: App, shelf: App) -> None:
 
 
 @command
-def propose_shelves(*, k: Wanted = K_USUAL, common: Common = DEFAULTS) -> None:
+def propose_shelves(*, k: ProductCount = K_USUAL, common: Common = DEFAULTS) -> None:
     """The split of what is on sale into shelves with the least padding; changes nothing."""
     _plan(k, False, False, True, common)
 
@@ -44,7 +44,7 @@ def propose_shelves(*, k: Wanted = K_USUAL, common: Common = DEFAULTS) -> None:
 @command
 def apply_shelves(
     *,
-    k: Wanted = K_USUAL,
+    k: ProductCount = K_USUAL,
     alone: Alone = False,
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
     common: Common = DEFAULTS,

@@ -16,6 +16,7 @@ are passed over.
 
 import tomllib
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def _read_words(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return tomllib.loads(read_bounded(path, _FILE_MAX_BYTES).decode())
+        return tomllib.loads(read_bounded(path, _FILE_MAX_BYTES).decode(), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise BadArgument(f"{CATALOGUE_FILE}: {fault}.") from fault
 
