@@ -18,6 +18,7 @@ from veilmart.limits import WEB_TICKET_SECONDS
 from veilmart.storage.files.home import Home
 from veilmart.storage.files.names import visible
 from veilmart.terminal.console import Terminal
+from veilmart.terminal.numbers import Port
 from veilmart.terminal.serving import stop_on_signals
 from veilmart.transport.server import listen, serve_on
 from veilmart.web.face import build_app
@@ -37,7 +38,7 @@ _LOOK_EVERY_SECONDS = 5.0
 class WebOptions:
     """Options of every `web` command."""
 
-    port: Annotated[int, Parameter(help="Port on this machine; 0 is any free one.")] = 0
+    port: Port = 0
     address: Annotated[
         str | None,
         Parameter(help="127.0.0.1 for browsers that do not know names below localhost."),

@@ -85,8 +85,7 @@ class WordsPages:
             if self._desk.seeded:
                 raise AlreadyInitialised("This wallet has its words already.")
             passphrase = _new_passphrase(form)
-            count = int(form.text("count", "12") or 12) if form.text("count").isdigit() else 12
-            words = draw_words(wallet, count if count in ENTROPY_BYTES else 12)
+            words = draw_words(wallet, _word_count(form))
         except VeilmartError as error:
             return self._wallet(request, error, "create")
         order = sorted(range(len(words.split())), key=lambda _place: wallet.random(8))
@@ -185,6 +184,15 @@ class WordsPages:
             report.leads_to("/tokens", "Tokens")
 
         return go_to(self._web.jobs.start("restore", "Restoring the wallet", work).path)
+
+
+def _word_count(form: Form) -> int:
+    """12 or 24. Raises BadArgument."""
+    chosen = form.text("count") or "12"
+    for count in ENTROPY_BYTES:
+        if chosen == str(count):
+            return count
+    raise BadArgument("A wallet has 12 or 24 words.")
 
 
 def _new_passphrase(form: Form) -> str:
