@@ -3,13 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PRODUCTS ?=
+TESTS ?=
 SEEDS ?= 2000
 FIRST ?= 0
+COVERED ?= tests/crypto tests/protocol tests/broker tests/merchant tests/customer tests/disputes tests/escrow
 RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-long crash hostile lint bench vectors sim clean
+.DEFAULT_GOAL := help
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -23,36 +29,60 @@ $(DEV_STAMP): $(RUN_STAMP) requirements/dev.txt
 	$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-demo: $(RUN_STAMP)
+demo: $(RUN_STAMP)  ## a whole market on this machine
 	$(BIN)/veilmart demo $(if $(PRODUCTS),--products "$(PRODUCTS)")
 
-test: $(DEV_STAMP)
-	$(BIN)/pytest -n 4 --dist loadfile -m "not long"
+test: $(DEV_STAMP)  ## all tests but the long ones; TESTS="..." names some
+	$(BIN)/pytest -n 4 --dist loadfile -m "not long" $(TESTS)
 
-test-long: $(DEV_STAMP)
+test-long: $(DEV_STAMP)  ## the full-size runs
 	$(BIN)/pytest -m long
 
-crash: $(DEV_STAMP)
+check: lint $(DEV_STAMP)  ## what CI checks on each change, in under two minutes
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/pytest -n 4 --dist loadfile -m "not long" tests/crypto tests/protocol tests/test_docs.py \
+		tests/test_errors.py tests/broker/ledger tests/broker/escrow tests/transport tests/terminal
+
+coverage: $(DEV_STAMP)  ## branches covered; fails below the floor for protocol, crypto, ledger, escrow
+	$(BIN)/pytest -n 4 --dist loadfile -m "not long" --cov --cov-report= $(COVERED)
+	$(BIN)/coverage report
+
+hooks: $(DEV_STAMP)  ## run the fast checks before each commit
+	$(BIN)/pre-commit install
+
+dist: $(DEV_STAMP)  ## build wheel and source archive, and run the wheel in a clean environment
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python -m tests.system.clean_install dist
+
+pins: $(BIN)/python  ## pin the dependencies with hashes
+	$(PIP) uv
+	$(BIN)/uv pip compile -q --generate-hashes --no-annotate --no-header --no-emit-index-url \
+		-o requirements/run.txt requirements/run.in
+	$(BIN)/uv pip compile -q --generate-hashes --no-annotate --no-header --no-emit-index-url \
+		-o requirements/dev.txt requirements/dev.in
+
+crash: $(DEV_STAMP)  ## kill every program at every step
 	$(BIN)/python -m tests.crash
 
-hostile: $(DEV_STAMP)
+hostile: $(DEV_STAMP)  ## attack the servers while honest customers buy
 	$(BIN)/python -m tests.hostile
 
-lint: $(DEV_STAMP)
+lint: $(DEV_STAMP)  ## style, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV_STAMP)
+bench: $(DEV_STAMP)  ## measure
 	$(BIN)/python -m bench
 
 # A failing seed prints its story; SEEDS=1 FIRST=that seed plays it again.
-sim: $(DEV_STAMP)
+sim: $(DEV_STAMP)  ## whole markets from seeds; SEEDS=n FIRST=n
 	$(BIN)/python -m tests.simulator $(SEEDS) --first $(FIRST)
 
-vectors: $(DEV_STAMP)
+vectors: $(DEV_STAMP)  ## compute the test vectors anew
 	$(BIN)/python -m tests.crypto.make_vectors
 
-clean:
+clean:  ## remove what was built
 	rm -rf $(VENV) build *.egg-info
