@@ -1,64 +1,23 @@
-"""`veilmart customer orders|library|receipt|sync|cancel`."""
+"""`veilmart customer orders|library`, and the mount of receipt, sync and cancel."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import groupby
-from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from rich.console import Console
 
-from veilmart.customer.cli.account import Yes
-from veilmart.customer.cli.connect import broker_url, mention_unfinished, opened_wallet, visited
-from veilmart.customer.cli.library import sync_copies
-from veilmart.customer.cli.network import ProxyOption
-from veilmart.customer.cli.passphrase import PassphraseFile, unlocked_if_easy
-from veilmart.customer.cli.progress import Drawer
-from veilmart.customer.cli.prompts import Person
-from veilmart.customer.cli.tokens import refill_stocks
+from veilmart.customer.cli.connect import mention_unfinished, opened_wallet
+from veilmart.customer.cli.receipts import export, verify
+from veilmart.customer.cli.sync import cancel, sync
 from veilmart.customer.display.lists import OrderLine, order_line
 from veilmart.customer.display.order_status import standing_line, standing_text
-from veilmart.customer.library.late_refund_rule import look, watched
 from veilmart.customer.library.updates import newest_copies
-from veilmart.customer.purchase.receipts import (
-    RECEIPT_MAX_BYTES,
-    VerifiedReceipt,
-    export_receipt,
-    verify_receipt,
-)
-from veilmart.customer.purchase.recovery_rule import Recovered, to_sync
 from veilmart.customer.tokens.restore import orders_lost
 from veilmart.customer.wallet.delivery_faults import faults_by_order
-from veilmart.customer.wallet.orders import Order, all_orders, orders_in
+from veilmart.customer.wallet.orders import all_orders, orders_in
 from veilmart.customer.wallet.tokens import orders_without_refund
-from veilmart.customer.wallet.wallet import Wallet, find_order
-from veilmart.errors import BadArgument, Declined, NetworkFailure, VeilmartError
 from veilmart.protocol.purchase import WalletState
-from veilmart.storage.files.partial_file import PartialFile, visible
+from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.command import Common, command
-
-OUTCOMES = {
-    "done": "finished; saved to {path}",
-    "refunded": "was refunded; the whole amount is back on your balance",
-    "returned": "its merchant gave the money back; the whole amount is on your balance",
-    "cancelled": "cancelled; the whole amount is back on your balance",
-    "abandoned": "was never paid; no money moved, buy it again if you like",
-}
-
-
-TOKEN_OUTCOMES = {
-    **OUTCOMES,
-    "refunded": "was refunded; a token of the same price is back",
-    "cancelled": "cancelled; a token of the same price is back",
-    "abandoned": "was never paid, its token is not taken any more; see `customer tokens`",
-}
-
-
-def outcome_text(recovered: Recovered) -> str:
-    """A sentence for a person."""
-    texts = OUTCOMES if recovered.order.spend is None else TOKEN_OUTCOMES
-    return texts[recovered.outcome].format(path=recovered.path)
 
 
 @dataclass(frozen=True)
@@ -68,16 +27,6 @@ class CopyLine:
     order: str
     version: int
     path: str | None
-
-
-@dataclass(frozen=True)
-class SyncLine:
-    """outcome: a key of OUTCOMES, or "error" with the error's sentence in `detail`."""
-
-    order: str
-    title: str
-    outcome: str
-    detail: str
 
 
 def register_orders(app: App) -> None:
@@ -148,192 +97,3 @@ def library(*, common: Common = Common()) -> None:
 def _order_text(line: OrderLine) -> str:
     place = f"  {visible(line.path)}" if line.path else ""
     return f"{line.order[:8]}  {line.state:<10}  {line.price:>8}  {line.title}{place}"
-
-
-# ---- receipts -----------------------------------------------------------------------
-
-
-@command
-def export(
-    order: Annotated[str, Parameter(help="Beginning of the order's name.")],
-    *,
-    out: Annotated[Path | None, Parameter(help="File to write; default: ORDER.receipt.")] = None,
-    common: Common = Common(),
-) -> None:
-    """Write the receipt of an order, to be verified by anybody, offline."""
-    terminal = common.terminal()
-    with opened_wallet(common) as wallet:
-        found = find_order(wallet, order)
-    data = export_receipt(found)
-    target = out or Path(f"{found.order.hex()[:16]}.receipt")
-    with PartialFile(target.parent, target.name) as partial:
-        partial.write(data)
-        path = partial.finish()
-    terminal.result(
-        {"order": found.order.hex(), "path": path},
-        lambda console: console.print(f"Receipt written to {visible(str(path))}", markup=False),
-    )
-
-
-@command
-def verify(
-    file: Annotated[Path, Parameter(help="A receipt file.")], *, common: Common = Common()
-) -> None:
-    """Verify a receipt file, offline. Exit code 2 when it is not genuine."""
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(RECEIPT_MAX_BYTES + 1)
-    except OSError as fault:
-        raise BadArgument(f"{file} cannot be read.") from fault
-    verified = verify_receipt(data)
-    common.terminal().result(verified, lambda console: _draw_receipt(console, verified))
-
-
-def _draw_receipt(console: Console, found: VerifiedReceipt) -> None:
-    moment = datetime.fromtimestamp(found.held_at, tz=UTC)
-    for line in (
-        "The receipt is genuine.",
-        f"Merchant: {visible(found.merchant_name)}  {found.merchant}",
-        f"Broker:   {visible(found.broker_name)}  {found.broker}",
-        f"Amount:   {found.amount} {visible(found.currency)}",
-        f"Paid at:  {moment:%Y-%m-%d %H:%M:%S} UTC",
-        f"Product:  {found.product_root}",
-        f"Order:    {found.order}",
-    ):
-        console.print(line, markup=False)
-
-
-# ---- sync and cancel -----------------------------------------------------------------------
-
-
-@command
-async def sync(
-    *,
-    updates: Annotated[
-        bool, Parameter(help="Also look for new versions of what you own.", negative="--no-updates")
-    ] = True,
-    now: Annotated[
-        bool, Parameter(help="Fetch new versions at once, not at a random moment.")
-    ] = False,
-    passphrase_file: PassphraseFile = None,
-    proxy: ProxyOption = None,
-    common: Common = Common(),
-) -> int:
-    """Do what is due: finish interrupted purchases, fetch new versions, refill token stocks.
-
-    Fit for a timer; refilling needs the passphrase, and to run at least once an hour.
-    """
-    person = Person(common.terminal())
-    lines: list[SyncLine] = []
-    exit_code = 0
-    with opened_wallet(common, proxy) as locked, locked.purchasing():
-        wallet = unlocked_if_easy(locked, person, passphrase_file)
-        for order in to_sync(wallet):
-            quiet = order.state == WalletState.ABANDONED
-            try:
-                recovered = await _recover(wallet, person, order)
-            except VeilmartError as error:
-                exit_code = error.exit_code
-                lines.append(_sync_line(order, "error", error.explain()))
-                continue
-            if not quiet or recovered.outcome == "cancelled":
-                text = outcome_text(recovered)
-                lines.append(_sync_line(order, recovered.outcome, text))
-        for order in await _look_for_refunds(wallet, person):
-            lines.append(_sync_line(order, "returned", OUTCOMES["returned"]))
-        for order, outcome, detail, code in await sync_copies(
-            wallet, person, look=updates, at_once=now
-        ):
-            exit_code = exit_code or code
-            lines.append(_sync_line(order, outcome, detail))
-        exit_code = exit_code or await refill_stocks(wallet, person, passphrase_file)
-    person.terminal.result({"orders": lines}, lambda console: _draw_sync(console, lines))
-    return exit_code
-
-
-async def _look_for_refunds(wallet: Wallet, person: Person) -> list[Order]:
-    """Settled orders that a merchant has given back since; one visit to each broker.
-
-    A broker that cannot be reached is asked at the next sync: nothing is lost by that.
-    """
-    found: list[Order] = []
-    for orders in _visits(wallet):
-        url = broker_url(wallet, orders[0].broker)
-        try:
-            async with visited(wallet, person, url, mention=False, anonymous=True) as shopper:
-                for order in orders:
-                    recovered = await shopper.perform(look(order, wallet.clock))
-                    if recovered is not None:
-                        found.append(recovered.order)
-        except NetworkFailure:
-            continue
-    return found
-
-
-def _visits(wallet: Wallet) -> list[list[Order]]:
-    """Which orders are asked about together: those of an account, by broker; of those that tokens
-
-    paid one alone, drawn by lot, or asking would tell that they belong together.
-    """
-    settled = sorted(watched(wallet), key=lambda order: order.broker)
-    of_account = [order for order in settled if order.spend is None]
-    by_token = [order for order in settled if order.spend is not None]
-    visits = [list(orders) for _, orders in groupby(of_account, key=lambda order: order.broker)]
-    if by_token:
-        visits.append([by_token[int.from_bytes(wallet.random(8), "big") % len(by_token)]])
-    return visits
-
-
-def _sync_line(order: Order, outcome: str, detail: str) -> SyncLine:
-    return SyncLine(order.order.hex(), visible(order.title), outcome, detail)
-
-
-def _draw_sync(console: Console, lines: list[SyncLine]) -> None:
-    for line in lines:
-        console.print(f"{line.order[:8]}  {line.title}: {line.detail}", markup=False)
-    if not lines:
-        console.print("Nothing is unfinished.")
-
-
-async def _recover(wallet: Wallet, person: Person, order: Order) -> Recovered:
-    drawer = Drawer(person.terminal)
-    async with visited(
-        wallet,
-        person,
-        broker_url(wallet, order.broker),
-        observe=drawer,
-        mention=False,
-        anonymous=order.spend is not None,
-        recovering=True,
-    ) as shopper:
-        drawer.decimals = shopper.broker.descriptor.decimals
-        try:
-            return await shopper.recover(order)
-        finally:
-            drawer.close()
-
-
-@command
-async def cancel(
-    order: Annotated[str, Parameter(help="Beginning of the order's name.")],
-    *,
-    yes: Yes = False,
-    common: Common = Common(),
-) -> None:
-    """Give up a purchase whose key is not out yet; the whole amount comes back."""
-    person = Person(common.terminal(), yes)
-    with opened_wallet(common) as wallet, wallet.purchasing():
-        found = find_order(wallet, order)
-        if not person.confirm(f"Cancel {visible(found.title)}? (y/n) "):
-            raise Declined("Nothing was changed.")
-        url = broker_url(wallet, found.broker)
-        anonymous = found.spend is not None
-        async with visited(
-            wallet, person, url, mention=False, anonymous=anonymous, recovering=True
-        ) as shopper:
-            recovered = await shopper.cancel(found)
-    text = outcome_text(recovered)
-    person.terminal.result(
-        _sync_line(found, recovered.outcome, text),
-        lambda console: console.print(f"{visible(found.title)}: {text}", markup=False),
-    )

@@ -1,0 +1,70 @@
+"""`veilmart customer receipt export|verify`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from veilmart.customer.cli.connect import opened_wallet
+from veilmart.customer.purchase.receipts import (
+    RECEIPT_MAX_BYTES,
+    VerifiedReceipt,
+    export_receipt,
+    verify_receipt,
+)
+from veilmart.customer.wallet.wallet import find_order
+from veilmart.errors import BadArgument
+from veilmart.storage.files.partial_file import PartialFile, visible
+from veilmart.terminal.command import Common, command
+
+
+@command
+def export(
+    order: Annotated[str, Parameter(help="Beginning of the order's name.")],
+    *,
+    out: Annotated[Path | None, Parameter(help="File to write; default: ORDER.receipt.")] = None,
+    common: Common = Common(),
+) -> None:
+    """Write the receipt of an order, to be verified by anybody, offline."""
+    terminal = common.terminal()
+    with opened_wallet(common) as wallet:
+        found = find_order(wallet, order)
+    data = export_receipt(found)
+    target = out or Path(f"{found.order.hex()[:16]}.receipt")
+    with PartialFile(target.parent, target.name) as partial:
+        partial.write(data)
+        path = partial.finish()
+    terminal.result(
+        {"order": found.order.hex(), "path": path},
+        lambda console: console.print(f"Receipt written to {visible(str(path))}", markup=False),
+    )
+
+
+@command
+def verify(
+    file: Annotated[Path, Parameter(help="A receipt file.")], *, common: Common = Common()
+) -> None:
+    """Verify a receipt file, offline. Exit code 2 when it is not genuine."""
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(RECEIPT_MAX_BYTES + 1)
+    except OSError as fault:
+        raise BadArgument(f"{file} cannot be read.") from fault
+    verified = verify_receipt(data)
+    common.terminal().result(verified, lambda console: _draw_receipt(console, verified))
+
+
+def _draw_receipt(console: Console, found: VerifiedReceipt) -> None:
+    moment = datetime.fromtimestamp(found.held_at, tz=UTC)
+    for line in (
+        "The receipt is genuine.",
+        f"Merchant: {visible(found.merchant_name)}  {found.merchant}",
+        f"Broker:   {visible(found.broker_name)}  {found.broker}",
+        f"Amount:   {found.amount} {visible(found.currency)}",
+        f"Paid at:  {moment:%Y-%m-%d %H:%M:%S} UTC",
+        f"Product:  {found.product_root}",
+        f"Order:    {found.order}",
+    ):
+        console.print(line, markup=False)
