@@ -20,7 +20,8 @@ from typing import Any
 from bench.counting_relay import CountingRelay, counting_relay
 from veilmart.broker import merchants
 from veilmart.broker.home import initialise, renew_descriptor
-from veilmart.broker.operator.actions import credit, fetch_candidate
+from veilmart.broker.operator.admission import fetch_candidate
+from veilmart.broker.operator.bookkeeping import credit
 from veilmart.broker.server.running import serve_opened as serve_broker
 from veilmart.broker.state import ignore as broker_ignore
 from veilmart.customer.connection.shopper import Shopper, connect

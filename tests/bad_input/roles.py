@@ -22,7 +22,8 @@ from veilmart.broker import merchants
 from veilmart.broker.audit import audit
 from veilmart.broker.events import Event as BrokerEvent
 from veilmart.broker.home import BrokerHome, initialise, open_home, renew_descriptor
-from veilmart.broker.operator.actions import account_lines, credit, fetch_candidate
+from veilmart.broker.operator.admission import fetch_candidate
+from veilmart.broker.operator.bookkeeping import account_lines, credit
 from veilmart.broker.relay.links import LinkPool
 from veilmart.broker.schema import tables
 from veilmart.broker.server.running import serve_opened

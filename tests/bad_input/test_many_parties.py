@@ -19,7 +19,7 @@ from tests.bad_input.roles import (
     told,
 )
 from veilmart.broker import merchants as merchant_book
-from veilmart.broker.operator.actions import fetch_candidate, suspend_merchant
+from veilmart.broker.operator.admission import fetch_candidate, suspend_merchant
 from veilmart.crypto.suite import all_suites
 from veilmart.errors import MerchantSuspended, MerchantUnknown, NotYourBroker
 from veilmart.merchant.home import create_merchant, open_merchant

@@ -18,7 +18,7 @@ from veilmart.broker.effects import Answer
 from veilmart.broker.events import Event
 from veilmart.broker.home import BrokerHome, initialise, open_home
 from veilmart.broker.keys import token_keys
-from veilmart.broker.operator import actions
+from veilmart.broker.operator import bookkeeping
 from veilmart.broker.server.dispatch import answer_request
 from veilmart.broker.server.running import RunningBroker, _serve
 from veilmart.broker.sessions.session import Session, expiry
@@ -66,7 +66,7 @@ class Market:
         session = self.session()
         await self.ask(session, messages.Register(username=name, password=PASSWORD))
         if credit:
-            self.run(actions.credit, name, credit, False, self.clock())
+            self.run(bookkeeping.credit, name, credit, False, self.clock())
         return session
 
     async def offered(self, session: Session, **other: Any) -> bytes:

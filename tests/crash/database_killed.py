@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from tests.crash.market import PASSWORD, PRICES, SMALL, Market
 from tests.postgres import PostgresServer
-from veilmart.broker.operator.actions import credit
+from veilmart.broker.operator.bookkeeping import credit
 from veilmart.broker.schema import tables
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.connection.shopper import Shopper, connect

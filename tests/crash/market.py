@@ -14,7 +14,8 @@ from tests.crash.programs import Programs, Server
 from veilmart.broker import merchants
 from veilmart.broker.audit import audit
 from veilmart.broker.home import BrokerHome, initialise, open_home, renew_descriptor
-from veilmart.broker.operator.actions import account_lines, credit, fetch_candidate
+from veilmart.broker.operator.admission import fetch_candidate
+from veilmart.broker.operator.bookkeeping import account_lines, credit
 from veilmart.broker.schema import tables
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.purchase.recovery_rule import to_sync

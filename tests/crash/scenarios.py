@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, update
 
 from tests.crash.market import CREDIT, LARGE, PRICES, SMALL, Market
-from veilmart.broker.operator.actions import credit
+from veilmart.broker.operator.bookkeeping import credit
 from veilmart.broker.schema import tables
 from veilmart.terminal.clock import unix_now
 

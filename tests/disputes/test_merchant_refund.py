@@ -10,7 +10,7 @@ from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, Court
 from tests.disputes.papers import Cheats
 from veilmart.broker import events, merchants, settings
-from veilmart.broker.operator import actions
+from veilmart.broker.operator import bookkeeping
 from veilmart.errors import (
     InsufficientBalance,
     MalformedMessage,
@@ -73,7 +73,7 @@ async def test_the_broker_keeps_its_fee(court: Court) -> None:
 
 async def test_a_balance_that_does_not_cover_it(court: Court) -> None:
     papers = await court.settled()
-    court.market.run(actions.payout, "shop", 1, court.market.clock())
+    court.market.run(bookkeeping.payout, "shop", 1, court.market.clock())
     with pytest.raises(InsufficientBalance):
         await court.give_back(court.refund(papers))
     assert await court.state(papers) == "settled"

@@ -13,7 +13,7 @@ from tests.simulator.virtual_loop import VirtualLoop
 from veilmart.broker.accounts.vouchers import issue_vouchers
 from veilmart.broker.events import CustomerAuthenticated, Event, Trouble
 from veilmart.broker.ledger.booking import balance_of
-from veilmart.broker.operator.actions import credit, payout
+from veilmart.broker.operator.bookkeeping import credit, payout
 from veilmart.broker.settings import set_fee
 from veilmart.errors import NoSuchAccount
 from veilmart.protocol.code import code_hash, parse_code

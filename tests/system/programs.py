@@ -15,7 +15,7 @@ from tests.bad_input.roles import Clock, Roles, Template
 from tests.bad_input.tampering_proxy import TamperingProxy, tampering_proxy
 from veilmart.broker import merchants
 from veilmart.broker.home import open_home
-from veilmart.broker.operator.actions import fetch_candidate
+from veilmart.broker.operator.admission import fetch_candidate
 from veilmart.cli import build_app
 
 START_SECONDS = 30

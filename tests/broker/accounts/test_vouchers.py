@@ -10,7 +10,7 @@ from sqlalchemy import text
 from tests.broker.conftest import PASSWORD, Market
 from tests.conftest import both_engines
 from veilmart.broker import settings
-from veilmart.broker.accounts import vouchers
+from veilmart.broker.accounts import invitations, vouchers
 from veilmart.broker.accounts.customers import add_customer
 from veilmart.broker.cli.voucher_sheet import draw_sheet
 from veilmart.broker.ledger import booking
@@ -142,7 +142,7 @@ def invited(name: str, code: str) -> RegisterInvited:
 async def test_an_invitation_opens_one_account(market: Market) -> None:
     market.run(settings.set_registration, "invitation")
     await market.broker.look()
-    issued = market.run(vouchers.issue_invitations, 2, market.clock(), os.urandom)
+    issued = market.run(invitations.issue_invitations, 2, market.clock(), os.urandom)
     with pytest.raises(InvitationInvalid):
         await market.ask(market.session(), Register(username="anna", password=PASSWORD))
     for wrong in ("", make_code(os.urandom(10))):
@@ -157,7 +157,7 @@ async def test_an_invitation_opens_one_account(market: Market) -> None:
         return_exceptions=True,
     )
     assert sum(not isinstance(outcome, VeilmartError) for outcome in outcomes) == 1
-    assert market.run(vouchers.invitation_lines) == []
+    assert market.run(invitations.invitation_lines) == []
 
 
 async def test_closed_is_closed(market: Market) -> None:

@@ -14,7 +14,7 @@ from tests.broker.tokens.token_wallet import TokenWallet
 from veilmart.broker import merchants, settings
 from veilmart.broker.accounts import vouchers
 from veilmart.broker.home import BrokerHome
-from veilmart.broker.operator import actions
+from veilmart.broker.operator import bookkeeping
 from veilmart.broker.server.running import RunningBroker
 from veilmart.broker.sessions.session import Session
 from veilmart.crypto.identity import IdentityKey
@@ -70,7 +70,7 @@ async def _first_month(life: Life, anna: Session, bert: Session) -> None:
     life.orders["folded back"] = back
     (code,) = market.run(vouchers.issue_vouchers, 1, 700, market.clock(), os.urandom).codes
     await market.ask(anna, messages.Redeem(code=code))
-    market.run(actions.payout, "shop", 300, market.clock())
+    market.run(bookkeeping.payout, "shop", 300, market.clock())
     life.tokens = TokenWallet(market)
     life.old = await life.tokens.withdraw(anna, 2)
 
@@ -113,7 +113,7 @@ async def _vouchers_and_payouts(life: Life, anna: Session) -> None:
     for amount in (200, 150):
         await market.ask(market.session(), _withdrawing(market.merchant, market.clock(), amount))
     market.clock.now += 10
-    market.run(actions.payout, "shop", 200, market.clock())
+    market.run(bookkeeping.payout, "shop", 200, market.clock())
 
 
 async def _returned(life: Life, anna: Session) -> None:

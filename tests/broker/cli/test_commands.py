@@ -17,7 +17,7 @@ from veilmart.broker import events
 from veilmart.broker.accounts.customers import add_customer
 from veilmart.broker.cli.root import app
 from veilmart.broker.home import open_home
-from veilmart.broker.operator import actions
+from veilmart.broker.operator import admission
 from veilmart.broker.server.narration import Narrator
 from veilmart.crypto import identity
 from veilmart.errors import FingerprintChanged, NotYourBroker
@@ -86,17 +86,17 @@ async def test_merchants_are_admitted_by_fingerprint(
 ) -> None:
     home = served.opened.home.path
     url = f"http://127.0.0.1:{served.merchant_port}"
-    candidate = await actions.fetch_candidate(served.opened, url, served.clock())
+    candidate = await admission.fetch_candidate(served.opened, url, served.clock())
     assert candidate.descriptor.fingerprint == served.merchant.fingerprint
-    actions.expect_fingerprint(candidate, served.merchant.fingerprint)
+    admission.expect_fingerprint(candidate, served.merchant.fingerprint)
     with pytest.raises(FingerprintChanged):
-        actions.expect_fingerprint(candidate, bytes(32))
+        admission.expect_fingerprint(candidate, bytes(32))
     # By this machine's clock the scripted descriptor is not valid: it is not believed.
     assert await asyncio.to_thread(run, "merchant", "admit", url, "--yes", home=home) == 6
     served.merchant.broker = bytes(32)
     served.merchant.renew()
     with pytest.raises(NotYourBroker):
-        await actions.fetch_candidate(served.opened, url, served.clock())
+        await admission.fetch_candidate(served.opened, url, served.clock())
     capsys.readouterr()
     assert run("merchant", "list", "--json", home=home) == 0
     listed = json.loads(capsys.readouterr().out)

@@ -114,9 +114,9 @@ async def test_too_little_money_names_balance_and_price(market: Market) -> None:
     with pytest.raises(InsufficientBalance, match=r"4\.99.*5\.00"):
         await market.ask(session, market.pay(order))
     assert balance(market, "anna") == 4_99
-    from veilmart.broker.operator import actions
+    from veilmart.broker.operator import bookkeeping
 
-    market.run(actions.credit, "anna", 1, False, market.clock())
+    market.run(bookkeeping.credit, "anna", 1, False, market.clock())
     assert (await market.ask(session, market.pay(order))).balance == 0
     market.check_books()
 

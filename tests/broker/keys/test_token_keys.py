@@ -36,7 +36,7 @@ from veilmart.broker.schema.token_tables import (
 )
 from veilmart.broker.server.public_endpoints import PublicLists
 from veilmart.broker.tokens import key_retirement, published_prefixes
-from veilmart.broker.tokens.key_totals import solvency
+from veilmart.broker.tokens.key_totals import key_totals
 from veilmart.errors import (
     BadArgument,
     BrokerUnreachable,
@@ -109,7 +109,7 @@ async def test_what_is_outstanding_expires_with_its_key(market: Market) -> None:
     await market.ask(market.session(), market.act(Acknowledge, order))
     market.clock.now = token_keys.spend_until(key.epoch)
     await sweep(market)
-    (line,) = [line for line in market.run(solvency) if line.id == key.id]
+    (line,) = [line for line in market.run(key_totals) if line.id == key.id]
     assert (line.withdrawn, line.redeemed, line.expired, line.outstanding) == (3, 1, 2, 0)
     assert TokenKeyRetired(PRICE, key.epoch, 2) in market.events
     assert market.run(lambda conn: conn.execute(select(token_issues)).all()) == []

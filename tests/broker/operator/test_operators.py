@@ -17,7 +17,7 @@ from veilmart.broker.accounts.passwords import Passwords
 from veilmart.broker.escrow.outbox import next_batch
 from veilmart.broker.home import open_home
 from veilmart.broker.ledger import booking
-from veilmart.broker.operator import actions, merchant_requests
+from veilmart.broker.operator import admission, bookkeeping, merchant_requests
 from veilmart.broker.schema.tables import FEES
 from veilmart.crypto import identity
 from veilmart.errors import (
@@ -138,8 +138,8 @@ async def test_a_merchant_asks_to_join_and_is_noted_once(
     (line,) = market.run(merchant_requests.join_lines)
     assert (line.name, line.address) == ("shop", "b.example:2")
     assert market.run(merchant_requests.find_join, line.fingerprint[:10]) == line
-    candidate = actions.Candidate("b.example:2", merchant.descriptor)
-    market.run(actions.admit, candidate)
+    candidate = admission.Candidate("b.example:2", merchant.descriptor)
+    market.run(admission.admit, candidate)
     with pytest.raises(NoSuchRequest):
         market.run(merchant_requests.find_join, "shop")
 
@@ -189,7 +189,7 @@ def withdrawing(market: Market, amount: int, key: Any = None, **changes: Any) ->
 
 
 async def test_a_withdrawal_is_asked_for_and_paid(market: Market) -> None:
-    market.run(actions.credit, "shop", 3000, True, market.clock())
+    market.run(bookkeeping.credit, "shop", 3000, True, market.clock())
     request = withdrawing(market, 2000)
     for _ in range(2):
         await market.ask(market.session(), request)
@@ -197,7 +197,7 @@ async def test_a_withdrawal_is_asked_for_and_paid(market: Market) -> None:
         await market.ask(market.session(), withdrawing(market, 1001))
     (line,) = market.run(merchant_requests.withdrawal_lines)
     assert (line.amount, line.state, line.note) == (2000, "asked", "to the usual account")
-    market.run(actions.payout, "shop", 2000, market.clock())
+    market.run(bookkeeping.payout, "shop", 2000, market.clock())
     assert [w.state for w in market.run(merchant_requests.withdrawal_lines)] == ["paid"]
     await market.ask(market.session(), withdrawing(market, 1000))
     newest = next(w for w in market.run(merchant_requests.withdrawal_lines) if w.state == "asked")
@@ -210,7 +210,7 @@ async def test_a_withdrawal_is_asked_for_and_paid(market: Market) -> None:
 async def test_withdrawals_that_are_not_noted(
     market: Market, other_key: identity.IdentityKey
 ) -> None:
-    market.run(actions.credit, "shop", 3000, True, market.clock())
+    market.run(bookkeeping.credit, "shop", 3000, True, market.clock())
     for request, error in (
         (withdrawing(market, 1, key=other_key), SignatureInvalid),
         (withdrawing(market, 0), MalformedMessage),

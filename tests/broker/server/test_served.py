@@ -9,7 +9,7 @@ import pytest
 from tests.broker.conftest import PASSWORD, Served
 from tests.broker.scripted import SEGMENT
 from veilmart.broker import events
-from veilmart.broker.operator import actions
+from veilmart.broker.operator import bookkeeping
 from veilmart.broker.sessions.session import MemorySessions, Session
 from veilmart.crypto.suite import all_suites
 from veilmart.errors import (
@@ -45,7 +45,7 @@ async def test_a_purchase_over_http(served: Served, suite_index: int) -> None:
     welcome = await customer.ask(
         messages.Register(username="anna", password=PASSWORD), messages.Welcome
     )
-    served.opened.database.run_now(actions.credit, "anna", 20_00, False, served.clock())
+    served.opened.database.run_now(bookkeeping.credit, "anna", 20_00, False, served.clock())
     opening = messages.Open(
         merchant=merchant.fingerprint,
         request_number=welcome.request_number,
@@ -213,7 +213,7 @@ async def test_reports_wait_for_a_merchant_that_is_away(served: Served) -> None:
     merchant = served.merchant
     await until(lambda: bool(merchant.reports))
     merchant.refuse = WrongOrderState()
-    served.opened.database.run_now(actions.credit, "shop", 7_00, True, served.clock())
+    served.opened.database.run_now(bookkeeping.credit, "shop", 7_00, True, served.clock())
     await until(lambda: served.broker._revision > 1)
     merchant.refuse = None
     await until(lambda: merchant.reports[-1].balance == 7_00)

@@ -17,7 +17,7 @@ from veilmart.broker import merchants
 from veilmart.broker.audit import audit
 from veilmart.broker.home import BrokerHome, open_home
 from veilmart.broker.ledger import booking, hot_rows
-from veilmart.broker.operator import actions
+from veilmart.broker.operator import bookkeeping
 from veilmart.broker.schema import tables
 from veilmart.broker.server.running import RunningBroker, shared_sessions
 from veilmart.broker.sessions.session import Session
@@ -98,7 +98,7 @@ async def test_a_purchase_in_which_every_request_meets_another_worker(workers: W
     name = (await workers.session(first)).keys.session_id
     register = messages.Register(username="anna", password=PASSWORD)
     welcome = await workers.ask(second, name, register)
-    first.run(actions.credit, "anna", 20_00, False, first.clock())
+    first.run(bookkeeping.credit, "anna", 20_00, False, first.clock())
     opening = first.opening(welcome.request_number)
     opened = await workers.ask(first, name, opening)
     assert await workers.ask(second, name, opening) == opened
@@ -277,8 +277,8 @@ async def test_a_payout_takes_what_was_settled_and_no_more(market: Market) -> No
     await market.ask(session, market.act(Acknowledge, order))
     name = market.broker.state.merchants.all()[0].name
     with pytest.raises(InsufficientBalance):
-        market.run(actions.payout, name, PRICE + 1, market.clock())
-    assert market.run(actions.payout, name, PRICE, market.clock()).balance == 0
+        market.run(bookkeeping.payout, name, PRICE + 1, market.clock())
+    assert market.run(bookkeeping.payout, name, PRICE, market.clock()).balance == 0
     market.check_books()
 
 

@@ -16,7 +16,7 @@ from veilmart.broker.ledger import booking
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.token_tables import ORDER_KEYS, spent_tokens, token_issues
 from veilmart.broker.tokens import published_prefixes
-from veilmart.broker.tokens.key_totals import KeyTotals, solvency
+from veilmart.broker.tokens.key_totals import KeyTotals, key_totals
 from veilmart.crypto import signing
 from veilmart.errors import NotRefunded
 from veilmart.protocol import labels
@@ -28,14 +28,14 @@ from veilmart.protocol.token_messages import Deposit, ListIssues
 
 
 def totals(market: Market, wallet: TokenWallet) -> KeyTotals:
-    lines: list[KeyTotals] = market.run(solvency)
+    lines: list[KeyTotals] = market.run(key_totals)
     assert all(line.holds for line in lines)
     return next(line for line in lines if line.id == wallet.key().id)
 
 
 def check(market: Market) -> None:
     market.check_books()
-    assert all(line.holds for line in market.run(solvency))
+    assert all(line.holds for line in market.run(key_totals))
 
 
 def page(market: Market, number: int) -> list[bytes]:

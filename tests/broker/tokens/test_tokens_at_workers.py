@@ -18,7 +18,7 @@ from tests.broker.tokens.token_wallet import TokenWallet
 from tests.conftest import both_engines
 from veilmart.broker import merchants
 from veilmart.broker.home import BrokerHome, open_home
-from veilmart.broker.operator import actions
+from veilmart.broker.operator import bookkeeping
 from veilmart.broker.server.running import RunningBroker, shared_sessions
 from veilmart.crypto import identity
 from veilmart.errors import TokenSpent
@@ -77,7 +77,7 @@ async def rounds(workers: list[Market], count: int) -> None:
     first = workers[0]
     session, wallet = await first.customer("anna"), TokenWallet(first)
     for begun in range(0, count, PACK):
-        first.run(actions.credit, "anna", PRICE * PACK, False, first.clock())
+        first.run(bookkeeping.credit, "anna", PRICE * PACK, False, first.clock())
         for token in (await wallet.withdraw(session, PACK))[: count - begun]:
             await one_winner(workers, wallet, token)
         # What is never paid must not fill the session's and the broker's room.

@@ -10,7 +10,7 @@ from unicodedata import ucd_3_2_0
 from sqlalchemy import Connection
 
 from veilmart.broker import settings
-from veilmart.broker.accounts import administration, customers, guess_limit, vouchers
+from veilmart.broker.accounts import administration, customers, guess_limit, invitations
 from veilmart.broker.accounts.customers import DEVICE_BYTES, Customer
 from veilmart.broker.effects import Answer, HashPassword, VerifyPassword
 from veilmart.broker.events import CustomerAuthenticated, CustomerRefused
@@ -75,7 +75,7 @@ def register_invited(
                 invitation = code_hash(parse_code(request.invitation))
             except CodeMistyped as fault:
                 raise InvitationInvalid from fault
-            if not (yield from transact(vouchers.is_invited, invitation)):
+            if not (yield from transact(invitations.is_invited, invitation)):
                 raise InvitationInvalid
     return (yield from _register(state, session, request.username, request.password, invitation))
 
@@ -107,7 +107,7 @@ def _add_customer(
     conn: Connection, invitation: bytes | None, username: str, hashed: str, device: bytes, now: int
 ) -> int:
     if invitation is not None:
-        vouchers.use_invitation(conn, invitation)
+        invitations.use_invitation(conn, invitation)
     return customers.add_customer(conn, username, hashed, device, now)
 
 

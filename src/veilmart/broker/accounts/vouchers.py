@@ -1,4 +1,4 @@
-"""Vouchers and invitations: issued in batches, kept as hashes, good once.
+"""Vouchers: issued in batches, kept as hashes, good once.
 
 A voucher is paid for when it is issued: cash → vouchers; redeeming moves vouchers → customer, and
 taking it back vouchers → cash. The database lets each give its money once (`once_per_voucher`).
@@ -7,13 +7,13 @@ taking it back vouchers → cash. The database lets each give its money once (`o
 from dataclasses import dataclass, field
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from veilmart.broker.accounts import guess_limit
 from veilmart.broker.ledger import booking
 from veilmart.broker.schema import tables
-from veilmart.broker.schema.operator_tables import ISSUED, REDEEMED, VOID, invitations, vouchers
-from veilmart.errors import BadArgument, InvitationInvalid, LedgerViolated, NoSuchCode
+from veilmart.broker.schema.operator_tables import ISSUED, REDEEMED, VOID, vouchers
+from veilmart.errors import BadArgument, LedgerViolated, NoSuchCode
 from veilmart.limits import CODES_AT_ONCE_MAX
 from veilmart.protocol.accounting import AccountKind, transfer
 from veilmart.protocol.code import RANDOM_BYTES, code_hash, make_code, parse_code
@@ -31,7 +31,6 @@ _redeemer = (
     .join(tables.transactions, _t.id == _p.entry)
     .where(_t.kind == "redeem", _t.reference == bindparam("of"), _p.amount > 0)
 )
-_use_invitation = delete(invitations).where(invitations.c.hash == bindparam("of"))
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,9 @@ class Redemption:
     balance: int = 0
 
 
-# ---- vouchers ----------------------------------------------------------------------------------
-
-
 def issue_vouchers(conn: Connection, count: int, value: int, now: int, random: Random) -> Issued:
     """Make and book a batch. Raises BadArgument."""
-    codes = _new_codes(count, random)
+    codes = new_codes(count, random)
     if value <= 0:
         raise BadArgument("A voucher is worth more than zero.")
     batch = int(conn.execute(select(func.max(_v.batch))).scalar_one() or 0) + 1
@@ -157,51 +153,7 @@ def voucher_lines(conn: Connection) -> list[BatchLine]:
     ]
 
 
-# ---- invitations ---------------------------------------------------------------------------------
-
-
-def issue_invitations(conn: Connection, count: int, now: int, random: Random) -> Issued:
-    """Make a batch. Raises BadArgument."""
-    codes = _new_codes(count, random)
-    batch = int(conn.execute(select(func.max(invitations.c.batch))).scalar_one() or 0) + 1
-    rows = [
-        {"hash": code_hash(parse_code(code)), "batch": batch, "issued_at": now} for code in codes
-    ]
-    conn.execute(insert(invitations), rows)
-    return Issued(batch, 0, codes)
-
-
-def is_invited(conn: Connection, hashed: bytes) -> bool:
-    """Whether the invitation is still good; asked before a password is hashed."""
-    query = select(invitations.c.batch).where(invitations.c.hash == hashed)
-    return conn.execute(query).one_or_none() is not None
-
-
-def use_invitation(conn: Connection, hashed: bytes) -> None:
-    """In the transaction that opens the account. Raises InvitationInvalid."""
-    if conn.execute(_use_invitation, {"of": hashed}).rowcount != 1:
-        raise InvitationInvalid
-
-
-def void_invitations(conn: Connection, batch: int) -> int:
-    """How many were left. Raises NoSuchCode."""
-    gone = conn.execute(delete(invitations).where(invitations.c.batch == batch)).rowcount
-    if not gone:
-        raise NoSuchCode(f"Nothing is left of batch {batch}.")
-    return gone
-
-
-def invitation_lines(conn: Connection) -> list[BatchLine]:
-    """What is left of every batch; used ones are not remembered."""
-    query = (
-        select(invitations.c.batch, func.min(invitations.c.issued_at), func.count())
-        .group_by(invitations.c.batch)
-        .order_by(invitations.c.batch)
-    )
-    return [BatchLine(row[0], row[1], 0, row[2], 0, 0) for row in conn.execute(query)]
-
-
-def _new_codes(count: int, random: Random) -> list[str]:
+def new_codes(count: int, random: Random) -> list[str]:
     if not 1 <= count <= CODES_AT_ONCE_MAX:
         raise BadArgument(f"1 to {CODES_AT_ONCE_MAX} codes are made at once.")
     return [make_code(random(RANDOM_BYTES)) for _ in range(count)]

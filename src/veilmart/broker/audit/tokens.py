@@ -23,7 +23,7 @@ from veilmart.broker.schema.token_tables import (
     token_issues,
     token_keys,
 )
-from veilmart.broker.tokens.key_totals import KeyTotals, solvency
+from veilmart.broker.tokens.key_totals import KeyTotals, key_totals
 from veilmart.crypto.token_key import token_key_from_bytes, token_public_key
 from veilmart.errors import PeerFault, StoreDamaged
 from veilmart.limits import BODY_MAX_BYTES, TOKENS_PER_REQUEST_MAX
@@ -52,7 +52,7 @@ def _name(key: Any) -> str:
 
 def check_token_keys(conn: Connection, known: Known, tally: Tally) -> None:
     """Each is the key that its id names, has an account of its own, and its tokens add up."""
-    lines = {line.id: line for line in solvency(conn)}
+    lines = {line.id: line for line in key_totals(conn)}
     posted = select(_p.account, func.sum(_p.amount).label("total")).group_by(_p.account).subquery()
     query = (
         select(token_keys, _a.kind, func.coalesce(posted.c.total, 0).label("money"))

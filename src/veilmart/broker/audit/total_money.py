@@ -1,4 +1,4 @@
-"""The solvency line: what was paid in is what everybody has together. Amounts in minor units."""
+"""What was paid in is what all accounts hold together. Amounts in minor units."""
 
 import msgspec
 from sqlalchemy import Connection
@@ -7,7 +7,7 @@ from veilmart.broker.ledger.booking import totals
 from veilmart.protocol.accounting import AccountKind, format_amount
 
 
-class Solvency(msgspec.Struct, frozen=True):
+class TotalMoney(msgspec.Struct, frozen=True):
     """paid_in: cash taken in less cash paid out. held: what accounts of each kind have."""
 
     paid_in: int
@@ -24,8 +24,8 @@ class Solvency(msgspec.Struct, frozen=True):
         return f"Paid in {format_amount(self.paid_in, decimals)} {sign} {' + '.join(parts)}"
 
 
-def solvency(conn: Connection) -> Solvency:
+def total_money(conn: Connection) -> TotalMoney:
     """From the stored balances, which the check of the accounts compares with the postings."""
     held = totals(conn)
     paid_in = -held.pop(AccountKind.CASH.value, 0)
-    return Solvency(paid_in, held)
+    return TotalMoney(paid_in, held)

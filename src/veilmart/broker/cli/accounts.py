@@ -1,4 +1,4 @@
-"""`veilmart broker user|fee|withdrawals|merchant requests|merchant decline`."""
+"""`veilmart broker user|credit|accounts`."""
 
 import base64
 import os
@@ -11,27 +11,25 @@ from rich.console import Console
 from veilmart.broker import settings
 from veilmart.broker.accounts import administration
 from veilmart.broker.accounts.passwords import Passwords
-from veilmart.broker.cli.merchants import merchant_app, open_books, show_table
-from veilmart.broker.operator import merchant_requests
-from veilmart.crypto.identity import parse_fingerprint
+from veilmart.broker.cli.books import book_cash, open_books, show_table
+from veilmart.broker.operator import bookkeeping
 from veilmart.errors import WeakPassword
 from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
-from veilmart.terminal.numbers import Share
 
 NEW_PASSWORD_BYTES = 10
 
 user_app = App(name="user", help="Customers' accounts.")
 
 
-def register_people(app: App) -> None:
+def register_accounts(app: App) -> None:
     """Mount these commands on the broker's app."""
     app.command(user_app)
-    app.command(fee)
-    app.command(withdrawals)
+    app.command(credit)
+    app.command(accounts)
 
 
 @user_app.command(name="list")
@@ -114,72 +112,30 @@ def reset(
 
 
 @command
-def fee(
-    basis_points: Share = None,
+def credit(
+    user: Annotated[str, Parameter(help="Username; with --merchant the merchant's name.")],
+    amount: str,
     *,
+    merchant: Annotated[bool, Parameter(help="Credit a merchant instead.")] = False,
     common: Common = Common(),
 ) -> None:
-    """The broker's share of a sale, for sales that are invoiced from now on."""
-    with open_books(common) as opened:
-        if basis_points is not None:
-            opened.database.run_now(settings.set_fee, basis_points)
-        current = opened.database.run_now(settings.load).fee_basis_points
-    common.terminal().result(
-        {"basis_points": current},
-        lambda console: console.print(f"Fee: {current} basis points ({current / 100:.2f} %)"),
+    """Somebody paid cash in: put it on their account."""
+    book_cash(
+        user,
+        amount,
+        lambda conn, minor: bookkeeping.credit(conn, user, minor, merchant, unix_now()),
+        common,
     )
 
 
 @command
-def withdrawals(
-    *,
-    decline: Annotated[
-        str | None, Parameter(help="Say no to the one whose id begins like this.")
-    ] = None,
-    common: Common = Common(),
-) -> None:
-    """What merchants ask to be paid out; payout of the same amount answers one."""
+def accounts(*, common: Common = Common()) -> None:
+    """Every account with its balance."""
     with open_books(common) as opened:
-        run_now = opened.database.run_now
-        if decline is not None:
-            run_now(merchant_requests.decline_withdrawal, decline, unix_now())
-        lines = run_now(merchant_requests.withdrawal_lines)
-        decimals = run_now(settings.load).decimals
+        lines = opened.database.run_now(bookkeeping.account_lines)
+        decimals = opened.database.run_now(settings.load).decimals
     rows = [
-        (
-            line.id[:8],
-            visible(line.merchant),
-            format_amount(line.amount, decimals),
-            line.state,
-            visible(line.note),
-        )
+        (str(line.account), line.kind, visible(line.name), format_amount(line.balance, decimals))
         for line in lines
     ]
-    show_table(common.terminal(), lines, ("Id", "Merchant", "Amount", "State", "Note"), rows)
-
-
-@merchant_app.command(name="requests")
-@command
-def list_requests(*, common: Common = Common()) -> None:
-    """Merchants that ask to be carried; admit NAME does it."""
-    with open_books(common) as opened:
-        lines = opened.database.run_now(merchant_requests.join_lines)
-    rows = [(visible(line.name), visible(line.address), line.fingerprint) for line in lines]
-    show_table(common.terminal(), lines, ("Name", "Address", "Fingerprint"), rows)
-
-
-@merchant_app.command
-@command
-def decline(
-    merchant: Annotated[str, Parameter(help="Name, or the beginning of the fingerprint.")],
-    *,
-    common: Common = Common(),
-) -> None:
-    """Forget a merchant's request to join."""
-    with open_books(common) as opened:
-        line = opened.database.run_now(merchant_requests.find_join, merchant)
-        fingerprint = parse_fingerprint(line.fingerprint)
-        opened.database.run_now(merchant_requests.forget_join, fingerprint)
-    common.terminal().result(
-        line, lambda console: console.print(f"Declined: {visible(line.name)}.", markup=False)
-    )
+    show_table(common.terminal(), lines, ("Account", "Kind", "Name", "Balance"), rows)

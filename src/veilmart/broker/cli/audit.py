@@ -6,8 +6,8 @@ from sqlalchemy import Connection
 
 from veilmart.broker import settings
 from veilmart.broker.audit import Check, Progress, audit
-from veilmart.broker.audit.total_money import Solvency, solvency
-from veilmart.broker.cli.merchants import open_books
+from veilmart.broker.audit.total_money import TotalMoney, total_money
+from veilmart.broker.cli.books import open_books
 from veilmart.errors import LedgerViolated
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
@@ -43,8 +43,10 @@ def audit_books(*, common: Common = Common()) -> int:
     return 0 if ok else LedgerViolated.exit_code
 
 
-def _read(conn: Connection, broker: bytes, progress: Progress) -> tuple[list[Check], Solvency, int]:
-    return audit(conn, broker, progress), solvency(conn), settings.load(conn).decimals
+def _read(
+    conn: Connection, broker: bytes, progress: Progress
+) -> tuple[list[Check], TotalMoney, int]:
+    return audit(conn, broker, progress), total_money(conn), settings.load(conn).decimals
 
 
 def _shown_progress(terminal: Terminal) -> Progress:

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from veilmart.broker.backup_layout import LAYOUT
-from veilmart.broker.cli.merchants import open_books
+from veilmart.broker.cli.books import open_books
 from veilmart.broker.home import IDENTITY_FILE
 from veilmart.broker.operator.exports import KINDS, export
 from veilmart.crypto import identity as keys

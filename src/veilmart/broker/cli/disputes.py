@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from cyclopts import App
 
 from veilmart.broker import settings
-from veilmart.broker.cli.merchants import open_books, show_table
+from veilmart.broker.cli.books import open_books, show_table
 from veilmart.broker.disputes.records import dispute_lines
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible

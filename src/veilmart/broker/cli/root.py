@@ -1,4 +1,4 @@
-"""`veilmart broker ...`: set-up and serving; the other commands are in cli_operator.py."""
+"""`veilmart broker ...`: set-up and serving; other commands are in the files of their subject."""
 
 import asyncio
 import os
@@ -8,13 +8,14 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from veilmart.broker import settings
-from veilmart.broker.cli.accounts import register_people
+from veilmart.broker.cli.accounts import register_accounts
 from veilmart.broker.cli.audit import register_audit
 from veilmart.broker.cli.backup import register_upkeep
 from veilmart.broker.cli.disputes import register_disputes
-from veilmart.broker.cli.merchants import register_operator
+from veilmart.broker.cli.merchants import register_merchants
+from veilmart.broker.cli.settings import register_settings
 from veilmart.broker.cli.tokens import register_tokens
-from veilmart.broker.cli.vouchers import register_codes
+from veilmart.broker.cli.vouchers import register_vouchers
 from veilmart.broker.events import Listening, Trouble
 from veilmart.broker.home import (
     BrokerHome,
@@ -46,10 +47,11 @@ from veilmart.transport.workers import inherited_listener, run_workers, stop_wit
 DEFAULT_HOST = "127.0.0.1"
 
 app = App(name="broker", help="Carry sealed messages and money, without learning what is bought.")
-register_operator(app)
+register_merchants(app)
+register_accounts(app)
+register_settings(app)
 register_audit(app)
-register_people(app)
-register_codes(app)
+register_vouchers(app)
 register_tokens(app)
 register_upkeep(app)
 register_disputes(app)

@@ -2,17 +2,13 @@
 
 from typing import Annotated
 
-import msgspec
 from cyclopts import App, Parameter
-from sqlalchemy import Connection
 
 from veilmart.broker import settings
-from veilmart.broker.cli.merchants import open_books, show_table
-from veilmart.broker.keys import token_keys
-from veilmart.broker.keys.token_keys import KeyRow
-from veilmart.broker.tokens.key_retirement import Retired, retire
-from veilmart.broker.tokens.key_totals import KeyTotals, solvency
-from veilmart.errors import Declined, NoSuchTokenKey
+from veilmart.broker.cli.books import open_books, show_table
+from veilmart.broker.tokens.key_retirement import retire_key
+from veilmart.broker.tokens.key_totals import find_living, key_lines, key_totals
+from veilmart.errors import Declined
 from veilmart.protocol.accounting import format_amount
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
@@ -21,50 +17,9 @@ token_app = App(name="token", help="The keys under which this broker signs token
 _ID_SHOWN = 8
 
 
-class KeyLine(msgspec.Struct, frozen=True):
-    """id: hexadecimal. price: minor units. state: early, issuing, ending or retired.
-
-    until: when that state ends, Unix seconds; 0 for never. The rest are numbers of tokens.
-    """
-
-    id: str
-    price: int
-    epoch: int
-    state: str
-    until: int
-    withdrawn: int
-    reissued: int
-    redeemed: int
-    returned: int
-    expired: int
-    outstanding: int
-
-
 def register_tokens(app: App) -> None:
     """Mount these commands on the broker's app."""
     app.command(token_app)
-
-
-def key_lines(conn: Connection, now: int) -> list[KeyLine]:
-    """Every key there ever was, oldest epoch first."""
-    living = {row.id: row for row in token_keys.living(conn)}
-    return [_line(totals, living.get(totals.id), now) for totals in solvency(conn)]
-
-
-def find_living(conn: Connection, prefix: str) -> KeyRow:
-    """By the beginning of its id, in hexadecimal. Raises NoSuchTokenKey if not just one."""
-    wanted = prefix.strip().lower()
-    found = [row for row in token_keys.living(conn) if wanted and row.id.hex().startswith(wanted)]
-    if len(found) != 1:
-        raise NoSuchTokenKey(f"{len(found)} keys begin with {prefix[:80]!r}.")
-    return found[0]
-
-
-def retire_key(conn: Connection, key: KeyRow, now: int) -> Retired | None:
-    """Retire it, and let a running broker know. None if it was retired."""
-    retired = retire(conn, key, now)
-    settings.touch(conn)
-    return retired
 
 
 @token_app.command(name="list")
@@ -103,7 +58,7 @@ def retire_now(
         run_now = opened.database.run_now
         living = run_now(find_living, key)
         decimals = run_now(settings.load).decimals
-        totals = {line.id: line for line in opened.database.read_now(solvency)}[living.id]
+        totals = {line.id: line for line in opened.database.read_now(key_totals)}[living.id]
         terminal.say(
             f"Token key {living.id.hex()[:_ID_SHOWN]}, "
             f"price {format_amount(living.price, decimals)}, epoch {living.epoch}: "
@@ -118,15 +73,3 @@ def retire_now(
         {"id": living.id.hex(), "expired": expired},
         lambda console: console.print(f"It is retired; {expired} tokens expired.", markup=False),
     )
-
-
-def _line(totals: KeyTotals, living: KeyRow | None, now: int) -> KeyLine:
-    state, until = "retired", 0
-    if living is not None and not living.is_over(now):
-        state, until = "ending", token_keys.spend_until(living.epoch)
-        if living.epoch >= token_keys.epoch_of(now):
-            early = living.epoch > token_keys.epoch_of(now)
-            state = "early" if early else "issuing"
-            until = token_keys.issue_from(living.epoch + (not early))
-    fields = msgspec.structs.asdict(totals) | {"id": totals.id.hex()}
-    return KeyLine(state=state, until=until, **fields)

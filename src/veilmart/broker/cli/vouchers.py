@@ -8,9 +8,9 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from veilmart.broker import settings
-from veilmart.broker.accounts import vouchers as codes
+from veilmart.broker.accounts import invitations, vouchers as codes
 from veilmart.broker.accounts.vouchers import BatchLine, Issued
-from veilmart.broker.cli.merchants import open_books, show_table
+from veilmart.broker.cli.books import open_books, show_table
 from veilmart.broker.cli.voucher_sheet import draw_sheet
 from veilmart.errors import BadArgument
 from veilmart.protocol.accounting import format_amount, parse_amount
@@ -27,11 +27,10 @@ Sheet = Annotated[Path | None, Parameter(help="Also write cards to print: an .ht
 Batch = Annotated[int | None, Parameter(converter=whole(1), help="All that is left of a batch.")]
 
 
-def register_codes(app: App) -> None:
+def register_vouchers(app: App) -> None:
     """Mount these commands on the broker's app."""
     app.command(voucher_app)
     app.command(invitation_app)
-    app.command(registration)
 
 
 @voucher_app.command(name="issue")
@@ -69,7 +68,9 @@ def issue_invitations(
         current = opened.database.run_now(settings.load)
         if sheet is not None:
             draw_sheet(sheet.suffix, current.name, "", [])
-        issued = opened.database.run_now(codes.issue_invitations, count, unix_now(), os.urandom)
+        issued = opened.database.run_now(
+            invitations.issue_invitations, count, unix_now(), os.urandom
+        )
     _show(common.terminal(), issued, sheet, current.name, "Invitation")
 
 
@@ -108,7 +109,7 @@ def list_invitations(*, common: Common = Common()) -> None:
 
 def _list(vouchers: bool, common: Common) -> None:
     with open_books(common) as opened:
-        query = codes.voucher_lines if vouchers else codes.invitation_lines
+        query = codes.voucher_lines if vouchers else invitations.invitation_lines
         lines: list[BatchLine] = opened.database.run_now(query)
         decimals = opened.database.run_now(settings.load).decimals
     rows = [
@@ -155,27 +156,9 @@ def void_invitations(
 ) -> None:
     """Take back what is left of a batch."""
     with open_books(common) as opened:
-        count = opened.database.run_now(codes.void_invitations, batch)
+        count = opened.database.run_now(invitations.void_invitations, batch)
     _say_void(common.terminal(), count)
 
 
 def _say_void(terminal: Terminal, count: int) -> None:
     terminal.result({"void": count}, lambda console: console.print(f"Taken back: {count}."))
-
-
-@command
-def registration(
-    mode: Annotated[
-        str | None, Parameter(help="open, invitation or closed; nothing shows what it is.")
-    ] = None,
-    *,
-    common: Common = Common(),
-) -> None:
-    """Who may open an account."""
-    with open_books(common) as opened:
-        if mode is not None:
-            opened.database.run_now(settings.set_registration, mode)
-        current = opened.database.run_now(settings.load).registration
-    common.terminal().result(
-        {"registration": current}, lambda console: console.print(f"Registration: {current}")
-    )

@@ -7,11 +7,12 @@ from sqlalchemy import Connection, Select, select
 
 from veilmart.broker.accounts.vouchers import voucher_lines
 from veilmart.broker.ledger.folded_sums import is_folded
-from veilmart.broker.operator.actions import account_lines, merchant_lines
+from veilmart.broker.operator.admission import merchant_lines
+from veilmart.broker.operator.bookkeeping import account_lines
 from veilmart.broker.operator.merchant_requests import withdrawal_lines
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.operator_tables import folds
-from veilmart.broker.tokens.key_totals import KeyTotals, solvency
+from veilmart.broker.tokens.key_totals import KeyTotals, key_totals
 from veilmart.errors import BadArgument
 
 
@@ -101,7 +102,7 @@ def _exported(conn: Connection, heads: tuple[str, ...], query: Select[tuple[obje
 def _tokens(conn: Connection) -> Exported:
     heads = KeyTotals.__struct_fields__
     rows: list[tuple[object, ...]] = [
-        (line.id.hex(), *(getattr(line, name) for name in heads[1:])) for line in solvency(conn)
+        (line.id.hex(), *(getattr(line, name) for name in heads[1:])) for line in key_totals(conn)
     ]
     return Exported(heads, rows)
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from veilmart.broker.keys.token_keys import find_key
 from veilmart.broker.schema.token_tables import ORDER_KEYS
 from veilmart.broker.tokens import published_prefixes
-from veilmart.broker.tokens.key_totals import Solvency, solvency
+from veilmart.broker.tokens.key_totals import Solvency, key_totals
 from veilmart.errors import TokenKeyEnded, TokenKeyUnknown
 from veilmart.limits import PUBLIC_READS_WAITING_MAX, SOLVENCY_KEPT_SECONDS
 from veilmart.protocol.ports import Clock
@@ -92,7 +92,7 @@ class PublicLists:
             kept = self._solvency
             if kept is None or time.monotonic() - kept[0] >= SOLVENCY_KEPT_SECONDS:
                 at = self._clock()
-                keys = await self._reads.run("", self._database.read_now, solvency)
+                keys = await self._reads.run("", self._database.read_now, key_totals)
                 body = msgspec.msgpack.encode(Solvency(at, keys))
                 kept = self._solvency = (time.monotonic(), body)
         return binary_answer(kept[1])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from veilmart.broker import settings
 from veilmart.broker.keys.token_keys import KeyRow, living
 from veilmart.broker.ledger import booking
 from veilmart.broker.schema import tables
@@ -81,3 +82,10 @@ def forget_spent(conn: Connection) -> None:
         select(_o.order).where(_o.order == _s.order, _o.hold.is_not(None)).correlate(spent).exists()
     )
     conn.execute(delete(spent).where(_s.key.in_(retired), no_refund, ~in_books))
+
+
+def retire_key(conn: Connection, key: KeyRow, now: int) -> Retired | None:
+    """Retire it, and let a running broker know. None if it was retired."""
+    retired = retire(conn, key, now)
+    settings.touch(conn)
+    return retired

@@ -1,4 +1,4 @@
-"""`veilmart merchant ...`: set-up, serving, and the accounts' side; goods are in cli_goods.py."""
+"""`veilmart merchant ...`: set-up, serving, and the accounts' side; goods are in goods.py."""
 
 import asyncio
 import io

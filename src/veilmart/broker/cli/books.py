@@ -1,0 +1,50 @@
+"""What every command of the operator needs: the opened home, and lists drawn as tables."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy import Connection
+
+from veilmart.broker import settings
+from veilmart.broker.home import BrokerHome, open_home
+from veilmart.broker.operator.bookkeeping import Booked
+from veilmart.protocol.accounting import parse_amount
+from veilmart.storage.files.home import default_home
+from veilmart.storage.files.partial_file import visible
+from veilmart.terminal.command import ServerCommon as Common
+from veilmart.terminal.console import Terminal
+
+
+def open_books(common: Common) -> BrokerHome:
+    """The broker's home of this command."""
+    home: Path = common.home or default_home("broker")
+    return open_home(home, common.database)
+
+
+def show_table(
+    terminal: Terminal, value: Any, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]
+) -> None:
+    """A list as a table for people, as it is for programs."""
+
+    def draw(console: Console) -> None:
+        table = Table(*heads, box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(visible(cell)) for cell in row))
+        console.print(table)
+
+    terminal.result(value, draw)
+
+
+def book_cash(
+    name: str, amount: str, book: Callable[[Connection, int], Booked], common: Common
+) -> None:
+    """Run `book(connection, minor units)` and say what `name` has now."""
+    with open_books(common) as opened:
+        minor = parse_amount(amount, opened.database.run_now(settings.load).decimals)
+        booked = opened.database.run_now(book, minor)
+    text = f"{visible(name)} has {booked.text} now."
+    common.terminal().result(booked, lambda console: console.print(text, markup=False))
