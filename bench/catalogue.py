@@ -4,10 +4,9 @@ import os
 import time
 from statistics import median
 
-from veilmart.customer.cli.display import menu_lines
-
 from veilmart.crypto import signing
 from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.display.lists import menu_lines
 from veilmart.protocol.catalogue import Catalogue, Product, open_catalogue, sign_catalogue
 from veilmart.protocol.descriptor import Descriptor, Shelf, SignedDescriptor
 

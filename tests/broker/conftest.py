@@ -179,7 +179,7 @@ async def market(opened: BrokerHome, merchant_key: identity.IdentityKey) -> Asyn
     opened.database.run_now(merchants.admit, merchant.descriptor, "127.0.0.1:9")
     clock, events = Clock(), list[Event]()
     broker = RunningBroker(opened, clock, os.urandom, events.append)
-    broker.links.ask = merchant.ask  # type: ignore[method-assign]
+    broker.links.ask = merchant.ask  # type: ignore[assignment, method-assign]
     yield Market(opened, broker, merchant, clock, events)
     await broker.aclose()
 

@@ -14,7 +14,7 @@ from veilmart.crypto.suite import all_suites, suite_by_id
 from veilmart.errors import BrokerUnreachable, OrderUnknown, Refusal, SessionUnknown
 from veilmart.limits import BODY_MAX_BYTES, CELL_BYTES
 from veilmart.protocol import labels, link_messages as link
-from veilmart.protocol.customer_messages import BrokerRequest
+from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.descriptor import (
     FIRST_PREVIOUS,
     Descriptor,

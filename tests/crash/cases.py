@@ -11,7 +11,7 @@ from tests.crash.scenarios import SCENARIOS as OF_ACCOUNTS, Scenario
 from tests.crash.token_scenarios import TOKEN_SCENARIOS
 from veilmart.errors import VeilmartError
 
-SCENARIOS: dict[str, Scenario] = {**OF_ACCOUNTS, **TOKEN_SCENARIOS}
+SCENARIOS: dict[str, Scenario] = {**OF_ACCOUNTS, **TOKEN_SCENARIOS}  # type: ignore[dict-item]
 PROGRAMS = ("customer", "broker", "merchant", "operator", "office")
 SERVERS = ("broker", "merchant")
 DOOM_SECONDS = 60.0

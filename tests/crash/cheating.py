@@ -8,13 +8,13 @@ import veilmart.merchant.server.http_app as merchant_app
 
 def cheat(folder: Path) -> None:
     """From now on, while `folder`/merchant.cheat exists, a segment holds another piece."""
-    seal = merchant_app.seal_segment
+    seal = merchant_app.seal_segment  # type: ignore[attr-defined]
     flag = folder / "merchant.cheat"
 
     def sealed(*args: Any) -> bytes:
         *before, piece = args
         if flag.exists():
             piece = bytes([piece[0] ^ 1]) + bytes(piece[1:])
-        return seal(*before, piece)
+        return seal(*before, piece)  # type: ignore[call-arg]
 
-    merchant_app.seal_segment = sealed  # type: ignore[assignment]
+    merchant_app.seal_segment = sealed  # type: ignore[assignment, attr-defined]

@@ -130,7 +130,7 @@ def _watch_questions(passed: Passed) -> None:
         return heard
 
     PendingRequest.__init__ = made  # type: ignore[method-assign]
-    HttpClient.post = posted  # type: ignore[method-assign]
+    HttpClient.post = posted  # type: ignore[assignment, method-assign]
 
 
 def _watch_database(database: type[Any], passed: Passed) -> None:

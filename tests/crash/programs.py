@@ -42,8 +42,8 @@ def run_program(arguments: tuple[str, ...], folder: Path, name: str) -> None:
     os.dup2(descriptor, 2)
     watch(folder, name)
     cheat(folder)
-    broker_serving.SWEEP_EVERY_SECONDS = SWEEP_SECONDS  # type: ignore[assignment]
-    merchant_serving.SWEEP_EVERY_SECONDS = SWEEP_SECONDS  # type: ignore[assignment]
+    broker_serving.SWEEP_EVERY_SECONDS = SWEEP_SECONDS  # type: ignore[assignment, attr-defined]
+    merchant_serving.SWEEP_EVERY_SECONDS = SWEEP_SECONDS  # type: ignore[assignment, attr-defined]
     result = build_app()(arguments, result_action="return_value")
     sys.stdout.flush()
     sys.exit(result if isinstance(result, int) else 0)

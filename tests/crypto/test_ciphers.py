@@ -4,11 +4,11 @@ import hashlib
 import json
 from typing import Any
 
-import make_vectors
 import pytest
 from hypothesis import given, settings, strategies as st
 
 import tests.crypto.crypto_reference as reference
+from tests.crypto import make_vectors
 from veilmart.crypto.cipher import (
     PREFIX_BYTES,
     SEALED_CHUNK_BYTES,

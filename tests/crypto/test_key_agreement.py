@@ -5,7 +5,7 @@ import hmac
 import os
 from typing import Any
 
-import gmpy2  # type: ignore[import-untyped]
+import gmpy2
 import pytest
 from blake3 import blake3
 

@@ -2,7 +2,7 @@
 
 import os
 
-import gmpy2  # type: ignore[import-untyped]
+import gmpy2
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -79,7 +79,7 @@ def test_honest_signing_keys_are_taken() -> None:
     ],
     ids=["s-plus-the-group-order", "other-sign-of-r"],
 )
-def test_a_signature_has_one_encoding(change) -> None:  # type: ignore[no-untyped-def]
+def test_a_signature_has_one_encoding(change) -> None:
     seed = bytes(range(32))
     signature = signing.sign(seed, "label", b"data")
     with pytest.raises(SignatureInvalid):

@@ -43,7 +43,7 @@ def city(name: str):
 
 
 def test_three_shelves_of_at_least_four(goods):
-    shelves = Counter()
+    shelves: Counter[str] = Counter()
     for name, content in goods.items():
         size = len(content)
         assert 1024 <= size <= LARGE, name

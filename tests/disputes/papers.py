@@ -166,7 +166,7 @@ def make_papers(
     order = offers.order_of(signed_offer)
     sealed = cheats.sealed_content_key or content_key
     w = cheats.sealed_key or offers.seal_content_key(suite, escrow, sealed, order)
-    invoice = {
+    invoice: dict[str, Any] = {
         "merchant": offer.merchant,
         "broker": offer.broker,
         "order": order,

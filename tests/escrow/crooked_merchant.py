@@ -27,7 +27,7 @@ def crooked_key(suite: Any, escrow: bytes, key: bytes, order: bytes) -> bytes:
 def crooked_segment(*args: Any) -> bytes:
     _suite, _key, seed, order, index, count, piece = args
     if told() == "piece" and index == count - 1:
-        return parcel.seal_segment(*args[:-1], b"x" * len(piece))
+        return parcel.seal_segment(*args[:-1], b"x" * len(piece))  # type: ignore[call-arg]
     honest = parcel.seal_segment(*args)
     if told() == "damage" and index == count - 1:
         return resigned(seed, order, index, count, honest)
@@ -37,6 +37,6 @@ def crooked_segment(*args: Any) -> bytes:
 _honest_key = offers.seal_content_key
 
 if __name__ == "__main__":
-    offers.seal_content_key = crooked_key
-    http_app.seal_segment = crooked_segment  # type: ignore[attr-defined]
+    offers.seal_content_key = crooked_key  # type: ignore[assignment]
+    http_app.seal_segment = crooked_segment  # type: ignore[assignment, attr-defined]
     main()

@@ -209,7 +209,7 @@ async def test_a_dispute_is_said_to_be_won_and_nothing_is_paid(
     async with staged(roles, tmp_path) as stage:
         await stage.fails(ContentKeyInvalid)
         order, complaint = await stage.shopper.perform(examine(stage.order, roles.clock))
-        monkeypatch.setitem(dispatch.RULES, Dispute, nothing)
+        monkeypatch.setitem(dispatch.RULES, Dispute, nothing)  # type: ignore[misc]
         await stage.shopper.perform(dispute(order, complaint, roles.clock))
         assert stage.order.state == "refunded"
         assert (await stage.shopper.account()).balance == CREDIT - PRICE
@@ -223,7 +223,7 @@ async def test_pays_nobody(roles: Roles, tmp_path: Path, monkeypatch: pytest.Mon
         yield from ()
         return Answer(OrderStatus(state="settled", due=0))
 
-    monkeypatch.setitem(dispatch.RULES, Acknowledge, nothing)
+    monkeypatch.setitem(dispatch.RULES, Acknowledge, nothing)  # type: ignore[misc]
     async with staged(roles, tmp_path) as stage:
         bought = await stage.buy()
         assert bought.order.state == "done" and bought.path.exists()

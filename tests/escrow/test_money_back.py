@@ -46,7 +46,7 @@ def other_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sealed rightly, and something else."""
 
     def lie(*args: Any) -> bytes:
-        return parcel.seal_segment(*args[:-1], bytes(len(args[-1])))
+        return parcel.seal_segment(*args[:-1], bytes(len(args[-1])))  # type: ignore[call-arg]
 
     monkeypatch.setattr("veilmart.merchant.server.http_app.seal_segment", lie)
 

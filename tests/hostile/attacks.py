@@ -19,8 +19,8 @@ from veilmart.crypto.padding import pad_message
 from veilmart.crypto.suite import suite_by_id
 from veilmart.protocol import handshake, labels
 from veilmart.protocol.address import Link, parse_link
+from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.customer_messages import (
-    BrokerRequest,
     GetMerchant,
     Login,
     MerchantDescriptor,
@@ -273,7 +273,7 @@ ATTACKS: Mapping[str, Callable[[Link, Counts, float], Awaitable[None]]] = {
 def main() -> None:
     name, link, seconds = sys.argv[1:]
     counts: Counts = Counter()
-    asyncio.run(ATTACKS[name](parse_link(link), counts, float(seconds)))
+    asyncio.run(ATTACKS[name](parse_link(link), counts, float(seconds)))  # type: ignore[arg-type]
     print(msgspec.json.encode(counts).decode(), flush=True)
 
 

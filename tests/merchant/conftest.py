@@ -35,7 +35,7 @@ def home(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """An initialised home; its identity is made once per session, for speed."""
-    monkeypatch.setattr(market_home.identity, "generate_identity", lambda: merchant_key)
+    monkeypatch.setattr(market_home.identity, "generate_identity", lambda: merchant_key)  # type: ignore[attr-defined]
     path = tmp_path / "merchant"
     create_merchant(path, "shop", BROKER_URL, broker.known)
     return path

@@ -19,6 +19,7 @@ from veilmart.protocol import (
     statement,
     token_messages as tokens,
 )
+from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.tunnel import PendingRequest, Refused, cells_for, refusal
@@ -153,7 +154,7 @@ def largest(kind: type[Any], character: str = "\U0001f512") -> Any:
 
 def test_no_request_was_forgotten() -> None:
     listed = set(FIXED_REQUESTS) | VARIABLE_REQUESTS
-    for family in (customer.BrokerRequest, link.MerchantRequest, merchant.TunnelRequest):
+    for family in (BrokerRequest, link.MerchantRequest, merchant.TunnelRequest):
         assert set(family.__subclasses__()) <= listed
     unions = (
         customer.CustomerRequest.__args__
@@ -227,7 +228,7 @@ def test_any_request_fits_and_comes_out_as_it_went_in(data: st.DataObject) -> No
         merchant.CustomerTunnelRequest,
     ):
         if kind in union.__args__:
-            assert decode(union, body, 64 * 1024) == message
+            assert decode(union, body, 64 * 1024) == message  # type: ignore[arg-type]
 
 
 @given(st.data())

@@ -155,10 +155,10 @@ def test_the_bound_on_bytes() -> None:
 
 def test_one_kind_does_not_pass_for_another() -> None:
     status = encode(GetStatus(order=bytes(32), signature=bytes(64)))
-    assert decode(CustomerRequest, status, 1000) == GetStatus(order=bytes(32), signature=bytes(64))
+    assert decode(CustomerRequest, status, 1000) == GetStatus(order=bytes(32), signature=bytes(64))  # type: ignore[arg-type]
     for kind in (Login, LinkRequest, CustomerTunnelRequest, Offer):
         with pytest.raises(MalformedMessage):
-            decode(kind, status, 1000)
+            decode(kind, status, 1000)  # type: ignore[arg-type]
 
 
 @given(st.binary(max_size=2000), st.sampled_from(KINDS))
@@ -200,7 +200,7 @@ def test_a_damaged_message_raises_nothing_else(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         honest[data.draw(st.integers(0, len(honest) - 1))] = data.draw(st.integers(0, 255))
     try:
-        message = decode(CustomerRequest, bytes(honest), 1000)
+        message = decode(CustomerRequest, bytes(honest), 1000)  # type: ignore[arg-type, var-annotated]
     except MalformedMessage:
         return
     assert isinstance(message, GetStatus)

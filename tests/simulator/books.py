@@ -49,7 +49,7 @@ class IssueLine(NamedTuple):
 
     username: str
     account: int
-    count: int
+    count: int  # type: ignore[assignment]
     price: int
 
 
@@ -137,7 +137,7 @@ class Reader:
         for wallet in self._wallets:
             wallets.update(wallet.value())
         sold, now = self._merchant.value(), self._clock()
-        return Books(*broker, sold, wallets, self._known, now)
+        return Books(*broker, sold, wallets, self._known, now)  # type: ignore[call-arg]
 
     def _read_broker(self, look: Look) -> Any:
         invoices = {row[0]: InvoiceLine(*row[1:]) for row in look(_INVOICES)}

@@ -173,7 +173,7 @@ async def _complain(world: World, shopper: Shopper, person: Person, order: Order
     number = world.story.number_of(order.order)
     try:
         stored = await shopper.wallet.database.run(get_order, order.order)
-        found, complaint = await shopper.perform(examine(stored, world.clock))
+        found, complaint = await shopper.perform(examine(stored, world.clock))  # type: ignore[arg-type]
         world.story.tell(person.name, f"disputes order #{number}: {complaint.finding.value}")
         await shopper.perform(dispute(found, complaint, world.clock))
     except (EvidenceInvalid, JudgedWrongly) as error:

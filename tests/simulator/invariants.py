@@ -111,7 +111,7 @@ def solvency_line_holds(books: Books) -> Iterator[str]:
     for token in books.taken:
         due[token.account] -= token.price
         if token.reissued:
-            due[token.refund_account] += token.price
+            due[token.refund_account] += token.price  # type: ignore[index]
     for account, (kind, balance) in books.accounts.items():
         if kind == "tokens" and balance != due[account]:
             yield f"Outstanding tokens are {balance}, the solvency line says {due[account]}."

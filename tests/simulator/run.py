@@ -82,7 +82,7 @@ class Run:
         self._weather = Weather(self._random)
         self._story = Story()
         self._network = Network(self._weather, self._story)
-        self._loop = VirtualLoop()
+        self._loop = VirtualLoop()  # type: ignore[abstract]
         self._story.time = self._loop.time
         self._healed = asyncio.Event()
         self._processes: list[Process] = []
@@ -236,7 +236,7 @@ class Run:
         return START + int(self._loop.time())
 
     def _store(self, disk: Disk, process: Process) -> CrashingStore:
-        return CrashingStore(disk, process, self._weather, lambda: self._check(ALWAYS))
+        return CrashingStore(disk, process, self._weather, lambda: self._check(ALWAYS))  # type: ignore[abstract]
 
     # ---- people --------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ def table(
     state: InvoiceState, event: InvoiceEvent, to: InvoiceState, effect: InvoiceEffect
 ) -> Break:
     """One more row of the broker's table, or another one."""
-    return lambda patch: patch.setitem(invoice_states.INVOICE, (state, event), (to, effect))  # type: ignore[arg-type]
+    return lambda patch: patch.setitem(invoice_states.INVOICE, (state, event), (to, effect))
 
 
 def charges_again_on_replay(patch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def moves_money_without_its_state(patch: pytest.MonkeyPatch) -> None:
     def forgetful(conn: Any, row: Any, event: Any, now: int, *rest: Any, **named: Any) -> Any:
         reached = advance(conn, row, event, now, *rest, **named)
         if event is InvoiceEvent.RELEASE:
-            change = invoices.update(tables.invoices).where(tables.invoices.c.order == row.order)
+            change = invoices.update(tables.invoices).where(tables.invoices.c.order == row.order)  # type: ignore[attr-defined]
             conn.execute(change.values(state=row.state.value))
         return reached
 

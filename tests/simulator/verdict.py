@@ -16,4 +16,4 @@ def is_bug(named: str) -> bool:
     code = named.removeprefix("error ")
     kind = by_code().get(int(code)) if code.isdigit() else getattr(errors, named, None)
     ours = isinstance(kind, type) and issubclass(kind, VeilmartError)
-    return not ours or issubclass(kind, LedgerViolated | Misuse)
+    return not ours or issubclass(kind, LedgerViolated | Misuse)  # type: ignore[arg-type]

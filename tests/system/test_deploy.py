@@ -81,7 +81,7 @@ def test_the_container_file_names_stages_files_and_commands_that_exist() -> None
         r"podman run .* veilmart (.+)$", (DEPLOY / "Containerfile").read_text(), re.M
     )
     assert comment
-    for words in (json.loads(once["CMD"]), comment[1].split()):
+    for words in (json.loads(once["CMD"]), comment[1].split()):  # type: ignore[assignment]
         _, bound, _ = build_app().parse_args(words, print_error=False, exit_on_error=False)
         assert bound is not None
 
@@ -115,7 +115,7 @@ def test_each_step_of_the_container_file_runs_by_hand(tmp_path: Path) -> None:
             assert done.returncode == 0, done.stderr
     shutil.rmtree(source)
     environment = {"VEILMART_HOME": str(tmp_path / "home"), "PATH": f"{tmp_path / 'opt/bin'}:/bin"}
-    for words in (["--help"], ["broker", "init"], ["broker", "audit", "--json"]):
+    for words in (["--help"], ["broker", "init"], ["broker", "audit", "--json"]):  # type: ignore[assignment]
         done = subprocess.run(
             ["veilmart", *words], env=environment, check=False, capture_output=True, text=True
         )

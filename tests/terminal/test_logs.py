@@ -40,7 +40,7 @@ def logged(capsys: pytest.CaptureFixture[str]) -> object:
     structlog.reset_defaults()
 
 
-def test_events_are_json_lines_without_names_addresses_and_numbers(logged) -> None:  # type: ignore[no-untyped-def]
+def test_events_are_json_lines_without_names_addresses_and_numbers(logged) -> None:
     for role, events in (("broker", BROKER), ("merchant", MERCHANT)):
         observe = event_log(role)
         for event in events:
@@ -56,7 +56,7 @@ def test_events_are_json_lines_without_names_addresses_and_numbers(logged) -> No
     assert "error 3102" in lines[7]["error"]
 
 
-def test_other_loggers_of_the_program_are_redacted_too(logged) -> None:  # type: ignore[no-untyped-def]
+def test_other_loggers_of_the_program_are_redacted_too(logged) -> None:
     structlog.get_logger("veilmart.transport").error("server fault", kind="KeyError", secret="anna")
     line = json.loads(logged())
     assert (line["kind"], line["secret"], line["level"]) == ("KeyError", "[str]", "error")

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
-from test_http_server import MAX_BYTES, Shop, running
 
+from tests.transport.test_http_server import MAX_BYTES, Shop, running
 from veilmart.errors import (
     BrokerUnreachable,
     DescriptorUnknown,

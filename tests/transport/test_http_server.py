@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 import pytest
@@ -62,7 +63,7 @@ class Shop:
 
 
 @asynccontextmanager
-async def running(shop: Shop, **options: float):
+async def running(shop: Shop, **options: Any):
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     server = asyncio.ensure_future(
         serve(shop.application(), "127.0.0.1", 0, on_started=port.set_result, stop=stop, **options)

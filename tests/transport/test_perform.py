@@ -74,7 +74,7 @@ def test_a_rule_without_effects(run) -> None:
 
 
 def test_failures_are_raised_inside_the_rule(run) -> None:
-    def rule() -> Rule[tuple]:
+    def rule() -> Rule[tuple]:  # type: ignore[return]
         try:
             yield from transact(refuse)
         except InsufficientBalance as error:

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from importlib.resources import files
 
 import pytest
 
@@ -55,7 +57,7 @@ def test_files_of_others_are_those_that_are_noted_with_their_licence() -> None:
     loaded = assets.load_assets()
     for entry in assets.foreign_assets():
         assert entry.file in loaded
-        assert (assets.files(assets.__name__) / entry.licence_file).is_file()
+        assert (files(assets.__name__) / entry.licence_file).is_file()
         assert entry.origin and entry.licence
 
 
@@ -212,7 +214,7 @@ def test_an_event_keeps_to_its_lines() -> None:
 
 
 async def test_streams_end_at_once_when_the_face_stops_or_the_session_locks() -> None:
-    async def never() -> "asyncio.AsyncIterator[str]":
+    async def never() -> AsyncIterator[str]:
         yield "first"
         await asyncio.Event().wait()
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import gmpy2  # type: ignore[import-untyped]
+import gmpy2
 
 from veilmart.crypto.blind_rsa import (
     PUBLIC_EXPONENT,

@@ -10,7 +10,7 @@ that sends a value of order 2q.
 from functools import cache
 from typing import Protocol
 
-import gmpy2  # type: ignore[import-untyped]
+import gmpy2
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from veilmart.crypto.key_pair import KeyPair, RandomSource

@@ -8,7 +8,7 @@ protocol and not by the library that does the arithmetic.
 
 from functools import cache
 
-import gmpy2  # type: ignore[import-untyped]
+import gmpy2
 
 SMALLEST_FACTOR = 65_537
 

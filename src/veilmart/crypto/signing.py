@@ -8,7 +8,7 @@ Parsed keys are cached, for a few keys sign and verify very often; the caches ar
 
 from functools import lru_cache
 
-import gmpy2  # type: ignore[import-untyped]
+import gmpy2
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 

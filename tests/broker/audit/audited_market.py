@@ -44,7 +44,7 @@ async def live(opened: BrokerHome, key: IdentityKey, other: IdentityKey) -> Life
     opened.database.run_now(merchants.admit, merchant.descriptor, "127.0.0.1:9")
     clock = Clock()
     broker = RunningBroker(opened, clock, os.urandom, lambda _event: None)
-    broker.links.ask = merchant.ask  # type: ignore[method-assign]
+    broker.links.ask = merchant.ask  # type: ignore[assignment, method-assign]
     life = Life(Market(opened, broker, merchant, clock, []))
     market = life.market
     market.run(settings.set_fee, FEE_BASIS_POINTS)

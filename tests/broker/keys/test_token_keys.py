@@ -214,7 +214,9 @@ async def test_full_pages_are_closed_and_never_change(
     lists = published_prefixes
     having = select(published.c.list).group_by(published.c.list)
     monkeypatch.setattr(
-        lists, "_lists", having.having(lists.func.count() >= 4).order_by(published.c.list)
+        lists,
+        "_lists",
+        having.having(lists.func.count() >= 4).order_by(published.c.list),  # type: ignore[attr-defined]
     )
     prefixes = [os.urandom(8) for _ in range(11)]
     for at, prefix in enumerate(prefixes):

@@ -13,6 +13,7 @@ from tests.broker.conftest import PASSWORD, Market
 from tests.broker.scripted import PRICE, Clock, ScriptedMerchant
 from veilmart.broker import merchants, settings
 from veilmart.broker.accounts import administration
+from veilmart.broker.accounts.customers import find_customer
 from veilmart.broker.accounts.passwords import Passwords
 from veilmart.broker.escrow.outbox import next_batch
 from veilmart.broker.home import open_home
@@ -268,9 +269,8 @@ def test_user_commands(
     assert run("user", "reset", "anna", "--json", home=home) == 0
     password = json.loads(capsys.readouterr().out.splitlines()[-1])["password"]
     with open_home(home) as opened:
-        found = opened.database.run_now(
-            lambda conn: administration.customers.find_customer(conn, "anna")
-        )
+        found = opened.database.run_now(lambda conn: find_customer(conn, "anna"))
+    assert found is not None
     assert Passwords(os.urandom).verify_now(found.password_hash, password)
     for words in (("disable", "x"), ("reset", "x")):
         assert run("user", *words, home=home) == 2

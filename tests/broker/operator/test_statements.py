@@ -49,7 +49,7 @@ from veilmart.protocol.statement import (
 
 
 def paper_of(merchant: ScriptedMerchant, at: int, after: int = 0, **other: Any) -> StatementPaper:
-    fields = {
+    fields: dict[str, Any] = {
         "broker": merchant.broker,
         "merchant": merchant.fingerprint,
         "after": after,

@@ -102,7 +102,7 @@ async def test_unknown_and_suspended_merchants(market: Market) -> None:
     assert (await market.ask(payer, market.status(order))).state == "offered"
 
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], type[Exception]]] = {
     "another merchant": ({"merchant": bytes(32)}, OfferMismatch),
     "another broker": ({"broker": bytes(32)}, OfferMismatch),
     "no price point": ({"amount": 501}, OfferMismatch),

@@ -73,8 +73,8 @@ async def workers(
     for opened in pair:
         events: list[Any] = []
         broker = RunningBroker(opened, clock, os.urandom, events.append, one_of_several=True)
-        broker.links.ask = merchant.ask  # type: ignore[method-assign]
-        broker.links.link = _nothing  # type: ignore[method-assign]
+        broker.links.ask = merchant.ask  # type: ignore[assignment, method-assign]
+        broker.links.link = _nothing  # type: ignore[assignment, method-assign]
         made.append(Market(opened, broker, merchant, clock, events))
     yield Workers(*made)
     for market in made:

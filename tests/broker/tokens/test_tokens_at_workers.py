@@ -48,7 +48,7 @@ async def workers(
         for home in homes:
             events: list[Any] = []
             broker = RunningBroker(home, clock, os.urandom, events.append, one_of_several=shared)
-            broker.links.ask = merchant.ask  # type: ignore[method-assign]
+            broker.links.ask = merchant.ask  # type: ignore[assignment, method-assign]
             made.append(Market(home, broker, merchant, clock, events))
         yield made
         for market in made:

@@ -473,9 +473,9 @@ async def test_one_order_paid_by_token_and_account_at_once(buyer: Buyer) -> None
     pay = market.ask(buyer.session, market.pay(order))
     spend = market.ask(market.session(), buyer.wallet.spending(order, buyer.tokens[0]))
     paid, spent = await asyncio.gather(pay, spend, return_exceptions=True)
-    assert not isinstance(spent, BaseException)
+    assert not isinstance(spent, BaseException)  # type: ignore[has-type]
     # Whoever was later lost nothing: the token was exchanged, or the account not debited.
-    assert bool(spent.refund) == (not isinstance(paid, BaseException))
+    assert bool(spent.refund) == (not isinstance(paid, BaseException))  # type: ignore[has-type]
     check(market)
 
 

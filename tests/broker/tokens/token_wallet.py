@@ -9,6 +9,7 @@ from veilmart.broker.keys import token_keys
 from veilmart.broker.keys.token_keys import KeyRow
 from veilmart.broker.sessions.session import Session
 from veilmart.crypto import signing
+from veilmart.crypto.blind_rsa import choose_blinding
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.token import TokenSecrets, blind_token, finish_token
 from veilmart.protocol.token_messages import (
@@ -20,7 +21,6 @@ from veilmart.protocol.token_messages import (
     Spend,
     Spent,
 )
-from veilmart.protocol.wallet_derivations import choose_blinding
 
 
 def fresh_secrets(key: KeyRow) -> TokenSecrets:

@@ -62,7 +62,7 @@ class Shop:
             try:
                 effect = rule.send(answer)
             except StopIteration as done:
-                return done.value  # type: ignore[no-any-return]
+                return done.value
             answer = self._perform(effect, session, shown)
 
     def _perform(self, effect: Any, session: SessionKeys, shown: SignedCatalogue) -> Any:

@@ -127,7 +127,7 @@ def test_full_wallet_database_costs_nothing_and_the_purchase_goes_on(
     pages = market.wallet.database.run_now(
         lambda c: c.exec_driver_sql("PRAGMA page_count").scalar()
     )
-    limited(market, pages)
+    limited(market, pages)  # type: ignore[arg-type]
     with pytest.raises(DiskFull) as caught:
         buy(market, tmp_path / "out")
     assert caught.value.code == 5101

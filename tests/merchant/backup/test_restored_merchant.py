@@ -1,6 +1,7 @@
 """A merchant that goes back to a backup publishes nothing that wallets would take for a fork."""
 
 from pathlib import Path
+from typing import Any
 
 from tests.merchant.doubles import Stall
 from veilmart.customer.browsing.catalogue_rule import check_chain
@@ -53,7 +54,7 @@ def test_a_merchant_moves_to_postgresql_and_back_to_a_backup_there(
     stall: Stall, tmp_path: Path, postgres: str
 ) -> None:
     market, shop = stall.market, stall.counter.shop
-    kept = {"identity": market.fingerprint, "now": stall.now}
+    kept: dict[str, Any] = {"identity": market.fingerprint, "now": stall.now}
     first = back_up(market.home, LAYOUT, tmp_path / "sqlite.tar", **kept).path
     fresh = tmp_path / "moved"
     restore(first, fresh, LAYOUT, identity=None, over_newer=False, database=postgres)

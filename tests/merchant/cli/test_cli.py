@@ -40,8 +40,8 @@ def fresh(
     async def get(*_: object, **__: object) -> bytes:
         return broker.known.signed
 
-    monkeypatch.setattr(setup.HttpClient, "get", get)
-    monkeypatch.setattr(home.identity, "generate_identity", lambda: merchant_key)
+    monkeypatch.setattr(setup.HttpClient, "get", get)  # type: ignore[attr-defined]
+    monkeypatch.setattr(home.identity, "generate_identity", lambda: merchant_key)  # type: ignore[attr-defined]
     return broker
 
 
@@ -178,7 +178,7 @@ def test_every_command_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
 
 def conversation(stall: Stall, monkeypatch: pytest.MonkeyPatch, lines: str) -> list[bool]:
     monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
-    going = []
+    going: list[bool] = []
     while not going or going[-1]:
         going.append(ask_once(stall.market, Terminal(), lambda: stall.now, os.urandom))
     return going

@@ -58,7 +58,12 @@ def shop_with(stall: Stall, folder: Path, **codes: int) -> Stall:
 def run_import(stall: Stall, folder: Path, **how: Any) -> Imported:
     entries = read_folder(folder, 500, 2)
     comparison = stall.market.database.run_now(compare, entries, 2)
-    options = {"prune": False, "alone": False, "now": stall.now, "random": os.urandom} | how
+    options: dict[str, Any] = {
+        "prune": False,
+        "alone": False,
+        "now": stall.now,
+        "random": os.urandom,
+    } | how
     *_, last = import_folder(stall.market, comparison, **options)
     assert isinstance(last, Imported)
     return last

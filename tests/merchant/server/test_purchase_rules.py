@@ -88,7 +88,7 @@ def test_a_sale_from_handshake_to_settlement(stall: Stall, suite: Suite) -> None
 
     reply = stall.ask(link, FetchSegment(order=order, index=0, held_at=stall.now + 3))
     assert stall.market.database.commits == commits + 2
-    assert reply.attachment is not None and reply.message.length == len(reply.attachment)
+    assert reply.attachment is not None and reply.message.length == len(reply.attachment)  # type: ignore[attr-defined]
     again = stall.ask(link, FetchSegment(order=order, index=0, held_at=stall.now + 3))
     assert again.attachment == reply.attachment
     assert stall.market.database.commits == commits + 2

@@ -55,7 +55,7 @@ def stall(
     monkeypatch: pytest.MonkeyPatch,
     postgres: str,
 ) -> Iterator[Stall]:
-    monkeypatch.setattr(market_home.identity, "generate_identity", lambda: merchant_key)
+    monkeypatch.setattr(market_home.identity, "generate_identity", lambda: merchant_key)  # type: ignore[attr-defined]
     home, goods = tmp_path / "merchant", tmp_path / "goods"
     create_merchant(home, "shop", BROKER_URL, broker.known, database=postgres)
     goods.mkdir()

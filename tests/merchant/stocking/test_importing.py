@@ -174,7 +174,7 @@ def test_a_full_merchant_database_is_said_and_goes_on_later(stall: Stall, tmp_pa
         return lambda c: c.exec_driver_sql(f"PRAGMA max_page_count={pages}").scalar()
 
     used = run(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar())
-    run(limit(used))
+    run(limit(used))  # type: ignore[arg-type]
     with pytest.raises(DiskFull):
         run_import(stall, folder)
     assert run(load_products) == before

@@ -182,7 +182,7 @@ def test_a_source_that_changes(
                 change(path)
             return read(descriptor, length)
 
-        monkeypatch.setattr(packing.os, "read", reading)
+        monkeypatch.setattr(packing.os, "read", reading)  # type: ignore[attr-defined]
     store = FolderStore(tmp_path / "store")
     with pytest.raises(SourceChanged):
         pack(source, 4 * PIECE_BYTES, store, os.urandom)
@@ -213,7 +213,7 @@ def test_large_files_are_copied_piece_by_piece(
         asked.append(length)
         return read(descriptor, length)
 
-    monkeypatch.setattr(packing.os, "read", reading)
+    monkeypatch.setattr(packing.os, "read", reading)  # type: ignore[attr-defined]
 
     class Counting(FolderStore):
         def put(self, pieces: Any, size: int) -> bytes:

@@ -245,7 +245,13 @@ def test_what_is_no_backup_at_all(home: Path, tmp_path: Path) -> None:
             put(tmp_path / name, home)
     archive = save(home)
     other = HomeLayout(
-        "broker", "shop.sqlite", "server", LAYOUT.marks, (), LAYOUT.files, "products"
+        "broker",
+        "shop.sqlite",
+        "server",
+        LAYOUT.marks,
+        (),
+        LAYOUT.files,
+        "products",  # type: ignore[arg-type]
     )
     with pytest.raises(BackupInvalid):
         restore(archive, home, other, identity=ME, over_newer=True)

@@ -30,7 +30,7 @@ def open_sample(path: Path | str) -> Database:
 
 def decide(connection: sa.Connection, who: str) -> int:
     inserted = connection.execute(sa.insert(decision).values(who=who))
-    return int(inserted.inserted_primary_key[0])
+    return int(inserted.inserted_primary_key[0])  # type: ignore[index]
 
 
 def count(connection: sa.Connection) -> int:

@@ -123,8 +123,8 @@ async def test_cancelled_callers_harm_nobody(database: Database) -> None:
     for task in doomed:
         task.cancel()
     await asyncio.gather(*doomed, return_exceptions=True)
-    database.held.cancel()  # under way already
-    await asyncio.gather(database.held, return_exceptions=True)
+    database.held.cancel()  # type: ignore[attr-defined]  # under way already
+    await asyncio.gather(database.held, return_exceptions=True)  # type: ignore[attr-defined]
     go_on.set()
     await asyncio.gather(*others)
     assert {"c0", "c1", "c2"} <= await database.run(names)
@@ -152,7 +152,7 @@ async def test_too_many_waiting_are_refused(
 async def test_misuse_is_told_and_survived(database: Database) -> None:
     def commits_itself(connection: sa.Connection) -> None:
         connection.commit()
-        connection.connection.driver_connection.commit()
+        connection.connection.driver_connection.commit()  # type: ignore[union-attr]
 
     def keeps_result(connection: sa.Connection) -> object:
         return connection.execute(sa.select(decision))

@@ -172,7 +172,7 @@ def test_the_same_content_is_taken_instead_of_a_second_copy_when_asked(
         def refuse(*_: object, **__: object) -> None:
             raise OSError(errno.EPERM, "no links here")
 
-        monkeypatch.setattr(partial_file.os, "link", refuse)
+        monkeypatch.setattr(partial_file.os, "link", refuse)  # type: ignore[attr-defined]
     for content, expected in (
         (b"one", "a.txt"),
         (b"two", "a (2).txt"),
