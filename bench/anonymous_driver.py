@@ -14,7 +14,7 @@ import msgspec
 
 from bench.driver import PASSWORD, WARM_UP_PURCHASES
 from veilmart.customer.connection.shopper import connect
-from veilmart.customer.purchase.payment import TokenPayment
+from veilmart.customer.purchase.payment_rules import TokenPayment
 from veilmart.customer.tokens.stock import withdraw_tokens
 from veilmart.customer.wallet.seed import create_seed, draw_words
 from veilmart.customer.wallet.wallet import Wallet, open_wallet

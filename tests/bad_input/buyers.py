@@ -5,9 +5,9 @@ from pathlib import Path
 from tests.bad_input.roles import PRICE, Roles, product_of
 from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.events import Event, Observer, StepReached, ignore
-from veilmart.customer.purchase.completion_rule import Bought
-from veilmart.customer.purchase.payment import TokenPayment
-from veilmart.customer.purchase.recovery_rule import Recovered
+from veilmart.customer.purchase.completion_rules import Bought
+from veilmart.customer.purchase.payment_rules import TokenPayment
+from veilmart.customer.purchase.recovery_rules import Recovered
 from veilmart.customer.tokens.stock import withdraw_tokens
 from veilmart.customer.wallet.orders import Order
 from veilmart.customer.wallet.seed import create_seed, draw_words

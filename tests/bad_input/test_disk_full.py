@@ -15,7 +15,7 @@ import pytest
 
 from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles, product_of, told
 from veilmart.customer.events import Event, StepReached
-from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.wallet.orders import all_orders
 from veilmart.errors import MONEY_SAFE, DiskFull, StorageFailure
 from veilmart.storage.files.partial_file import PartialFile

@@ -20,7 +20,7 @@ from tests.bad_input.faults import (
     TunnelTampering,
 )
 from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles, product_of
-from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.wallet.orders import all_orders
 from veilmart.errors import NO_MONEY, VeilmartError
 

@@ -14,7 +14,7 @@ from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles
 from tests.transport.socks_server import socks_server
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.purchase.receipts import export_receipt, verify_receipt
-from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.tokens.stock import (
     ask_for_lost,
     deposit_tokens,
@@ -257,7 +257,7 @@ async def test_order_refunded_by_its_deadline_brings_its_token(
 
 def cancel_only(order: Order) -> Any:
     """The broker refunds; the wallet does not hear of it."""
-    from veilmart.customer.purchase.recovery_rule import _send_cancel
+    from veilmart.customer.purchase.recovery_rules import _send_cancel
 
     return _send_cancel(order)
 

@@ -18,7 +18,7 @@ from veilmart.broker.operator.bookkeeping import credit
 from veilmart.broker.schema import tables
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.connection.shopper import Shopper, connect
-from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.wallet.orders import Order, all_orders
 from veilmart.customer.wallet.wallet import Wallet, open_wallet
 from veilmart.errors import VeilmartError

@@ -18,7 +18,7 @@ from veilmart.broker.operator.admission import fetch_candidate
 from veilmart.broker.operator.bookkeeping import account_lines, credit
 from veilmart.broker.schema import tables
 from veilmart.customer.connection.shopper import connect
-from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.wallet.orders import Order, all_orders
 from veilmart.customer.wallet.wallet import open_wallet
 from veilmart.merchant.cli.views import sales_views

@@ -37,9 +37,9 @@ from veilmart.protocol.descriptor import (
 from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.merchant_messages import CustomerTunnelRequest, Offered
 from veilmart.protocol.order_key import check_action
+from veilmart.protocol.perform import perform_now
 from veilmart.protocol.purchase import INVOICE, InvoiceEvent, InvoiceState, step
 from veilmart.protocol.tunnel import ReceivedRequest
-from veilmart.transport.perform import perform_now
 
 NOW = 1_800_000_000
 CONTENT = b"The stars of June.\n" * 3

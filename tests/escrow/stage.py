@@ -13,9 +13,9 @@ from tests.bad_input.roles import CREDIT, PRICE, WAIT_SECONDS, Roles, product_of
 from veilmart.broker.disputes.records import DisputeLine, dispute_lines
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.display.order_status import Standing, standing
-from veilmart.customer.disputes.dispute_rule import dispute, examine
+from veilmart.customer.disputes.dispute_rules import dispute, examine
 from veilmart.customer.disputes.fault_finder import Complaint
-from veilmart.customer.library.late_refund_rule import look
+from veilmart.customer.library.late_refund_rules import look
 from veilmart.customer.wallet.delivery_faults import faults_by_order
 from veilmart.customer.wallet.orders import Order, all_orders
 from veilmart.customer.wallet.wallet import Wallet

@@ -15,10 +15,10 @@ import pytest
 from tests.bad_input.roles import CREDIT, PRICE, Roles
 from tests.escrow.stage import NAME, staged
 from tests.escrow.test_money_back import other_piece, wrong_key
-from veilmart.broker.disputes import rules
+from veilmart.broker.disputes import dispute_rules
 from veilmart.broker.effects import Answer
 from veilmart.broker.server import dispatch
-from veilmart.customer.disputes.dispute_rule import dispute, examine
+from veilmart.customer.disputes.dispute_rules import dispute, examine
 from veilmart.customer.disputes.fault_finder import key_fault, unsigned_key
 from veilmart.customer.disputes.proof_file import export_proof, judge
 from veilmart.customer.purchase.receipts import export_receipt, verify_receipt
@@ -187,7 +187,7 @@ async def test_a_valid_dispute_is_refused(
         await stage.fails(VeilmartError)
         order, complaint = await stage.shopper.perform(examine(stage.order, roles.clock))
         with monkeypatch.context() as patch:
-            patch.setattr(rules, "decide", never)
+            patch.setattr(dispute_rules, "decide", never)
             with pytest.raises(JudgedWrongly) as caught:
                 await stage.shopper.perform(dispute(order, complaint, roles.clock))
         assert "--save" in caught.value.hint and "We do not like it." in caught.value.detail

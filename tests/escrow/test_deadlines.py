@@ -16,10 +16,10 @@ from veilmart.customer.wallet.orders import terms_of
 from veilmart.errors import NetworkFailure, WrongOrderState
 
 CUTS = {
-    "paid": "veilmart.customer.purchase.purchase_rule.complete",
-    "held": "veilmart.customer.purchase.completion_rule._release",
-    "released": "veilmart.customer.purchase.completion_rule._deliver",
-    "delivered": "veilmart.customer.purchase.completion_rule._acknowledge",
+    "paid": "veilmart.customer.purchase.purchase_rules.complete",
+    "held": "veilmart.customer.purchase.completion_rules._release",
+    "released": "veilmart.customer.purchase.completion_rules._deliver",
+    "delivered": "veilmart.customer.purchase.completion_rules._acknowledge",
 }
 
 
@@ -195,7 +195,7 @@ async def test_a_key_that_was_asked_for_on_the_way_out_cannot_be_given_up(
     """The wallet thinks HELD, the broker has RELEASED: the answer got lost."""
     async with staged(roles, tmp_path) as stage:
         with monkeypatch.context() as patch:
-            patch.setattr("veilmart.customer.purchase.completion_rule.save_order", _no_disk)
+            patch.setattr("veilmart.customer.purchase.completion_rules.save_order", _no_disk)
             with pytest.raises(OSError, match="no disk"):
                 await stage.buy()
         assert (stage.order.state, stage.broker_state()) == ("held", "released")

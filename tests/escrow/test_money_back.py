@@ -9,9 +9,9 @@ import pytest
 from tests.bad_input.roles import CREDIT, PRICE, Roles
 from tests.disputes.papers import resigned
 from tests.escrow.stage import Stage, staged
-from veilmart.customer.disputes.dispute_rule import examine
+from veilmart.customer.disputes.dispute_rules import examine
 from veilmart.customer.disputes.proof_file import export_proof, judge
-from veilmart.customer.library.late_refund_rule import watched
+from veilmart.customer.library.late_refund_rules import watched
 from veilmart.customer.wallet.orders import terms_of
 from veilmart.errors import (
     ContentKeyInvalid,
@@ -251,7 +251,7 @@ async def test_a_refund_before_the_acknowledgement_keeps_the_file(
     """Delivered, cut off, given back meanwhile: nothing to acknowledge, and sync ends it."""
     async with staged(roles, tmp_path) as stage:
         with monkeypatch.context() as patch:
-            patch.setattr("veilmart.customer.purchase.completion_rule._acknowledge", _cut_off)
+            patch.setattr("veilmart.customer.purchase.completion_rules._acknowledge", _cut_off)
             with pytest.raises(ConnectionError):
                 await stage.buy()
         assert stage.broker_state() == "released"

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from veilmart.customer.connection.shopper import connect
-from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.wallet.wallet import Wallet, open_wallet
 from veilmart.errors import VeilmartError
 from veilmart.protocol.address import parse_link

@@ -40,8 +40,8 @@ from veilmart.protocol.handshake import (
 from veilmart.protocol.link import LinkInitiator, answer_link
 from veilmart.protocol.link_messages import LinkProof, TunnelOpen, TunnelRelay
 from veilmart.protocol.merchant_messages import Select
+from veilmart.protocol.perform import perform_now
 from veilmart.protocol.tunnel import PendingRequest
-from veilmart.transport.perform import perform_now
 
 NOW = 1_800_000_000
 BROKER_URL = "http://127.0.0.1:8000"

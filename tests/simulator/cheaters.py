@@ -17,7 +17,7 @@ from tests.simulator.world import World
 from veilmart.crypto import signing
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.connection.shopper import Shopper, connect
-from veilmart.customer.purchase.select_rule import select
+from veilmart.customer.purchase.select_rules import select
 from veilmart.customer.quote import Choice, Quote
 from veilmart.errors import VeilmartError
 from veilmart.protocol.customer_messages import (

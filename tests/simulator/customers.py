@@ -11,8 +11,8 @@ from tests.simulator.world import World
 from veilmart.crypto.suite import Suite
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.connection.shopper import Shopper, connect
-from veilmart.customer.disputes.dispute_rule import dispute, examine
-from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.disputes.dispute_rules import dispute, examine
+from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.orders import Order, get_order
 from veilmart.customer.wallet.parcels import Parcels

@@ -12,13 +12,13 @@ from msgspec.structs import replace as replace_fields
 
 from tests.simulator.run import Run
 from tests.simulator.template import Template
-from veilmart.broker.disputes import rules
+from veilmart.broker.disputes import dispute_rules
 from veilmart.broker.escrow import invoices, payment_rules, refunds
 from veilmart.broker.escrow.invoices import advance
 from veilmart.broker.ledger import booking, stored_answers
 from veilmart.broker.schema import tables
 from veilmart.broker.tokens import spent_tokens
-from veilmart.customer.purchase import payment
+from veilmart.customer.purchase import payment_rules as wallet_payment
 from veilmart.errors import EvidenceInvalid
 from veilmart.merchant.server import tunnel_rules
 from veilmart.protocol import invoice_states
@@ -90,7 +90,7 @@ def never_refunds_what_is_late(patch: pytest.MonkeyPatch) -> None:
 
 
 def pays_before_the_wallet_knows(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(payment, "add_order", lambda _conn, _order: None)
+    patch.setattr(wallet_payment, "add_order", lambda _conn, _order: None)
 
 
 def offers_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
@@ -123,14 +123,14 @@ def moves_money_without_its_state(patch: pytest.MonkeyPatch) -> None:
 
 
 def decides_every_dispute_for_the_customer(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rules, "decide", lambda *_args, **_named: Finding.KEY)
+    patch.setattr(dispute_rules, "decide", lambda *_args, **_named: Finding.KEY)
 
 
 def decides_every_dispute_for_the_merchant(patch: pytest.MonkeyPatch) -> None:
     def never(*_args: Any, **_named: Any) -> Any:
         raise EvidenceInvalid("No.")
 
-    patch.setattr(rules, "decide", never)
+    patch.setattr(dispute_rules, "decide", never)
 
 
 def gives_back_out_of_the_fees(patch: pytest.MonkeyPatch) -> None:

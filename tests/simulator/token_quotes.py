@@ -5,7 +5,7 @@ from typing import Any
 from tests.simulator.customers import Person
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.effects import KnownBalance
-from veilmart.customer.purchase.select_rule import select
+from veilmart.customer.purchase.select_rules import select
 from veilmart.customer.quote import Choice, Quote
 from veilmart.errors import VeilmartError
 from veilmart.limits import INTEGER_MAX

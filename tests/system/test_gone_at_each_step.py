@@ -18,7 +18,7 @@ from tests.bad_input.tampering_proxy import Forward, Gone, HttpMessage
 from tests.system.programs import Program, running_programs
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.events import Event, StepReached
-from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.errors import NO_MONEY, VeilmartError
 from veilmart.protocol.purchase import PURCHASE_STEPS
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles, Template, running_roles
 from tests.bad_input.tampering_proxy import Forward, HttpMessage
-from veilmart.customer.purchase.recovery_rule import to_sync
+from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.wallet.orders import all_orders
 from veilmart.demo.processes import command_line, environment, run_command
 

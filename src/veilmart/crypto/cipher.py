@@ -1,7 +1,7 @@
 """What a suite's cipher can do, and the sizes both ciphers share.
 
 The short form seals one message (handshake, request, answer): `C ‖ T`, nonce known to both sides.
-The long form seals an object of any length, 64 KiB at a time (design section 4):
+The long form seals an object of any length, 64 KiB at a time (protocol 2.1):
 `header ‖ N ‖ com ‖ (C_0‖T_0) ‖ (C_1‖T_1) ...`. Every chunk but the last is full and the last is
 shorter than a full one, possibly empty, so that a plaintext has exactly one legal chunking.
 """

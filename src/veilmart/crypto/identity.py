@@ -1,4 +1,4 @@
-"""RSA-3072 identities of merchant and broker: signatures, fingerprints (design section 2).
+"""RSA-3072 identities of merchant and broker: signatures, fingerprints (protocol 1.4, 3.1).
 
 Signatures are RSASSA-PSS with SHA-256, MGF1-SHA-256 and 32 bytes of salt (RFC 8017 section 8.1)
 over label ‖ NUL ‖ data: 384 bytes. Keys and salts draw their randomness from the operating system

@@ -1,4 +1,4 @@
-"""KHAE: authenticated encryption from the keyed hash BLAKE3 alone (design section 4).
+"""KHAE: authenticated encryption from the keyed hash BLAKE3 alone (protocol 2.2).
 
     mk       = BLAKE3.derive_key("veilmart 2026 KHAE <use>", K)
     ck ‖ com = BLAKE3(mk; header ‖ N ‖ LE64|AD| ‖ AD)[64]

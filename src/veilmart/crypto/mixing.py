@@ -1,4 +1,4 @@
-"""MIX-SHA256: the origin's cipher and tag, under keys that are never used twice (design section 3).
+"""MIX-SHA256: the origin's cipher and tag, under keys used once (protocol 2.3).
 
     b_1 = SHA-256(K ‖ IV), IV 32 zero bytes      c_i = p_i XOR b_i      b_(i+1) = SHA-256(K ‖ c_i)
     T   = SHA-256(content ‖ K_int)               K_int = K + 1 mod 2^256, big-endian

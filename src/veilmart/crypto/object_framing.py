@@ -1,4 +1,4 @@
-"""Long form of a sealed object: the framing that both ciphers share (design section 4).
+"""Long form of a sealed object: the framing that both ciphers share (protocol 2.1).
 
 A chunk is final if and only if it is shorter than a full one, so neither side looks ahead.
 """

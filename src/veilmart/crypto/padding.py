@@ -1,4 +1,4 @@
-"""Padding: messages to whole cells, shelves to one size, products to their shelf (design 5, 6)."""
+"""Padding of messages to cells and of products to their shelf's size (protocol 4.4, 8.1)."""
 
 from struct import Struct, error as struct_error
 

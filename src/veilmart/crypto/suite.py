@@ -1,4 +1,4 @@
-"""The two cipher suites (design section 3), by number and by name."""
+"""The two cipher suites (protocol section 2), by number and by name."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -33,6 +33,11 @@ class Suite:
     def hmac(self, key: bytes, data: bytes) -> bytes:
         """32 bytes."""
         return self.hash_function.hmac(key, data)
+
+    @property
+    def group_name(self) -> str:
+        """The key agreement as people write it."""
+        return "ffdhe3072" if self.kem is None else "X25519+ML-KEM-768"
 
     def pattern(self, base_pattern: str) -> str:
         """ "NK" → "NKhfs" where the suite has a KEM."""

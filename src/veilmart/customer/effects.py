@@ -1,4 +1,4 @@
-"""What the customer's rules ask of the world; app.py performs it, a simulator may instead."""
+"""Effects of the customer's rules, performed by connection/performer.py or by a simulator."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

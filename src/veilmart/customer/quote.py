@@ -6,7 +6,6 @@ from pathlib import Path
 from veilmart.crypto.suite import Suite
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import Shelf, SignedDescriptor
-from veilmart.protocol.handshake import SessionKeys
 from veilmart.protocol.offer import Offer
 
 
@@ -20,14 +19,6 @@ class Choice:
     shelf: Shelf
     suite: Suite
     out: Path
-
-
-@dataclass(frozen=True)
-class Tunnel:
-    """An open tunnel to a merchant; its session id is the request number."""
-
-    merchant: SignedDescriptor
-    keys: SessionKeys = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -54,8 +45,3 @@ class Quote:
     @property
     def balance_after(self) -> int | None:
         return None if self.balance is None else self.balance - self.offer.price
-
-
-def group_name(suite: Suite) -> str:
-    """The key agreement as people write it."""
-    return {1: "X25519+ML-KEM-768", 2: "ffdhe3072"}.get(suite.id, suite.dh.name)

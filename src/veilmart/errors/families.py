@@ -86,3 +86,6 @@ class StorageFailure(VeilmartError):
     """The disk or the database said no."""
 
     exit_code = 7
+
+
+PAID_AND_RELEASED = "You have paid; the money goes to the merchant when the time to settle ends."

@@ -1,6 +1,6 @@
 """A peer broke the protocol (codes 21xx)."""
 
-from veilmart.errors.families import PeerFault
+from veilmart.errors.families import PAID_AND_RELEASED, PeerFault
 
 
 class OpenFailed(PeerFault):
@@ -101,3 +101,14 @@ class StatementInvalid(PeerFault):
     crosses = False
     summary = "The broker's statement does not answer what was asked."
     hint = "Try again. If it stays, keep it and ask the broker's operator."
+
+
+class KeyNotSigned(PeerFault):
+    code = 2115
+    crosses = False
+    summary = "What the broker hands out as the key is not what the merchant signed for the order."
+    money = PAID_AND_RELEASED
+    hint = (
+        "Run `veilmart customer sync` later; if it stays, `veilmart customer dispute ORDER` has "
+        "the broker judge by its own copy."
+    )

@@ -1,6 +1,6 @@
 """Trust (codes 61xx)."""
 
-from veilmart.errors.families import TrustFailure
+from veilmart.errors.families import PAID_AND_RELEASED, TrustFailure
 
 
 class FingerprintChanged(TrustFailure):
@@ -31,3 +31,22 @@ class NotPinned(TrustFailure):
     code = 6105
     summary = "The other side's fingerprint has not been confirmed."
     hint = "Compare it with what its operator tells you, then confirm it or use a link."
+
+
+class TokenKeysForked(TrustFailure):
+    code = 6106
+    summary = "The broker lists two token keys for one price and epoch."
+    hint = "Keys made for single people tell them apart. See `veilmart customer proof`."
+
+
+class ViewsForked(TrustFailure):
+    code = 6107
+    summary = "The account and the anonymous connection were shown different things."
+    hint = "Nothing was spent. What was shown is kept: see `veilmart customer proof`."
+
+
+class JudgedWrongly(TrustFailure):
+    code = 6110
+    summary = "The broker refused a dispute that its own rules decide against the merchant."
+    money = PAID_AND_RELEASED
+    hint = "Keep the proof: `veilmart customer dispute ORDER --save FILE`; anybody can verify it."

@@ -127,7 +127,7 @@ def test_narration_tells_only_what_the_broker_knows() -> None:
     narrator = Narrator(lines.append, narrate=True, decimals=2)
     for event in (
         events.Listening("127.0.0.1", 8000),
-        events.CustomerSession("FFDHE3072-MIX-SHA256", "00ff"),
+        events.CustomerSession("ffdhe3072", "00ff"),
         events.CustomerAuthenticated("anna"),
         events.TunnelCarried(b"n" * 16, "shop"),
         events.RequestForwarded(b"n" * 16, 1100, 2200),

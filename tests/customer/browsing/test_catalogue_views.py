@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.customer.scripted_market import NOW, Keys, counting_random
-from veilmart.customer.browsing.catalogue_rule import fetch_catalogue
+from veilmart.customer.browsing.catalogue_rules import fetch_catalogue
+from veilmart.customer.browsing.tunnel_rules import Tunnel
 from veilmart.customer.effects import AskBroker, Tell
-from veilmart.customer.quote import Tunnel
 from veilmart.customer.trust.pins import PinnedBroker, PinnedMerchant, pin_broker, pin_merchant
 from veilmart.customer.trust.proofs import all_proofs, verify_proof
 from veilmart.customer.wallet.wallet import Wallet

@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from tests.customer.scripted_market import CONTENT, NOW, Keys, Killed, Market, changed
 from veilmart.crypto.padding import pack_product
-from veilmart.customer.purchase.payment import AccountPayment
-from veilmart.customer.purchase.purchase_rule import purchase
-from veilmart.customer.purchase.recovery_rule import cancel, may_still_be_paid, recover, to_sync
+from veilmart.customer.purchase.payment_rules import AccountPayment
+from veilmart.customer.purchase.purchase_rules import purchase
+from veilmart.customer.purchase.recovery_rules import cancel, may_still_be_paid, recover, to_sync
 from veilmart.customer.schema.tables import parcels
 from veilmart.customer.wallet.orders import all_orders
 from veilmart.customer.wallet.small_parcels import store_segment, stored_segment

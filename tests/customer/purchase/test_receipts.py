@@ -8,8 +8,8 @@ import pytest
 
 from tests.customer.scripted_market import Keys, Market, changed
 from veilmart.crypto.identity import format_fingerprint
-from veilmart.customer.purchase.payment import AccountPayment
-from veilmart.customer.purchase.purchase_rule import purchase
+from veilmart.customer.purchase.payment_rules import AccountPayment
+from veilmart.customer.purchase.purchase_rules import purchase
 from veilmart.customer.purchase.receipts import ReceiptFile, export_receipt, verify_receipt
 from veilmart.customer.wallet.orders import all_orders
 from veilmart.errors import ReceiptInvalid, WrongOrderState

@@ -7,7 +7,7 @@ import pytest
 
 from tests.customer.scripted_market import NOW, Keys, changed, counting_random
 from veilmart.crypto import signing
-from veilmart.customer.browsing.catalogue_rule import check_chain
+from veilmart.customer.browsing.catalogue_rules import check_chain
 from veilmart.customer.connection.session import choose_suite
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.trust.descriptors import accept_merchant, refuse

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.merchant.doubles import Stall
-from veilmart.customer.browsing.catalogue_rule import check_chain
+from veilmart.customer.browsing.catalogue_rules import check_chain
 from veilmart.merchant.backup_layout import LAYOUT
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.publishing.snapshot import load_shop

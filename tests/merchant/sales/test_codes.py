@@ -38,8 +38,8 @@ from veilmart.protocol.offer import (
     order_of,
 )
 from veilmart.protocol.parcel import check_piece_list, check_segment, open_segment
+from veilmart.protocol.perform import perform
 from veilmart.protocol.tunnel import PendingRequest
-from veilmart.transport.perform import perform
 
 GIVEN_BACK_AFTER = CODE_PAY_WITHIN_SECONDS + CODE_DELIVER_WITHIN_SECONDS + CLOCK_SKEW_SECONDS
 

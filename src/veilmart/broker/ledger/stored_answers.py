@@ -1,4 +1,4 @@
-"""Operations that have an effect on money happen once (design section 5).
+"""Operations that have an effect on money happen once (protocol 5.6).
 
 Asked again with the same id and the same body, the broker gives its stored answer; with another
 body it refuses. An operation that was refused is not stored and may be tried again.

@@ -1,6 +1,6 @@
 """What happens by itself: deadlines, and the end of things that are no longer needed.
 
-Pure decisions of the database; app.py runs `sweep` every few seconds.
+Transactions only; `RunningBroker` (server/running.py) runs them every few seconds.
 """
 
 from dataclasses import dataclass

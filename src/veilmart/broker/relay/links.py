@@ -186,7 +186,7 @@ class LinkPool:
             keys, ready = await self._handshake(line, view)
             line.keys, line.made_at = keys, self._state.clock()
         self._state.observe(
-            MerchantAuthenticated(view.name, keys.suite.name, keys.session_fingerprint)
+            MerchantAuthenticated(view.name, keys.suite.group_name, keys.session_fingerprint)
         )
         self._on_linked(merchant, ready.serial)
         return keys

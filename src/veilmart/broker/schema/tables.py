@@ -1,4 +1,4 @@
-"""The broker's tables (design sections 9 and 10).
+"""The broker's tables (docs/protocol/09-purchase.md, 9.6).
 
 Amounts are integers in minor units, times Unix seconds, fingerprints and order names 32 bytes.
 An invoice names no customer: who paid is known only through the postings of its hold transaction.

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from veilmart.broker.accounts import login_rules, redeem_rule
-from veilmart.broker.disputes import merchant_refund_rule, rules
+from veilmart.broker.accounts import login_rules, redeem_rules
+from veilmart.broker.disputes import dispute_rules, merchant_refund_rules
 from veilmart.broker.effects import Answer
 from veilmart.broker.escrow import payment_rules, token_payment_rules
 from veilmart.broker.operator import merchant_requests, statements
@@ -42,12 +42,12 @@ RULES: dict[type[BrokerRequest], RequestRule] = {
     messages.Cancel: payment_rules.cancel,
     messages.GetStatus: payment_rules.get_status,
     messages.RegisterInvited: login_rules.register_invited,
-    messages.Redeem: redeem_rule.redeem,
+    messages.Redeem: redeem_rules.redeem,
     messages.AskToJoin: merchant_requests.join,
     messages.AskToWithdraw: merchant_requests.withdraw,
-    dispute_messages.SendEvidence: rules.send_evidence,
-    dispute_messages.Dispute: rules.dispute,
-    dispute_messages.RefundOrder: merchant_refund_rule.refund_order,
+    dispute_messages.SendEvidence: dispute_rules.send_evidence,
+    dispute_messages.Dispute: dispute_rules.dispute,
+    dispute_messages.RefundOrder: merchant_refund_rules.refund_order,
     AskStatement: statements.statement,
     tokens.Claim: withdrawal_rules.claim,
     tokens.Issue: withdrawal_rules.issue,

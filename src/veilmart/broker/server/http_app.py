@@ -56,12 +56,12 @@ from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.customer_messages import CustomerRequest, Open
 from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.handshake import SESSION_ID_BYTES, answer_certified, prologue
+from veilmart.protocol.perform import Performers, perform
 from veilmart.protocol.tunnel import ReceivedRequest, expect, record_session, refusal
 from veilmart.storage.database.port import Database
 from veilmart.transport.answers import binary_answer
 from veilmart.transport.body import asker, read_body
 from veilmart.transport.fair_threads import InThreads
-from veilmart.transport.perform import Performers, perform
 from veilmart.transport.routes import Routes
 from veilmart.transport.turnstile import Turnstile
 
@@ -171,7 +171,7 @@ class BrokerApp:
         session = Session(keys, own.serial, expiry(now))
         state.sessions.add(session)
         await state.sessions.publish(session, now)
-        state.observe(CustomerSession(suite.name, keys.session_fingerprint))
+        state.observe(CustomerSession(suite.group_name, keys.session_fingerprint))
         return binary_answer(session_id + message2)
 
     async def _request(self, request: Request) -> Response:

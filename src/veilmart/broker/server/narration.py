@@ -24,10 +24,6 @@ QUIET = (
     events.TokenKeyRetired,
     events.Trouble,
 )
-_GROUPS = {
-    "X25519MLKEM768-KHAE-BLAKE3": "X25519+ML-KEM-768",
-    "FFDHE3072-MIX-SHA256": "ffdhe3072",
-}
 _WHERE = {"join": "merchant requests", "withdrawal": "withdrawals"}
 _PLAIN: dict[type[events.Event], str] = {
     events.TokensIssued: "Tokens were withdrawn.",
@@ -44,11 +40,6 @@ _OUTCOMES = {
     events.DisputeWon: "dispute won, refunded",
     events.DisputeRefused: "dispute refused",
 }
-
-
-def group_name(suite: str) -> str:
-    """The key agreement of a suite as people write it."""
-    return _GROUPS.get(suite, suite)
 
 
 def _office_line(event: events.Event) -> str:
@@ -87,11 +78,10 @@ class Narrator:
             case events.MerchantAuthenticated(name, group, fingerprint):
                 line = f"Merchant {name} authenticated successfully."
                 if self._narrate:
-                    line += f" Group {group_name(group)}, session fingerprint {fingerprint}"
+                    line += f" Group {group}, session fingerprint {fingerprint}"
             case events.MerchantLost(name, reason):
                 line = f"Merchant {name} cannot be reached: {reason}"
             case events.CustomerSession(group, fingerprint):
-                group = group_name(group)
                 line = f"Customer session: group {group}, session fingerprint {fingerprint}"
             case events.CustomerAuthenticated(username):
                 line = f"Customer {username} authenticated successfully."

@@ -11,8 +11,8 @@ from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person, ensure_login
 from veilmart.customer.cli.wallet import make_seed
 from veilmart.customer.connection.shopper import Shopper
-from veilmart.customer.purchase.completion_rule import Bought
-from veilmart.customer.purchase.payment import TokenPayment, is_fresh, token_for
+from veilmart.customer.purchase.completion_rules import Bought
+from veilmart.customer.purchase.payment_rules import TokenPayment, is_fresh, token_for
 from veilmart.customer.quote import Quote
 from veilmart.customer.tokens.stock import check_price, withdraw_tokens
 from veilmart.customer.wallet.seed import has_seed

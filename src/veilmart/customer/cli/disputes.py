@@ -10,7 +10,7 @@ from rich.console import Console
 from veilmart.customer.cli.account import Yes
 from veilmart.customer.cli.connect import broker_url, opened_wallet, visited
 from veilmart.customer.cli.prompts import Person
-from veilmart.customer.disputes.dispute_rule import dispute as dispute_rule, examine
+from veilmart.customer.disputes.dispute_rules import dispute as dispute_rule, examine
 from veilmart.customer.disputes.fault_finder import Complaint, look_for_fault
 from veilmart.customer.disputes.proof_file import PROOF_MAX_BYTES, Judgement, export_proof, judge
 from veilmart.customer.wallet.orders import Order, terms_of

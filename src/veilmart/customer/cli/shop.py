@@ -18,7 +18,7 @@ from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person, ensure_login, login_person
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.display.lists import menu_lines, menu_text, order_line
-from veilmart.customer.purchase.completion_rule import Bought
+from veilmart.customer.purchase.completion_rules import Bought
 from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (

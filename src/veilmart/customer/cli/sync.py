@@ -15,8 +15,8 @@ from veilmart.customer.cli.passphrase import PassphraseFile, unlocked_if_easy
 from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.cli.tokens import refill_stocks
-from veilmart.customer.library.late_refund_rule import look, watched
-from veilmart.customer.purchase.recovery_rule import Recovered, to_sync
+from veilmart.customer.library.late_refund_rules import look, watched
+from veilmart.customer.purchase.recovery_rules import Recovered, to_sync
 from veilmart.customer.wallet.orders import Order
 from veilmart.customer.wallet.wallet import Wallet, find_order
 from veilmart.errors import Declined, NetworkFailure, VeilmartError

@@ -23,8 +23,8 @@ from veilmart.errors import (
 from veilmart.protocol.customer_messages import Account, GetAccount
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.perform import Performers, perform
 from veilmart.protocol.wallet_derivations import order_seed
-from veilmart.transport.perform import Performers, perform
 
 T = TypeVar("T")
 

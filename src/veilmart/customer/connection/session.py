@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from veilmart.crypto.suite import Suite
 from veilmart.customer.events import BrokerAuthenticated, LoggedIn, Observer
-from veilmart.customer.quote import group_name
 from veilmart.customer.trust.pins import StoredLogin, drop_login, save_login
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
@@ -231,7 +230,7 @@ class BrokerSession:
         session_id = answer[: handshake.SESSION_ID_BYTES]
         keys = initiator.finish(session_id, answer[handshake.SESSION_ID_BYTES :])
         self._observe(
-            BrokerAuthenticated(descriptor.fingerprint, group_name(suite), keys.session_fingerprint)
+            BrokerAuthenticated(descriptor.fingerprint, suite.group_name, keys.session_fingerprint)
         )
         return keys
 

@@ -8,19 +8,19 @@ from types import TracebackType
 from typing import TypeVar
 
 from veilmart.crypto.suite import Suite
-from veilmart.customer.browsing.catalogue_rule import fetch_catalogue
+from veilmart.customer.browsing.catalogue_rules import fetch_catalogue
 from veilmart.customer.browsing.menu import Menu
-from veilmart.customer.browsing.showcase_rule import look as look_rule
-from veilmart.customer.browsing.tunnel_rule import open_tunnel
+from veilmart.customer.browsing.showcase_rules import look as look_rule
+from veilmart.customer.browsing.tunnel_rules import Tunnel, open_tunnel
 from veilmart.customer.connection.credentials import check_password, check_username
 from veilmart.customer.connection.performer import ConfirmQuote, Performer, always
 from veilmart.customer.connection.session import BrokerSession, choose_suite
 from veilmart.customer.events import Observer, StepReached, ignore
-from veilmart.customer.purchase.completion_rule import Bought
-from veilmart.customer.purchase.payment import AccountPayment, Payment
-from veilmart.customer.purchase.purchase_rule import purchase
-from veilmart.customer.purchase.recovery_rule import Recovered, cancel, recover
-from veilmart.customer.quote import Choice, Tunnel
+from veilmart.customer.purchase.completion_rules import Bought
+from veilmart.customer.purchase.payment_rules import AccountPayment, Payment
+from veilmart.customer.purchase.purchase_rules import purchase
+from veilmart.customer.purchase.recovery_rules import Recovered, cancel, recover
+from veilmart.customer.quote import Choice
 from veilmart.customer.trust.descriptors import (
     Approve,
     accept_merchant,

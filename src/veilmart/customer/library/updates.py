@@ -9,7 +9,7 @@ from pathlib import Path
 
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.connection.shopper import Shopper
-from veilmart.customer.library.refetch_rule import fetch_copy
+from veilmart.customer.library.refetch_rules import fetch_copy
 from veilmart.customer.wallet.copies import (
     DONE,
     DUE,

@@ -10,7 +10,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from veilmart.crypto.identity import format_fingerprint
-from veilmart.customer.purchase.purchase_rule import check_receipt
+from veilmart.customer.purchase.purchase_rules import check_receipt
 from veilmart.customer.wallet.orders import Order
 from veilmart.errors import OfferMismatch, PeerFault, ReceiptInvalid, WrongOrderState
 from veilmart.limits import CLOCK_SKEW_SECONDS, SIGNED_DESCRIPTOR_MAX_BYTES

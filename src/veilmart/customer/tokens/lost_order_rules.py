@@ -11,9 +11,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from veilmart.crypto import signing
-from veilmart.customer.browsing.tunnel_rule import ask_merchant
+from veilmart.customer.browsing.tunnel_rules import Tunnel, ask_merchant
 from veilmart.customer.effects import AskBroker
-from veilmart.customer.quote import Tunnel
 from veilmart.customer.tokens.restore import LostOrder, order_found
 from veilmart.customer.wallet.orders import Order, add_order
 from veilmart.customer.wallet.tokens import KnownKey, add_refund

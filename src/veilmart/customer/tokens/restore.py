@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 from veilmart.crypto.signing import public_key
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.effects import AskBroker, GetPublic
-from veilmart.customer.purchase.payment import fetch_key
+from veilmart.customer.purchase.payment_rules import fetch_key
 from veilmart.customer.schema.token_tables import lost_orders
 from veilmart.customer.tokens.withdrawal_rules import ask, plan
 from veilmart.customer.wallet.orders import all_orders, order_key

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.customer.connection.shopper import Shopper
-from veilmart.customer.purchase.payment import fetch_key
+from veilmart.customer.purchase.payment_rules import fetch_key
 from veilmart.customer.schema.token_tables import stocks
 from veilmart.customer.tokens.withdrawal_rules import ask, deposit, withdraw
 from veilmart.customer.wallet.seed import DAY_SECONDS

@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from veilmart.customer.display.lists import OrderLine, order_line
 from veilmart.customer.display.order_status import ACTIONS_OF_PAGES, Standing, standing
-from veilmart.customer.disputes.dispute_rule import dispute, examine
+from veilmart.customer.disputes.dispute_rules import dispute, examine
 from veilmart.customer.disputes.fault_finder import Complaint
 from veilmart.customer.purchase.receipts import export_receipt
-from veilmart.customer.purchase.recovery_rule import Recovered, to_sync
+from veilmart.customer.purchase.recovery_rules import Recovered, to_sync
 from veilmart.customer.tokens.restore import orders_lost
 from veilmart.customer.wallet.delivery_faults import faults_by_order
 from veilmart.customer.wallet.orders import UNFINISHED, Order, all_orders, get_order, terms_of

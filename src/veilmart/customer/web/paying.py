@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from veilmart.customer.purchase.payment import (
+from veilmart.customer.purchase.payment_rules import (
     AccountPayment,
     Payment,
     TokenPayment,

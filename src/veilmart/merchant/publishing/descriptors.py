@@ -1,7 +1,7 @@
 """The merchant's descriptor: renewed by itself, a new serial whenever anything in it changes.
 
 An earlier descriptor stays good for tunnels and offers until its own end, so that customers who
-fetched it a moment ago are not turned away (design section 2: 24 h overlap).
+fetched it a moment ago are not turned away (protocol 3.2: 24 h overlap).
 """
 
 from dataclasses import dataclass

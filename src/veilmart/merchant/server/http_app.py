@@ -45,11 +45,11 @@ from veilmart.protocol.link_messages import (
     TunnelRelay,
 )
 from veilmart.protocol.parcel import piece_count, piece_length, seal_segment
+from veilmart.protocol.perform import Performers, perform
 from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
 from veilmart.storage.products.folder_store import ProductStore
 from veilmart.transport.answers import binary_answer
 from veilmart.transport.body import read_body
-from veilmart.transport.perform import Performers, perform
 from veilmart.transport.routes import Routes
 from veilmart.transport.turnstile import Turnstile
 

@@ -1,4 +1,4 @@
-"""Padded products, immutable, addressed by their root (design section 6).
+"""Padded products, immutable, addressed by their root (protocol 8.1).
 
 A product is a row of pieces of 1 MiB, the last one possibly shorter. Its piece list is the
 BLAKE3-256 of each piece in order, 32 bytes each; its root is the labelled hash of that list.

@@ -12,12 +12,19 @@ The order of things is the safety of the money:
 
 from dataclasses import replace
 
+from veilmart.customer.browsing.tunnel_rules import Tunnel
 from veilmart.customer.effects import BrokerPapers, Confirm, Tell
 from veilmart.customer.events import Dropped, PaymentHeld, StepReached
-from veilmart.customer.purchase.completion_rule import Bought, complete
-from veilmart.customer.purchase.payment import LOST, Payment, keep_refund, refunding, send_payment
-from veilmart.customer.purchase.select_rule import select
-from veilmart.customer.quote import Choice, Quote, Tunnel
+from veilmart.customer.purchase.completion_rules import Bought, complete
+from veilmart.customer.purchase.payment_rules import (
+    LOST,
+    Payment,
+    keep_refund,
+    refunding,
+    send_payment,
+)
+from veilmart.customer.purchase.select_rules import select
+from veilmart.customer.quote import Choice, Quote
 from veilmart.customer.wallet.orders import Order, Terms, save_order
 from veilmart.customer.wallet.small_parcels import save_ended
 from veilmart.errors import (

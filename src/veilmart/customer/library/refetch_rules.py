@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace as replace_fields
 
 from veilmart.crypto.suite import Suite
-from veilmart.customer.browsing.tunnel_rule import ask_merchant, open_tunnel
+from veilmart.customer.browsing.tunnel_rules import Tunnel, ask_merchant, open_tunnel
 from veilmart.customer.effects import (
     Tell,
     Together,
@@ -19,7 +19,6 @@ from veilmart.customer.effects import (
 )
 from veilmart.customer.events import FileSaved, IntegrityChecked, ParcelBegun, SegmentStored
 from veilmart.customer.purchase.file_writer import deliver_copy
-from veilmart.customer.quote import Tunnel
 from veilmart.customer.wallet.copies import (
     DONE,
     FETCHING,

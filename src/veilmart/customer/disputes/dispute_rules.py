@@ -8,9 +8,9 @@ import hashlib
 
 from veilmart.customer.disputes.fault_finder import Complaint, look_for_fault, unsigned_key
 from veilmart.customer.effects import AskBroker, on_disk
-from veilmart.customer.purchase.completion_rule import ask_key, order_status
-from veilmart.customer.purchase.recovery_rule import bring_refund
-from veilmart.customer.purchase.segments_rule import fetch_parcel
+from veilmart.customer.purchase.completion_rules import ask_key, order_status
+from veilmart.customer.purchase.recovery_rules import bring_refund
+from veilmart.customer.purchase.segments_rules import fetch_parcel
 from veilmart.customer.wallet.orders import Order, save_order, terms_of
 from veilmart.customer.wallet.parcels import Parcels
 from veilmart.customer.wallet.small_parcels import save_ended

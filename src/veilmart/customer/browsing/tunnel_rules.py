@@ -1,11 +1,11 @@
 """The tunnel to a merchant: open it, ask in it (docs/protocol/07-customer-merchant.md)."""
 
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from veilmart.crypto.suite import Suite
 from veilmart.customer.effects import AskBroker, NextRequestNumber, TakeRequestNumber, Tell
 from veilmart.customer.events import StepReached, TunnelOpened
-from veilmart.customer.quote import Tunnel, group_name
 from veilmart.errors import (
     DescriptorUnknown,
     MerchantUnreachable,
@@ -16,12 +16,21 @@ from veilmart.protocol import handshake, labels, tunnel as records
 from veilmart.protocol.customer_messages import Open, Opened, Payable, Relay, Relayed
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule
+from veilmart.protocol.handshake import SessionKeys
 from veilmart.protocol.merchant_messages import TunnelRequest
 from veilmart.protocol.ports import Random
 
 K = TypeVar("K")
 
 TRIES = 2
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """An open tunnel to a merchant; its session id is the request number."""
+
+    merchant: SignedDescriptor
+    keys: SessionKeys = field(repr=False)
 
 
 def open_tunnel(merchant: SignedDescriptor, suite: Suite, random: Random) -> Rule[Tunnel]:
@@ -56,7 +65,7 @@ def open_tunnel(merchant: SignedDescriptor, suite: Suite, random: Random) -> Rul
         break
     yield from NextRequestNumber(opened.next_request_number)
     keys = initiator.finish(number, opened.message)
-    yield from Tell(TunnelOpened(merchant.fingerprint, group_name(suite), keys.session_fingerprint))
+    yield from Tell(TunnelOpened(merchant.fingerprint, suite.group_name, keys.session_fingerprint))
     return Tunnel(merchant, keys)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.crypto.suite import Suite
-from veilmart.customer.browsing.tunnel_rule import ask_merchant, open_tunnel
+from veilmart.customer.browsing.tunnel_rules import ask_merchant, open_tunnel
 from veilmart.customer.schema.tables import showcases
 from veilmart.errors import MalformedMessage
 from veilmart.limits import CATALOGUE_PAGE_BYTES

@@ -21,7 +21,7 @@ from veilmart.customer.events import (
     StepReached,
 )
 from veilmart.customer.purchase.file_writer import deliver
-from veilmart.customer.purchase.segments_rule import fetch_parcel, fetch_segments
+from veilmart.customer.purchase.segments_rules import fetch_parcel, fetch_segments
 from veilmart.customer.wallet.delivery_faults import note_fault, save_faulty
 from veilmart.customer.wallet.orders import Order, Terms, save_order
 from veilmart.customer.wallet.parcels import Parcels

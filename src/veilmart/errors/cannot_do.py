@@ -1,4 +1,4 @@
-"""What the person asked for (codes 11xx)."""
+"""The person asked for something that cannot be done (codes 11xx)."""
 
 from veilmart.errors.families import CannotDo
 
@@ -261,3 +261,34 @@ class WordsMistyped(CannotDo):
     code = 1172
     summary = "The words do not belong together: their checksum is wrong."
     hint = "One of them is another word of the list, or they stand in another order."
+
+
+class NothingToDispute(CannotDo):
+    code = 1155
+    summary = "Nothing that the merchant signed for this order is wrong."
+    hint = "`veilmart customer sync` finishes it. For another complaint, turn to the merchant."
+
+
+class JudgementInvalid(CannotDo):
+    code = 1156
+    summary = "That file does not show a merchant's fault."
+    hint = "It was changed, cut off, or is not a proof of `veilmart customer dispute --save`."
+
+
+class FormInvalid(CannotDo):
+    code = 1191
+    summary = "The page sent something that cannot be read."
+    hint = "Go back, reload the page and try again."
+
+
+class PageOutdated(CannotDo):
+    code = 1192
+    summary = "This page is no longer up to date."
+    hint = "Go to the start page and begin there again; nothing is done twice."
+    http_status = 410
+
+
+class NameNotConfirmed(CannotDo):
+    code = 1193
+    summary = "The name that you typed is not the name of what would be changed."
+    hint = "Type the name exactly as it is shown."

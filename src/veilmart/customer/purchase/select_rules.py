@@ -6,13 +6,13 @@ Nothing is stored here and nothing is promised: whoever stops now leaves nothing
 from typing import TypeVar
 
 from veilmart.crypto import signing
-from veilmart.customer.browsing.tunnel_rule import ask_merchant, open_tunnel
+from veilmart.customer.browsing.tunnel_rules import Tunnel, ask_merchant, open_tunnel
 from veilmart.customer.effects import (
     DrawOrderSeed,
     Tell,
 )
 from veilmart.customer.events import Selected, StepReached
-from veilmart.customer.quote import Choice, Quote, Tunnel
+from veilmart.customer.quote import Choice, Quote
 from veilmart.errors import (
     OfferMismatch,
     SessionUnknown,

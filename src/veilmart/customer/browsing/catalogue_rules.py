@@ -7,10 +7,9 @@ anonymous connections saw together (11-tokens.md, 11.7).
 
 from sqlalchemy import Connection
 
-from veilmart.customer.browsing.tunnel_rule import ask_merchant
+from veilmart.customer.browsing.tunnel_rules import Tunnel, ask_merchant
 from veilmart.customer.effects import Tell
 from veilmart.customer.events import CatalogueFetched, StepReached
-from veilmart.customer.quote import Tunnel
 from veilmart.customer.trust.anonymous_pins import Seen, save_seen, seen
 from veilmart.customer.trust.pins import (
     StoredCatalogue,

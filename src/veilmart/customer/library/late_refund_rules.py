@@ -4,8 +4,8 @@ A broker can do that until it folds the month in which the order ended (page 12.
 some days at most. `sync` asks for as long.
 """
 
-from veilmart.customer.purchase.completion_rule import order_status
-from veilmart.customer.purchase.recovery_rule import Recovered, bring_refund
+from veilmart.customer.purchase.completion_rules import order_status
+from veilmart.customer.purchase.recovery_rules import Recovered, bring_refund
 from veilmart.customer.wallet.orders import Order, orders_in, save_order
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.limits import REFUND_WATCH_SECONDS

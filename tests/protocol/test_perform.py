@@ -11,7 +11,7 @@ from veilmart.broker.effects import Forward
 from veilmart.errors import InsufficientBalance, Misuse
 from veilmart.protocol.effects import Effect, Rule, Transact, transact
 from veilmart.protocol.link_messages import FetchDescriptor, LinkDescriptor
-from veilmart.transport.perform import perform, perform_now
+from veilmart.protocol.perform import perform, perform_now
 
 CONNECTION: Any = object()  # only passed on
 

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from veilmart.customer.effects import AskBroker, on_disk
-from veilmart.customer.purchase.completion_rule import REFUNDED, complete, order_status
-from veilmart.customer.purchase.payment import fetch_refund, renew_refund
-from veilmart.customer.purchase.purchase_rule import CERTAINLY_UNPAID, pay
+from veilmart.customer.purchase.completion_rules import REFUNDED, complete, order_status
+from veilmart.customer.purchase.payment_rules import fetch_refund, renew_refund
+from veilmart.customer.purchase.purchase_rules import CERTAINLY_UNPAID, pay
 from veilmart.customer.wallet.orders import UNFINISHED, Order, order_key, orders_in, terms_of
 from veilmart.customer.wallet.parcels import Parcels
 from veilmart.customer.wallet.small_parcels import save_ended
