@@ -31,7 +31,7 @@ from veilmart.protocol.evidence import Claim, Finding, decide, read_evidence
 from veilmart.protocol.order_key import check_action
 from veilmart.protocol.ports import Clock
 from veilmart.protocol.purchase import InvoiceEvent, InvoiceState
-from veilmart.storage.database.isolation import repeatable, snapshot
+from veilmart.storage.database.isolation import repeatable
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,6 @@ def send_evidence(state: BrokerState, session: Session, request: SendEvidence) -
 
 
 @repeatable
-@snapshot
 def _keep(conn: Connection, request: SendEvidence, clock: Clock) -> None:
     row = invoices.get_invoice(conn, request.order)
     check_action(row.order_key, request.order, "evidence", request.signature, request.part)

@@ -19,7 +19,7 @@ from veilmart.broker.schema import tables
 from veilmart.broker.sessions.session import Session
 from veilmart.broker.state import BrokerState
 from veilmart.broker.tokens import published_prefixes, spent_tokens
-from veilmart.broker.tokens.spent_tokens import Spending, SpentRow
+from veilmart.broker.tokens.spent_tokens import RunsLow, Spending, SpentRow
 from veilmart.broker.tokens.withdrawal_rules import living_key
 from veilmart.crypto.blind_rsa import in_range
 from veilmart.errors import (
@@ -114,11 +114,11 @@ def spend(state: BrokerState, session: Session, request: Spend) -> Rule[Answer]:
         broker=state.fingerprint,
         seed=state.own.by_serial(session.descriptor).signing_seed,
     )
-    outcome = yield from transact(_spend, offered, b"", state.clock)
+    outcome = yield from spent_tokens.taking(_spend, offered, b"", state.clock)
     if outcome.answer is None:
         refund = yield from living_key(state, outcome.refund)
         (signature,) = yield from BlindSign(refund.secret, (request.refund_blinded,))
-        outcome = yield from transact(_spend, offered, signature, state.clock)
+        outcome = yield from spent_tokens.taking(_spend, offered, signature, state.clock)
     if outcome.answer is None:
         raise RefundKeyUnfit
     session.unpaid.pop(request.order, None)
@@ -132,7 +132,9 @@ def spend(state: BrokerState, session: Session, request: Spend) -> Rule[Answer]:
 
 @repeatable
 @snapshot
-def _spend(conn: Connection, offered: _Offered, signature: bytes, clock: Clock) -> _Outcome:
+def _spend(
+    conn: Connection, offered: _Offered, signature: bytes, clock: Clock
+) -> _Outcome | RunsLow:
     """Steps 1 to 6. signature: of the refund token, once it was found to be needed."""
     request = offered.request
     before = spent_tokens.spent_for(conn, request.order)
@@ -150,10 +152,11 @@ def _spend(conn: Connection, offered: _Offered, signature: bytes, clock: Clock) 
         raise TokenInvalid
     if spent_tokens.taker(conn, key, token) is not None:
         raise TokenSpent
-    spent_tokens.check_outstanding(conn, key)
+    hot = spent_tokens.room_to_take(conn, key)
+    if isinstance(hot, RunsLow):
+        return hot
     what = Spending(request.order, request.order_key, request.refund_blinded, offered.body)
     if row is not None and row.state is InvoiceState.OFFERED and now < row.due:
-        hot = frozenset({key.account})
         invoices.advance(conn, row, InvoiceEvent.PAY, now, payer=key.account, hot=hot)
         answer = encode(Spent(receipt=_receipt(offered, row, now), refund=b""))
         spent_tokens.take(conn, token, key, refund, what, answer, late=False)
@@ -164,8 +167,7 @@ def _spend(conn: Connection, offered: _Offered, signature: bytes, clock: Clock) 
     spent_tokens.take(conn, token, key, refund, what, answer, late=True)
     if key.account != refund.account:
         moves = transfer(key.account, refund.account, key.price)
-        hot = frozenset({key.account, refund.account})
-        booking.book(conn, "exchange", request.order, now, moves, hot)
+        booking.book(conn, "exchange", request.order, now, moves, hot | {refund.account})
     published_prefixes.publish_order(conn, request.order_key)
     return _Outcome(answer, fresh=True)
 

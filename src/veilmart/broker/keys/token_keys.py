@@ -8,10 +8,12 @@ stays retired whatever the clock says; there is never a second one for its price
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from veilmart.broker import settings
 from veilmart.broker.ledger import booking
+from veilmart.broker.ledger.hot_rows import in_batches
+from veilmart.broker.schema import tables
 from veilmart.broker.schema.token_tables import token_keys
 from veilmart.crypto.blind_issuer import IssuerKey
 from veilmart.crypto.token_key import (
@@ -34,9 +36,11 @@ from veilmart.protocol.encoding import le64
 
 EXTENSION = "tokens"
 _FIRST_EPOCH = "first token epoch"
+SCARCE_BELOW = 1024
+"""Outstanding tokens of a key: more than transactions of all servers together run at once."""
 
 _k = token_keys.c
-_row = select(_k.number, _k.id, _k.price, _k.epoch, _k.account, _k.spki, _k.retired_at)
+_row = select(_k.number, _k.id, _k.price, _k.epoch, _k.account, _k.spki, _k.retired_at, _k.scarce)
 # Shared: whoever lets money go by a key keeps it from being retired at the same moment.
 _locked = _row.where(_k.id == bindparam("of")).with_for_update(read=True)
 _by_id = _row.where(_k.id == bindparam("of"))
@@ -44,11 +48,31 @@ _by_number = _row.where(_k.number == bindparam("of")).with_for_update(read=True)
 _living = _row.where(_k.retired_at.is_(None)).order_by(_k.epoch, _k.price)
 _secrets = select(_k.id, _k.secret).where(_k.retired_at.is_(None))
 _add = insert(token_keys)
+_one_by_one = (
+    update(token_keys).where(_k.number == bindparam("of"), _k.scarce == 0).values(scarce=1)
+)
+_plenty = (
+    update(token_keys)
+    .where(_k.scarce == 1, _k.retired_at.is_(None))
+    .where(
+        select(booking.true_balance)
+        .where(tables.accounts.c.id == _k.account)
+        .correlate(token_keys)
+        .scalar_subquery()
+        >= 2 * SCARCE_BELOW * _k.price
+    )
+    .values(scarce=0)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """number: ours. id: 32 bytes. price: minor units. account: of its outstanding tokens."""
+    """number: ours. id: 32 bytes. price: minor units. account: of its outstanding tokens.
+
+    scarce: where several servers share the books, its tokens are taken one by one, each from the
+    balance itself. Otherwise so many are outstanding that all spends under way together cannot
+    use them up, and what they take is added up later.
+    """
 
     number: int
     id: bytes
@@ -57,6 +81,7 @@ class KeyRow:
     account: int
     spki: bytes = field(repr=False)
     retired_at: int | None
+    scarce: int = 1
 
     @property
     def public(self) -> TokenPublicKey:
@@ -142,6 +167,20 @@ def issuing(conn: Connection, key_id: bytes, now: int) -> KeyRow:
     if not key.issues(now):
         raise TokenKeyEnded("It does not issue any more; its tokens are still good.")
     return key
+
+
+def take_one_by_one(conn: Connection, number: int) -> None:
+    """Transaction: no more tokens of this key are taken side by side.
+
+    It waits for those that are being taken, for they hold the row; the later ones see the mark.
+    """
+    conn.execute(_one_by_one, {"of": number})
+
+
+def note_plenty(conn: Connection) -> None:
+    """Transaction: keys with many outstanding tokens have them taken side by side again."""
+    if in_batches(conn):
+        conn.execute(_plenty)
 
 
 def living(conn: Connection) -> list[KeyRow]:

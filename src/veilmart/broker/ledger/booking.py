@@ -98,7 +98,8 @@ def book(
 ) -> int:
     """Append one transaction and its postings, move the balances; returns its number.
 
-    hot: accounts of `moves` that many transactions change at once, as those of tokens.
+    hot: accounts of `moves` that many transactions change at once, as those of tokens. What is
+    taken from any other account the database refuses by itself where it is not there.
 
     Raises LedgerViolated, with nothing booked, when the postings do not sum to zero, an account
     is missing or would go below zero, or the order's money was held or given away already.
@@ -128,7 +129,8 @@ def _write_balances(
         at_once, later = hot_rows.split(kind, moves, hot)
         hot_rows.append(conn, later)
         if kind not in _OF_CUSTOMERS:
-            hot_rows.add_up_accounts(conn, at_once)
+            for move in at_once:
+                hot_rows.add_up_account(conn, move.account)
     for move in at_once:
         if not conn.execute(_move, {"of": move.account, "change": move.amount}).rowcount:
             raise LedgerViolated(f"There is no account {move.account}.")

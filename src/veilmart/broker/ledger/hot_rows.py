@@ -15,10 +15,19 @@ from veilmart.storage.database.isolation import statement
 _pending = tables.pending_moves.c
 _append = insert(tables.pending_moves)
 _add_up = text("""
-WITH gone AS (DELETE FROM pending_moves RETURNING account, amount),
-sums AS (SELECT account, sum(amount) AS change FROM gone GROUP BY account)
-UPDATE accounts SET balance = accounts.balance + sums.change
-FROM sums WHERE accounts.id = sums.account
+WITH sums AS (SELECT account, sum(amount) AS change FROM pending_moves GROUP BY account),
+good AS (SELECT sums.account FROM sums JOIN accounts ON accounts.id = sums.account
+         WHERE accounts.kind = 'cash' OR accounts.balance + sums.change >= 0),
+gone AS (DELETE FROM pending_moves USING good WHERE pending_moves.account = good.account
+         RETURNING pending_moves.account, pending_moves.amount),
+moved AS (SELECT account, sum(amount) AS change FROM gone GROUP BY account)
+UPDATE accounts SET balance = accounts.balance + moved.change
+FROM moved WHERE accounts.id = moved.account
+""")
+_find_overdrawn = text("""
+WITH sums AS (SELECT account, sum(amount) AS change FROM pending_moves GROUP BY account)
+SELECT sums.account FROM sums JOIN accounts ON accounts.id = sums.account
+WHERE accounts.kind <> 'cash' AND accounts.balance + sums.change < 0 ORDER BY sums.account
 """)
 _take_back = (
     delete(tables.pending_moves)
@@ -62,7 +71,7 @@ def split(
     """(at once, later). Later: escrow's side of a purchase, all of a settlement, and hot accounts.
 
     A customer's own balance is always written at once, so the database itself refuses to let it
-    fall below zero.
+    fall below zero. Whoever passes a tokens account as hot has seen that it holds plenty.
     """
     if kind == "settle":
         return [], list(moves)
@@ -79,18 +88,23 @@ def append(conn: Connection, moves: list[Posting]) -> None:
 
 
 @statement
-def add_up(conn: Connection) -> None:
-    """Transaction: every pending move into its balance, in one statement."""
-    if in_batches(conn):
-        conn.execute(_add_up)
+def add_up(conn: Connection) -> list[int]:
+    """Transaction: every pending move into its balance, in one statement.
+
+    An account that would go below zero keeps its pending moves, where the audit finds them, and
+    holds nobody else up; returns the numbers of such accounts.
+    """
+    if not in_batches(conn):
+        return []
+    conn.execute(_add_up)
+    return [int(number) for number in conn.execute(_find_overdrawn).scalars()]
 
 
-def add_up_accounts(conn: Connection, moves: list[Posting]) -> None:
-    """Part of a transaction that is about to write these accounts' stored balances itself."""
-    for move in moves:
-        taken = sum(conn.execute(_take_back, {"of": move.account}).scalars())
-        if taken:
-            conn.execute(_move, {"of": move.account, "change": taken})
+def add_up_account(conn: Connection, account: int) -> None:
+    """Part of a transaction that is about to write this account's stored balance itself."""
+    taken = sum(conn.execute(_take_back, {"of": account}).scalars())
+    if taken:
+        conn.execute(_move, {"of": account, "change": taken})
 
 
 def pending_of(account: object) -> object:

@@ -16,6 +16,7 @@ ORDER_KEYS: Final = 0
 
 # number: ours, from 1. id: SHA-256 of spki. secret: the private half, PKCS #8, overwritten when
 # the key is retired. The numbers of tokens are written down then; before, they are counted.
+# scarce: on PostgreSQL what is spent is taken from the balance at once, not added up later.
 token_keys = Table(
     "token_keys",
     metadata,
@@ -32,6 +33,7 @@ token_keys = Table(
     Column("redeemed", Integer, nullable=False, server_default=text("0")),
     Column("returned", Integer, nullable=False, server_default=text("0")),
     Column("expired", Integer, nullable=False, server_default=text("0")),
+    Column("scarce", Integer, nullable=False, server_default=text("1")),
     UniqueConstraint("price", "epoch", name="one_key_per_price_and_epoch"),
 )
 

@@ -148,7 +148,7 @@ class RunningBroker:
             if not swept.more:
                 break
         await self.reporter.mark_delivered()
-        await self._database.run(hot_rows.add_up)
+        await self._add_up()
         await self._database.run(published_prefixes.close_pages)
         await state.sessions.tidy(state.clock())
         if self._sweeps % FORGET_EVERY_SWEEPS == 0:
@@ -158,6 +158,11 @@ class RunningBroker:
                 await self._renew()
                 await self._database.run(settings.touch)
         self._sweeps += 1
+
+    async def _add_up(self) -> None:
+        for account in await self._database.run(hot_rows.add_up):
+            self.state.observe(Trouble(f"Adding up account {account}", "it is below zero"))
+        await self._database.run(token_keys.note_plenty)
 
     async def _look_who_leads(self) -> bool:
         """Whether this worker does what only one may do; it reports to merchants then."""

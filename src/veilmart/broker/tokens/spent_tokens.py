@@ -1,15 +1,21 @@
 """Tokens that were shown: what they paid for, and what their refund needs. Each is taken once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
-from veilmart.broker.keys.token_keys import KeyRow
-from veilmart.broker.ledger import booking
+from veilmart.broker.keys.token_keys import SCARCE_BELOW, KeyRow, take_one_by_one
+from veilmart.broker.ledger import booking, hot_rows
 from veilmart.broker.schema.token_tables import spent_tokens
 from veilmart.broker.tokens import published_prefixes
 from veilmart.errors import LedgerViolated
+from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.token import Token
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _s = spent_tokens.c
 _row = select(
@@ -48,6 +54,13 @@ class SpentRow:
     reissued: bool
     body: bytes = field(repr=False)
     answer: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunsLow:
+    """Nothing was done: tokens of this key (our number) have to be taken one by one first."""
+
+    key: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +130,33 @@ def reissue(conn: Connection, order: bytes) -> None:
         raise LedgerViolated("A token is refunded once.")
 
 
-def check_outstanding(conn: Connection, key: KeyRow) -> None:
-    """More tokens than were withdrawn means that somebody else signs. Raises LedgerViolated.
+def room_to_take(conn: Connection, key: KeyRow) -> frozenset[int] | RunsLow:
+    """Part of a transaction that holds the key's row: what `booking.book` is to take as hot.
 
-    Where balances are written later, the database would notice too late.
+    More tokens than were withdrawn means that somebody else signs. Raises LedgerViolated. Several
+    servers may take tokens side by side only while so many are outstanding that no number of
+    transactions at once can take more than there are.
     """
-    if booking.balance_of(conn, key.account) < key.price:
+    outstanding = booking.balance_of(conn, key.account) // key.price
+    if outstanding < 1:
         raise LedgerViolated("More tokens of a key were shown than were withdrawn.")
+    if not hot_rows.in_batches(conn):
+        return frozenset()
+    if key.scarce:
+        hot_rows.add_up_account(conn, key.account)
+        return frozenset()
+    return frozenset({key.account}) if outstanding >= SCARCE_BELOW else RunsLow(key.number)
+
+
+def taking(
+    transaction: Callable[Concatenate[Connection, P], T | RunsLow], *args: P.args, **more: P.kwargs
+) -> Rule[T]:
+    """Run a transaction that takes a token, again where the key's tokens are running low."""
+    while True:
+        outcome: T | RunsLow = yield from transact(transaction, *args, **more)
+        if not isinstance(outcome, RunsLow):
+            return outcome
+        yield from transact(take_one_by_one, outcome.key)
 
 
 def counted(conn: Connection, number: int) -> tuple[int, int, int]:

@@ -17,6 +17,7 @@ from veilmart.broker.schema.token_tables import token_issues, wallets
 from veilmart.broker.sessions.session import Session, require_login
 from veilmart.broker.state import BrokerState
 from veilmart.broker.tokens import spent_tokens
+from veilmart.broker.tokens.spent_tokens import RunsLow
 from veilmart.errors import (
     InsufficientBalance,
     MalformedMessage,
@@ -229,7 +230,7 @@ def deposit(state: BrokerState, session: Session, request: Deposit) -> Rule[Answ
     token = parse_token(request.token)
     key = yield from transact(_key_of, token, state.clock)
     check_token(key.public, token)
-    answer, fresh = yield from transact(_deposit, token, who.account, state.clock)
+    answer, fresh = yield from spent_tokens.taking(_deposit, token, who.account, state.clock)
     if fresh:
         state.observe(TokenDeposited())
     return Answer(answer)
@@ -242,7 +243,9 @@ def _key_of(conn: Connection, token: Token, clock: Clock) -> KeyRow:
 
 @repeatable
 @snapshot
-def _deposit(conn: Connection, token: Token, account: int, clock: Clock) -> tuple[Deposited, bool]:
+def _deposit(
+    conn: Connection, token: Token, account: int, clock: Clock
+) -> tuple[Deposited, bool] | RunsLow:
     """The answer, and whether this was the first time. The signature has been verified."""
     now = clock()
     key = token_keys.spendable(conn, token.key_id, now)
@@ -250,10 +253,12 @@ def _deposit(conn: Connection, token: Token, account: int, clock: Clock) -> tupl
     if taken is not None and taken[1] != account:
         raise TokenSpent
     if taken is None:
-        spent_tokens.check_outstanding(conn, key)
+        hot = spent_tokens.room_to_take(conn, key)
+        if isinstance(hot, RunsLow):
+            return hot
         spent_tokens.take_back(conn, token, key, account)
         moves = transfer(key.account, account, key.price)
-        booking.book(conn, "deposit", b"", now, moves, frozenset({key.account}))
+        booking.book(conn, "deposit", b"", now, moves, hot)
     balance = booking.balance_of(conn, account)
     return Deposited(value=key.price, balance=balance), taken is None
 
