@@ -51,8 +51,8 @@ _add = insert(token_keys)
 _one_by_one = (
     update(token_keys).where(_k.number == bindparam("of"), _k.scarce == 0).values(scarce=1)
 )
-_plenty = (
-    update(token_keys)
+_has_plenty = (
+    select(_k.number)
     .where(_k.scarce == 1, _k.retired_at.is_(None))
     .where(
         select(booking.true_balance)
@@ -61,8 +61,8 @@ _plenty = (
         .scalar_subquery()
         >= 2 * SCARCE_BELOW * _k.price
     )
-    .values(scarce=0)
 )
+_side_by_side = update(token_keys).where(_k.number == bindparam("of")).values(scarce=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,8 @@ def take_one_by_one(conn: Connection, number: int) -> None:
 def note_plenty(conn: Connection) -> None:
     """Transaction: keys with many outstanding tokens have them taken side by side again."""
     if in_batches(conn):
-        conn.execute(_plenty)
+        for number in conn.execute(_has_plenty).scalars().all():
+            conn.execute(_side_by_side, {"of": number})
 
 
 def living(conn: Connection) -> list[KeyRow]:
