@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from tests.broker.conftest import Market
 from tests.broker.ledger.meeting import at_once, meeting, refused
@@ -18,12 +18,12 @@ from tests.broker.scripted import PRICE
 from tests.broker.tokens.token_wallet import TokenWallet, fresh_secrets
 from tests.conftest import both_engines
 from veilmart.broker import merchants
-from veilmart.broker.accounts import customers, guess_limit, vouchers
+from veilmart.broker.accounts import customers, guess_limit, invitations, vouchers
 from veilmart.broker.disputes import evidence
 from veilmart.broker.keys import token_keys
 from veilmart.broker.ledger import booking, hot_rows
-from veilmart.broker.operator import actions, merchant_requests
-from veilmart.broker.schema import tables
+from veilmart.broker.operator import bookkeeping, merchant_requests
+from veilmart.broker.schema import tables, token_tables
 from veilmart.broker.schema.dispute_tables import evidence_parts
 from veilmart.broker.schema.operator_tables import join_requests
 from veilmart.broker.sessions.session import Session
@@ -32,7 +32,7 @@ from veilmart.crypto.blind_issuer import blind_sign
 from veilmart.errors import InsufficientBalance, LedgerViolated
 from veilmart.limits import INTEGER_MAX
 from veilmart.protocol import customer_messages as messages
-from veilmart.protocol.accounting import transfer
+from veilmart.protocol.accounting import AccountKind, transfer
 from veilmart.protocol.code import code_hash, parse_code
 from veilmart.protocol.dispute_messages import SendEvidence
 from veilmart.protocol.merchant_papers import WithdrawalPaper
@@ -46,7 +46,7 @@ POSTGRES = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 async def more_tokens(wallet: TokenWallet, session: Session, count: int, more: int) -> list[bytes]:
     """`count` withdrawn ones and `more` that somebody made with the stolen key."""
     market, key = wallet.market, wallet.key()
-    market.run(actions.credit, "anna", PRICE * count, False, market.clock())
+    market.run(bookkeeping.credit, "anna", PRICE * count, False, market.clock())
     tokens = await wallet.withdraw(session, count)
     living = market.broker.state.tokens.find(key.id)
     assert living is not None
@@ -104,7 +104,7 @@ async def test_tokens_run_low_while_they_are_taken_side_by_side(
     session, wallet = await market.customer("anna"), TokenWallet(market)
     monkeypatch.setattr(token_keys, "SCARCE_BELOW", 3)
     monkeypatch.setattr(spent_tokens, "SCARCE_BELOW", 3)
-    plenty = token_keys.update(token_keys.token_keys).values(scarce=0)
+    plenty = update(token_tables.token_keys).values(scarce=0)
     tokens = await more_tokens(wallet, session, 4, 2)
     market.run(lambda conn: conn.execute(plenty) and None)
     assert refused(await spend_all(wallet, tokens[:2])) == 0
@@ -170,7 +170,7 @@ async def sold(market: Market) -> str:
 @both_engines
 async def test_two_payouts_of_one_balance(market: Market) -> None:
     name = await sold(market)
-    payouts: Calls = [(actions.payout, (name, PRICE, market.clock()))] * 2
+    payouts: Calls = [(bookkeeping.payout, (name, PRICE, market.clock()))] * 2
     assert refused(at_once(market.opened.database, *payouts)) == 1
     market.check_books()
 
@@ -199,14 +199,14 @@ async def test_two_requests_for_one_balance(market: Market) -> None:
 async def test_two_credits_up_to_the_cap_on_money(market: Market) -> None:
     await market.customer("anna")
     half = INTEGER_MAX // 2 + 1
-    calls: Calls = [(actions.credit, ("anna", half, False, market.clock()))] * 2
+    calls: Calls = [(bookkeeping.credit, ("anna", half, False, market.clock()))] * 2
     assert refused(at_once(market.opened.database, *calls)) == 1
     assert market.run(booking.balance_of, tables.CASH) == -half
 
 
 @both_engines
 async def test_one_voucher_for_two_people_and_for_the_operator(market: Market) -> None:
-    people = [market.run(booking.open_account, booking.AccountKind.CUSTOMER) for _ in range(2)]
+    people = [market.run(booking.open_account, AccountKind.CUSTOMER) for _ in range(2)]
     issued = market.run(vouchers.issue_vouchers, 1, PRICE, market.clock(), os.urandom)
     hashed, now = code_hash(parse_code(issued.codes[0])), market.clock()
     calls: Calls = [(vouchers.redeem, (bytes(32), who, hashed, now)) for who in people]
@@ -220,9 +220,9 @@ async def test_one_voucher_for_two_people_and_for_the_operator(market: Market) -
 
 @both_engines
 async def test_one_invitation_for_two_people(market: Market) -> None:
-    issued = market.run(vouchers.issue_invitations, 1, market.clock(), os.urandom)
+    issued = market.run(invitations.issue_invitations, 1, market.clock(), os.urandom)
     hashed = code_hash(parse_code(issued.codes[0]))
-    outcomes = at_once(market.opened.database, *[(vouchers.use_invitation, (hashed,))] * 2)
+    outcomes = at_once(market.opened.database, *[(invitations.use_invitation, (hashed,))] * 2)
     assert refused(outcomes) == 1
 
 
@@ -314,7 +314,7 @@ async def test_the_last_free_places_for_token_keys(
 
 @both_engines
 async def test_a_balance_never_goes_below_zero_whoever_takes_at_once(market: Market) -> None:
-    account = market.run(booking.open_account, booking.AccountKind.CUSTOMER)
+    account = market.run(booking.open_account, AccountKind.CUSTOMER)
     now = market.clock()
     market.run(booking.book, "credit", b"", now, transfer(tables.CASH, account, PRICE))
     moves = transfer(account, tables.FEES, PRICE)
