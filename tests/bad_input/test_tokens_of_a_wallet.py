@@ -24,8 +24,8 @@ from veilmart.customer.tokens.stock import (
     withdraw_tokens,
 )
 from veilmart.customer.tokens.withdrawal_rules import plan
-from veilmart.customer.trust.anonymous_pins import Seen, save_seen
 from veilmart.customer.trust.proofs import all_proofs, verify_proof
+from veilmart.customer.trust.seen_descriptors import keep_seen
 from veilmart.customer.wallet.orders import Order, all_orders
 from veilmart.customer.wallet.tokens import INVALID, begin_withdrawal, find_withdrawal, known_keys
 from veilmart.customer.wallet.wallet import Wallet
@@ -286,8 +286,8 @@ async def test_broker_that_shows_the_anonymous_another_descriptor(
     _, wallet = await buyer(roles, "mia")
     shown = roles.opened_descriptor()
     other = msgspec.structs.replace(shown.descriptor, name="Another")
-    signed = read_descriptor(sign_descriptor(other, roles.opened.identity)).signed
-    wallet.database.run_now(save_seen, "broker", shown.fingerprint, Seen(signed))
+    signed = read_descriptor(sign_descriptor(other, roles.opened.identity))
+    wallet.database.run_now(keep_seen, "anonymous", [signed])
     for _ in range(2):
         with pytest.raises((DescriptorForked, ViewsForked)):
             await buy(roles, wallet, tmp_path / "out")

@@ -4,17 +4,17 @@ Descriptors and catalogues are chains: a serial has one paper, and the next name
 verdicts; who shows what to whom, and what is done about it, is elsewhere.
 """
 
+from veilmart.errors import MalformedMessage
+from veilmart.limits import DESCRIPTORS_PER_EPOCH_MAX, EPOCH_SECONDS
 from veilmart.protocol.catalogue import SignedCatalogue
-from veilmart.protocol.descriptor import SignedDescriptor
+from veilmart.protocol.descriptor import Descriptor, SignedDescriptor
 from veilmart.protocol.token_list import listed_keys
 
 RESTORED_GAP = 900_000
 """A party that was restored goes on 1,000,000 above the newest serial it still knows."""
 
-CHAIN_BLOCK = 16
-"""What is missing is fetched down to a multiple of this: what we knew before stays blurred."""
-
-CHAIN_MAX = 1024
+FOLLOWS_EXTENSION = "follows"
+"""Where a serial does not follow the one below it: the serial it does follow, in decimal digits."""
 
 
 def contradiction(one: SignedDescriptor, other: SignedDescriptor) -> str | None:
@@ -23,8 +23,11 @@ def contradiction(one: SignedDescriptor, other: SignedDescriptor) -> str | None:
     step = higher.descriptor.serial - lower.descriptor.serial
     if step == 0 and lower.hash != higher.hash:
         return f"There are two descriptors {lower.descriptor.serial}."
-    if step == 1 and higher.descriptor.previous != lower.hash:
+    follows = serial_below(higher.descriptor) == lower.descriptor.serial
+    if follows and higher.descriptor.previous != lower.hash:
         return f"Descriptor {higher.descriptor.serial} does not follow the other."
+    if _too_many(lower.descriptor, higher.descriptor):
+        return f"There are {step} descriptors in too short a time."
     keys = {(key.epoch, key.price): key.key for key in listed_keys(lower.descriptor)}
     for key in listed_keys(higher.descriptor):
         if keys.get((key.epoch, key.price), key.key) != key.key:
@@ -43,12 +46,30 @@ def catalogue_contradiction(one: SignedCatalogue, other: SignedCatalogue) -> str
     return None
 
 
-def missing_serials(lower: int, higher: int) -> range:
-    """What to fetch to chain `higher` to `lower`, downwards, a little further than needed.
+def epoch_start(now: int) -> int:
+    """The beginning of the epoch of `now`: the same for everybody."""
+    return now // EPOCH_SECONDS * EPOCH_SECONDS
 
-    Empty for neighbours and for the gap of a restored party.
-    """
-    if higher - lower <= 1 or higher - lower >= RESTORED_GAP:
-        return range(0)
-    lowest = max(1, (lower + 1) // CHAIN_BLOCK * CHAIN_BLOCK)
-    return range(higher - 1, lowest - 1, -1)
+
+def serial_below(descriptor: Descriptor) -> int | None:
+    """The serial that it follows; None for the first. Raises MalformedMessage."""
+    named = descriptor.extensions.get(FOLLOWS_EXTENSION)
+    if named is None:
+        return descriptor.serial - 1 or None
+    if not (named.isdigit() and len(named) <= 16 and 0 < int(named) < descriptor.serial):
+        raise MalformedMessage("A descriptor follows an impossible serial.")
+    return int(named)
+
+
+def follows_extension(previous: int | None, serial: int) -> dict[str, bytes]:
+    """What a descriptor `serial` after `previous` has to say of that: nothing when it is next."""
+    if previous is None or serial == previous + 1:
+        return {}
+    return {FOLLOWS_EXTENSION: str(previous).encode()}
+
+
+def _too_many(lower: Descriptor, higher: Descriptor) -> bool:
+    """More serials between the two than a party may sign in that time."""
+    step = higher.serial - lower.serial
+    epochs = max(0, higher.not_before - lower.not_before) // EPOCH_SECONDS + 1
+    return step < RESTORED_GAP and step > DESCRIPTORS_PER_EPOCH_MAX * epochs

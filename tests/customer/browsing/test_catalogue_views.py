@@ -125,9 +125,23 @@ def test_merchant_that_contradicts_itself_in_one_view(wallet: Wallet, shop: Shop
     assert verify_proof(only_proof(wallet)).conclusive
 
 
-def test_merchant_that_rolls_a_catalogue_back_in_one_view(wallet: Wallet, shop: Shop) -> None:
+def test_merchant_that_rolls_a_catalogue_back_for_an_account(wallet: Wallet, shop: Shop) -> None:
     first = shop.catalogue(1, FIRST)
     shop.show(shop.catalogue(2, first.hash), anonymous=False)
     with pytest.raises(SerialLower):
-        shop.show(first, anonymous=True)
-    assert shop.wallet.database.run_now(all_proofs) == []
+        shop.show(first, anonymous=False)
+    assert wallet.database.run_now(all_proofs) == []
+
+
+@pytest.mark.parametrize("seen_by_anonymous", [False, True])
+def test_an_older_catalogue_shows_nothing_of_what_others_have_seen(
+    wallet: Wallet, shop: Shop, seen_by_anonymous: bool
+) -> None:
+    """A refusal would tell a broker what the account, or an earlier purchase, has seen."""
+    first = shop.catalogue(1, FIRST)
+    second = shop.catalogue(2, first.hash)
+    shop.show(second, anonymous=seen_by_anonymous)
+    assert shop.show(first, anonymous=True).hash == first.hash
+    assert wallet.database.run_now(all_proofs) == []
+    with pytest.raises((ViewsForked, DescriptorForked)):  # the newest is still what counts
+        shop.show(shop.catalogue(3, b"x" * 32), anonymous=seen_by_anonymous)

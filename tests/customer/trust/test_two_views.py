@@ -16,19 +16,20 @@ from veilmart.customer.trust.proofs import (
     settle_proofs,
     verify_proof,
 )
+from veilmart.customer.trust.seen_descriptors import View, drop_old, keep_seen, newest_seen, seen_of
 from veilmart.customer.trust.two_views import check_token_list, check_views
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
-    DescriptorUnknown,
     MalformedMessage,
     ProofInvalid,
-    SerialLower,
     TokenKeysForked,
+    UnsignedAnswer,
     ViewsForked,
 )
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.encoding import decode, encode, le64
 from veilmart.protocol.token_list import ListedKey, issuing_key, listed_keys
+from veilmart.protocol.views import contradiction, epoch_start
 
 
 def entry(key: bytes, price: int = 500, epoch: int = 700) -> bytes:
@@ -55,8 +56,8 @@ class Chain:
         return self[serial].signed
 
 
-def check(wallet: Wallet, fresh: SignedDescriptor, known: SignedDescriptor, chain: Chain) -> None:
-    asyncio.run(check_views(wallet, fresh, known, chain.fetch))
+def check(wallet: Wallet, view: View, fresh: SignedDescriptor, chain: Chain) -> None:
+    asyncio.run(check_views(wallet, view, fresh, chain.fetch))
 
 
 @pytest.fixture(scope="module")
@@ -64,73 +65,133 @@ def chain(keys: Keys) -> Chain:
     return Chain(keys, 40)
 
 
-def test_what_lies_between_is_fetched_and_blurs_what_was_known(wallet: Wallet, keys: Keys) -> None:
+BEFORE = epoch_start(NOW) - 5
+
+
+@pytest.mark.parametrize("other_view_saw", [None, 3, 20, 39])
+def test_what_is_fetched_does_not_depend_on_what_the_other_view_saw(
+    wallet: Wallet, keys: Keys, other_view_saw: int | None
+) -> None:
+    """A broker that signs anew after each visit reads nothing off how far somebody walks."""
     chain = Chain(keys, 40)
-    check(wallet, chain[40], chain[40], chain)
-    check(wallet, chain[40], chain[39], chain)
-    assert chain.asked == []
-    check(wallet, chain[40], chain[21], chain)
-    assert chain.asked == list(range(39, 15, -1)), "down to a multiple of 16"
+    if other_view_saw is not None:
+        check(wallet, "account", chain[other_view_saw], chain)
+        chain.asked.clear()
+    check(wallet, "anonymous", chain[40], chain)
+    assert chain.asked == list(range(39, 0, -1))
+    chain.asked.clear()
+    check(wallet, "anonymous", chain[40], chain)
+    assert chain.asked == list(range(39, 0, -1)), "the next anonymous connection knows nothing"
     assert wallet.database.run_now(all_proofs) == []
 
 
+def test_the_chain_ends_with_the_one_that_was_valid_when_the_epoch_began(
+    wallet: Wallet, keys: Keys
+) -> None:
+    chain = Chain(keys, 8, not_before=BEFORE - 100)
+    for serial in range(9, 12):
+        paper = keys.descriptor("broker", [], serial=serial, previous=chain[serial - 1].hash)
+        chain.papers.append(paper)
+    check(wallet, "anonymous", chain[11], chain)
+    assert chain.asked == [10, 9, 8]
+
+
 def test_broker_that_shows_one_serial_twice(wallet: Wallet, keys: Keys, chain: Chain) -> None:
-    other = keys.descriptor("broker", [], serial=5, previous=chain[4].hash, name="Another")
+    check(wallet, "account", chain[5], chain)
+    other = Chain(keys, 0)
+    other.papers = chain.papers[:4]
+    other.papers.append(
+        keys.descriptor("broker", [], serial=5, previous=chain[4].hash, name="Another")
+    )
     with pytest.raises(ViewsForked):
-        check(wallet, other, chain[5], chain)
+        check(wallet, "anonymous", other[5], other)
     (proof,) = wallet.database.run_now(all_proofs)
     found = verify_proof(proof.content)
     assert found.conclusive
     assert "two descriptors 5" in found.finding
     with pytest.raises(ViewsForked):
-        wallet.database.run_now(check_not_stopped, other.fingerprint)
-    wallet.database.run_now(settle_proofs, other.fingerprint)
-    wallet.database.run_now(check_not_stopped, other.fingerprint)
+        wallet.database.run_now(check_not_stopped, other[5].fingerprint)
+    wallet.database.run_now(settle_proofs, other[5].fingerprint)
+    wallet.database.run_now(check_not_stopped, other[5].fingerprint)
 
 
-def test_broker_whose_chain_forked_long_ago(wallet: Wallet, keys: Keys, chain: Chain) -> None:
+@pytest.mark.parametrize("first", ["account", "anonymous"])
+def test_broker_whose_chain_forked_long_ago(
+    wallet: Wallet, keys: Keys, chain: Chain, first: View
+) -> None:
     other = Chain(keys, 40, name="Another")
+    check(wallet, first, chain[20], chain)
     with pytest.raises(ViewsForked):
-        check(wallet, other[40], chain[20], other)
+        check(wallet, "anonymous" if first == "account" else "account", other[40], other)
     (proof,) = wallet.database.run_now(all_proofs)
     assert verify_proof(proof.content).conclusive
 
 
-def test_broker_that_hides_what_lies_between(wallet: Wallet, chain: Chain) -> None:
+@pytest.mark.parametrize("other_view_saw", [None, 20])
+def test_a_chain_that_is_not_shown_stops_one_connection_and_proves_nothing(
+    wallet: Wallet, chain: Chain, other_view_saw: int | None
+) -> None:
+    """An injected 404 is not signed by anybody."""
+    if other_view_saw is not None:
+        check(wallet, "account", chain[other_view_saw], chain)
+
     async def nothing(serial: int) -> bytes:
-        raise DescriptorUnknown
+        raise UnsignedAnswer("HTTP status 404.")
 
-    with pytest.raises(ViewsForked):
-        asyncio.run(check_views(wallet, chain[40], chain[20], nothing))
-    (proof,) = wallet.database.run_now(all_proofs)
-    assert not verify_proof(proof.content).conclusive
+    with pytest.raises(UnsignedAnswer):
+        asyncio.run(check_views(wallet, "anonymous", chain[40], nothing))
+    assert wallet.database.run_now(all_proofs) == []
+    wallet.database.run_now(check_not_stopped, chain[40].fingerprint)
+    check(wallet, "anonymous", chain[40], chain)
 
 
-def test_broker_that_rolls_a_descriptor_back_in_one_view(wallet: Wallet, chain: Chain) -> None:
-    with pytest.raises(SerialLower):
-        check(wallet, chain[20], chain[40], chain)
+def test_an_older_descriptor_of_the_same_chain_says_nothing_about_the_other_view(
+    wallet: Wallet, chain: Chain
+) -> None:
+    """Refused, it would give a broker one bit a try about what the account has seen."""
+    check(wallet, "account", chain[40], chain)
+    check(wallet, "anonymous", chain[20], chain)
+    assert wallet.database.run_now(all_proofs) == []
+
+
+def test_broker_that_signs_more_descriptors_than_is_plausible(wallet: Wallet, keys: Keys) -> None:
+    low = keys.descriptor("broker", [], serial=10, previous=b"p" * 32)
+    high = keys.descriptor("broker", [], serial=10 + 257, previous=b"q" * 32)
+    assert contradiction(high, low) == "There are 257 descriptors in too short a time."
+    assert verify_proof(encode(descriptor_proof(high, low))).conclusive
+    fine = keys.descriptor("broker", [], serial=10 + 256, previous=b"q" * 32)
+    assert contradiction(fine, low) is None
 
 
 def test_broker_that_lists_different_keys_to_different_people(wallet: Wallet, keys: Keys) -> None:
-    chain = Chain(keys, 1, extensions={"tokens": entry(b"a")})
-    other = keys.descriptor(
-        "broker", [], serial=3, previous=b"p" * 32, extensions={"tokens": entry(b"b")}
-    )
+    chain = Chain(keys, 1, extensions={"tokens": entry(b"a")}, not_before=BEFORE)
+    check(wallet, "account", chain[1], chain)
+    other = Chain(keys, 3, extensions={"tokens": entry(b"b")}, not_before=BEFORE)
     with pytest.raises(ViewsForked, match="token keys"):
-        check(wallet, other, chain[1], chain)
+        check(wallet, "anonymous", other[3], other)
     (proof,) = wallet.database.run_now(all_proofs)
     assert "different token keys" in verify_proof(proof.content).finding
 
 
-def test_restored_broker_goes_on_far_above(wallet: Wallet, keys: Keys) -> None:
-    chain = Chain(keys, 3, extensions={"tokens": entry(b"a")})
-    far = {"serial": 1_000_002, "previous": b"p" * 32}
-    fine = keys.descriptor("broker", [], extensions={"tokens": entry(b"a")}, **far)
-    check(wallet, fine, chain[3], chain)
-    assert chain.asked == []
-    wrong = keys.descriptor("broker", [], extensions={"tokens": entry(b"b")}, **far)
+def test_restored_broker_goes_on_far_above_and_says_what_it_follows(
+    wallet: Wallet, keys: Keys
+) -> None:
+    tokens = {"tokens": entry(b"a")}
+    chain = Chain(keys, 3, extensions=tokens)
+    far = {"serial": 1_000_002, "previous": chain[2].hash}
+    said = {"follows": b"2"}
+    check(wallet, "account", chain[3], chain)
+    chain.asked.clear()
+    fine = keys.descriptor("broker", [], extensions=tokens | said, **far)
+    check(wallet, "anonymous", fine, chain)
+    assert chain.asked == [2, 1]
+    wrong = keys.descriptor("broker", [], extensions={"tokens": entry(b"b")} | said, **far)
     with pytest.raises(ViewsForked):
-        check(wallet, wrong, chain[3], chain)
+        check(wallet, "account", wrong, chain)
+    for nonsense in (b"", b"x", b"0", b"1000002", b"-1", b"9" * 17):
+        with pytest.raises(MalformedMessage):
+            shown = keys.descriptor("broker", [], extensions={"follows": nonsense}, **far)
+            check(wallet, "anonymous", shown, chain)
 
 
 def test_descriptor_that_lists_two_keys_for_one_price_and_epoch(wallet: Wallet, keys: Keys) -> None:
@@ -168,11 +229,24 @@ def test_a_proof_is_kept_once(wallet: Wallet, chain: Chain) -> None:
     assert kept.made_at == NOW
 
 
-def test_seen_papers_are_replaced(wallet: Wallet) -> None:
+def test_seen_catalogues_are_replaced(wallet: Wallet) -> None:
     for text in (b"one", b"two"):
-        wallet.database.run_now(save_seen, "broker", b"f" * 32, Seen(text))
-    assert wallet.database.run_now(seen, "broker", b"f" * 32) == Seen(b"two")
-    assert wallet.database.run_now(seen, "merchant", b"f" * 32) is None
+        wallet.database.run_now(save_seen, "catalogue", b"f" * 32, Seen(text))
+    assert wallet.database.run_now(seen, "catalogue", b"f" * 32) == Seen(b"two")
+
+
+def test_old_descriptors_are_dropped_but_the_newest_of_each_view(
+    wallet: Wallet, keys: Keys
+) -> None:
+    chain = Chain(keys, 5, not_before=BEFORE)
+    for view, papers in (("account", chain.papers[:2]), ("anonymous", chain.papers[1:])):
+        wallet.database.run_now(keep_seen, view, papers)
+    wallet.database.run_now(drop_old, chain[1].fingerprint, BEFORE + 1)
+    left = wallet.database.run_now(seen_of, chain[1].fingerprint)
+    assert sorted(paper.descriptor.serial for paper in left) == [2, 5]
+    for view, serial in (("account", 2), ("anonymous", 5)):
+        newest = wallet.database.run_now(newest_seen, view, chain[1].fingerprint)
+        assert newest is not None and newest.descriptor.serial == serial
 
 
 # ---- the list of token keys ----------------------------------------------------------------------

@@ -26,6 +26,7 @@ from veilmart.protocol.descriptor import (
 )
 from veilmart.protocol.encoding import Message, decode, encode
 from veilmart.protocol.ports import Random
+from veilmart.protocol.views import FOLLOWS_EXTENSION, follows_extension
 
 SECRETS_MAX_BYTES = 4096
 FEE_EXTENSION = "fee"
@@ -126,6 +127,8 @@ def make_descriptor(
     token_keys: as `token_keys.listed` has them.
     """
     pairs = {suite.id: suite.dh.generate(random) for suite in all_suites()}
+    before = None if previous is None else previous.descriptor.serial
+    serial = 1 if before is None else before + step
     seed = signing.generate_signing_key(random)
     descriptor = Descriptor(
         role="broker",
@@ -138,11 +141,11 @@ def make_descriptor(
         currency=settings.currency,
         decimals=settings.decimals,
         brokers=[],
-        serial=1 if previous is None else previous.descriptor.serial + step,
+        serial=serial,
         previous=FIRST_PREVIOUS if previous is None else previous.hash,
         not_before=now,
         not_after=now + DESCRIPTOR_SECONDS,
-        extensions=_extensions(settings, token_keys),
+        extensions=_extensions(settings, token_keys) | follows_extension(before, serial),
     )
     private = {suite: pair.private for suite, pair in pairs.items()}
     return sign_descriptor(descriptor, key), Secrets(tunnel_keys=private, signing_seed=seed)
@@ -163,10 +166,11 @@ def is_current(
 ) -> bool:
     """Whether the newest descriptor says what the settings say and lasts for another day."""
     descriptor = newest.descriptor
+    said = {k: v for k, v in descriptor.extensions.items() if k != FOLLOWS_EXTENSION}
     return (
         descriptor.price_points == list(settings.price_points)
         and descriptor.name == settings.name
-        and descriptor.extensions == _extensions(settings, token_keys)
+        and said == _extensions(settings, token_keys)
         and descriptor.not_before <= now
         and descriptor.not_after - now >= DESCRIPTOR_OVERLAP_SECONDS
         and [entry.suite for entry in descriptor.tunnel_keys] == [s.id for s in all_suites()]

@@ -12,13 +12,16 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from veilmart.broker.keys.descriptors import signed_by_serial
 from veilmart.broker.keys.token_keys import find_key
 from veilmart.broker.schema.token_tables import ORDER_KEYS
 from veilmart.broker.tokens import published_prefixes
 from veilmart.broker.tokens.key_totals import Solvency, key_totals
-from veilmart.errors import TokenKeyEnded, TokenKeyUnknown
+from veilmart.errors import DescriptorUnknown, TokenKeyEnded, TokenKeyUnknown
 from veilmart.limits import PUBLIC_READS_WAITING_MAX, SOLVENCY_KEPT_SECONDS
+from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.ports import Clock
+from veilmart.protocol.token_list import listed_keys
 from veilmart.storage.database.port import Database
 from veilmart.transport.answers import binary_answer
 from veilmart.transport.body import asker
@@ -27,6 +30,7 @@ from veilmart.transport.routes import Endpoint
 
 _ID_DIGITS = 64
 _PAGE_DIGITS_MAX = 9
+_SERIAL_DIGITS_MAX = 15
 _KEPT_PAGES_MAX = 8
 
 _Page = tuple[tuple[int, int], bytes]
@@ -47,6 +51,7 @@ class PublicLists:
     def routes(self) -> list[tuple[str, Endpoint]]:
         return [
             ("/v1/token-key/{id}", self._token_key),
+            ("/v1/token-keys/{serial}", self._token_keys),
             ("/v1/spent/{id}/{page}", self._spent),
             ("/v1/order-keys/{page}", self._order_keys),
             ("/v1/solvency", self._solvency_line),
@@ -59,6 +64,13 @@ class PublicLists:
         if key is None:
             raise TokenKeyUnknown
         return binary_answer(key.spki)
+
+    async def _token_keys(self, request: Request) -> Response:
+        """The keys that our descriptor of a serial lists, in its order, 342 bytes each."""
+        text = str(request.path_params["serial"])
+        if not (text.isascii() and text.isdigit() and len(text) <= _SERIAL_DIGITS_MAX):
+            raise DescriptorUnknown
+        return binary_answer(await self._database.run(_listed_spkis, int(text)))
 
     async def _spent(self, request: Request) -> Response:
         key_id = _parse_id(request)
@@ -104,6 +116,15 @@ def _read_page(conn: Connection, where: tuple[int, int], kept: _Page | None) -> 
     if kept is not None and kept[0] == version:
         return kept
     return version, published_prefixes.read_page(conn, *where)
+
+
+def _listed_spkis(conn: Connection, serial: int) -> bytes:
+    """Raises DescriptorUnknown."""
+    signed = signed_by_serial(conn, serial)
+    if signed is None:
+        raise DescriptorUnknown
+    found = [find_key(conn, entry.key) for entry in listed_keys(read_descriptor(signed).descriptor)]
+    return b"".join(key.spki for key in found if key is not None)
 
 
 def _parse_id(request: Request) -> bytes:

@@ -58,7 +58,10 @@ def fetch_catalogue(
             proof = catalogue_proof(fresh, paper, (merchant.signed, known.certificate or b""))
             yield from transact(keep_proof, merchant.fingerprint, proof, clock())
             raise ViewsForked(finding) if of_anonymous != anonymous else DescriptorForked(finding)
-        check_chain(fresh, paper)
+        if not anonymous and not of_anonymous:
+            check_chain(fresh, paper)  # an anonymous connection knows nothing of earlier ones
+        elif of_anonymous == anonymous and fresh.catalogue.serial < paper.catalogue.serial:
+            is_new = False
     if not is_new:
         return fresh
     if anonymous:

@@ -12,7 +12,7 @@ from msgspec.structs import replace as replace_fields
 from sqlalchemy import Connection
 
 from veilmart.crypto import blind_rsa
-from veilmart.crypto.token_key import parse_token_key
+from veilmart.crypto.token_key import SPKI_BYTES, parse_token_key
 from veilmart.customer.effects import AskBroker, BrokerPapers, GetPublic, KnownBalance, UnlockedSeed
 from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.orders import Order, add_order, order_key, save_order
@@ -23,7 +23,7 @@ from veilmart.customer.wallet.tokens import (
     add_refund,
     finished,
     known_keys,
-    save_key,
+    save_keys,
     show_token,
     tokens_of,
 )
@@ -51,8 +51,6 @@ from veilmart.protocol.token import blind_token
 from veilmart.protocol.token_list import ListedKey, issuing_key, listed_keys
 from veilmart.protocol.token_messages import GetRefund, RefundToken, Spend, Spent
 from veilmart.protocol.wallet_derivations import refund_secrets
-
-KEY_MAX_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,8 @@ class TokenPayment:
         if offer.deliver_within + offer.settle_within > TOKEN_ORDER_MAX_SECONDS:
             raise DeadlinesTooLong
         broker = quote.choice.broker
-        yield from self._refund_key(broker, quote.price)
+        yield from fetch_keys(broker)
+        self._refund_entry(broker, quote.price)
         token, _ = yield from self._pick(broker, quote.price)
         if not self.now and is_fresh(token, self.clock()):
             raise SpendingTooSoon
@@ -115,7 +114,8 @@ class TokenPayment:
     def commit(self, order: Order, quote: Quote) -> Rule[Order]:
         broker = quote.choice.broker
         token, key = yield from self._pick(broker, quote.price)
-        refund_key = yield from self._refund_key(broker, quote.price)
+        keys = yield from transact(known_keys, broker.fingerprint)
+        refund_key = keys[self._refund_entry(broker, quote.price).key]
         public_half = order_key(order)
         spend = Spend(
             operation=operation_id(order.order, "spend"),
@@ -141,11 +141,11 @@ class TokenPayment:
         keys = yield from transact(known_keys, broker.fingerprint)
         return token, keys[token.key]
 
-    def _refund_key(self, broker: SignedDescriptor, price: int) -> Rule[KnownKey]:
+    def _refund_entry(self, broker: SignedDescriptor, price: int) -> ListedKey:
         listed = issuing_key(listed_keys(broker.descriptor), price, self.clock())
         if listed is None:
             raise RefundKeyUnfit("The broker lists none of that price for now.")
-        return (yield from fetch_key(broker.fingerprint, listed))
+        return listed
 
 
 def token_for(
@@ -200,7 +200,7 @@ def renew_refund(order: Order, clock: Clock) -> Rule[Order]:
     listed = issuing_key(listed_keys(broker.descriptor), spend.amount, clock())
     if listed is None:
         raise RefundKeyUnfit("The broker lists none of that price for now.")
-    key = yield from fetch_key(broker.fingerprint, listed)
+    key = (yield from fetch_keys(broker))[listed.key]
     blinded = blind_token(key.public, refund_secrets(seed, key.public, spend.order_key))
     renewed = replace_fields(spend, refund_key=listed.key, refund_blinded=blinded)
     order = replace(order, spend=encode(renewed))
@@ -259,14 +259,24 @@ LOST = (TokenKeyEnded, TokenKeyUnknown, TokenInvalid)
 """Refusals after which a token is worth nothing, for this order or any other."""
 
 
-def fetch_key(broker: bytes, listed: ListedKey) -> Rule[KnownKey]:
-    """The public key of an id, from the wallet or the broker. Raises TokenKeyInvalid."""
-    known = yield from transact(known_keys, broker)
-    if listed.key in known:
-        return known[listed.key]
-    spki = yield from GetPublic(f"/v1/token-key/{listed.key.hex()}", KEY_MAX_BYTES)
-    if parse_token_key(spki).key_id != listed.key:
-        raise TokenKeyInvalid("It is not the one that the descriptor lists.")
-    fetched = KnownKey(broker, listed, spki)
-    yield from transact(save_key, fetched)
-    return fetched
+def fetch_keys(broker: SignedDescriptor) -> Rule[dict[bytes, KnownKey]]:
+    """The public keys that a descriptor lists, by id; fetched whole, whatever is known already.
+
+    To ask for one key, or only for those that are missing, would tell what was withdrawn under
+    which (docs/protocol/11-tokens.md, 11.1). Raises TokenKeyInvalid.
+    """
+    listed = listed_keys(broker.descriptor)
+    if not listed:
+        return {}
+    path = f"/v1/token-keys/{broker.descriptor.serial}"
+    data = yield from GetPublic(path, len(listed) * SPKI_BYTES)
+    if len(data) != len(listed) * SPKI_BYTES:
+        raise TokenKeyInvalid("There came another number of keys than the descriptor lists.")
+    found: dict[bytes, KnownKey] = {}
+    for place, entry in enumerate(listed):
+        spki = bytes(data[place * SPKI_BYTES : (place + 1) * SPKI_BYTES])
+        if parse_token_key(spki).key_id != entry.key:
+            raise TokenKeyInvalid("It is not the one that the descriptor lists.")
+        found[entry.key] = KnownKey(broker.fingerprint, entry, spki)
+    yield from transact(save_keys, list(found.values()))
+    return found

@@ -98,7 +98,18 @@ lost_orders = Table(
     Column("order_key", LargeBinary(32), nullable=False),
 )
 
-# What the anonymous connections saw last. kind: "broker", "merchant", "catalogue".
+# Descriptors that were shown. view: "account" or "anonymous".
+seen_descriptors = Table(
+    "seen_descriptors",
+    metadata,
+    Column("view", String(16), primary_key=True),
+    Column("party", LargeBinary(32), primary_key=True),
+    Column("serial", Integer, primary_key=True),
+    Column("not_before", Integer, nullable=False),
+    Column("signed", LargeBinary, nullable=False),
+)
+
+# The catalogue that the anonymous connections saw last. kind: "catalogue".
 anonymous_view = Table(
     "anonymous_view",
     metadata,

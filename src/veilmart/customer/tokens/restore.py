@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 from veilmart.crypto.signing import public_key
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.effects import AskBroker, GetPublic
-from veilmart.customer.purchase.payment_rules import fetch_key
+from veilmart.customer.purchase.payment_rules import fetch_keys
 from veilmart.customer.schema.token_tables import lost_orders
 from veilmart.customer.tokens.withdrawal_rules import ask, plan
 from veilmart.customer.wallet.orders import all_orders, order_key
@@ -91,9 +91,10 @@ async def restore_tokens(shopper: Shopper) -> Restored:
     state: SeededWallet | None = await wallet.database.run(seeded)
     if state is None:
         raise NoSeed
+    public = await shopper.perform(fetch_keys(shopper.broker))
     await shopper.perform(claim(state.wallet))
     for key in keys:
-        known = await shopper.perform(fetch_key(broker, key))
+        known = public[key.key]
         place = (wallet.seed, state.wallet, login.username, known, wallet.clock)
         ours, others = await shopper.perform(ask_again(*place))
         withdrawn, foreign = withdrawn + ours, foreign + others

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.customer.connection.shopper import Shopper
-from veilmart.customer.purchase.payment_rules import fetch_key
+from veilmart.customer.purchase.payment_rules import fetch_keys
 from veilmart.customer.schema.token_tables import stocks
 from veilmart.customer.tokens.withdrawal_rules import ask, deposit, withdraw
 from veilmart.customer.wallet.seed import DAY_SECONDS
@@ -70,7 +70,7 @@ async def withdraw_tokens(shopper: Shopper, price: int, count: int) -> Withdrawn
     if listed is None:
         raise TokenKeyUnknown("The broker lists no key that issues tokens of that price now.")
     await ask_for_lost(shopper)
-    key = await shopper.perform(fetch_key(broker.fingerprint, listed))
+    key = (await shopper.perform(fetch_keys(broker)))[listed.key]
     rule = withdraw(seed, account, key, count, shopper.wallet.clock)
     came, balance = await shopper.perform(rule)
     shopper.session.balance = balance

@@ -47,8 +47,6 @@ from veilmart.protocol.token_messages import (
 )
 from veilmart.protocol.wallet_derivations import account_seed, issue_request_id, token_secrets
 
-KEY_MAX_BYTES = 1024
-
 _CERTAINLY_NOT_ISSUED = (InsufficientBalance, TokenKeyEnded, TokenKeyUnknown, OperationConflict)
 
 

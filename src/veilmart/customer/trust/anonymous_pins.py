@@ -1,6 +1,6 @@
-"""What the anonymous connections saw last: transactions. The account's view is in pins.py.
+"""The catalogue that the anonymous connections saw last: transactions.
 
-The two share the fingerprints that are trusted, and nothing else: docs/protocol/11-tokens.md, 11.7.
+The account's is in pins.py, descriptors in seen_descriptors.py (docs/protocol/11-tokens.md, 11.7).
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.customer.schema.token_tables import anonymous_view
 
-Kind = Literal["broker", "merchant", "catalogue"]
+Kind = Literal["catalogue"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,6 @@ def save_seen(connection: Connection, kind: Kind, party: bytes, paper: Seen) -> 
     connection.execute(_SAVE, {"kind": kind, "party": party} | vars(paper))
 
 
-def forget_seen(connection: Connection, party: bytes) -> None:
+def forget_catalogue(connection: Connection, party: bytes) -> None:
     """After `trust`: what the person has verified is where both views begin again."""
     connection.execute(_FORGET, {"of_party": party})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from veilmart.crypto.identity import format_fingerprint
-from veilmart.customer.trust.anonymous_pins import Seen, forget_seen, save_seen, seen
+from veilmart.customer.trust.anonymous_pins import forget_catalogue
 from veilmart.customer.trust.pins import (
     PinnedBroker,
     PinnedMerchant,
@@ -18,7 +18,6 @@ from veilmart.customer.trust.pins import (
     drop_catalogue,
     pin_broker,
     pin_merchant,
-    pinned_merchant,
 )
 from veilmart.customer.trust.proofs import (
     check_not_stopped,
@@ -26,6 +25,7 @@ from veilmart.customer.trust.proofs import (
     keep_proof,
     settle_proofs,
 )
+from veilmart.customer.trust.seen_descriptors import View, forget_seen, keep_seen, newest_seen
 from veilmart.customer.trust.two_views import FetchSerial, check_token_list, check_views
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
@@ -92,9 +92,10 @@ async def trusted_broker(
 ) -> SignedDescriptor:
     """The broker's descriptor, checked against the pin and both views, and pinned if new.
 
-    expected: the fingerprint in a link (32 bytes), or None. anonymous: whose view it is. Raises
-    NotPinned, FingerprintChanged, DescriptorExpired, SerialLower, DescriptorForked, ViewsForked,
-    TokenKeysForked.
+    expected: the fingerprint in a link (32 bytes), or None. anonymous: whose view it is; what is
+    asked for is the same for everybody then. Raises NotPinned, FingerprintChanged,
+    DescriptorExpired, ViewsForked, TokenKeysForked, UnsignedAnswer; for an account SerialLower and
+    DescriptorForked too.
     """
     signed = await fetch_broker(http)
     pin = await wallet.database.run(broker_at, url)
@@ -104,34 +105,23 @@ async def trusted_broker(
     if pin is None and expected is not None:
         # The same broker under another address: what was seen before still counts.
         pin = await wallet.database.run(broker_named, expected)
-    of_account = None if pin is None else read_descriptor(pin.descriptor)
-    of_anonymous = await _seen(wallet, "broker", fingerprint)
-    known, other = (of_anonymous, of_account) if anonymous else (of_account, of_anonymous)
+    known = None if anonymous else await _seen(wallet, fingerprint)
     fresh = await _check(wallet, signed, "broker", fingerprint, known)
     if fingerprint is None and not approve("broker", fresh):
         raise NotPinned(format_fingerprint(fresh.fingerprint))
     await check_token_list(wallet, fresh)
-    if other is not None:
-        await check_views(wallet, fresh, other, lambda serial: fetch_broker(http, serial))
     if known is None or known.hash != fresh.hash:
-        if anonymous:
-            await _see(wallet, "broker", fresh)
+        view: View = "anonymous" if anonymous else "account"
+        await check_views(wallet, view, fresh, lambda serial: fetch_broker(http, serial))
         if not anonymous or pin is None:
             own = PinnedBroker(fresh.fingerprint, url, fresh.signed)
             await wallet.database.run(pin_broker, own, wallet.clock())
     return fresh
 
 
-async def _seen(wallet: Wallet, kind: Role, party: bytes | None) -> SignedDescriptor | None:
-    if party is None:
-        return None
-    found = await wallet.database.run(seen, kind, party)
-    return None if found is None else read_descriptor(found.signed)
-
-
-async def _see(wallet: Wallet, kind: Role, fresh: SignedDescriptor) -> None:
-    paper = Seen(fresh.signed)
-    await wallet.database.run(save_seen, kind, fresh.fingerprint, paper)
+async def _seen(wallet: Wallet, party: bytes | None) -> SignedDescriptor | None:
+    """What the account was shown last. Each anonymous connection begins knowing nothing."""
+    return None if party is None else await wallet.database.run(newest_seen, "account", party)
 
 
 async def _check(
@@ -166,20 +156,13 @@ async def accept_merchant(
     anonymous: bool = False,
 ) -> SignedDescriptor:
     """Check a merchant's descriptor against the fingerprint asked for and the newest ones seen."""
-    pin = await wallet.database.run(pinned_merchant, broker, merchant)
-    of_account = None
-    if pin is not None and pin.descriptor is not None:
-        of_account = read_descriptor(pin.descriptor)
-    of_anonymous = await _seen(wallet, "merchant", merchant)
-    known, other = (of_anonymous, of_account) if anonymous else (of_account, of_anonymous)
+    known = None if anonymous else await _seen(wallet, merchant)
     fresh = await _check(wallet, signed, "merchant", merchant, known)
-    if other is not None:
-        await check_views(wallet, fresh, other, fetch)
     if known is not None and known.hash == fresh.hash:
         return fresh
-    if anonymous:
-        await _see(wallet, "merchant", fresh)
-    else:
+    view: View = "anonymous" if anonymous else "account"
+    await check_views(wallet, view, fresh, fetch)
+    if not anonymous:
         await wallet.database.run(
             pin_merchant, PinnedMerchant(broker, merchant, fresh.signed), wallet.clock()
         )
@@ -191,6 +174,7 @@ async def replace_broker(wallet: Wallet, url: str, fresh: SignedDescriptor) -> N
     now = wallet.clock()
     await wallet.database.run(pin_broker, PinnedBroker(fresh.fingerprint, url, fresh.signed), now)
     await wallet.database.run(forget_seen, fresh.fingerprint)
+    await wallet.database.run(keep_seen, "account", [fresh])
     await wallet.database.run(settle_proofs, fresh.fingerprint)
 
 
@@ -199,7 +183,9 @@ async def replace_merchant(wallet: Wallet, broker: bytes, fresh: SignedDescripto
     pin = PinnedMerchant(broker, fresh.fingerprint, fresh.signed)
     await wallet.database.run(pin_merchant, pin, wallet.clock())
     await wallet.database.run(drop_catalogue, fresh.fingerprint)
+    await wallet.database.run(forget_catalogue, fresh.fingerprint)
     await wallet.database.run(forget_seen, fresh.fingerprint)
+    await wallet.database.run(keep_seen, "account", [fresh])
     await wallet.database.run(settle_proofs, fresh.fingerprint)
 
 

@@ -1,25 +1,23 @@
-"""Both views on one chain: a fetched descriptor against what the other view saw last.
+"""What a party shows to everybody, fetched alike by everybody and compared at home.
 
-docs/protocol/11-tokens.md, 11.7. Whatever is not on one chain is kept as proof, and stops the
-wallet before anything is spent.
+docs/protocol/11-tokens.md, 11.7. Nothing that is asked for depends on what the wallet's other view
+has seen: the descriptors since the beginning of the epoch are fetched, whatever is known. Two
+signed papers that contradict each other are kept as proof, and stop the wallet before anything is
+spent; whatever nobody signed is a failure of the network.
 """
 
 from collections.abc import Awaitable, Callable
 
+from sqlalchemy import Connection
+
 from veilmart.customer.trust.proofs import descriptor_proof, keep_proof
+from veilmart.customer.trust.seen_descriptors import View, drop_old, keep_seen, seen_of
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import (
-    PeerFault,
-    Refusal,
-    SerialLower,
-    TokenKeysForked,
-    TrustFailure,
-    UnexpectedAnswer,
-    ViewsForked,
-)
+from veilmart.errors import TokenKeysForked, UnsignedAnswer, ViewsForked
+from veilmart.limits import DESCRIPTORS_PER_EPOCH_MAX, EPOCH_SECONDS
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.token_list import listed_keys
-from veilmart.protocol.views import CHAIN_MAX, contradiction, missing_serials
+from veilmart.protocol.views import contradiction, epoch_start, serial_below
 
 FetchSerial = Callable[[int], Awaitable[bytes]]
 """A signed descriptor of the same party by its serial, unchecked."""
@@ -36,40 +34,71 @@ async def check_token_list(wallet: Wallet, fresh: SignedDescriptor) -> None:
 
 
 async def check_views(
-    wallet: Wallet, fresh: SignedDescriptor, known: SignedDescriptor, fetch: FetchSerial
+    wallet: Wallet, view: View, fresh: SignedDescriptor, fetch: FetchSerial
 ) -> None:
-    """`fresh` and what the other view knows lie on one chain. Raises ViewsForked, SerialLower."""
-    await _check_pair(wallet, fresh, known)
-    new, old = fresh.descriptor.serial, known.descriptor.serial
-    if new < old:
-        raise SerialLower(f"Serial {new}; the wallet's other view has seen {old}.")
-    missing = missing_serials(old, new)
-    if len(missing) > CHAIN_MAX:
-        await _fork(wallet, fresh, known, "Too much lies between the two.")
-    above = fresh
-    for serial in missing:
-        try:
-            below = read_descriptor(await fetch(serial))
-        except (Refusal, PeerFault, TrustFailure) as fault:
-            if serial <= old and isinstance(fault, Refusal | UnexpectedAnswer):
-                break  # only there to blur what we knew
-            await _fork(wallet, fresh, known, "What lies between the two is not shown.")
+    """Fetch the chain below `fresh` and compare it with all that was ever shown to this wallet.
+
+    Raises ViewsForked where two signatures contradict each other, UnsignedAnswer and what `fetch`
+    raises where the chain is not shown: that stops this connection only.
+    """
+    chain = await _fetch_chain(wallet, fresh, fetch)
+    conflict = await wallet.database.run(_compare, view, chain, wallet.clock())
+    if conflict is not None:
+        one, other, finding = conflict
+        await _keep(wallet, one, other)
+        raise ViewsForked(finding)
+
+
+async def _fetch_chain(
+    wallet: Wallet, fresh: SignedDescriptor, fetch: FetchSerial
+) -> list[SignedDescriptor]:
+    """`fresh` and what it follows, down to the one that was valid when the epoch began."""
+    start = epoch_start(wallet.clock())
+    chain = [fresh]
+    while chain[-1].descriptor.not_before >= start:
+        above = chain[-1]
+        serial = serial_below(above.descriptor)
+        if serial is None:
+            break
+        below = read_descriptor(await fetch(serial))
         if below.fingerprint != fresh.fingerprint or below.descriptor.serial != serial:
-            await _fork(wallet, fresh, known, "What lies between the two is something else.")
-        await _check_pair(wallet, above, below)
-        await _check_pair(wallet, below, known)
-        above = below
+            raise UnsignedAnswer(f"Instead of descriptor {serial} there came another one.")
+        for paper in (above, fresh):
+            finding = contradiction(paper, below)
+            if finding is not None:
+                await _keep(wallet, paper, below)
+                raise ViewsForked(finding)
+        if len(chain) > 2 * DESCRIPTORS_PER_EPOCH_MAX:
+            raise UnsignedAnswer("The chain of descriptors has no end.")
+        chain.append(below)
+    return chain
 
 
-async def _check_pair(wallet: Wallet, one: SignedDescriptor, other: SignedDescriptor) -> None:
-    finding = contradiction(one, other)
-    if finding is not None:
-        await _fork(wallet, one, other, finding)
+def _compare(
+    connection: Connection, view: View, chain: list[SignedDescriptor], now: int
+) -> tuple[SignedDescriptor, SignedDescriptor, str] | None:
+    """Keep what this view was shown; two papers that contradict each other, if there are any."""
+    party, fresh = chain[0].fingerprint, chain[0]
+    before = seen_of(connection, party)
+    by_serial: dict[int, list[SignedDescriptor]] = {}
+    for paper in before:
+        by_serial.setdefault(paper.descriptor.serial, []).append(paper)
+    for paper in chain:
+        serial = paper.descriptor.serial
+        near = {serial - 1, serial, serial + 1, serial_below(paper.descriptor) or 0}
+        for other in (one for neighbour in near for one in by_serial.get(neighbour, ())):
+            finding = contradiction(paper, other)
+            if finding is not None:
+                return paper, other, finding
+    for other in before:
+        finding = contradiction(fresh, other)
+        if finding is not None:
+            return fresh, other, finding
+    keep_seen(connection, view, chain)
+    drop_old(connection, party, epoch_start(now) - 2 * EPOCH_SECONDS)
+    return None
 
 
-async def _fork(
-    wallet: Wallet, one: SignedDescriptor, other: SignedDescriptor, finding: str
-) -> None:
+async def _keep(wallet: Wallet, one: SignedDescriptor, other: SignedDescriptor) -> None:
     proof = descriptor_proof(one, other)
     await wallet.database.run(keep_proof, one.fingerprint, proof, wallet.clock())
-    raise ViewsForked(finding)

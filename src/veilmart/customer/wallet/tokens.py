@@ -71,11 +71,13 @@ class StoredToken:
 # ---- keys ----------------------------------------------------------------------------------------
 
 
-def save_key(connection: Connection, known: KnownKey) -> None:
-    listed = known.listed
-    values = {"key": listed.key, "broker": known.broker, "spki": known.spki}
-    given = insert(token_keys).values(values | {"price": listed.price, "epoch": listed.epoch})
-    connection.execute(given.on_conflict_do_nothing())
+def save_keys(connection: Connection, known: list[KnownKey]) -> None:
+    """Those that are here already stay as they are."""
+    for key in known:
+        listed = key.listed
+        values = {"key": listed.key, "broker": key.broker, "spki": key.spki}
+        given = insert(token_keys).values(values | {"price": listed.price, "epoch": listed.epoch})
+        connection.execute(given.on_conflict_do_nothing())
 
 
 def known_keys(connection: Connection, broker: bytes) -> dict[bytes, KnownKey]:

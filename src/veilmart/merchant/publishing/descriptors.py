@@ -28,6 +28,7 @@ from veilmart.protocol.descriptor import (
     sign_descriptor,
 )
 from veilmart.protocol.ports import Random
+from veilmart.protocol.views import follows_extension
 
 SERIALS_SKIPPED = 1_000_000
 """A restored merchant's serials go on above everything that wallets can have seen."""
@@ -99,15 +100,18 @@ def publish_descriptor(
         return
     if keys is None:
         keys = make_key_set(connection, now, random)
+    before = None if newest is None else newest.descriptor.serial
+    serial = 1 if before is None else before + step
     fresh = msgspec.structs.replace(
         wanted,
+        extensions=follows_extension(before, serial),
         tunnel_keys=[
             TunnelKey(suite=suite.id, public=keys.tunnel[suite.id].public)
             for suite in all_suites()
             if suite.id in keys.tunnel
         ],
         signing_key=keys.public,
-        serial=1 if newest is None else newest.descriptor.serial + step,
+        serial=serial,
         previous=FIRST_PREVIOUS if newest is None else newest.hash,
         not_before=now,
         not_after=keys.expires_at,
@@ -174,5 +178,6 @@ def _same(published: Descriptor, wanted: Descriptor) -> bool:
         previous=wanted.previous,
         not_before=wanted.not_before,
         not_after=wanted.not_after,
+        extensions=wanted.extensions,  # they say what the serial follows
     )
     return blank == wanted

@@ -1,0 +1,70 @@
+"""Descriptors that each view of the wallet was shown: transactions.
+
+A view is the account's or that of the anonymous connections. What was shown is compared at home;
+what is asked for never depends on it (docs/protocol/11-tokens.md, 11.7).
+"""
+
+from typing import Literal
+
+from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from veilmart.customer.schema.token_tables import seen_descriptors
+from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
+
+View = Literal["account", "anonymous"]
+
+_t = seen_descriptors.c
+_OF_PARTY = select(_t.signed).where(_t.party == bindparam("of_party")).distinct()
+_NEWEST = (
+    select(_t.signed)
+    .where(_t.party == bindparam("of_party"), _t.view == bindparam("of_view"))
+    .order_by(_t.serial.desc())
+    .limit(1)
+)
+_KEEP = insert(seen_descriptors).on_conflict_do_nothing()
+_FORGET = delete(seen_descriptors).where(_t.party == bindparam("of_party"))
+
+
+def newest_seen(connection: Connection, view: View, party: bytes) -> SignedDescriptor | None:
+    """party: fingerprint, 32 bytes."""
+    signed = connection.execute(_NEWEST, {"of_view": view, "of_party": party}).scalar_one_or_none()
+    return None if signed is None else read_descriptor(signed)
+
+
+def seen_of(connection: Connection, party: bytes) -> list[SignedDescriptor]:
+    """All that was shown to either view."""
+    rows = connection.execute(_OF_PARTY, {"of_party": party}).scalars()
+    return [read_descriptor(signed) for signed in rows]
+
+
+def keep_seen(connection: Connection, view: View, papers: list[SignedDescriptor]) -> None:
+    """Papers of one party; those that are kept already stay as they are."""
+    rows = [
+        {
+            "view": view,
+            "party": paper.fingerprint,
+            "serial": paper.descriptor.serial,
+            "not_before": paper.descriptor.not_before,
+            "signed": paper.signed,
+        }
+        for paper in papers
+    ]
+    connection.execute(_KEEP, rows)
+
+
+def drop_old(connection: Connection, party: bytes, before: int) -> None:
+    """Those made before a time, but the newest of each view."""
+    newest = (
+        select(func.max(_t.serial)).where(_t.party == party).group_by(_t.view).scalar_subquery()
+    )
+    connection.execute(
+        delete(seen_descriptors).where(
+            _t.party == party, _t.not_before < before, _t.serial.not_in(newest)
+        )
+    )
+
+
+def forget_seen(connection: Connection, party: bytes) -> None:
+    """After `trust`: what the person has verified is where both views begin again."""
+    connection.execute(_FORGET, {"of_party": party})
