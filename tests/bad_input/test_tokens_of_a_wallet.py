@@ -277,6 +277,21 @@ async def test_token_shown_once_is_never_deposited_nor_shown_again(
         await finish(roles, wallet, done.order, cancel=True)
 
 
+async def test_a_refund_token_never_comes_onto_a_balance(roles: Roles, tmp_path: Path) -> None:
+    """It would say which account made the order, by what was withdrawn under its key."""
+    shopper, wallet = await buyer(roles, "mia", tokens=2)
+    with pytest.raises(Killed):
+        await buy(roles, wallet, tmp_path / "out", observe=killed_at("segment"))
+    recovered = await finish(roles, wallet, only_order(wallet), cancel=True)
+    assert recovered.outcome == "cancelled"
+    assert unspent(roles, wallet) == 2
+    returned = await deposit_tokens(shopper, None, None)
+    assert returned.count == 1, "what the account withdrew, and not the refund"
+    assert unspent(roles, wallet) == 1
+    with pytest.raises(NoTokens):
+        await deposit_tokens(shopper, None, None)
+
+
 # ---- the two views -------------------------------------------------------------------------------
 
 

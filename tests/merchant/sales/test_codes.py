@@ -19,6 +19,8 @@ from veilmart.limits import (
     CODE_WINDOW_SECONDS,
 )
 from veilmart.merchant.goods.products import load_products
+from veilmart.merchant.goods.shelves import code_shelves
+from veilmart.merchant.sales.code_stock_windows import certain_stock, recount
 from veilmart.merchant.sales.codes import read_codes, stock
 from veilmart.merchant.server.link_rules import answer
 from veilmart.merchant.server.running import sweep_for_all
@@ -109,7 +111,8 @@ def shown(stall: Stall) -> dict[str, bool]:
 def test_every_sale_is_another_code(stall: Stall, tmp_path: Path) -> None:
     shop_with(stall, tmp_path / "codes", sun=3, moon=3)
     got = [delivered(stall, *offered(stall, title)) for title in ("sun", "moon", "sun")]
-    assert got == ["SUN-0000", "MOON-0000", "SUN-0001"]
+    assert {got[0], got[2]} < {"SUN-0000", "SUN-0001", "SUN-0002"} and got[0] != got[2]
+    assert got[1].startswith("MOON-")
     counts = stall.market.database.run_now(stock)
     assert sorted((f.free, f.reserved, f.sold) for f in counts.values()) == [(1, 0, 2), (2, 0, 1)]
 
@@ -154,7 +157,7 @@ def test_a_shelf_refuses_all_alike_once_its_scarcest_product_could_be_gone(
 ) -> None:
     shop_with(stall, tmp_path / "codes", sun=2, moon=9)
     for _ in range(2):
-        offered(stall, "moon")
+        delivered(stall, *offered(stall, "moon"))
     before = stall.counter.shop.catalogue.hash
     for title in ("sun", "moon"):
         with pytest.raises(ProductOut):
@@ -164,8 +167,48 @@ def test_a_shelf_refuses_all_alike_once_its_scarcest_product_could_be_gone(
     offered(stall, "alpha.txt")  # other shelves go on
     stall.now += CODE_WINDOW_SECONDS
     refresh(stall)
-    offered(stall, "sun")
-    offered(stall, "moon")
+    assert shown(stall) == {"sun": False, "moon": True}  # as if both orders had been for each
+    for _ in range(7):
+        delivered(stall, *offered(stall, "moon"))
+    with pytest.raises(ProductOut):
+        offered(stall, "moon")
+
+
+def test_codes_that_are_left_over_come_back_by_the_merchants_own_act(
+    stall: Stall, tmp_path: Path
+) -> None:
+    shop_with(stall, tmp_path / "codes", sun=2, moon=4)
+    for _ in range(2):
+        delivered(stall, *offered(stall, "moon"))
+    stall.now += CODE_WINDOW_SECONDS
+    refresh(stall)
+    assert shown(stall) == {"sun": False, "moon": True}
+    for shelf in stall.market.database.run_now(code_shelves):
+        stall.market.database.run_now(recount, shelf)
+    refresh(stall)
+    assert shown(stall) == {"sun": False, "moon": True}, "not before the next window"
+    stall.now += CODE_WINDOW_SECONDS
+    refresh(stall)
+    assert shown(stall) == {"sun": True, "moon": True}
+    assert sorted(stall.market.database.run_now(certain_stock).values()) == [2, 2]
+    for title in ("sun", "sun"):
+        offered(stall, title)
+    with pytest.raises(ProductOut):
+        offered(stall, "moon")
+
+
+def test_a_product_that_comes_later_owes_nothing_for_earlier_orders(
+    stall: Stall, tmp_path: Path
+) -> None:
+    folder = tmp_path / "codes"
+    shop_with(stall, folder, sun=3, moon=3)
+    delivered(stall, *offered(stall, "moon"))
+    offered(stall, "moon")  # is not paid and comes back, which is no stock of the new product
+    (folder / "star.codes").write_text("STAR-1\nSTAR-2\n")
+    run_import(stall, folder)
+    stall.now += CODE_WINDOW_SECONDS
+    refresh(stall)
+    assert sorted(stall.market.database.run_now(certain_stock).values()) == [2, 2, 2]
 
 
 def test_out_of_stock_shows_at_the_next_window_only(stall: Stall, tmp_path: Path) -> None:
@@ -178,13 +221,14 @@ def test_out_of_stock_shows_at_the_next_window_only(stall: Stall, tmp_path: Path
     assert shown(stall) == {"sun": False, "moon": True}
     with pytest.raises(ProductOut):
         offered(stall, "sun")
-    for _ in range(5):
+    for _ in range(4):
         offered(stall, "moon")
     folder = tmp_path / "codes"
     (folder / "sun.codes").write_text("SUN-0000\nSUN-NEW\n")
     assert run_import(stall, folder).changed == 1
+    for shelf in stall.market.database.run_now(code_shelves):
+        stall.market.database.run_now(recount, shelf)
     refresh(stall)
-    assert shown(stall) == {"sun": False, "moon": True}
     stall.now += CODE_WINDOW_SECONDS
     refresh(stall)
     assert shown(stall)["sun"]
@@ -223,11 +267,12 @@ def test_a_refunded_code_is_free_again_and_a_settled_one_never(
     shop_with(stall, tmp_path / "codes", sun=2, moon=2)
     first = offered(stall, "sun")
     second = offered(stall, "sun")
-    assert [delivered(stall, *first), delivered(stall, *second)] == ["SUN-0000", "SUN-0001"]
+    sold = [delivered(stall, *first), delivered(stall, *second)]
+    assert sorted(sold) == ["SUN-0000", "SUN-0001"]
     report(stall, 500, (1, order_of(first[1].offer), "refunded"))
     report(stall, 500, (2, order_of(second[1].offer), "settled"))
     report(stall, 500, (2, order_of(second[1].offer), "settled"))
-    assert delivered(stall, *offered(stall, "sun")) == "SUN-0000"
+    assert delivered(stall, *offered(stall, "sun")) == sold[0]
     stall.now += 2 * CODE_WINDOW_SECONDS
     refresh(stall)
     with pytest.raises(ProductOut):

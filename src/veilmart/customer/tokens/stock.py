@@ -92,15 +92,19 @@ async def ask_for_lost(shopper: Shopper) -> int:
 
 
 async def deposit_tokens(shopper: Shopper, price: int | None, count: int | None) -> Withdrawn:
-    """Put unspent tokens back on the balance, those that end first. Raises NoTokens."""
-    seed, _ = _who(shopper)
+    """Put unspent tokens back on the balance they came from, those that end first.
+
+    Only tokens that this account has withdrawn: a refund token on its balance would say which
+    account had made an order, by the totals of its key. Raises NoTokens.
+    """
+    seed, account = _who(shopper)
     wallet, broker = shopper.wallet, shopper.broker.fingerprint
     keys = await wallet.database.run(known_keys, broker)
     now = wallet.clock()
     found = [
         token
         for token in await wallet.database.run(tokens_of, broker, RETURNING, UNSPENT)
-        if _fits(token, price, now, keys)
+        if token.account == account and _fits(token, price, now, keys)
     ]
     if not found:
         raise NoTokens

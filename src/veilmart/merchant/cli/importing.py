@@ -7,13 +7,15 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from veilmart.errors import BadArgument
+from veilmart.errors import BadArgument, Declined
 from veilmart.merchant.cli.shelves import DEFAULTS, K_USUAL, Alone, home_of
 from veilmart.merchant.cli.views import draw_table
 from veilmart.merchant.goods.products import load_products
+from veilmart.merchant.goods.shelves import code_shelves
 from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.goods.showcases import Look
 from veilmart.merchant.home import open_merchant
+from veilmart.merchant.sales.code_stock_windows import certain_stock, recount
 from veilmart.merchant.sales.codes import SALT_BYTES, Stock, code_count, restock, stock
 from veilmart.merchant.stocking.adding import check_price
 from veilmart.merchant.stocking.importing import Comparison, Imported, compare, import_folder
@@ -33,6 +35,7 @@ def register_import(app: App) -> None:
     codes = App(name="codes", help="Unique codes: licence keys, gift cards; one per sale.")
     codes.command(add, name="add")
     codes.command(list_stock, name="list")
+    codes.command(recount_codes, name="recount")
     app.command(codes)
 
 
@@ -187,23 +190,61 @@ def _add(
 
 
 @command
+def recount_codes(
+    *,
+    yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
+    common: Common = DEFAULTS,
+) -> None:
+    """Count the true stock again, so that codes that are left over can be sold.
+
+    Stock shows as if every order of a shelf had been for every product of it. A recount shows,
+    at the next full hour, how the orders were spread over the products. Adding codes does not.
+    """
+    terminal = common.terminal()
+    question = "Others can tell by it which products were sold. Go on? (y/n) "
+    if not (yes or terminal.confirm(question)):
+        raise Declined("Nothing was changed.")
+    with open_merchant(home_of(common), common.database) as market:
+        for shelf in sorted(market.database.run_now(code_shelves)):
+            market.database.run_now(recount, shelf)
+    terminal.result(
+        {"recounted": True},
+        lambda console: console.print("The true stock shows from the next full hour on."),
+    )
+
+
+@command
 def list_stock(*, common: Common = DEFAULTS) -> None:
-    """Stock of every product of codes. Nobody else is told."""
+    """Stock of every product of codes. Nobody else is told.
+
+    "orders it is good for": what customers see, as if all orders of its shelf had been for it.
+    """
     with open_merchant(home_of(common), common.database) as market:
         counts = market.database.run_now(stock)
+        certain = market.database.run_now(certain_stock)
         named = [
-            (product.title, counts.get(product.id, Stock(product.id, 0, 0, 0)))
+            (
+                product.title,
+                counts.get(product.id, Stock(product.id, 0, 0, 0)),
+                certain.get(product.id, 0),
+            )
             for product in market.database.run_now(load_products)
             if product.codes
         ]
     common.terminal().result(
         [
-            {"title": title, "free": f.free, "reserved": f.reserved, "sold": f.sold}
-            for title, f in named
+            {
+                "title": title,
+                "free": f.free,
+                "reserved": f.reserved,
+                "sold": f.sold,
+                "certain": left,
+            }
+            for title, f, left in named
         ],
         lambda console: draw_table(
             console,
-            ("title", "free", "offered", "sold"),
-            [(title, f.free, f.reserved, f.sold) for title, f in named],
+            ("title", "free", "offered", "sold", "orders it is good for"),
+            [(title, f.free, f.reserved, f.sold, left) for title, f, left in named],
         ),
     )

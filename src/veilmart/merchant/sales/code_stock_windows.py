@@ -1,9 +1,13 @@
-"""When stock shows: shelves of codes look at it at fixed times, whatever is sold in between.
+"""When stock shows: what a shelf of codes offers is a function of what anybody may know.
 
-In one window, CODE_WINDOW_SECONDS long, a shelf takes at most as many orders as its scarcest
-product had codes when the window began; then it refuses every product alike. So no refusal, and
-no change in the catalogue, follows from the sale of one product. A product without codes at the
-beginning is out until the next window. An order whose code is given back makes room again.
+Whoever orders, abandons and looks must not learn which product was sold. So stock is counted as if
+every order of the shelf had been for every product: what is left of a product for certain is what
+the merchant put there, less all orders of the shelf, whichever product they were for. That number
+decides which products are in stock and how many orders the shelf takes in a window of
+CODE_WINDOW_SECONDS; a sale, an unpaid order or a refund changes it for all products alike. The
+true stock is at least as large, so an order that is taken can always be served. Codes that are
+left over because other products sold better come back when the merchant counts anew, which is the
+merchant's own act (`recount`), shows at the next window, and tells what it tells.
 """
 
 from sqlalchemy import Connection, bindparam, func, select, update
@@ -13,23 +17,41 @@ from veilmart.merchant.goods.shop_row import touch
 from veilmart.merchant.schema.tables import codes, products, shelves
 
 _SHELF = (
-    select(shelves.c.window, shelves.c.quota)
+    select(shelves.c.window, shelves.c.quota, shelves.c.orders)
     .where(shelves.c.id == bindparam("at"))
     .with_for_update()
 )
-_DUE = select(shelves.c.id).where(
-    shelves.c.codes.is_(True), shelves.c.retired.is_(False), shelves.c.window < bindparam("begun")
-)
+_CODE_SHELVES = select(shelves.c.id).where(shelves.c.codes.is_(True), shelves.c.retired.is_(False))
+_DUE = _CODE_SHELVES.where(shelves.c.window < bindparam("begun"))
 _OPEN = (
     update(shelves)
     .where(shelves.c.id == bindparam("at"))
-    .values({"window": bindparam("begun"), "quota": bindparam("orders")})
+    .values({"window": bindparam("begun"), "quota": bindparam("most")})
 )
-_FREE = (
-    select(products.c.id, products.c.in_stock, func.count(codes.c.id))
-    .outerjoin(codes, (codes.c.product == products.c.id) & (codes.c.state == "free"))
+_NUMBER = (
+    update(shelves)
+    .where(shelves.c.id == bindparam("at"))
+    .values(orders=shelves.c.orders + 1)
+    .returning(shelves.c.orders)
+)
+_GIVEN = (
+    select(products.c.id, products.c.in_stock, products.c.counted, products.c.counted_at)
+    .add_columns(func.count(codes.c.id))
+    .outerjoin(codes, codes.c.product == products.c.id)
     .where(products.c.shelf == bindparam("at"), products.c.removed.is_(False))
-    .group_by(products.c.id, products.c.in_stock)
+    .group_by(products.c.id)
+)
+_ORDERS = select(codes.c.number).where(codes.c.shelf == bindparam("at"), codes.c.state != "free")
+_USED = (
+    select(products.c.id, func.count(codes.c.id))
+    .outerjoin(codes, (codes.c.product == products.c.id) & (codes.c.state != "free"))
+    .where(products.c.shelf == bindparam("at"))
+    .group_by(products.c.id)
+)
+_COUNTED = (
+    update(products)
+    .where(products.c.id == bindparam("at"))
+    .values({"counted": bindparam("used"), "counted_at": bindparam("newest")})
 )
 _STOCKED = (
     update(products).where(products.c.id == bindparam("at")).values(in_stock=bindparam("has"))
@@ -60,18 +82,52 @@ def orders_left(connection: Connection, shelf: int, now: int) -> tuple[int, int]
     return window, quota - taken
 
 
+def number_order(connection: Connection, shelf: int) -> int:
+    """Part of a transaction: the number of one more order of the shelf, never used again."""
+    return int(connection.execute(_NUMBER, {"at": shelf}).scalar_one())
+
+
+def recount(connection: Connection, shelf: int) -> None:
+    """Transaction: from the next window on, the true stock of each product counts.
+
+    By it others can tell how the shelf's orders were spread over its products.
+    """
+    newest = connection.execute(_SHELF, {"at": shelf}).one().orders
+    for product, used in connection.execute(_USED, {"at": shelf}).all():
+        connection.execute(_COUNTED, {"at": product, "used": used, "newest": newest})
+
+
+def begin_stock(connection: Connection, product: bytes, shelf: int) -> None:
+    """Part of a transaction: the first codes of a product; earlier orders were not for it."""
+    newest = connection.execute(_SHELF, {"at": shelf}).one().orders
+    connection.execute(_COUNTED, {"at": product, "used": 0, "newest": newest})
+
+
+def certain_stock(connection: Connection) -> dict[bytes, int]:
+    """Transaction: by product id, for how many orders of its shelf it is in stock for certain."""
+    found: dict[bytes, int] = {}
+    for shelf in connection.execute(_CODE_SHELVES).scalars().all():
+        found |= {product: max(0, left) for product, _, left in _certain(connection, shelf)}
+    return found
+
+
+def _certain(connection: Connection, shelf: int) -> list[tuple[bytes, bool, int]]:
+    """(product, whether it shows as in stock, its codes less all orders since it was counted)."""
+    orders = connection.execute(_ORDERS, {"at": shelf}).scalars().all()
+    return [
+        (row.id, row.in_stock, row[4] - row.counted - sum(n > row.counted_at for n in orders))
+        for row in connection.execute(_GIVEN, {"at": shelf}).all()
+    ]
+
+
 def _open(connection: Connection, shelf: int, begun: int) -> int:
-    """Begin a window: who is in stock, and how many orders the scarcest of them allows."""
-    counts = []
-    changed = False
-    for product, stocked, free in connection.execute(_FREE, {"at": shelf}).all():
-        if free:
-            counts.append(free)
-        if bool(free) != stocked:
-            connection.execute(_STOCKED, {"at": product, "has": bool(free)})
-            changed = True
-    quota = min(counts, default=0)
-    connection.execute(_OPEN, {"at": shelf, "begun": begun, "orders": quota})
+    """Begin a window: who is in stock for certain, and how many orders all of them allow."""
+    found = _certain(connection, shelf)
+    quota = min((left for _, _, left in found if left > 0), default=0)
+    connection.execute(_OPEN, {"at": shelf, "begun": begun, "most": quota})
+    changed = [(product, left > 0) for product, stocked, left in found if (left > 0) != stocked]
+    for product, has in changed:
+        connection.execute(_STOCKED, {"at": product, "has": has})
     if changed:
         touch(connection)
     return quota

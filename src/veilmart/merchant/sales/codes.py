@@ -26,7 +26,7 @@ from veilmart.errors import BadArgument, ProductOut, WrongOrderState
 from veilmart.limits import CLOCK_SKEW_SECONDS, CODE_MAX_BYTES
 from veilmart.merchant.goods.products import ShopProduct
 from veilmart.merchant.goods.shelves import find_shelf, load_shelves
-from veilmart.merchant.sales.code_stock_windows import orders_left
+from veilmart.merchant.sales.code_stock_windows import begin_stock, number_order, orders_left
 from veilmart.merchant.sales.orders import Order, store_order
 from veilmart.merchant.schema.tables import codes
 from veilmart.protocol.descriptor import Shelf
@@ -58,10 +58,11 @@ class Stock:
 
 _KNOWN = select(codes.c.id).where(codes.c.line == bindparam("line"))
 _INSERT = insert(codes)
+_ANY = select(codes.c.id).where(codes.c.product == bindparam("product_id")).limit(1)
 _TAKE = (
     select(codes.c.id, codes.c.root, codes.c.packed)
     .where(codes.c.product == bindparam("product_id"), codes.c.state == FREE)
-    .order_by(codes.c.id)
+    .order_by(codes.c.root)  # an index gives it at once, however many codes there are
     .limit(1)
     .with_for_update(skip_locked=True)
 )
@@ -73,6 +74,7 @@ _RESERVE = (
             "state": RESERVED,
             "order": bindparam("by"),
             "window": bindparam("in_window"),
+            "number": bindparam("as_number"),
             "free_at": bindparam("until"),
         }
     )
@@ -81,7 +83,13 @@ _OF_ORDER = select(codes.c.id, codes.c.state, codes.c.packed).where(
     codes.c.order == bindparam("name")
 )
 _SELL = update(codes).where(codes.c.order == bindparam("name")).values(state=SOLD, free_at=None)
-_NOBODYS: dict[str, Any] = {"state": FREE, "order": None, "window": None, "free_at": None}
+_NOBODYS: dict[str, Any] = {
+    "state": FREE,
+    "order": None,
+    "window": None,
+    "number": 0,
+    "free_at": None,
+}
 _GIVE_BACK = update(codes).where(codes.c.order == bindparam("name")).values(_NOBODYS)
 _GIVE_BACK_UNPAID = (
     update(codes)
@@ -135,6 +143,8 @@ def add_codes(
 
     salts: 32 random bytes each, as many as lines. What is known already is left alone.
     """
+    if connection.execute(_ANY, {"product_id": product.id}).first() is None:
+        begin_stock(connection, product.id, shelf.id)
     added = 0
     for line, salt in zip(lines, salts, strict=True):
         if connection.execute(_KNOWN, {"line": line}).first() is not None:
@@ -188,6 +198,7 @@ def sell_code(
         "code_id": taken.id,
         "by": order.order,
         "in_window": window,
+        "as_number": number_order(connection, shelf.id),
         "until": order.pay_by + shelf.deliver_within + CLOCK_SKEW_SECONDS,
     }
     if connection.execute(_RESERVE, reserved).rowcount != 1:

@@ -66,11 +66,13 @@ shelves = Table(
     Column("codes", Boolean, nullable=False),
     Column("window", Integer, nullable=False),
     Column("quota", Integer, nullable=False),
+    Column("orders", Integer, nullable=False, server_default="0"),
     Column("retired", Boolean, nullable=False),
     CheckConstraint("price > 0 AND size > 0", name="positive"),
 )
 """codes: unique codes stand here; then `window` is when the current one began, `quota` how many
-orders it takes. retired: nothing stands here any more, and nothing will.
+orders it takes. orders: all that it ever took, unpaid ones too. retired: nothing stands here any
+more, and nothing will.
 """
 
 products = Table(
@@ -93,10 +95,13 @@ products = Table(
     Column("source", LargeBinary, nullable=True),
     Column("codes", Boolean, nullable=False),
     Column("in_stock", Boolean, nullable=False),
+    Column("counted", Integer, nullable=False, server_default="0"),
+    Column("counted_at", Integer, nullable=False, server_default="0"),
     UniqueConstraint("shelf", "file_name"),
 )
 """tags: one a line. wish: the price wanted in the next plan. source: SHA-256 of an imported file.
-codes: one unique code per sale; `in_stock` is then what the last window found.
+codes: one unique code per sale; `in_stock` is then what the last window found. counted: codes
+that were used when its stock was counted last; counted_at: the shelf's newest order then.
 """
 
 pictures = Table(
@@ -140,13 +145,22 @@ codes = Table(
     Column("state", Text, nullable=False),
     Column("order", LargeBinary, nullable=True, unique=True),
     Column("window", Integer, nullable=True),
+    Column("number", Integer, nullable=False, server_default="0"),
     Column("free_at", Integer, nullable=True),
     CheckConstraint("state IN ('free', 'reserved', 'sold')", name="code_state"),
     Index("codes_by_product", "product", "state"),
     Index("codes_by_window", "shelf", "window"),
+    Index(
+        "codes_to_sell",
+        "product",
+        "root",
+        sqlite_where=Column("state") == "free",
+        postgresql_where=Column("state") == "free",
+    ),
     Index("codes_to_free", "free_at", sqlite_where=Column("state") == "reserved"),
 )
-"""Unique codes. packed: salted and named, without the filler. window: of its order. free_at: when
+"""Unique codes. packed: salted and named, without the filler. window, number: of its
+order, which the shelf counts. free_at: when
 a reserved one that nobody paid for can be offered to somebody else.
 """
 
