@@ -28,7 +28,7 @@ from veilmart.protocol.descriptor import (
     sign_descriptor,
 )
 from veilmart.protocol.ports import Random
-from veilmart.protocol.views import follows_extension
+from veilmart.protocol.views import FOLLOWS_EXTENSION, follows_extension
 
 SERIALS_SKIPPED = 1_000_000
 """A restored merchant's serials go on above everything that wallets can have seen."""
@@ -104,7 +104,7 @@ def publish_descriptor(
     serial = 1 if before is None else before + step
     fresh = msgspec.structs.replace(
         wanted,
-        extensions=follows_extension(before, serial),
+        extensions=wanted.extensions | follows_extension(before, serial),
         tunnel_keys=[
             TunnelKey(suite=suite.id, public=keys.tunnel[suite.id].public)
             for suite in all_suites()
@@ -170,6 +170,7 @@ def price_points(brokers: tuple[PinnedBroker, ...]) -> list[int]:
 
 
 def _same(published: Descriptor, wanted: Descriptor) -> bool:
+    said = {k: v for k, v in published.extensions.items() if k != FOLLOWS_EXTENSION}
     blank = msgspec.structs.replace(
         published,
         tunnel_keys=wanted.tunnel_keys,
@@ -178,6 +179,6 @@ def _same(published: Descriptor, wanted: Descriptor) -> bool:
         previous=wanted.previous,
         not_before=wanted.not_before,
         not_after=wanted.not_after,
-        extensions=wanted.extensions,  # they say what the serial follows
+        extensions=said,
     )
     return blank == wanted
