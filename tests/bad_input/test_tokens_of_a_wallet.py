@@ -27,7 +27,14 @@ from veilmart.customer.tokens.withdrawal_rules import plan
 from veilmart.customer.trust.proofs import all_proofs, verify_proof
 from veilmart.customer.trust.seen_descriptors import keep_seen
 from veilmart.customer.wallet.orders import Order, all_orders
-from veilmart.customer.wallet.tokens import INVALID, begin_withdrawal, find_withdrawal, known_keys
+from veilmart.customer.wallet.tokens import (
+    INVALID,
+    UNSPENT,
+    begin_withdrawal,
+    find_withdrawal,
+    known_keys,
+    tokens_of,
+)
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
     DescriptorExpired,
@@ -108,7 +115,8 @@ async def test_clock_set_back_stops_before_anything_is_shown(roles: Roles, tmp_p
 
 async def test_broker_that_loses_an_answer_is_asked_again(roles: Roles) -> None:
     shopper, wallet = await buyer(roles, "mia", tokens=1)
-    (key,) = wallet.database.run_now(known_keys, roles.opened.fingerprint).values()
+    (token,) = wallet.database.run_now(tokens_of, roles.opened.fingerprint, UNSPENT)
+    key = wallet.database.run_now(known_keys, roles.opened.fingerprint)[token.key]
     seed, broker = wallet.seed or b"", roles.opened.fingerprint
 
     def make(first: int) -> Any:
@@ -235,9 +243,6 @@ async def test_cancelled_order_brings_its_token_back(
     recovered = await finish(roles, wallet, only_order(wallet), cancel=True)
     assert recovered.outcome == "cancelled"
     assert unspent(roles, wallet) == 1
-    shopper = await roles.connect("mia")
-    await deposit_tokens(shopper, None, None)
-    assert await roles.balance("mia") == CREDIT
     await roles.check_books()
 
 
