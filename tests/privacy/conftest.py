@@ -9,7 +9,6 @@ import pytest
 
 from tests.merchant.doubles import BROKER_URL, NOW, FakeBroker, Stall
 from veilmart.crypto import identity
-from veilmart.merchant import home as market_home
 from veilmart.merchant.home import create_merchant, open_merchant
 
 MakeStall = Callable[[str], Stall]
@@ -33,7 +32,7 @@ def make_stall(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[MakeStall]:
     """A merchant with two small files on a shelf, in a folder of the name given."""
-    monkeypatch.setattr(market_home.identity, "generate_identity", lambda: merchant_key)
+    monkeypatch.setattr(identity, "generate_identity", lambda: merchant_key)
     with ExitStack() as opened:
 
         def make(name: str) -> Stall:

@@ -239,14 +239,18 @@ def test_old_descriptors_are_dropped_but_the_newest_of_each_view(
     wallet: Wallet, keys: Keys
 ) -> None:
     chain = Chain(keys, 5, not_before=BEFORE)
-    for view, papers in (("account", chain.papers[:2]), ("anonymous", chain.papers[1:])):
+    shown: dict[View, list[SignedDescriptor]] = {
+        "account": chain.papers[:2],
+        "anonymous": chain.papers[1:],
+    }
+    for view, papers in shown.items():
         wallet.database.run_now(keep_seen, view, papers)
     wallet.database.run_now(drop_old, chain[1].fingerprint, BEFORE + 1)
     left = wallet.database.run_now(seen_of, chain[1].fingerprint)
     assert sorted(paper.descriptor.serial for paper in left) == [2, 5]
-    for view, serial in (("account", 2), ("anonymous", 5)):
+    for view, papers in shown.items():
         newest = wallet.database.run_now(newest_seen, view, chain[1].fingerprint)
-        assert newest is not None and newest.descriptor.serial == serial
+        assert newest == papers[-1]
 
 
 # ---- the list of token keys ----------------------------------------------------------------------
