@@ -61,6 +61,15 @@ def test_files_of_others_are_those_that_are_noted_with_their_licence() -> None:
         assert entry.origin and entry.licence
 
 
+def test_scripts_come_as_one_file_so_that_extensions_are_there_when_the_page_is_read() -> None:
+    loaded = assets.load_assets()
+    bundle = loaded[assets.BUNDLE].content
+    places = [bundle.index(loaded[name].content) for name in ("htmx.js", "hx-sse.js", "face.js")]
+    assert places == sorted(places)
+    frame = Pages("veilmart", "tests.web", ()).part("closed.html", here="")
+    assert re.findall(r'<script src="([^"]+)"', frame) == [f"/assets/{assets.BUNDLE}"]
+
+
 def test_a_changed_file_of_others_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
     noted = assets.foreign_assets()
     wrong = [assets.Foreign(e.file, "0" * 64, e.origin, e.licence, e.licence_file) for e in noted]

@@ -1,7 +1,6 @@
 """`veilmart customer sync|cancel`: finish or give up what was interrupted."""
 
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -15,7 +14,7 @@ from veilmart.customer.cli.passphrase import PassphraseFile, unlocked_if_easy
 from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.cli.tokens import refill_stocks
-from veilmart.customer.library.late_refund_rules import look, watched
+from veilmart.customer.library.late_refund_rules import look, refund_visits
 from veilmart.customer.purchase.recovery_rules import Recovered, to_sync
 from veilmart.customer.wallet.orders import Order
 from veilmart.customer.wallet.wallet import Wallet, find_order
@@ -108,7 +107,7 @@ async def _look_for_refunds(wallet: Wallet, person: Person) -> list[Order]:
     A broker that cannot be reached is asked at the next sync: nothing is lost by that.
     """
     found: list[Order] = []
-    for orders in _visits(wallet):
+    for orders in refund_visits(wallet):
         url = broker_url(wallet, orders[0].broker)
         try:
             async with visited(wallet, person, url, mention=False, anonymous=True) as shopper:
@@ -119,20 +118,6 @@ async def _look_for_refunds(wallet: Wallet, person: Person) -> list[Order]:
         except NetworkFailure:
             continue
     return found
-
-
-def _visits(wallet: Wallet) -> list[list[Order]]:
-    """Which orders are asked about together: those of an account, by broker; of those that tokens
-
-    paid one alone, drawn by lot, or asking would tell that they belong together.
-    """
-    settled = sorted(watched(wallet), key=lambda order: order.broker)
-    of_account = [order for order in settled if order.spend is None]
-    by_token = [order for order in settled if order.spend is not None]
-    visits = [list(orders) for _, orders in groupby(of_account, key=lambda order: order.broker)]
-    if by_token:
-        visits.append([by_token[int.from_bytes(wallet.random(8), "big") % len(by_token)]])
-    return visits
 
 
 def _sync_line(order: Order, outcome: str, detail: str) -> SyncLine:

@@ -12,9 +12,7 @@ from starlette.responses import Response
 from veilmart.customer.display.lists import OrderLine, order_line
 from veilmart.customer.library.updates import (
     current_product,
-    due_copies,
     fetch_again,
-    fetch_due,
     newest_copies,
     owned_orders,
     plan_updates,
@@ -23,6 +21,7 @@ from veilmart.customer.wallet.orders import Order, get_order
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.open_shop import fetch_shop
 from veilmart.customer.web.progress import Progress
+from veilmart.customer.web.syncing import fetch_new_versions
 from veilmart.errors import BadArgument, NoSuchOrder, VeilmartError
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import read_descriptor
@@ -149,23 +148,10 @@ class LibraryPages:
                     plan_updates(desk.wallet, desk.shops[merchant].menu, mine)
             except VeilmartError as error:
                 report.line(error.explain())
-        await self._fetch_due(report)
+        async with desk.moving(report):
+            await fetch_new_versions(desk, report)
         report.step("Looked at every merchant of your library.")
         report.leads_to("/library", "Library")
-
-    async def _fetch_due(self, report: Report) -> None:
-        """New versions whose random moment has come, as `sync` fetches them."""
-        desk = self._desk
-        async with desk.moving(report):
-            for copy, order in due_copies(desk.wallet):
-                try:
-                    async with desk.visit_for(order, anonymous=True) as shopper:
-                        done = await fetch_due(shopper, copy, order)
-                except VeilmartError as error:
-                    report.line(f"{order.title}: {error.explain()}")
-                    continue
-                if done is not None:
-                    report.line(f"{order.title}: version {done.version} is here")
 
     async def _find(self, request: Request) -> Order:
         name = self._web.names.value("order", request.path_params["order"])

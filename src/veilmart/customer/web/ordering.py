@@ -10,14 +10,14 @@ from veilmart.customer.display.order_status import ACTIONS_OF_PAGES, Standing, s
 from veilmart.customer.disputes.dispute_rules import dispute, examine
 from veilmart.customer.disputes.fault_finder import Complaint
 from veilmart.customer.purchase.receipts import export_receipt
-from veilmart.customer.purchase.recovery_rules import Recovered, to_sync
+from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.tokens.restore import orders_lost
 from veilmart.customer.wallet.delivery_faults import faults_by_order
 from veilmart.customer.wallet.orders import UNFINISHED, Order, all_orders, get_order, terms_of
 from veilmart.customer.wallet.tokens import orders_without_refund
 from veilmart.customer.web.desk import Desk
-from veilmart.customer.web.progress import Progress
-from veilmart.errors import NoSuchOrder, VeilmartError
+from veilmart.customer.web.syncing import OUTCOMES, sync
+from veilmart.errors import NoSuchOrder
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.wallet_states import WalletState
 from veilmart.storage.files.partial_file import PartialFile
@@ -27,12 +27,6 @@ from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
 
 SYNC_KEY = "sync"
-OUTCOMES = {
-    "done": "finished",
-    "refunded": "refunded; the whole amount is back",
-    "cancelled": "cancelled; the whole amount is back",
-    "abandoned": "was never paid; no money moved",
-}
 
 
 @dataclass(frozen=True)
@@ -91,7 +85,9 @@ class OrderPages:
             self.start_sync()
 
     def start_sync(self) -> Job:
-        return self._web.jobs.start(SYNC_KEY, "Finishing what was interrupted", self._sync)
+        return self._web.jobs.start(
+            SYNC_KEY, "Finishing what was interrupted", lambda report: sync(self._desk, report)
+        )
 
     # ---- looking --------------------------------------------------------------------------------
 
@@ -150,26 +146,6 @@ class OrderPages:
 
     async def sync(self, request: Request) -> Response:
         return go_to(self.start_sync().path)
-
-    async def _sync(self, report: Report) -> None:
-        """Every order that was cut off, each on its own connection; one failure stops no other."""
-        desk, failed = self._desk, 0
-        async with desk.moving(report):
-            for order in to_sync(desk.wallet):
-                try:
-                    recovered = await self._recover(order, report)
-                except VeilmartError as error:
-                    failed += 1
-                    report.line(f"{order.title}: {error.explain()}")
-                    continue
-                report.line(f"{order.title}: {OUTCOMES[recovered.outcome]}")
-        report.step(f"{failed} could not be finished yet." if failed else "Nothing is unfinished.")
-        report.leads_to("/orders", "Orders")
-
-    async def _recover(self, order: Order, report: Report) -> Recovered:
-        decimals = read_descriptor(order.broker_descriptor).descriptor.decimals
-        async with self._desk.visit_for(order, Progress(report, decimals)) as shopper:
-            return await shopper.recover(order)
 
     async def ask_cancel(self, request: Request) -> Response:
         """The first step of cancelling."""

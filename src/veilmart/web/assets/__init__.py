@@ -8,6 +8,10 @@ import msgspec
 
 from veilmart.errors import Misuse
 
+# One file: htmx looks at the page as soon as it has run, and an extension that comes later is
+# not asked about elements that are there already.
+BUNDLE = "scripts.js"
+_BUNDLED = ("htmx.js", "hx-sse.js", "face.js")
 _TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 _TYPES |= {"svg": "image/svg+xml"}
 
@@ -47,4 +51,5 @@ def load_assets() -> dict[str, Asset]:
         if file.name in noted and sha256(content).hexdigest() != noted[file.name]:
             raise Misuse(f"The file {file.name} is not the one that was shipped.")
         found[file.name] = Asset(content, kind)
-    return found
+    bundle = b";\n".join(found[name].content for name in _BUNDLED)
+    return found | {BUNDLE: Asset(bundle, _TYPES["js"])}
