@@ -68,6 +68,10 @@ crash: $(DEV_STAMP)  ## kill every program at every step
 hostile: $(DEV_STAMP)  ## attack the servers while honest customers buy
 	$(BIN)/python -m tests.hostile
 
+# What is not installed (proverif, spin) is named and left out. MODELS="link spin" runs some.
+formal: $(RUN_STAMP)  ## prove the models of the protocol, one line per claim
+	$(BIN)/python -m formal $(MODELS)
+
 lint: $(DEV_STAMP)  ## style, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
