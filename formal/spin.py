@@ -19,6 +19,7 @@ SECONDS_MAX = 240
 MEMORY_MAX_MIB = 4096
 DEPTH_MAX = 10_000
 WAITING = 0
+NO_WAITING_NAME = "no_waiting_for_ever"
 NO_WAITING = "no run goes in circles, and none stops where somebody still waits"
 # Faults in one run. A run without end cannot use any of them up, so few are enough for cycles.
 BOUNDS = {"LOSSES": 2, "DUPLICATES": 1, "CRASHES": 1}
@@ -53,12 +54,12 @@ def variants() -> Iterator[Variant]:
         [
             (
                 "no settle deadline",
-                "invoice_ends",
+                NO_WAITING_NAME,
                 _without(INVOICE, (state.RELEASED, event.SETTLE_DEADLINE)),
             ),
             (
                 "no deliver deadline",
-                "invoice_ends",
+                NO_WAITING_NAME,
                 _without(INVOICE, (state.HELD, event.DELIVER_DEADLINE)),
             ),
             (
@@ -144,7 +145,7 @@ def _paying(paying: str, switches: Mapping[str, int], results: Path) -> Iterator
         verdict = Verdict.PROVED if found.complete and not found.broken else Verdict.FAILED
         yield Line(model, name, verdict, text, f"{found.states:,} states")
     verdict = Verdict.PROVED if cycles.complete and not cycles.broken else Verdict.FAILED
-    yield Line(model, "no_waiting_for_ever", verdict, NO_WAITING, f"{cycles.states:,} states")
+    yield Line(model, NO_WAITING_NAME, verdict, NO_WAITING, f"{cycles.states:,} states")
 
 
 def _kept(found: Search) -> str:
@@ -160,8 +161,11 @@ def _variant(variant: Variant) -> Line:
     switches = {variant.switch: 1} if variant.switch else {}
     if variant.switch == "WITHOUT_EXCHANGE":
         switches["TOKEN"] = 1
-    found = search(tables, {**switches, **SMALL_BOUNDS}, to_the_end=True)
-    names = {claims()[number][0] for number in found.broken if number != WAITING}
+    cycles = variant.breaks == NO_WAITING_NAME
+    found = search(tables, {**switches, **SMALL_BOUNDS}, cycles=cycles, to_the_end=not cycles)
+    names = {
+        claims()[number][0] if number != WAITING else NO_WAITING_NAME for number in found.broken
+    }
     verdict = Verdict.ATTACK if variant.breaks in names else Verdict.FAILED
     text = f"breaks {', '.join(sorted(names)) or 'nothing'}"
     return Line("spin purchase", variant.name, verdict, text, f"{found.states:,} states")
