@@ -18,7 +18,13 @@ from veilmart.errors import (
     UnknownRequestNumber,
     WrongOrderState,
 )
-from veilmart.limits import DELIVER_WITHIN_SECONDS, PAY_WITHIN_SECONDS, SESSION_SECONDS
+from veilmart.limits import (
+    CLOCK_SKEW_SECONDS,
+    DELIVER_WITHIN_SECONDS,
+    PAY_WITHIN_SECONDS,
+    SEGMENTS_AFTER_SECONDS,
+    SESSION_SECONDS,
+)
 from veilmart.merchant.events import Faulted, FundsReported, OrderEnded, PaymentStatus
 from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.sales.orders import (
@@ -55,6 +61,31 @@ def report(stall: Stall, balance: int, *entries: tuple[int, bytes, str], fee: in
         for n, o, e in entries
     ]
     stall.ask(stall.link(), Report(entries=made, balance=balance))
+
+
+def test_segments_end_a_day_after_the_settlement(stall: Stall) -> None:
+    """Fetched at will, a segment of an old order tells by our caches which product that was."""
+    order = ordered(stall)
+    asking = FetchSegment(order=order, index=0, held_at=stall.now)
+    stall.ask(stall.link(), asking)
+    report(stall, 500, (1, order, "settled"))
+    stall.now += SEGMENTS_AFTER_SECONDS - 1
+    stall.ask(stall.link(), asking)
+    stall.now += 1
+    with pytest.raises(WrongOrderState):
+        stall.ask(stall.link(), asking)
+
+
+def test_a_broker_that_never_reports_gets_no_segments_for_ever(stall: Stall) -> None:
+    order = ordered(stall)
+    asking = FetchSegment(order=order, index=0, held_at=stall.now)
+    stall.ask(stall.link(), asking)
+    shelf = next(iter(stall.counter.shop.shelves.values()))
+    stall.now += shelf.pay_within + shelf.deliver_within + shelf.settle_within
+    stall.ask(stall.link(), asking)
+    stall.now += CLOCK_SKEW_SECONDS + SEGMENTS_AFTER_SECONDS
+    with pytest.raises(WrongOrderState):
+        stall.ask(stall.link(), asking)
 
 
 async def test_an_unpaid_offer_expires_and_says_so(stall: Stall) -> None:

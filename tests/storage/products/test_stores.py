@@ -169,3 +169,26 @@ def test_a_store_that_cannot_be_reached_is_said(
     for ask in (away.check, lambda: away.put([b"x"], 1), lambda: away.read(bytes(32), 0, 1)):
         with pytest.raises(StoreAway):
             ask()
+
+
+def test_a_first_read_asks_the_bucket_for_no_more_than_the_next(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A product that was not read since the start is as quick as the one sold all day."""
+    roots = [open_store(bucket).put([content], len(content)) for content in (b"one", b"two")]
+    started = open_store(bucket)
+    obstore.put(started._store, "root/not-ours", b"x")  # type: ignore[attr-defined]
+    started.learn()
+    asked: list[str] = []
+    for name in ("get", "get_range"):
+        real = getattr(obstore, name)
+
+        def counting(store: object, path: str, real: Any = real, **options: Any) -> Any:
+            asked.append(path)
+            return real(store, path, **options)
+
+        monkeypatch.setattr(obstore, name, counting)
+    for root in (roots[0], roots[0], roots[1]):
+        asked.clear()
+        started.read(root, 0, 3)
+        assert len(asked) == 1

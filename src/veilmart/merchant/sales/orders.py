@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
 from veilmart.errors import OrderUnknown, SegmentUnknown, WrongOrderState
+from veilmart.limits import CLOCK_SKEW_SECONDS, SEGMENTS_AFTER_SECONDS
 from veilmart.merchant.schema.tables import brokers, orders, shelves
 from veilmart.protocol.link_messages import ReportEntry
 from veilmart.protocol.parcel import piece_count
@@ -88,6 +89,9 @@ _delivered_by = orders.c.ended_at + (
     select(shelves.c.deliver_within).where(shelves.c.id == orders.c.shelf).scalar_subquery()
 )
 _FORGET = delete(orders).where(_expired, _delivered_by <= bindparam("before"))
+_LASTS = select(shelves.c.deliver_within + shelves.c.settle_within).where(
+    shelves.c.id == bindparam("at")
+)
 _REPORTED = select(brokers.c.reported, brokers.c.balance).where(
     brokers.c.id == bindparam("broker_id")
 )
@@ -121,21 +125,35 @@ def find_order(connection: Connection, name: bytes, broker: int) -> Order:
 @repeatable
 @snapshot
 def segment_asked(
-    connection: Connection, name: bytes, broker: int, index: int, held_at: int
+    connection: Connection, name: bytes, broker: int, index: int, held_at: int, now: int
 ) -> tuple[Order, bool]:
     """Transaction: the order, and whether this was the first time. Writes only then.
 
-    The broker asks only when it holds the payment. Raises OrderUnknown, SegmentUnknown,
-    WrongOrderState.
+    The broker asks only when it holds the payment, and not for ever: what it could fetch of an old
+    order at will would tell, by our caches, which product that was. Raises OrderUnknown,
+    SegmentUnknown, WrongOrderState.
     """
     order = find_order(connection, name, broker)
     if index >= piece_count(order.size):
         raise SegmentUnknown(f"Number {index}.")
+    if _is_over(connection, order, now):
+        raise WrongOrderState("Its segments ended with its settlement.")
     reached = step(ORDER, order.state, OrderEvent.SEGMENT_ASKED)
     if reached is order.state:
         return order, False
     connection.execute(_PAID, {"name": name, "held": held_at})
     return order, True
+
+
+def _is_over(connection: Connection, order: Order, now: int) -> bool:
+    """By our clock: settled a while ago, or so old that its settlement must have been."""
+    settled = order.ended_at if order.state is OrderState.SETTLED else None
+    if settled is not None and now >= settled + SEGMENTS_AFTER_SECONDS:
+        return True
+    if now < order.pay_by + SEGMENTS_AFTER_SECONDS:
+        return False
+    lasts = connection.execute(_LASTS, {"at": order.shelf}).scalar_one()
+    return bool(now >= order.pay_by + lasts + CLOCK_SKEW_SECONDS + SEGMENTS_AFTER_SECONDS)
 
 
 _EVENTS = {

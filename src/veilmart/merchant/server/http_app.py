@@ -38,6 +38,7 @@ from veilmart.protocol.effects import Transact
 from veilmart.protocol.handshake import SESSION_ID_BYTES, SessionKeys, answer_certified
 from veilmart.protocol.link import answer_link
 from veilmart.protocol.link_messages import (
+    FetchSegment,
     LinkProof,
     LinkRequest,
     MerchantRequest,
@@ -51,6 +52,7 @@ from veilmart.storage.products.folder_store import ProductStore
 from veilmart.transport.answers import binary_answer
 from veilmart.transport.body import read_body
 from veilmart.transport.routes import Routes
+from veilmart.transport.time_slots import held_to_slot
 from veilmart.transport.turnstile import Turnstile
 
 LINK_REQUEST_MAX_BYTES = 2 * REQUEST_MAX_BYTES
@@ -189,7 +191,11 @@ class MerchantApp:
         await self._sharing.fetch_link(session_id)
         link = counter.links.find(session_id, counter.clock())
         received = ReceivedRequest(link.keys, LinkRequest, record, LINK_REQUEST_MAX_BYTES)
-        reply = await self._decide(link, received)
+        if isinstance(received.message, TunnelRelay | FetchSegment):
+            async with held_to_slot():
+                reply = await self._decide(link, received)
+        else:
+            reply = await self._decide(link, received)
         sealed = received.seal_answer(reply.message, reply.cells, counter.random)
         return binary_answer(sealed, reply.attachment)
 

@@ -142,7 +142,7 @@ def deliver(counter: Counter, broker: PinnedBroker, request: FetchSegment) -> Ru
     Raises OrderUnknown, SegmentUnknown, WrongOrderState, StoreDamaged.
     """
     found = yield from transact(
-        segment_asked, request.order, broker.id, request.index, request.held_at
+        segment_asked, request.order, broker.id, request.index, request.held_at, counter.clock()
     )
     order, first = found
     if first:

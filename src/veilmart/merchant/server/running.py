@@ -39,10 +39,12 @@ WATCH_EVERY_SECONDS = 0.5
 
 
 async def open_shop(market: MerchantHome, clock: Clock, random: Random) -> Shop:
-    """Publish what is due and load the snapshot."""
-    return await market.database.run(
+    """Publish what is due and load the snapshot; no product's first sale is a slow one."""
+    shop = await market.database.run(
         load_shop, market.identity, market.fingerprint, clock(), random
     )
+    await asyncio.to_thread(market.store.learn)
+    return shop
 
 
 async def reload_shop(market: MerchantHome, counter: Counter) -> None:

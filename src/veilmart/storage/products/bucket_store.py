@@ -10,8 +10,8 @@ address and credentials come from the URL and the AWS_* variables of the environ
 import os
 import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ _HEAD_BYTES = _SIZE_BYTES + _NAME_BYTES
 _REQUEST_SECONDS = 30
 _RETRIES = 3
 _RETRY_SECONDS = 10
-_KNOWN_MAX = 256
+_LEARNERS = 16
 
 
 class _Product(NamedTuple):
@@ -64,13 +64,33 @@ class ObjectStore:
             )
         except (BaseError, ValueError) as fault:
             raise BadArgument("A product store is s3://BUCKET/PREFIX.") from fault
-        self._known: OrderedDict[bytes, _Product] = OrderedDict()
+        self._known: dict[bytes, _Product] = {}
         self._turn = threading.Lock()
 
     def check(self) -> None:
         """See `ProductStore`."""
         with _typed_errors():
             next(iter(obstore.list(self._store, "root", chunk_size=1)), None)
+
+    def learn(self) -> None:
+        """See `ProductStore`. Every root's object is kept: 32 bytes for each MiB of goods."""
+        with _typed_errors():
+            names = [
+                entry["path"].rsplit("/", 1)[-1]
+                for page in obstore.list(self._store, "root")
+                for entry in page
+            ]
+        with self._turn:
+            roots = [root for name in names if (root := _root_named(name)) is not None]
+            fresh = [root for root in roots if root not in self._known]
+        with ThreadPoolExecutor(_LEARNERS) as threads:
+            found = list(threads.map(self._find, fresh))
+        with self._turn:
+            self._known |= {
+                root: product
+                for root, product in zip(fresh, found, strict=True)
+                if product is not None
+            }
 
     def put(self, pieces: Iterable[bytes], size: int) -> bytes:
         """See `ProductStore`. Each piece travels with its checksum. Raises StoreAway, Misuse.
@@ -163,8 +183,6 @@ class ObjectStore:
                 raise _damaged(root)
             with self._turn:
                 self._known[root] = known
-                if len(self._known) > _KNOWN_MAX:
-                    self._known.popitem(last=False)
         return known
 
     def _find(self, root: bytes) -> _Product | None:
@@ -213,6 +231,15 @@ class ObjectStore:
 
 def _piece_path(folder: str, index: int) -> str:
     return f"data/{folder}/{index:05}"
+
+
+def _root_named(name: str) -> bytes | None:
+    """None for an object that nobody of us has put there."""
+    try:
+        root = bytes.fromhex(name)
+    except ValueError:
+        return None
+    return root if len(root) == HASH_BYTES else None
 
 
 def _root_path(root: bytes) -> str:

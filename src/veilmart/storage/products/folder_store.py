@@ -37,6 +37,12 @@ class ProductStore(Protocol):
     def check(self) -> None:
         """Raises a `StorageFailure` when it cannot be reached or used."""
 
+    def learn(self) -> None:
+        """Read beforehand what a product's first `read` would otherwise read once.
+
+        So that a product's first sale costs what every other costs. Raises a `StorageFailure`.
+        """
+
     def put(self, pieces: Iterable[bytes], size: int) -> bytes:
         """Store `size` bytes given piece by piece, durably; the root. Same again: same root."""
 
@@ -67,6 +73,9 @@ class FolderStore:
 
     def check(self) -> None:
         """See `ProductStore`: opening it has made the folder."""
+
+    def learn(self) -> None:
+        """See `ProductStore`: each `read` is one read of one file, the first too."""
 
     def put(self, pieces: Iterable[bytes], size: int) -> bytes:
         """See `ProductStore`. Raises `Misuse` for wrong piece lengths, `DiskFull`, `CannotWrite`.
