@@ -31,7 +31,6 @@ from veilmart.customer.wallet.tokens import (
     INVALID,
     UNSPENT,
     begin_withdrawal,
-    find_withdrawal,
     known_keys,
     tokens_of,
 )
@@ -179,7 +178,6 @@ async def test_broker_whose_signatures_do_not_verify(roles: Roles) -> None:
 
     row = wallet.database.run_now(stored)
     assert (row.state, len(row.answer)) == (INVALID, 512)
-    assert wallet.database.run_now(find_withdrawal, row.request) is not None
 
 
 # ---- interrupted ---------------------------------------------------------------------------------

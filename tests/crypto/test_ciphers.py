@@ -98,7 +98,6 @@ def test_a_flipped_bit_or_a_cut_never_opens(cipher: Cipher, size: int, data: st.
     for sealed, opener in (
         (short, lambda s: cipher.open(KEY, USE, NONCE, AD, s)),
         (long, lambda s: cipher.open_object(KEY, USE, AD, s)),
-        (long, lambda s: list(cipher.open_chunks(KEY, USE, AD, [s]))),
     ):
         bit = data.draw(st.integers(0, len(sealed) * 8 - 1))
         changed = bytearray(sealed)
@@ -133,8 +132,6 @@ def test_moved_or_dropped_chunks_never_open(cipher: Cipher, size: int, order: li
     forged = sealed[:PREFIX_BYTES] + b"".join(parts[i] for i in order)
     with pytest.raises(OpenFailed):
         cipher.open_object(KEY, USE, AD, forged)
-    with pytest.raises(OpenFailed):
-        list(cipher.open_chunks(KEY, USE, AD, [forged]))
 
 
 @each_cipher
@@ -162,38 +159,6 @@ def test_a_sealed_short_text_is_no_object_and_the_other_cipher_opens_nothing(
         other.open(KEY, USE, NONCE, AD, short)
     with pytest.raises(OpenFailed):
         other.open_object(KEY, USE, AD, long)
-
-
-@each_cipher
-@each_edge
-@pytest.mark.parametrize("cut", [1000, 65599, 70_000, 10**7])
-def test_streams_equal_objects_however_they_are_cut(cipher: Cipher, size: int, cut: int) -> None:
-    plaintext = make_vectors.plaintext_of(size)
-    sealed = cipher.seal_object(KEY, USE, NONCE, AD, plaintext)
-    pieces = [plaintext[i : i + cut] for i in range(0, size, cut)]
-    assert b"".join(cipher.seal_chunks(KEY, USE, NONCE, AD, pieces)) == sealed
-    wire = [sealed[i : i + cut] for i in range(0, len(sealed), cut)]
-    assert b"".join(cipher.open_chunks(KEY, USE, AD, wire)) == plaintext
-
-
-@each_cipher
-def test_a_long_stream_runs_over_many_runs(cipher: Cipher) -> None:
-    plaintext = hashlib.shake_256(b"stream").digest((1 << 20) + 3 * CHUNK_BYTES)
-    sealed = b"".join(cipher.seal_chunks(KEY, USE, NONCE, AD, iter([plaintext[:7], plaintext[7:]])))
-    assert sealed == cipher.seal_object(KEY, USE, NONCE, AD, plaintext)
-
-
-@each_cipher
-def test_a_stream_releases_nothing_that_has_not_verified(cipher: Cipher) -> None:
-    sealed = bytearray(cipher.seal_object(KEY, USE, NONCE, AD, bytes(2 * CHUNK_BYTES + 1)))
-    sealed[PREFIX_BYTES + SEALED_CHUNK_BYTES + 9] ^= 1
-    stream = cipher.open_chunks(KEY, USE, AD, [bytes(sealed)])
-    assert next(stream) == bytes(CHUNK_BYTES)
-    with pytest.raises(OpenFailed):
-        next(stream)
-    sealed[40] ^= 1
-    with pytest.raises(OpenFailed):
-        next(cipher.open_chunks(KEY, USE, AD, [bytes(sealed[:PREFIX_BYTES])]))
 
 
 @each_cipher

@@ -16,8 +16,7 @@ from veilmart.customer.display.order_status import Standing, standing
 from veilmart.customer.disputes.dispute_rules import dispute, examine
 from veilmart.customer.disputes.fault_finder import Complaint
 from veilmart.customer.library.late_refund_rules import look
-from veilmart.customer.wallet.delivery_faults import faults_by_order
-from veilmart.customer.wallet.orders import Order, all_orders
+from veilmart.customer.wallet.orders import Order, all_orders, faults_by_order
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import VeilmartError
 from veilmart.merchant.back_office.refunds import find_refundable, refund_order

@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from veilmart.errors import ServerBusy
-from veilmart.transport.fair_turns import FairTurns, owner_of
-from veilmart.transport.turnstile import Turnstile
+from veilmart.transport.fair_work import FairTurns, Turnstile, owner_of
 
 
 async def settle() -> None:

@@ -6,7 +6,6 @@ The long form seals an object of any length, 64 KiB at a time (protocol 2.1):
 shorter than a full one, possibly empty, so that a plaintext has exactly one legal chunking.
 """
 
-from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from struct import Struct
 from typing import Protocol
@@ -95,21 +94,6 @@ class Cipher(Protocol):
 
     def open_object(self, key: bytes, use: str, ad: bytes, sealed: bytes | memoryview) -> bytes:
         """Plaintext of a long form. Raises OpenFailed; nothing is returned unless all verified."""
-        ...
-
-    def seal_chunks(
-        self, key: bytes, use: str, nonce: bytes, ad: bytes, plaintext: Iterable[bytes]
-    ) -> Iterator[bytes]:
-        """Long form as a stream: the prefix, then chunk by chunk. Input may be cut anywhere."""
-        ...
-
-    def open_chunks(
-        self, key: bytes, use: str, ad: bytes, sealed: Iterable[bytes]
-    ) -> Iterator[bytes]:
-        """Plaintext of a streamed long form, each chunk after its tag. Input may be cut anywhere.
-
-        What was yielded is complete only when the iterator ends without OpenFailed.
-        """
         ...
 
 

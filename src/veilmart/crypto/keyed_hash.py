@@ -10,7 +10,6 @@ knowledge that two chunks are equal. Short form: one final chunk under
 ck = BLAKE3(derive_key("veilmart 2026 KHAE short <use>", K); N ‖ LE64|AD| ‖ AD)[32].
 """
 
-from collections.abc import Iterable, Iterator
 from hmac import compare_digest
 
 import numpy as np
@@ -153,13 +152,3 @@ class KeyedHashCipher:
 
     def open_object(self, key: bytes, use: str, ad: bytes, sealed: bytes | memoryview) -> bytes:
         return object_framing.open_whole(self, key, use, ad, sealed)
-
-    def seal_chunks(
-        self, key: bytes, use: str, nonce: bytes, ad: bytes, plaintext: Iterable[bytes]
-    ) -> Iterator[bytes]:
-        return object_framing.seal_stream(self.sealer(key, use, nonce, ad), plaintext)
-
-    def open_chunks(
-        self, key: bytes, use: str, ad: bytes, sealed: Iterable[bytes]
-    ) -> Iterator[bytes]:
-        return object_framing.open_stream(self, key, use, ad, sealed)

@@ -12,7 +12,6 @@ and because the tag is checked before anything is decrypted. Unlike KHAE, a repe
 """
 
 import hmac
-from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import sha256
 from struct import Struct, unpack
@@ -213,13 +212,3 @@ class MixingCipher:
 
     def open_object(self, key: bytes, use: str, ad: bytes, sealed: bytes | memoryview) -> bytes:
         return object_framing.open_whole(self, key, use, ad, sealed)
-
-    def seal_chunks(
-        self, key: bytes, use: str, nonce: bytes, ad: bytes, plaintext: Iterable[bytes]
-    ) -> Iterator[bytes]:
-        return object_framing.seal_stream(self.sealer(key, use, nonce, ad), plaintext)
-
-    def open_chunks(
-        self, key: bytes, use: str, ad: bytes, sealed: Iterable[bytes]
-    ) -> Iterator[bytes]:
-        return object_framing.open_stream(self, key, use, ad, sealed)

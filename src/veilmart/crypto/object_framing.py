@@ -3,7 +3,7 @@
 A chunk is final if and only if it is shorter than a full one, so neither side looks ahead.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 from veilmart.crypto.cipher import (
@@ -84,46 +84,3 @@ def open_whole(
     # A cut or extended object fails at its last chunk, before the long work is done.
     last = opener.open(full, True, body[end:])
     return b"".join([*opener.open_run(0, body[:end]), last])
-
-
-def seal_stream(sealer: ChunkSealer, plaintext: Iterable[bytes]) -> Iterator[bytes]:
-    """The prefix, then sealed chunks as soon as their plaintext is there; at most 1 MiB is held."""
-    yield sealer.prefix
-    held = bytearray()
-    index = 0
-    for part in plaintext:
-        held += part
-        while len(held) >= _RUN_BYTES:
-            yield b"".join(sealer.seal_run(index, memoryview(bytes(held[:_RUN_BYTES]))))
-            del held[:_RUN_BYTES]
-            index += RUN_CHUNKS
-    full_bytes = len(held) - len(held) % CHUNK_BYTES
-    if full_bytes:
-        yield b"".join(sealer.seal_run(index, memoryview(bytes(held[:full_bytes]))))
-    yield sealer.seal(index + full_bytes // CHUNK_BYTES, True, bytes(held[full_bytes:]))
-
-
-def open_stream(
-    cipher: _Opens, key: bytes, use: str, ad: bytes, sealed: Iterable[bytes]
-) -> Iterator[bytes]:
-    """Chunks of plaintext after their tags; raises OpenFailed, at the end too if it was cut."""
-    held = bytearray()
-    opener: ChunkOpener | None = None
-    index = 0
-    for part in sealed:
-        held += part
-        if opener is None:
-            if len(held) < PREFIX_BYTES:
-                continue
-            opener = cipher.opener(key, use, ad, bytes(held[:PREFIX_BYTES]))
-            del held[:PREFIX_BYTES]
-        while len(held) >= SEALED_CHUNK_BYTES:
-            chunk = bytes(held[:SEALED_CHUNK_BYTES])
-            del held[:SEALED_CHUNK_BYTES]
-            yield opener.open(index, False, chunk)
-            index += 1
-    if opener is None:
-        raise OpenFailed("A sealed object ends before its first chunk.")
-    last = opener.open(index, True, bytes(held))
-    if last:
-        yield last

@@ -115,17 +115,6 @@ def parse_prefix(beginning: bytes) -> tuple[str, int, int]:
     return name, content_bytes, end
 
 
-def unpack_product(packed: bytes) -> tuple[str, bytes]:
-    """(name, content) of a whole packed product in memory. Raises PaddingInvalid."""
-    name, content_bytes, start = parse_prefix(packed)
-    end = start + content_bytes
-    if end > len(packed):
-        raise PaddingInvalid("A product is shorter than it says.")
-    if not is_zeros(packed[end:]):
-        raise PaddingInvalid("A product's filler is not zero.")
-    return name, packed[start:end]
-
-
 def _is_file_name(name: str) -> bool:
     if not name or name.startswith(".") or not is_plain(name) or set(name) & {"/", "\\"}:
         return False

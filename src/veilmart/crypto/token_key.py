@@ -21,7 +21,6 @@ from veilmart.errors import StoreDamaged, TokenKeyInvalid
 KEY_BITS = 2048
 MODULUS_BYTES = 256
 SPKI_BYTES = 342
-KEY_ID_BYTES = 32
 # SEQUENCE { SEQUENCE { id-RSASSA-PSS, { [0] { id-sha384 }, [1] { id-mgf1, { id-sha384 } },
 # [2] 48 } }, BIT STRING { SEQUENCE { INTEGER n, ... RFC 4055 section 3.1; absent parameters of the
 # hash, as RFC 9578 prints them.

@@ -20,8 +20,6 @@ from cyclopts import Parameter
 from veilmart.errors import Interrupted, VeilmartError
 from veilmart.terminal.console import Terminal
 
-HOME_VARIABLE = "VEILMART_HOME"
-
 P = ParamSpec("P")
 Outcome: TypeAlias = Coroutine[Any, Any, int | None] | int | None
 """What a command hands back: its exit code, None for 0."""

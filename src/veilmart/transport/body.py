@@ -3,7 +3,7 @@
 from starlette.requests import Request
 
 from veilmart.errors import MalformedMessage, MessageTooLarge
-from veilmart.transport.fair_turns import owner_of
+from veilmart.transport.fair_work import owner_of
 
 _DIGITS_MAX = 15
 

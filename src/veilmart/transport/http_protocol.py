@@ -28,7 +28,7 @@ from veilmart.limits import (
     REQUEST_SECONDS,
 )
 from veilmart.transport.crowding import to_cut
-from veilmart.transport.fair_turns import owner_of
+from veilmart.transport.fair_work import owner_of
 
 _CUT_AT_ONCE = 64  # so that a crowd at the door costs one look at all for many newcomers
 

@@ -13,7 +13,7 @@ from veilmart.customer.purchase.purchase_rules import purchase
 from veilmart.customer.purchase.recovery_rules import cancel, may_still_be_paid, recover, to_sync
 from veilmart.customer.schema.tables import parcels
 from veilmart.customer.wallet.orders import all_orders
-from veilmart.customer.wallet.small_parcels import store_segment, stored_segment
+from veilmart.customer.wallet.parcels import store_segment, stored_segment
 from veilmart.customer.wallet.wallet import Wallet, find_order, open_wallet, unfinished
 from veilmart.errors import (
     MONEY_SAFE,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.merchant.doubles import Stall
+from tests.merchant.packed import unpack_product
 from tests.merchant.server.test_orders_and_links import report
-from veilmart.crypto.padding import unpack_product
 from veilmart.errors import AloneOnShelf, BadArgument, ProductOut, WrongOrderState
 from veilmart.limits import (
     CLOCK_SKEW_SECONDS,

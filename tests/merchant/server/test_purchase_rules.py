@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.merchant.doubles import Stall
-from veilmart.crypto.padding import unpack_product
+from tests.merchant.packed import unpack_product
 from veilmart.crypto.suite import Suite, all_suites
 from veilmart.errors import (
     BadPublicValue,

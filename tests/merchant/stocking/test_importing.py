@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.merchant.cli.test_cli import Say, fresh, say  # noqa: F401
 from tests.merchant.doubles import NOW, FakeBroker, Stall
+from tests.merchant.packed import unpack_product
 from tests.merchant.sales.test_codes import run_import
-from veilmart.crypto.padding import unpack_product
 from veilmart.errors import (
     AloneOnShelf,
     BadArgument,

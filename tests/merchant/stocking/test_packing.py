@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.merchant.doubles import NOW
-from veilmart.crypto.padding import pack_product, unpack_product
+from tests.merchant.packed import unpack_product
+from veilmart.crypto.padding import pack_product
 from veilmart.errors import BadName, BadSourceFile, SourceChanged
 from veilmart.limits import PIECE_BYTES
 from veilmart.merchant.goods.products import load_products

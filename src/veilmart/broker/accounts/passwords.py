@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from veilmart.limits import PASSWORD_HASHES_AT_ONCE
-from veilmart.transport.fair_threads import InThreads
+from veilmart.transport.fair_work import InThreads
 
 MEMORY_KIB = 19 * 1024
 PASSES = 2

@@ -10,8 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, true
 
-from veilmart.broker.audit.findings import Tally
-from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.findings import Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.ledger.hot_rows import in_batches
 from veilmart.broker.schema import tables

@@ -5,8 +5,7 @@ from itertools import groupby
 from sqlalchemy import Connection, select
 
 from veilmart.broker.accounts.customers import DEVICES_PER_ACCOUNT_MAX
-from veilmart.broker.audit.findings import Tally
-from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.findings import Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.schema import tables
 from veilmart.characters import is_plain

@@ -6,8 +6,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection, select
 
-from veilmart.broker.audit.findings import Finding, Tally
-from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.findings import Finding, Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.keys.descriptors import SECRETS_MAX_BYTES, Secrets
 from veilmart.broker.schema import tables

@@ -4,8 +4,11 @@ A finding names a row by what everybody may see of it (the beginning of an order
 account's number, a voucher's batch); it never holds a key, a code or a password.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Executable
 
 FINDINGS_KEPT_MAX = 200
 """For each check; the others are only counted, so that a ruined database costs no memory."""
@@ -70,3 +73,11 @@ class Tally:
 def order_name(order: bytes) -> str:
     """How a finding names an order: enough to find it."""
     return f"order {order.hex()[:16]}"
+
+
+ROWS_AT_ONCE = 1000
+
+
+def stream(conn: Connection, query: Executable) -> Iterator[Any]:
+    """The rows one by one; a thousand are in memory at once."""
+    return iter(conn.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}))

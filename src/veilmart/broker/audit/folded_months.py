@@ -2,8 +2,7 @@
 
 from sqlalchemy import Connection, select
 
-from veilmart.broker.audit.findings import Tally
-from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.findings import Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.ledger.folded_sums import AuditStatement, sums_of_invoices, sums_stated
 from veilmart.broker.schema import tables

@@ -2,8 +2,7 @@
 
 from sqlalchemy import Connection, func, select
 
-from veilmart.broker.audit.findings import Tally
-from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.findings import Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.home import SERIALS_SKIPPED
 from veilmart.broker.schema import tables

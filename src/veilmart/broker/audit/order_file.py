@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, null, select
 
-from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.findings import stream
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.dispute_tables import disputes, refund_papers
 from veilmart.broker.schema.token_tables import spent_tokens

@@ -12,8 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
-from veilmart.broker.audit.findings import Finding, Tally
-from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.findings import Finding, Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.token_tables import (

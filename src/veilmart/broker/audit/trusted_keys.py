@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, func, select
 
 from veilmart.broker import settings
-from veilmart.broker.audit.stream import stream
+from veilmart.broker.audit.findings import stream
 from veilmart.broker.keys.descriptors import FEE_EXTENSION, newest_signed
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.operator_tables import folds

@@ -61,9 +61,8 @@ from veilmart.protocol.tunnel import ReceivedRequest, expect, record_session, re
 from veilmart.storage.database.port import Database
 from veilmart.transport.answers import binary_answer
 from veilmart.transport.body import asker, read_body
-from veilmart.transport.fair_threads import InThreads
+from veilmart.transport.fair_work import InThreads, Turnstile
 from veilmart.transport.routes import Routes
-from veilmart.transport.turnstile import Turnstile
 
 _HELLO_BYTES = 33
 _SERIAL_DIGITS_MAX = 15

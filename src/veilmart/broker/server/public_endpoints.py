@@ -25,7 +25,7 @@ from veilmart.protocol.token_list import listed_keys
 from veilmart.storage.database.port import Database
 from veilmart.transport.answers import binary_answer
 from veilmart.transport.body import asker
-from veilmart.transport.fair_threads import InThreads
+from veilmart.transport.fair_work import InThreads
 from veilmart.transport.routes import Endpoint
 
 _ID_DIGITS = 64

@@ -5,7 +5,6 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from veilmart.broker import merchants as merchant_book, settings
@@ -18,7 +17,7 @@ from veilmart.broker.events import (
     MerchantLost,
     Trouble,
 )
-from veilmart.broker.home import BrokerHome, initialise, is_initialised, open_home, renew_descriptor
+from veilmart.broker.home import BrokerHome, renew_descriptor
 from veilmart.broker.keys import token_keys
 from veilmart.broker.ledger import hot_rows
 from veilmart.broker.maintenance.folding import audit_due, fold
@@ -311,37 +310,6 @@ def _status(
     return status_served(status, metrics, partial(opened.database.run, settings.revision), stop)
 
 
-async def serve_broker(
-    home: Path,
-    host: str,
-    port: int,
-    *,
-    clock: Clock,
-    random: Random,
-    observe: Observe,
-    stop: asyncio.Event,
-    on_started: Callable[[int], None],
-) -> None:
-    """Run a broker until `stop` is set. A home that is not set up gets the defaults.
-
-    `on_started(port)` is called once it listens. Raises HomeInUse, PortInUse, StorageFailure.
-    """
-    opened = open_home(home) if is_initialised(home) else initialise(home, random)
-    try:
-        await serve_opened(
-            opened,
-            host,
-            port,
-            clock=clock,
-            random=random,
-            observe=observe,
-            stop=stop,
-            on_started=on_started,
-        )
-    finally:
-        await opened.database.aclose()
-
-
 async def serve_opened(
     opened: BrokerHome,
     host: str,
@@ -354,9 +322,10 @@ async def serve_opened(
     on_started: Callable[[int], None],
     status: StatusPlace | None = None,
 ) -> None:
-    """Like `serve_broker` on a home that the caller has opened and closes.
+    """Run a broker until `stop` is set, on a home that the caller has opened and closes.
 
-    status: where health and metrics are answered, if anywhere.
+    `on_started(port)` is called once it listens. status: where health and metrics are answered, if
+    anywhere. Raises HomeInUse, PortInUse, StorageFailure.
     """
     metrics = broker_metrics()
     with opened.home.lock("server", wait=False):

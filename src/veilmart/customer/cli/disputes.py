@@ -14,7 +14,7 @@ from veilmart.customer.disputes.dispute_rules import dispute as dispute_rule, ex
 from veilmart.customer.disputes.fault_finder import Complaint, look_for_fault
 from veilmart.customer.disputes.proof_file import PROOF_MAX_BYTES, Judgement, export_proof, judge
 from veilmart.customer.wallet.orders import Order, terms_of
-from veilmart.customer.wallet.small_parcels import is_small, stored_segment
+from veilmart.customer.wallet.parcels import is_small, stored_segment
 from veilmart.customer.wallet.wallet import Wallet, find_order
 from veilmart.errors import BadArgument, Declined, NothingToDispute
 from veilmart.storage.files.partial_file import PartialFile, visible

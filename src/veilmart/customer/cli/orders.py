@@ -12,8 +12,7 @@ from veilmart.customer.display.lists import OrderLine, order_line
 from veilmart.customer.display.order_status import standing_line, standing_text
 from veilmart.customer.library.updates import newest_copies
 from veilmart.customer.tokens.restore import orders_lost
-from veilmart.customer.wallet.delivery_faults import faults_by_order
-from veilmart.customer.wallet.orders import all_orders, orders_in
+from veilmart.customer.wallet.orders import all_orders, faults_by_order, orders_in
 from veilmart.customer.wallet.tokens import orders_without_refund
 from veilmart.protocol.purchase import WalletState
 from veilmart.storage.files.partial_file import visible

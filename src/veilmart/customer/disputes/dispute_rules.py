@@ -12,8 +12,7 @@ from veilmart.customer.purchase.completion_rules import ask_key, order_status
 from veilmart.customer.purchase.recovery_rules import bring_refund
 from veilmart.customer.purchase.segments_rules import fetch_parcel
 from veilmart.customer.wallet.orders import Order, save_order, terms_of
-from veilmart.customer.wallet.parcels import Parcels
-from veilmart.customer.wallet.small_parcels import save_ended
+from veilmart.customer.wallet.parcels import Parcels, save_ended
 from veilmart.errors import (
     EvidenceInvalid,
     JudgedWrongly,

@@ -22,10 +22,8 @@ from veilmart.customer.events import (
 )
 from veilmart.customer.purchase.file_writer import deliver
 from veilmart.customer.purchase.segments_rules import fetch_parcel, fetch_segments
-from veilmart.customer.wallet.delivery_faults import note_fault, save_faulty
-from veilmart.customer.wallet.orders import Order, Terms, save_order
-from veilmart.customer.wallet.parcels import Parcels
-from veilmart.customer.wallet.small_parcels import is_small, save_ended, save_held
+from veilmart.customer.wallet.orders import Order, Terms, note_fault, save_faulty, save_order
+from veilmart.customer.wallet.parcels import Parcels, is_small, save_ended, save_held
 from veilmart.errors import (
     MONEY_SAFE,
     ContentKeyInvalid,

@@ -26,7 +26,7 @@ from veilmart.customer.purchase.payment_rules import (
 from veilmart.customer.purchase.select_rules import select
 from veilmart.customer.quote import Choice, Quote
 from veilmart.customer.wallet.orders import Order, Terms, save_order
-from veilmart.customer.wallet.small_parcels import save_ended
+from veilmart.customer.wallet.parcels import save_ended
 from veilmart.errors import (
     MONEY_SAFE,
     NO_MONEY,

@@ -25,8 +25,7 @@ from veilmart.customer.purchase.completion_rules import REFUNDED, complete, orde
 from veilmart.customer.purchase.payment_rules import fetch_refund, renew_refund
 from veilmart.customer.purchase.purchase_rules import CERTAINLY_UNPAID, pay
 from veilmart.customer.wallet.orders import UNFINISHED, Order, order_key, orders_in, terms_of
-from veilmart.customer.wallet.parcels import Parcels
-from veilmart.customer.wallet.small_parcels import save_ended
+from veilmart.customer.wallet.parcels import Parcels, save_ended
 from veilmart.customer.wallet.tokens import orders_without_refund, token_of_order
 from veilmart.customer.wallet.wallet import Wallet, unfinished
 from veilmart.errors import (

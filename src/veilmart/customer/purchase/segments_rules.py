@@ -15,8 +15,13 @@ from veilmart.customer.effects import (
 )
 from veilmart.customer.events import ParcelBegun, SegmentRefetched, SegmentStored, StepReached
 from veilmart.customer.wallet.orders import Order, Terms
-from veilmart.customer.wallet.parcels import Parcels, keep_segment
-from veilmart.customer.wallet.small_parcels import is_small, store_segment, stored_segment
+from veilmart.customer.wallet.parcels import (
+    Parcels,
+    is_small,
+    keep_segment,
+    store_segment,
+    stored_segment,
+)
 from veilmart.errors import MalformedMessage, SignatureInvalid
 from veilmart.limits import SEGMENTS_IN_FLIGHT
 from veilmart.protocol.customer_messages import GetSegment

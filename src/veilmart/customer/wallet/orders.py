@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from veilmart.crypto import signing
 from veilmart.crypto.suite import Suite, suite_by_id
-from veilmart.customer.schema.tables import orders
-from veilmart.errors import PeerFault, StoreDamaged
+from veilmart.customer.schema.tables import faults, orders
+from veilmart.errors import DETAIL_MAX_CHARACTERS, PeerFault, StoreDamaged, VeilmartError
 from veilmart.protocol import labels, offer as offers
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.offer import Offer
@@ -101,6 +101,7 @@ _OWNED_STATES = [WalletState.RELEASED.value, WalletState.DELIVERED.value, Wallet
 _COLUMNS = tuple(item.name for item in fields(Order))
 _SELECT = select(*(orders.c[name] for name in _COLUMNS))
 _INSERT = insert(orders)
+_ADD_FAULT = insert(faults).prefix_with("OR REPLACE")
 _CHANGEABLE = (
     "state",
     "changed_at",
@@ -156,3 +157,30 @@ def owned(connection: Connection, merchant: bytes, product: bytes) -> list[Order
     """Purchases of this product whose key is here, newest first."""
     values = {"at_merchant": merchant, "at_product": product}
     return [Order(*row) for row in connection.execute(_OWNED, values)]
+
+
+# ---- what delivery found wrong, kept so that `orders` can say it ---------------------------------
+
+
+def note_fault(connection: Connection, order: bytes, fault: VeilmartError) -> None:
+    """The newest fault of an order; another one is replaced."""
+    what = fault.summary if not fault.detail else f"{fault.summary} {fault.detail}"
+    connection.execute(_ADD_FAULT, {"order": order, "what": what[:DETAIL_MAX_CHARACTERS]})
+
+
+def save_faulty(connection: Connection, order: Order, fault: VeilmartError) -> None:
+    """A later state of an order, together with what is wrong with it."""
+    save_order(connection, order)
+    note_fault(connection, order.order, fault)
+
+
+def faults_by_order(connection: Connection) -> dict[bytes, str]:
+    return {
+        bytes(row[0]): str(row[1])
+        for row in connection.execute(select(faults.c.order, faults.c.what))
+    }
+
+
+def forget_fault(connection: Connection, order: bytes) -> None:
+    """The order ended, well or refunded."""
+    connection.execute(delete(faults).where(faults.c.order == order))

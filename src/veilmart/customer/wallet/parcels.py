@@ -4,20 +4,31 @@ Segment i lies at i times the length of a full one; where nothing was written ye
 that verifies. So no list of what is there has to be kept, or can be wrong: `missing` looks. The
 file is synced now and then while it grows, and by `make_durable` once, before the wallet records
 HELD and asks for the key. What a crash leaves half written does not verify and is fetched again.
+
+A parcel of one small segment is a row of the wallet's database instead. A file needs three syncs of
+its own before the key may be asked for; a row is durable with the commit that records HELD, and
+goes with the one that records DONE.
 """
 
 import os
 from contextlib import suppress
 from pathlib import Path
 
-from veilmart.customer.wallet.orders import Order, terms_of
+from sqlalchemy import Connection, bindparam, delete, insert, select
+
+from veilmart.customer.schema.tables import parcels
+from veilmart.customer.wallet.orders import Order, Terms, forget_fault, save_order, terms_of
 from veilmart.errors import MalformedMessage, SignatureInvalid
+from veilmart.limits import PARCEL_IN_DATABASE_MAX_BYTES
 from veilmart.protocol.parcel import check_segment, segment_length
 from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.home import sync_folder
 
 SYNC_EVERY_SEGMENTS = 32
 _BEGINNING_BYTES = 64
+_STORE = insert(parcels).prefix_with("OR REPLACE")
+_FIND = select(parcels.c.segment).where(parcels.c.order == bindparam("at_order"))
+_DROP = delete(parcels).where(parcels.c.order == bindparam("at_order"))
 
 
 class Parcels:
@@ -116,3 +127,36 @@ def keep_segment(
     """
     check_segment(signing_key, order, index, size, segment)
     parcels.store(order, index, size, segment)
+
+
+# ---- small parcels, rows of the database ---------------------------------------------------------
+
+
+def is_small(terms: Terms) -> bool:
+    """Whether the order's parcel is kept in the database. Depends on the shelf's size alone."""
+    return terms.count == 1 and segment_length(terms.offer.size, 0) <= PARCEL_IN_DATABASE_MAX_BYTES
+
+
+def store_segment(connection: Connection, order: bytes, segment: bytes) -> None:
+    """Keep the verified sealed segment; another one for the same order is replaced."""
+    connection.execute(_STORE, {"order": order, "segment": segment})
+
+
+def stored_segment(connection: Connection, order: bytes) -> bytes | None:
+    """What is kept, unverified."""
+    found = connection.execute(_FIND, {"at_order": order}).scalar_one_or_none()
+    return None if found is None else bytes(found)
+
+
+def save_held(connection: Connection, order: Order, segment: bytes | None) -> None:
+    """The HELD commit, with the segment where the parcel is small."""
+    save_order(connection, order)
+    if segment is not None:
+        store_segment(connection, order.order, segment)
+
+
+def save_ended(connection: Connection, order: Order) -> None:
+    """The last commit of a purchase: what was kept of parcel and fault is not needed any more."""
+    save_order(connection, order)
+    connection.execute(_DROP, {"at_order": order.order})
+    forget_fault(connection, order.order)

@@ -118,11 +118,6 @@ def add_withdrawal(connection: Connection, withdrawal: Withdrawal) -> None:
     connection.execute(given.on_conflict_do_nothing())
 
 
-def find_withdrawal(connection: Connection, request: bytes) -> Withdrawal | None:
-    row = connection.execute(_WITHDRAWAL.where(_w.request == request)).first()
-    return None if row is None else Withdrawal(*row)
-
-
 def open_withdrawals(connection: Connection, broker: bytes, account: str) -> list[Withdrawal]:
     """Those whose answer has not come."""
     query = _WITHDRAWAL.where(_w.broker == broker, _w.account == account, _w.state == ASKED)

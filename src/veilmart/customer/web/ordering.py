@@ -12,8 +12,14 @@ from veilmart.customer.disputes.fault_finder import Complaint
 from veilmart.customer.purchase.receipts import export_receipt
 from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.tokens.restore import orders_lost
-from veilmart.customer.wallet.delivery_faults import faults_by_order
-from veilmart.customer.wallet.orders import UNFINISHED, Order, all_orders, get_order, terms_of
+from veilmart.customer.wallet.orders import (
+    UNFINISHED,
+    Order,
+    all_orders,
+    faults_by_order,
+    get_order,
+    terms_of,
+)
 from veilmart.customer.wallet.tokens import orders_without_refund
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.syncing import OUTCOMES, sync

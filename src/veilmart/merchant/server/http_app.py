@@ -51,9 +51,9 @@ from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
 from veilmart.storage.products.folder_store import ProductStore
 from veilmart.transport.answers import binary_answer
 from veilmart.transport.body import read_body
+from veilmart.transport.fair_work import Turnstile
 from veilmart.transport.routes import Routes
 from veilmart.transport.time_slots import held_to_slot
-from veilmart.transport.turnstile import Turnstile
 
 LINK_REQUEST_MAX_BYTES = 2 * REQUEST_MAX_BYTES
 T = TypeVar("T")

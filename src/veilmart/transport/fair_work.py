@@ -8,10 +8,15 @@ longest queue is his own.
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
+from typing import ParamSpec, TypeVar
 
 from veilmart.errors import ServerBusy
+from veilmart.limits import HANDSHAKES_WAITING_MAX
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _Waiting = asyncio.Future[None]
 _NETWORK_BITS = 64
 
@@ -94,3 +99,53 @@ class FairTurns:
         self._waiting -= 1
         if not queue:
             del self._queues[owner]
+
+
+CHEAP_SECONDS = 0.002
+"""Work that is done within this time opens the turnstile again at once."""
+
+
+class Turnstile:
+    """One expensive call at a time, and half of the loop's time at most.
+
+    A handshake over ffdhe3072 costs some milliseconds. After each the turnstile stays shut for as
+    long as the work took. One for each event loop; not shared between threads.
+    """
+
+    def __init__(self, waiting_max: int = HANDSHAKES_WAITING_MAX) -> None:
+        self._turns = FairTurns(1, waiting_max)
+
+    async def run(self, owner: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `work`, which blocks. Raises ServerBusy when too many are waiting.
+
+        owner: who asks, as in `FairTurns`.
+        """
+        await self._turns.take(owner)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            spent = loop.time() - began
+            if spent > CHEAP_SECONDS:
+                loop.call_later(spent, self._turns.give_back)
+            else:
+                self._turns.give_back()
+
+
+class InThreads:
+    """Slow work in threads, a bounded number at once. One for each kind of work and event loop."""
+
+    def __init__(self, at_once: int, waiting_max: int) -> None:
+        self._turns = FairTurns(at_once, waiting_max)
+
+    async def run(self, owner: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `work` from a thread, in the turn of `owner` (see `FairTurns`).
+
+        Raises ServerBusy when too many are waiting.
+        """
+        await self._turns.take(owner)
+        try:
+            return await asyncio.to_thread(work, *args, **kwargs)
+        finally:
+            self._turns.give_back()
