@@ -70,6 +70,7 @@ FEE_MAX_BASIS_POINTS = 5000  # the broker's fee per sale, in hundredths of a per
 JOIN_REQUESTS_MAX = 100  # merchants that wait for admission
 WITHDRAWALS_OPEN_MAX = 16  # payments that one merchant waits for
 STATEMENT_ENTRIES_MAX = 5_000_000  # entries of one statement that a merchant takes
+SIGNED_OFF_MAX = 200  # findings of the audit that an operator has signed off
 NOTE_MAX_CHARACTERS = 200  # note of a withdrawal
 
 # time

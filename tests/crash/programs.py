@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import veilmart.broker.server.running as broker_serving
+import veilmart.broker.maintenance.upkeep as broker_upkeep
 import veilmart.merchant.server.running as merchant_serving
 from tests.crash.cheating import cheat
 from tests.crash.points import watch
@@ -42,7 +42,7 @@ def run_program(arguments: tuple[str, ...], folder: Path, name: str) -> None:
     os.dup2(descriptor, 2)
     watch(folder, name)
     cheat(folder)
-    broker_serving.SWEEP_EVERY_SECONDS = SWEEP_SECONDS  # type: ignore[assignment, attr-defined]
+    broker_upkeep.SWEEP_EVERY_SECONDS = SWEEP_SECONDS  # type: ignore[assignment, attr-defined]
     merchant_serving.SWEEP_EVERY_SECONDS = SWEEP_SECONDS  # type: ignore[assignment, attr-defined]
     result = build_app()(arguments, result_action="return_value")
     sys.stdout.flush()

@@ -18,7 +18,7 @@ from tests.disputes.court import CREDIT, PRICE, SHELF, Court
 from tests.disputes.papers import TWO_PIECES, Cheats, make_papers, product
 from veilmart.broker.disputes.evidence import join_parts
 from veilmart.broker.disputes.records import dispute_lines
-from veilmart.broker.maintenance.sweeper import forget, sweep_invoices
+from veilmart.broker.maintenance.sweeper import FORGETTING, sweep_invoices
 from veilmart.broker.schema.dispute_tables import evidence_parts
 from veilmart.errors import (
     EvidenceInvalid,
@@ -410,10 +410,10 @@ async def test_evidence_is_forgotten_after_a_day(court: Court) -> None:
     await court.send(papers, papers.evidence())
     assert _stored(court) == 1
     court.market.clock.now += EVIDENCE_KEPT_SECONDS
-    court.market.run(forget, court.market.clock)
+    court.market.run(FORGETTING["evidence"], court.market.clock())
     assert _stored(court) == 1
     court.market.clock.now += 1
-    court.market.run(forget, court.market.clock)
+    court.market.run(FORGETTING["evidence"], court.market.clock())
     assert _stored(court) == 0
 
 

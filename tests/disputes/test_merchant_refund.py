@@ -197,7 +197,7 @@ async def test_a_paper_cut_short(court: Court) -> None:
 async def test_too_late_once_the_month_is_folded(court: Court) -> None:
     papers = await court.settled()
     court.market.clock.now += MONTHS
-    await court.market.broker._fold()
+    await court.market.broker.upkeep.fold()
     with pytest.raises(TooLateToRefund):
         await court.give_back(court.refund(papers))
     assert court.money() == (CREDIT - PRICE, PRICE)
@@ -213,7 +213,7 @@ async def test_what_was_given_back_is_folded_with_its_month(court: Court, later:
     await court.give_back(court.refund(papers))
     for _ in range(6):
         court.market.clock.now += 20 * 24 * 3600
-        await court.market.broker._fold()
+        await court.market.broker.upkeep.fold()
         assert court.money() == (CREDIT, 0)
         court.market.check_books()
     await court.give_back(court.refund(papers))

@@ -10,5 +10,5 @@ __all__ = ["impatient", "roles", "template"]
 @pytest.fixture(autouse=True)
 def sweeping(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:
     """Deadlines are looked at often, so that no test waits for them."""
-    monkeypatch.setattr("veilmart.broker.server.running.SWEEP_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("veilmart.broker.maintenance.upkeep.SWEEP_EVERY_SECONDS", 0.05)
     monkeypatch.setattr("veilmart.broker.server.running.LOOK_EVERY_SECONDS", 0.05)

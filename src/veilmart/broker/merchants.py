@@ -8,10 +8,18 @@ from veilmart.broker import settings
 from veilmart.broker.ledger import booking
 from veilmart.broker.schema import tables
 from veilmart.crypto.identity import format_fingerprint
-from veilmart.errors import CannotDo, MerchantSuspended, MerchantUnknown, NoSuchMerchant
+from veilmart.errors import (
+    CannotDo,
+    DescriptorForked,
+    MerchantSuspended,
+    MerchantUnknown,
+    NoSuchMerchant,
+    NotYourBroker,
+    OfferMismatch,
+)
 from veilmart.limits import CLOCK_SKEW_SECONDS, DESCRIPTOR_SECONDS, MERCHANTS_PER_BROKER_MAX
 from veilmart.protocol.accounting import AccountKind
-from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
+from veilmart.protocol.descriptor import SignedDescriptor, descriptor_hash, read_descriptor
 from veilmart.storage.database.columns import insert as upsert
 
 ADMITTED = "admitted"
@@ -33,6 +41,12 @@ _recent_descriptors = (
     select(_d.merchant, _d.signed)
     .where(_d.not_after > _newest_end - DESCRIPTOR_SECONDS - CLOCK_SKEW_SECONDS)
     .order_by(_d.merchant, _d.serial.desc())
+)
+_newest_serial = (
+    select(_d.serial, _d.signed)
+    .where(_d.merchant == bindparam("of"))
+    .order_by(_d.serial.desc())
+    .limit(1)
 )
 _new_merchant = insert(tables.merchants)
 _change = (
@@ -131,8 +145,31 @@ def suspend(conn: Connection, view: MerchantView) -> None:
     settings.touch(conn)
 
 
+def check_terms(fresh: SignedDescriptor, broker: bytes, ours: settings.Settings) -> None:
+    """A descriptor that we may carry: it names us and sells for our currency.
+
+    Raises NotYourBroker, OfferMismatch.
+    """
+    descriptor = fresh.descriptor
+    if broker not in descriptor.brokers:
+        raise NotYourBroker
+    if (descriptor.currency, descriptor.decimals) != (ours.currency, ours.decimals):
+        raise OfferMismatch(f"It sells for {descriptor.currency}, we book {ours.currency}.")
+
+
 def add_descriptor(conn: Connection, fresh: SignedDescriptor) -> None:
-    """Keep a newer descriptor. None ever goes: invoices verify under the keys they name."""
+    """Keep a newer descriptor. None ever goes: invoices verify under the keys they name.
+
+    One that came later than its successor is left out. Raises DescriptorForked for one that does
+    not follow the newest that is stored, which another process may have stored just now.
+    """
+    newest = conn.execute(_newest_serial, {"of": fresh.fingerprint}).one_or_none()
+    if newest is not None:
+        if newest.serial >= fresh.descriptor.serial:
+            return
+        follows = newest.serial + 1 == fresh.descriptor.serial
+        if follows and descriptor_hash(newest.signed) != fresh.descriptor.previous:
+            raise DescriptorForked(f"Serial {fresh.descriptor.serial}.")
     row = {
         "merchant": fresh.fingerprint,
         "serial": fresh.descriptor.serial,

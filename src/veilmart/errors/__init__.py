@@ -31,6 +31,7 @@ from veilmart.errors.cannot_do import (
     NoSeed as NoSeed,
     NoSuchAccount as NoSuchAccount,
     NoSuchCode as NoSuchCode,
+    NoSuchFinding as NoSuchFinding,
     NoSuchMerchant as NoSuchMerchant,
     NoSuchOrder as NoSuchOrder,
     NoSuchProduct as NoSuchProduct,

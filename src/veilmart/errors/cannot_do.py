@@ -292,3 +292,9 @@ class NameNotConfirmed(CannotDo):
     code = 1193
     summary = "The name that you typed is not the name of what would be changed."
     hint = "Type the name exactly as it is shown."
+
+
+class NoSuchFinding(CannotDo):
+    code = 1187
+    summary = "The audit does not find that."
+    hint = "Copy the finding's name and row from `veilmart broker audit`."

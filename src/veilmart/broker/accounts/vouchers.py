@@ -20,7 +20,7 @@ from veilmart.protocol.code import RANDOM_BYTES, code_hash, make_code, parse_cod
 from veilmart.protocol.ports import Random
 
 _v, _t, _p = vouchers.c, tables.transactions.c, tables.postings.c
-_find = select(_v.state, _v.value).where(_v.hash == bindparam("of"))
+_find = select(_v.state, _v.value, _v.issued_at).where(_v.hash == bindparam("of"))
 _end = (
     update(vouchers)
     .where(_v.hash == bindparam("of"), _v.state == ISSUED)
@@ -96,6 +96,8 @@ def redeem(conn: Connection, secret: bytes, account: int, hashed: bytes, now: in
     if row is None:
         return Redemption("unknown")
     state, value = str(row[0]), int(row[1])
+    # Clocks may be set back: a voucher never ends before it was issued.
+    now = max(now, int(row[2]))
     if state == ISSUED:
         conn.execute(_end, {"of": hashed, "reached": REDEEMED, "now": now})
         source = booking.account_of(conn, AccountKind.VOUCHERS)
@@ -112,16 +114,17 @@ def void_voucher(conn: Connection, code: str, now: int) -> int:
     row = conn.execute(_find, {"of": hashed}).one_or_none()
     if row is None or row[0] != ISSUED:
         raise NoSuchCode("It is not known, or not to be had back any more.")
-    _void(conn, [hashed], int(row[1]), now)
+    _void(conn, [hashed], int(row[1]), max(now, int(row[2])))
     return int(row[1])
 
 
 def void_batch(conn: Connection, batch: int, now: int) -> int:
     """Take back what is left of a batch; how many. Raises NoSuchCode."""
-    left = select(_v.hash, _v.value).where(_v.batch == batch, _v.state == ISSUED)
+    left = select(_v.hash, _v.value, _v.issued_at).where(_v.batch == batch, _v.state == ISSUED)
     rows = conn.execute(left).all()
     if not rows:
         raise NoSuchCode(f"Nothing is left of batch {batch}.")
+    now = max(now, *(int(row[2]) for row in rows))
     _void(conn, [row[0] for row in rows], int(rows[0][1]), now)
     return len(rows)
 

@@ -29,10 +29,17 @@ class SigningKeys:
         self.entries.sort(reverse=True)
 
     def around(self, time: int) -> Iterator[bytes]:
-        """Those that can have signed something at `time`, newest first."""
+        """All of them, those first that were good at `time`, newest first.
+
+        A clock that was set back lets a key sign what seems to be older than the key.
+        """
+        later: list[bytes] = []
         for since, key in self.entries:
             if since - CLOCK_SKEW_SECONDS <= time:
                 yield key
+            else:
+                later.append(key)
+        yield from reversed(later)
 
 
 @dataclass(slots=True)

@@ -124,7 +124,7 @@ def _conclude(
     stored = stored_answers.stored_answer(conn, request.operation, body)
     if stored is not None:
         return stored, False
-    now = clock()
+    now = row.time(clock())
     _require_open(row, now)
     reached = invoices.advance(conn, row, InvoiceEvent.DISPUTE_WON, now)
     answer = encode(OrderStatus(state=reached.value, due=0))

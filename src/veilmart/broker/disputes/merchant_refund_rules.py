@@ -51,7 +51,7 @@ def _refund(conn: Connection, paper: RefundPaper, signed: bytes, clock: Clock) -
         raise TooLateToRefund("Its month was folded.")
     if settled and booking.balance_of(conn, row.account) < row.amount:
         raise InsufficientBalance("The merchant's balance does not cover the refund.")
-    now = clock()
+    now = invoices.latest(conn, row, clock())
     reached = invoices.advance(conn, row, InvoiceEvent.MERCHANT_REFUND, now)
     if reached is row.state:
         return False

@@ -42,6 +42,13 @@ _due = (
     .where(_i.state.in_([InvoiceState.OFFERED, InvoiceState.HELD, InvoiceState.RELEASED]))
     .limit(DUE_AT_ONCE)
 )
+_t = tables.transactions.c
+# The index holds these kinds alone; it has to be told so in its own words.
+_settled_at = select(_t.at).where(
+    _t.reference == bindparam("of"),
+    text("kind IN ('hold', 'settle', 'refund')"),
+    _t.kind == "settle",
+)
 _add = insert(tables.invoices)
 _update = (
     update(tables.invoices)
@@ -78,6 +85,13 @@ class InvoiceRow:
     hold: int | None
     account: int
     fee: int = 0
+
+    def time(self, now: int) -> int:
+        """`now`, but no earlier than what the row knows: times of an order never run backwards."""
+        known = [now, self.held_at or 0]
+        if self.state in (InvoiceState.RELEASED, InvoiceState.SETTLED):
+            known.append(self.due - self.settle_within)
+        return max(known)
 
 
 DUE_EVENTS = {
@@ -128,6 +142,12 @@ def get_invoice(conn: Connection, order: bytes) -> InvoiceRow:
     return row
 
 
+def latest(conn: Connection, row: InvoiceRow, now: int) -> int:
+    """The row's `time`, and no earlier than its settlement, which only the books know."""
+    settled = conn.execute(_settled_at, {"of": row.order}).scalar_one_or_none()
+    return max(row.time(now), settled or 0)
+
+
 def due_invoices(conn: Connection, now: int) -> list[InvoiceRow]:
     """Some of those whose deadline has passed."""
     return [_read(row) for row in conn.execute(_due, {"now": now})]
@@ -149,8 +169,9 @@ def advance(
     """Take one step of the table with its effect on money, in the caller's transaction.
 
     `payer` is the account that pays, for the event PAY only; it is in `hot` if it is that of a
-    token key. Raises WrongOrderState for a step that is not in the table, LedgerViolated when the
-    money is not there, TooLateToRefund when it cannot go back to where it came from.
+    token key. now: the row's `time`. Raises WrongOrderState for a step that is not in the table,
+    LedgerViolated when the money is not there, TooLateToRefund when it cannot go back to where it
+    came from.
     """
     state, effect = step(INVOICE, row.state, event)
     due, held_at, hold = row.due, row.held_at, row.hold

@@ -167,7 +167,7 @@ def _act(
     stored = stored_answers.stored_answer(conn, request.operation, body)
     if stored is not None:
         return stored, False, row.merchant
-    now = clock()
+    now = row.time(clock())
     if action == "release" and row.state is InvoiceState.HELD and now >= row.due:
         raise WrongOrderState("The delivery deadline has passed; the order is being refunded.")
     reached = invoices.advance(conn, row, _EVENTS[action], now)

@@ -83,6 +83,11 @@ class OwnDescriptor:
     def signing_seed(self) -> bytes:
         return self.secrets.signing_seed
 
+    @property
+    def fee_basis_points(self) -> int:
+        """Our share of a sale, as this descriptor has published it."""
+        return int(self.public.descriptor.extensions.get(FEE_EXTENSION, b"0"))
+
     def tunnel_key(self, suite: Suite) -> KeyPair:
         """Raises UnknownSuite."""
         public = self.public.descriptor.tunnel_key(suite)

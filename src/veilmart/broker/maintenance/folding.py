@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, 
 
 from veilmart.broker import settings
 from veilmart.broker.audit import audit
+from veilmart.broker.audit.sign_off import signed_lines, unsigned
 from veilmart.broker.ledger.folded_sums import UNLOCKED, AuditStatement, Sums, sums_of_ended
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.dispute_tables import disputes
@@ -53,7 +54,8 @@ Sign = Callable[[bytes], bytes]
 class Due:
     """What is to be folded, and has been audited: transactions up to number `last`.
 
-    last: 0 when nothing of the months before `until` is left. checks: what the audit looked at.
+    last: 0 when nothing of the months before `until` is left. checks: what the audit looked at,
+    and the findings that the operator has signed off.
     """
 
     until: int
@@ -71,7 +73,7 @@ def audit_due(conn: Connection, now: int) -> Due | None:
     """A reading, however long: what is due and the audit of it; None when nothing is.
 
     The books only grow, so what was in order in this snapshot is so when it is folded later.
-    Raises LedgerViolated when the audit fails.
+    Raises LedgerViolated when the audit finds what nobody has signed off.
     """
     until = fold_until(now)
     if settings.number(conn, _MARK) >= until:
@@ -81,10 +83,14 @@ def audit_due(conn: Connection, now: int) -> Due | None:
     if not last:
         return Due(until, 0, [])
     checks = audit(conn)
-    broken = [check.name for check in checks if not check.holds]
+    signed = signed_lines(conn)
+    broken = [check.name for check in unsigned(checks, signed)]
     if broken:
         raise LedgerViolated(f"Nothing is folded while the audit fails: {', '.join(broken)}.")
-    return Due(until, last, [check.name for check in checks])
+    allowed = [
+        f"signed off: {found.name}, {found.row}" for check in checks for found in check.findings
+    ]
+    return Due(until, last, [*(check.name for check in checks), *allowed])
 
 
 def fold(conn: Connection, broker: bytes, due: Due, sign: Sign) -> int:
@@ -95,7 +101,13 @@ def fold(conn: Connection, broker: bytes, due: Due, sign: Sign) -> int:
     last = _part(conn, due)
     if last is None:
         # Vouchers that ended in a folded month have nothing left to be compared with.
-        gone = delete(vouchers).where(vouchers.c.state != ISSUED, vouchers.c.ended_at < due.until)
+        # One whose end came later than the audit, by a clock that was set back, still has.
+        ending = _t.kind.in_(("redeem", "void")) & (_t.reference == vouchers.c.hash)
+        gone = delete(vouchers).where(
+            vouchers.c.state != ISSUED,
+            vouchers.c.ended_at < due.until,
+            ~select(_t.id).where(ending).correlate(vouchers).exists(),
+        )
         conn.execute(gone)
         settings.set_number(conn, _MARK, due.until)
         return 0

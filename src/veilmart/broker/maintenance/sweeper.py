@@ -3,6 +3,7 @@
 Transactions only; `RunningBroker` (server/running.py) runs them every few seconds.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -46,22 +47,22 @@ def sweep_invoices(conn: Connection, clock: Clock) -> Swept:
     merchants: set[bytes] = set()
     due = due_invoices(conn, now)
     for row in due:
-        reached = advance(conn, row, DUE_EVENTS[row.state], now)
+        reached = advance(conn, row, DUE_EVENTS[row.state], row.time(now))
         events.append(_TOLD[reached](row.order))
         if reached is not InvoiceState.EXPIRED:
             merchants.add(row.merchant)
     return Swept(events, merchants, more=len(due) == DUE_AT_ONCE)
 
 
-def forget(conn: Connection, clock: Clock) -> None:
-    """Expired invoices, old operations, guesses, devices, and ended private keys."""
-    now = clock()
-    forget_expired(conn, now)
-    stored_answers.prune(conn, now)
-    guess_limit.forget_old(conn, now)
-    customers.end_idle_devices(conn, now)
-    descriptors.erase_ended(conn, now)
-    merchant_requests.forget_old(conn, now)
-    administration.forget_ended(conn, now)
-    evidence.forget_old(conn, now)
-    records.forget_refused(conn, now)
+FORGETTING: Mapping[str, Callable[[Connection, int], None]] = {
+    "unpaid_orders": forget_expired,
+    "stored_answers": stored_answers.prune,
+    "guesses": guess_limit.forget_old,
+    "devices": customers.end_idle_devices,
+    "private_keys": descriptors.erase_ended,
+    "merchant_requests": merchant_requests.forget_old,
+    "ended_logins": administration.forget_ended,
+    "evidence": evidence.forget_old,
+    "refused_disputes": records.forget_refused,
+}
+"""Duty → what it forgets or erases, given the time: each is a transaction and a duty of its own."""

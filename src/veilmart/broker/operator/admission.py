@@ -15,8 +15,6 @@ from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import (
     FingerprintChanged,
     MerchantUnreachable,
-    NotYourBroker,
-    OfferMismatch,
 )
 from veilmart.limits import DESCRIPTOR_MAX_BYTES
 from veilmart.protocol.address import parse_link
@@ -68,12 +66,7 @@ async def fetch_candidate(opened: BrokerHome, url: str, now: int) -> Candidate:
     checked = check_descriptor(
         signed, role="merchant", fingerprint=claimed, now=now, known=known.get(claimed)
     )
-    ours = opened.database.run_now(settings.load)
-    descriptor = checked.descriptor
-    if opened.fingerprint not in descriptor.brokers:
-        raise NotYourBroker
-    if (descriptor.currency, descriptor.decimals) != (ours.currency, ours.decimals):
-        raise OfferMismatch(f"It sells for {descriptor.currency}, we book {ours.currency}.")
+    merchants.check_terms(checked, opened.fingerprint, opened.database.run_now(settings.load))
     return Candidate(address, checked)
 
 

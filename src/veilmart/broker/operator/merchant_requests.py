@@ -7,6 +7,7 @@ signed by the merchant's identity, recent, and noted once however often it is se
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from veilmart.broker import merchants
 from veilmart.broker.effects import Answer
 from veilmart.broker.events import MerchantAsked
 from veilmart.broker.ledger import booking
@@ -21,7 +22,6 @@ from veilmart.errors import (
     InsufficientBalance,
     MalformedMessage,
     NoSuchRequest,
-    NotYourBroker,
     ServerBusy,
     TooManyOpen,
 )
@@ -70,7 +70,10 @@ class WithdrawalLine(msgspec.Struct, frozen=True):
 
 
 def join(state: BrokerState, session: Session, request: AskToJoin) -> Rule[Answer]:
-    """Raises NotYourBroker, MalformedMessage, ServerBusy and what the descriptor's check raises."""
+    """Raises NotYourBroker, OfferMismatch, MalformedMessage, ServerBusy and what
+
+    `check_descriptor` raises.
+    """
     paper = read_paper(JoinPaper, request.signed)
     claimed = read_descriptor(paper.descriptor)
     verify_paper(claimed.descriptor.identity, labels.JOIN_REQUEST, request.signed)
@@ -79,8 +82,7 @@ def join(state: BrokerState, session: Session, request: AskToJoin) -> Rule[Answe
     checked = check_descriptor(
         paper.descriptor, role="merchant", fingerprint=claimed.fingerprint, now=now, known=None
     )
-    if state.fingerprint not in checked.descriptor.brokers:
-        raise NotYourBroker
+    merchants.check_terms(checked, state.fingerprint, state.settings)
     try:
         parse_link(f"http://{paper.address}")
     except BadLink as fault:

@@ -5,7 +5,13 @@ from veilmart.broker.effects import Answer, Forward
 from veilmart.broker.merchants import ADMITTED, MerchantView
 from veilmart.broker.sessions.session import Session
 from veilmart.broker.state import BrokerState
-from veilmart.errors import DescriptorUnknown, MerchantUnreachable, PeerFault, TrustFailure
+from veilmart.errors import (
+    DescriptorUnknown,
+    MerchantUnreachable,
+    NotYourBroker,
+    PeerFault,
+    TrustFailure,
+)
 from veilmart.limits import MERCHANTS_PER_ANSWER_MAX
 from veilmart.protocol.customer_messages import (
     GetMerchant,
@@ -43,7 +49,7 @@ def get_merchant(state: BrokerState, session: Session, request: GetMerchant) -> 
     if request.serial == 0:
         try:
             yield from refresh(state, view.fingerprint)
-        except (MerchantUnreachable, PeerFault, TrustFailure):
+        except (MerchantUnreachable, NotYourBroker, PeerFault, TrustFailure):
             # The one we have was signed by the merchant as well; the customer checks its age.
             view = state.merchants.admitted(request.fingerprint)
         newest = state.merchants.admitted(request.fingerprint).newest
@@ -61,7 +67,8 @@ def get_merchant(state: BrokerState, session: Session, request: GetMerchant) -> 
 def refresh(state: BrokerState, merchant: bytes) -> Rule[None]:
     """Ask a merchant for its newest descriptor and keep it if it follows the one we know.
 
-    Raises MerchantUnreachable, and what `check_descriptor` raises.
+    Raises MerchantUnreachable, NotYourBroker for one that does not name us, OfferMismatch for one
+    in another currency, and what `check_descriptor` raises.
     """
     view = state.merchants.known(merchant)
     signed = yield from _fetch(view, 0)
@@ -71,6 +78,7 @@ def refresh(state: BrokerState, merchant: bytes) -> Rule[None]:
     fresh = check_descriptor(
         signed, role="merchant", fingerprint=merchant, now=now, known=view.newest
     )
+    merchants.check_terms(fresh, state.fingerprint, state.settings)
     yield from transact(merchants.add_descriptor, fresh)
     state.merchants.replace((yield from transact(merchants.load_merchants)))
 

@@ -48,7 +48,11 @@ class Reporter:
         """Write down what merchants have answered; called now and then by the sweeper."""
         if self._unmarked:
             marks, self._unmarked = self._unmarked, {}
-            await self._database.run(outbox.mark_delivered, marks)
+            try:
+                await self._database.run(outbox.mark_delivered, marks)
+            except BaseException:
+                self._unmarked = marks | self._unmarked
+                raise
 
     async def pause(self) -> None:
         """Another worker reports from now on."""

@@ -11,7 +11,7 @@ from veilmart.broker.events import AwaitingPayment, RequestForwarded, TunnelCarr
 from veilmart.broker.relay.descriptor_rules import refresh
 from veilmart.broker.sessions.session import Session
 from veilmart.broker.state import BrokerState
-from veilmart.errors import MerchantUnreachable, PeerFault, TooManyOpen, TrustFailure
+from veilmart.errors import MerchantUnreachable, NotYourBroker, PeerFault, TooManyOpen, TrustFailure
 from veilmart.limits import UNPAID_MAX, UNPAID_PER_SESSION_MAX
 from veilmart.protocol.accounting import fee_of
 from veilmart.protocol.customer_messages import Open, Opened, Payable, Relay, Relayed
@@ -53,7 +53,7 @@ def open_tunnel(state: BrokerState, session: Session, request: Open) -> Rule[Ans
     if answer.serial > merchant.newest.descriptor.serial:
         try:
             yield from refresh(state, request.merchant)
-        except (MerchantUnreachable, PeerFault, TrustFailure):
+        except (MerchantUnreachable, NotYourBroker, PeerFault, TrustFailure):
             # The tunnel stands; invoices under keys we do not know will be refused.
             return Answer(opened)
     return Answer(opened)
@@ -85,7 +85,8 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
         state.settings.price_points,
         state.clock(),
     )
-    fee = fee_of(invoice.amount, state.settings.fee_basis_points)
+    # Of the settings a descriptor may not have told yet: what was published is what is taken.
+    fee = fee_of(invoice.amount, state.own.newest.fee_basis_points)
     yield from transact(add_invoice, invoice, answer.invoice, fee)
     session.unpaid[invoice.order] = state.unpaid[invoice.order] = invoice.pay_by
     state.observe(AwaitingPayment(request.request_number, invoice.order, invoice.amount))

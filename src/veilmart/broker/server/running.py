@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -11,7 +11,6 @@ from veilmart.broker import merchants as merchant_book, settings
 from veilmart.broker.accounts import administration
 from veilmart.broker.accounts.passwords import Passwords
 from veilmart.broker.events import (
-    BooksFolded,
     Event,
     Listening,
     MerchantLost,
@@ -20,9 +19,8 @@ from veilmart.broker.events import (
 from veilmart.broker.home import BrokerHome, renew_descriptor
 from veilmart.broker.keys import token_keys
 from veilmart.broker.ledger import hot_rows
-from veilmart.broker.maintenance.folding import audit_due, fold
-from veilmart.broker.maintenance.key_rotation import rotate
-from veilmart.broker.maintenance.sweeper import forget, sweep_invoices
+from veilmart.broker.maintenance.duty import Duty
+from veilmart.broker.maintenance.upkeep import Upkeep
 from veilmart.broker.merchants import ADMITTED, MerchantView
 from veilmart.broker.relay.descriptor_rules import refresh
 from veilmart.broker.relay.links import LinkPool
@@ -31,11 +29,8 @@ from veilmart.broker.server.counters import broker_metrics, count
 from veilmart.broker.server.http_app import BrokerApp
 from veilmart.broker.sessions.shared_sessions import SharedSessions
 from veilmart.broker.state import BrokerState, Observe
-from veilmart.broker.tokens import key_retirement, published_prefixes
-from veilmart.crypto.identity import sign_pss
 from veilmart.errors import StorageFailure, VeilmartError
 from veilmart.limits import SWEEP_EVERY_SECONDS
-from veilmart.protocol import labels
 from veilmart.protocol.ports import Clock, Random
 from veilmart.storage.session_rows.hourly_keys import RowKeys
 from veilmart.transport.client import HttpClient
@@ -47,7 +42,6 @@ from veilmart.transport.status import StatusPlace, status_served
 LOOK_EVERY_SECONDS = 1.0
 LINK_PAUSE_FIRST_SECONDS = 1
 LINK_PAUSE_MAX_SECONDS = 30
-FORGET_EVERY_SWEEPS = 12
 
 
 class RunningBroker:
@@ -92,7 +86,9 @@ class RunningBroker:
         self._try_again: dict[bytes, tuple[int, int]] = {}
         self._linking: dict[bytes, asyncio.Task[None]] = {}
         self._refreshing: set[asyncio.Task[None]] = set()
-        self._sweeps = 0
+        self.upkeep = Upkeep(
+            opened, self.state, self.reporter, self._make_new, self._look_who_leads
+        )
 
     def describe(self, metrics: Metrics) -> None:
         """Let somebody who looks at the metrics see how things stand."""
@@ -107,6 +103,19 @@ class RunningBroker:
         metrics.gauge(
             "database_decisions", "Transactions in them.", lambda: float(database.decisions)
         )
+        duties, clock = self.upkeep.duties, self.state.clock
+        began = clock()
+        metrics.gauge(
+            "duties_failing",
+            "Duties of this worker whose last try failed.",
+            lambda: float(sum(duty.failing_since is not None for duty in duties)),
+        )
+        for duty in duties:
+            metrics.gauge(
+                f"duty_{duty.name}_seconds",
+                f"Time since the duty {duty.name} was done, or since the start.",
+                partial(_since, duty, began, clock),
+            )
 
     async def look(self) -> None:
         """Take over what a command changed, and link merchants that are not linked."""
@@ -127,41 +136,14 @@ class RunningBroker:
                 self._linking[view.fingerprint] = task
 
     async def sweep(self) -> None:
-        """One round: deadlines, delivered reports, and now and then what can be forgotten.
+        """One round of upkeep. Only one worker does what is everybody's; the others take care
 
-        Only one worker does what is everybody's; the others take care of their own memory.
+        of their own memory. Raises what the first duty that failed raised, after all had a turn.
         """
         if await self._look_who_leads():
-            await self._sweep_for_all()
+            await self.upkeep.round()
         else:
             self.state.sessions.sweep(self.state.clock())
-
-    async def _sweep_for_all(self) -> None:
-        state = self.state
-        while True:
-            swept = await self._database.run(sweep_invoices, state.clock)
-            for event in swept.events:
-                state.observe(event)
-            for merchant in sorted(swept.merchants):
-                self.reporter.wake(merchant)
-            if not swept.more:
-                break
-        await self.reporter.mark_delivered()
-        await self._add_up()
-        await self._database.run(published_prefixes.close_pages)
-        await state.sessions.tidy(state.clock())
-        if self._sweeps % FORGET_EVERY_SWEEPS == 0:
-            await self._database.run(forget, state.clock)
-            await self._fold()
-            if await rotate(self._database, state):
-                await self._renew()
-                await self._database.run(settings.touch)
-        self._sweeps += 1
-
-    async def _add_up(self) -> None:
-        for account in await self._database.run(hot_rows.add_up):
-            self.state.observe(Trouble(f"Adding up account {account}", "it is below zero"))
-        await self._database.run(token_keys.note_plenty)
 
     async def _look_who_leads(self) -> bool:
         """Whether this worker does what only one may do; it reports to merchants then."""
@@ -175,31 +157,27 @@ class RunningBroker:
         self._leading = leading
         return leading
 
-    async def _fold(self) -> None:
-        """Fold the postings of a month that is over for long; nearly always there is none."""
-        now = self.state.clock()
-        due = await asyncio.to_thread(self._database.read_now, audit_due, now)
-        if due is None:
-            return
-        sign = partial(sign_pss, self._opened.identity, labels.AUDIT)
-        transactions = 0
-        while count := await self._database.run(fold, self.state.fingerprint, due, sign):
-            transactions += count
-        if transactions:
-            await self._database.run(key_retirement.forget_spent)
-            self.state.observe(BooksFolded(transactions, due.until))
-
-    async def keep(
-        self, task: str, every_seconds: float, work: Callable[[], Awaitable[None]]
-    ) -> None:
-        """Do `work` again and again; a failure is told and tried again."""
+    async def keep_looking(self) -> None:
+        """`look` again and again; a failure is told and tried again."""
         while True:
             try:
-                await work()
+                await self.look()
             except Exception as fault:
                 code = f"error {fault.code}" if isinstance(fault, VeilmartError) else ""
-                self.state.observe(Trouble(task, code or type(fault).__name__))
-            await asyncio.sleep(every_seconds)
+                self.state.observe(Trouble("Looking for changes", code or type(fault).__name__))
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    async def keep_sessions(self) -> None:
+        """A worker that leaves upkeep to another one still ends what is over in its memory."""
+        while True:
+            if not self._leading:
+                self.state.sessions.sweep(self.state.clock())
+            await asyncio.sleep(SWEEP_EVERY_SECONDS)
+
+    def background(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs beside the server, each in its own task: every duty, the look for changes."""
+        duties = [self.upkeep.keep(duty) for duty in self.upkeep.duties]
+        return [self.keep_looking(), self.keep_sessions(), *duties]
 
     async def aclose(self) -> None:
         """Stop what runs in the background. The home stays open."""
@@ -226,6 +204,10 @@ class RunningBroker:
         await self._renew()
         for view in state.merchants.all():
             self.reporter.wake(view.fingerprint)
+
+    async def _make_new(self) -> None:
+        await self._renew()
+        await self._database.run(settings.touch)
 
     async def _renew(self) -> None:
         state, serial = self.state, self.state.own.newest.serial
@@ -264,6 +246,10 @@ class RunningBroker:
             await self.app.perform(refresh(self.state, merchant))
         except VeilmartError as error:
             self.state.observe(Trouble("Reading a merchant's descriptor", f"error {error.code}"))
+
+
+def _since(duty: Duty, began: int, clock: Clock) -> float:
+    return float(clock() - (began if duty.done_at is None else duty.done_at))
 
 
 def shared_sessions(opened: BrokerHome, random: Random) -> SharedSessions:
@@ -349,10 +335,7 @@ async def _serve(
 
 
 async def _run(broker: RunningBroker, serving: Coroutine[Any, Any, None]) -> None:
-    tasks = [
-        asyncio.create_task(broker.keep("Looking for changes", LOOK_EVERY_SECONDS, broker.look)),
-        asyncio.create_task(broker.keep("Sweeping", SWEEP_EVERY_SECONDS, broker.sweep)),
-    ]
+    tasks = [asyncio.create_task(work) for work in broker.background()]
     try:
         await serving
     finally:

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from veilmart.errors import VeilmartError
 from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
 from veilmart.merchant.events import (
@@ -72,15 +74,33 @@ async def sweep(market: MerchantHome, counter: Counter) -> None:
 
 
 async def sweep_for_all(market: MerchantHome, counter: Counter) -> None:
-    """Once: what one worker does for all."""
+    """Once: what one worker does for all. What fails keeps nothing else from being done.
+
+    Raises what the first of them raised, after all had a turn.
+    """
     now = counter.clock()
-    for order in await market.database.run(expire_unpaid, now):
-        counter.observe(PaymentStatus(counter.tunnels.label_of(order), False))
-    await market.database.run(forget_expired, now)
+    works: list[Callable[[Connection, int], object]] = [forget_expired, drop_expired_keys]
     if counter.shop.code_shelves:
-        await market.database.run(give_back_unpaid, now)
-        await market.database.run(open_windows, now)
-    await market.database.run(drop_expired_keys, now)
+        works[1:1] = [give_back_unpaid, open_windows]
+    faults = [await _fault_of(expire_offers(market, counter))]
+    faults += [await _fault_of(market.database.run(work, now)) for work in works]
+    for fault in faults:
+        if fault is not None:
+            raise fault
+
+
+async def expire_offers(market: MerchantHome, counter: Counter) -> None:
+    """Offers that nobody paid in time."""
+    for order in await market.database.run(expire_unpaid, counter.clock()):
+        counter.observe(PaymentStatus(counter.tunnels.label_of(order), False))
+
+
+async def _fault_of(step: Awaitable[object]) -> Exception | None:
+    try:
+        await step
+    except Exception as fault:
+        return fault
+    return None
 
 
 def renewal_due(shop: Shop, now: int) -> bool:
@@ -99,9 +119,11 @@ async def _every(
         await asyncio.sleep(seconds)
         try:
             await action(market, counter)
-        except VeilmartError as error:
-            # A full disk today is no reason to stop selling: it is tried again next time.
-            counter.observe(Faulted(str(error)))
+        except Exception as fault:
+            # A full disk today is no reason to stop selling: it is tried again next time. The text
+            # of what is not ours may quote a row.
+            told = str(fault) if isinstance(fault, VeilmartError) else type(fault).__name__
+            counter.observe(Faulted(told))
 
 
 async def serve_merchant(

@@ -1,0 +1,161 @@
+"""What one worker of a broker does for all, by itself: the duties and the work of each.
+
+Every duty is on its own: what one of them raises keeps no other from being done (duty.py).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from veilmart.broker.events import BooksFolded, TokenKeyRetired, Trouble
+from veilmart.broker.home import BrokerHome
+from veilmart.broker.keys import token_keys
+from veilmart.broker.ledger import hot_rows
+from veilmart.broker.maintenance.duty import Duty, Work, note_duties
+from veilmart.broker.maintenance.folding import audit_due, fold
+from veilmart.broker.maintenance.sweeper import FORGETTING, sweep_invoices
+from veilmart.broker.relay.reporter import Reporter
+from veilmart.broker.state import BrokerState
+from veilmart.broker.tokens import key_retirement, published_prefixes
+from veilmart.crypto.identity import sign_pss
+from veilmart.errors import VeilmartError
+from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
+from veilmart.protocol import labels
+
+OFTEN_PAUSE_MAX_SECONDS = 60.0
+SELDOM_EVERY_SECONDS = 60.0
+SELDOM_PAUSE_MAX_SECONDS = 3600.0
+FOLDING_PAUSE_MAX_SECONDS = 24 * 3600.0
+"""An audit of large books takes minutes: one that failed is not made again at once."""
+SELDOM_EVERY_ROUNDS = 12
+
+
+class Upkeep:
+    """`keep` does one duty for ever; `round` does all that is due once, one after another.
+
+    renew: makes what is missing of keys and descriptor. leads: whether this worker is the one.
+    """
+
+    def __init__(
+        self,
+        opened: BrokerHome,
+        state: BrokerState,
+        reporter: Reporter,
+        renew: Callable[[], Awaitable[None]],
+        leads: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._opened = opened
+        self._database = opened.database
+        self._state = state
+        self._reporter = reporter
+        self._renew = renew
+        self._leads = leads
+        self._rounds = 0
+        often: tuple[tuple[str, Work], ...] = (
+            ("deadlines", self._deadlines),
+            ("reports", reporter.mark_delivered),
+            ("balances", self._add_up),
+            ("plenty", partial(self._database.run, token_keys.note_plenty)),
+            ("lists", partial(self._database.run, published_prefixes.close_pages)),
+            ("sessions", self._sessions),
+        )
+        seldom: tuple[tuple[str, Work], ...] = (
+            *((name, partial(self._forget, work)) for name, work in FORGETTING.items()),
+            ("folding", self.fold),
+            ("retiring", self._retire),
+            ("renewal", self._make_missing),
+        )
+        self.often = tuple(
+            Duty(name, SWEEP_EVERY_SECONDS, OFTEN_PAUSE_MAX_SECONDS, work) for name, work in often
+        )
+        self.seldom = tuple(
+            Duty(name, SELDOM_EVERY_SECONDS, _longest_pause(name), work) for name, work in seldom
+        )
+
+    @property
+    def duties(self) -> tuple[Duty, ...]:
+        """All of them, in the order in which a round does them."""
+        return self.often + self.seldom
+
+    async def round(self) -> None:
+        """Each duty once, the slow ones in every twelfth round; raises the first failure after."""
+        slow = self._rounds % SELDOM_EVERY_ROUNDS == 0
+        self._rounds += 1
+        faults = [await self._once(duty) for duty in (self.duties if slow else self.often)]
+        for fault in faults:
+            if fault is not None:
+                raise fault
+
+    async def keep(self, duty: Duty) -> None:
+        """Do one duty again and again, with growing pauses while it fails."""
+        while True:
+            if await self._leads() and await self._once(duty) is not None:
+                self._state.observe(Trouble(f"Duty {duty.name}", duty.error))
+            await asyncio.sleep(duty.pause_seconds)
+
+    async def fold(self) -> None:
+        """Fold the postings of a month that is over for long; nearly always there is none."""
+        now = self._state.clock()
+        due = await asyncio.to_thread(self._database.read_now, audit_due, now)
+        if due is None:
+            return
+        sign = partial(sign_pss, self._opened.identity, labels.AUDIT)
+        transactions = 0
+        while count := await self._database.run(fold, self._state.fingerprint, due, sign):
+            transactions += count
+        if transactions:
+            await self._database.run(key_retirement.forget_spent)
+            self._state.observe(BooksFolded(transactions, due.until))
+
+    async def _once(self, duty: Duty) -> Exception | None:
+        fault = await duty.once(self._state.clock())
+        news = duty.news()
+        if news is not None:
+            try:
+                await self._database.run(note_duties, (news,))
+            except VeilmartError:
+                duty.unnoted()
+        return fault
+
+    async def _deadlines(self) -> None:
+        while True:
+            swept = await self._database.run(sweep_invoices, self._state.clock)
+            for event in swept.events:
+                self._state.observe(event)
+            for merchant in sorted(swept.merchants):
+                self._reporter.wake(merchant)
+            if not swept.more:
+                return
+
+    async def _add_up(self) -> None:
+        for account in await self._database.run(hot_rows.add_up):
+            self._state.observe(Trouble(f"Adding up account {account}", "it is below zero"))
+
+    async def _sessions(self) -> None:
+        await self._state.sessions.tidy(self._state.clock())
+
+    async def _forget(self, work: Callable[..., None]) -> None:
+        await self._database.run(work, self._state.clock())
+
+    async def _retire(self) -> None:
+        """Token keys that are over, one in a transaction."""
+        state, retired = self._state, False
+        try:
+            while ended := await self._database.run(key_retirement.retire_next, state.clock()):
+                state.observe(TokenKeyRetired(ended.price, ended.epoch, ended.expired))
+                retired = True
+        finally:
+            if retired:
+                await self._renew()
+
+    async def _make_missing(self) -> None:
+        """Token keys of a new epoch, and a descriptor while the newest one is still good."""
+        state = self._state
+        missing = await self._database.run(token_keys.missing, state.clock())
+        left = state.own.newest.not_after - state.clock()
+        if missing or left < DESCRIPTOR_OVERLAP_SECONDS:
+            await self._renew()
+
+
+def _longest_pause(name: str) -> float:
+    return FOLDING_PAUSE_MAX_SECONDS if name == "folding" else SELDOM_PAUSE_MAX_SECONDS

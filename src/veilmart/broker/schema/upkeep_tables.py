@@ -1,0 +1,30 @@
+"""The tables behind upkeep; migrations/versions/0007_upkeep.py makes them."""
+
+from sqlalchemy import Column, LargeBinary, Table, Text
+
+from veilmart.broker.schema.tables import metadata
+from veilmart.storage.database.columns import Integer
+
+# What the broker does by itself, as last written down by the worker that does it. done_at: when
+# it last succeeded. failing_since: when it first failed after that. Times are Unix seconds.
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("done_at", Integer),
+    Column("failing_since", Integer),
+    Column("error", Text, nullable=False),
+)
+
+# Findings of the audit that the operator has looked at: they no longer keep months from being
+# folded. digest: SHA-256 of name, row and sentence, so that another fault of the same row is new.
+signed_off = Table(
+    "signed_off",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("row", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+)
