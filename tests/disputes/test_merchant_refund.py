@@ -60,7 +60,7 @@ async def test_the_same_paper_again_changes_nothing(court: Court, state: str) ->
 async def test_the_broker_keeps_its_fee(court: Court) -> None:
     market = court.market
     market.run(settings.set_fee, 1000)
-    market.broker.state.settings = market.run(settings.load)
+    await market.broker.look()
     papers = await court.settled()
     assert court.money() == (CREDIT - PRICE, PRICE - 50)
     with pytest.raises(InsufficientBalance):
