@@ -73,7 +73,7 @@ async def test_the_broker_keeps_its_fee(court: Court) -> None:
 
 async def test_a_balance_that_does_not_cover_it(court: Court) -> None:
     papers = await court.settled()
-    court.market.run(bookkeeping.payout, "shop", 1, court.market.clock())
+    court.market.run(bookkeeping.payout, "shop", 1, court.market.clock(), "transfer 1")
     with pytest.raises(InsufficientBalance):
         await court.give_back(court.refund(papers))
     assert await court.state(papers) == "settled"

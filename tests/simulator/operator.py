@@ -61,7 +61,8 @@ class Operator:
         account = int(self._disk.raw.execute(query).fetchone()[0])
         amount = self._random.randint(0, self._disk.run(balance_of, account))
         if amount:
-            self._disk.run(payout, "merchant", amount, self._now())
+            reference = f"transfer {self._known.paid_out}"
+            self._disk.run(payout, "merchant", amount, self._now(), reference)
             self._known.paid_out += amount
             self._story.tell("operator", f"pays the merchant {amount}")
 

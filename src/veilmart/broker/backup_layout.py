@@ -1,7 +1,8 @@
 """What a broker's backup holds. No tunnel key and no signing seed leaves the machine in it.
 
 A restored broker has to be told from one that goes back in time: it makes a descriptor whose
-serial, and reports whose sequence, lie far above everything that was seen of it before.
+serial, and reports whose sequence, lie far above everything that was seen of it before. What may
+have been taken back or paid since the backup is marked: it waits until the operator has looked.
 """
 
 from veilmart.broker.home import DATABASE_FILE, IDENTITY_FILE, ROLE, SCHEMA
@@ -30,5 +31,8 @@ LAYOUT = HomeLayout(
         "UPDATE descriptors SET secrets = NULL, not_after = 0",
         "UPDATE merchants SET last_sequence = last_sequence + 1000000",
         "INSERT OR REPLACE INTO settings (name, value) VALUES ('restored', x'01')",
+        "INSERT OR REPLACE INTO settings (name, value) VALUES ('payouts unconfirmed', x'01')",
+        "UPDATE vouchers SET unconfirmed = 1 WHERE state = 'issued'",
+        "UPDATE withdrawals SET unconfirmed = 1 WHERE state = 'asked'",
     ),
 )

@@ -173,6 +173,24 @@ class BackupInvalid(CannotDo):
     hint = "It was cut off, changed, or belongs to another role or identity. Nothing was changed."
 
 
+class ReferenceNeeded(CannotDo):
+    code = 1194
+    summary = "No merchant waits for exactly that payment, and it has no reference."
+    hint = "Look at `veilmart broker withdrawals`, or pass --reference with a number of its own."
+
+
+class ReferenceUsed(CannotDo):
+    code = 1195
+    summary = "That reference stands for another payment."
+    hint = "Each payment has a reference of its own; nothing was booked now."
+
+
+class UnknownSinceBackup(CannotDo):
+    code = 1196
+    summary = "The broker was restored; nobody has said yet what was paid since its backup."
+    hint = "`veilmart broker restored` shows what is to be looked at, and how it is confirmed."
+
+
 class BackupOlder(CannotDo):
     code = 1144
     summary = "What is in this home is newer than the backup."

@@ -165,6 +165,12 @@ class VoucherSpent(Refusal):
     hint = "Each is good once. Ask whoever gave it to you."
 
 
+class VoucherUnconfirmed(Refusal):
+    code = 4146
+    summary = "The broker was restored from a backup and has not confirmed that voucher since."
+    hint = "Nothing is lost: try again later, or ask the broker's operator."
+
+
 class NotSettled(Refusal):
     code = 4145
     summary = "The merchant has not heard from the broker that the order is settled."

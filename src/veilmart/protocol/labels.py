@@ -52,6 +52,7 @@ REFUND_BLINDING = "veilmart 2026 refund blinding"
 TOKEN_REQUEST = "veilmart 2026 token request"
 SPENT_TOKEN = "veilmart 2026 spent token"
 ORDER_KEY = "veilmart 2026 order key"
+CASH_REFERENCE = "veilmart 2026 cash reference"
 
 PROLOGUE_CUSTOMER_BROKER = "veilmart 2026 customer-broker"
 PROLOGUE_BROKER_MERCHANT = "veilmart 2026 broker-merchant"

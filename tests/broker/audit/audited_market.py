@@ -70,7 +70,7 @@ async def _first_month(life: Life, anna: Session, bert: Session) -> None:
     life.orders["folded back"] = back
     (code,) = market.run(vouchers.issue_vouchers, 1, 700, market.clock(), os.urandom).codes
     await market.ask(anna, messages.Redeem(code=code))
-    market.run(bookkeeping.payout, "shop", 300, market.clock())
+    market.run(bookkeeping.payout, "shop", 300, market.clock(), "transfer 1")
     life.tokens = TokenWallet(market)
     life.old = await life.tokens.withdraw(anna, 2)
 

@@ -170,7 +170,9 @@ async def sold(market: Market) -> str:
 @both_engines
 async def test_two_payouts_of_one_balance(market: Market) -> None:
     name = await sold(market)
-    payouts: Calls = [(bookkeeping.payout, (name, PRICE, market.clock()))] * 2
+    payouts: Calls = [
+        (bookkeeping.payout, (name, PRICE, market.clock(), f"transfer {n}")) for n in range(2)
+    ]
     assert refused(at_once(market.opened.database, *payouts)) == 1
     market.check_books()
 

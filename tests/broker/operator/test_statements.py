@@ -82,7 +82,7 @@ async def test_it_says_what_became_of_every_order(market: Market) -> None:
     await market.ask(anna, market.act(messages.Cancel, back))
     await market.ask(market.session(), refund_of(market, sold[0]))
     held = await bought(market, anna, settle=False)
-    market.run(bookkeeping.payout, "shop", 100, market.clock())
+    market.run(bookkeeping.payout, "shop", 100, market.clock(), "transfer 1")
     page = await fetch(market)
     fee = PRICE * 250 // 10_000
     assert [(e.sequence, e.order, e.event, e.amount, e.fee) for e in page.entries] == [

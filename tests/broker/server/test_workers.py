@@ -278,7 +278,7 @@ async def test_a_payout_takes_what_was_settled_and_no_more(market: Market) -> No
     name = market.broker.state.merchants.all()[0].name
     with pytest.raises(InsufficientBalance):
         market.run(bookkeeping.payout, name, PRICE + 1, market.clock())
-    assert market.run(bookkeeping.payout, name, PRICE, market.clock()).balance == 0
+    assert market.run(bookkeeping.payout, name, PRICE, market.clock(), "transfer").balance == 0
     market.check_books()
 
 

@@ -5,14 +5,14 @@ from veilmart.broker.effects import Answer
 from veilmart.broker.events import VoucherRedeemed
 from veilmart.broker.sessions.session import Session, require_login
 from veilmart.broker.state import BrokerState
-from veilmart.errors import CodeMistyped, VoucherSpent, VoucherUnknown
+from veilmart.errors import CodeMistyped, VoucherSpent, VoucherUnconfirmed, VoucherUnknown
 from veilmart.protocol.code import code_hash, parse_code
 from veilmart.protocol.customer_messages import Redeem, Redeemed
 from veilmart.protocol.effects import Rule, transact
 
 
 def redeem(state: BrokerState, session: Session, request: Redeem) -> Rule[Answer]:
-    """Raises LoginRequired, VoucherUnknown, VoucherSpent, TooManyAttempts."""
+    """Raises LoginRequired, VoucherUnknown, VoucherSpent, VoucherUnconfirmed, TooManyAttempts."""
     who = require_login(session)
     try:
         hashed = code_hash(parse_code(request.code))
@@ -26,5 +26,7 @@ def redeem(state: BrokerState, session: Session, request: Redeem) -> Rule[Answer
         raise VoucherUnknown
     if found.outcome == "spent":
         raise VoucherSpent
+    if found.outcome == "unconfirmed":
+        raise VoucherUnconfirmed
     state.observe(VoucherRedeemed())
     return Answer(Redeemed(value=found.value, balance=found.balance))

@@ -13,14 +13,14 @@ from veilmart.broker.accounts import guess_limit
 from veilmart.broker.ledger import booking
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.operator_tables import ISSUED, REDEEMED, VOID, vouchers
-from veilmart.errors import BadArgument, LedgerViolated, NoSuchCode
-from veilmart.limits import CODES_AT_ONCE_MAX
+from veilmart.errors import BadAmount, BadArgument, LedgerViolated, NoSuchCode
+from veilmart.limits import CODES_AT_ONCE_MAX, INTEGER_MAX
 from veilmart.protocol.accounting import AccountKind, transfer
 from veilmart.protocol.code import RANDOM_BYTES, code_hash, make_code, parse_code
 from veilmart.protocol.ports import Random
 
 _v, _t, _p = vouchers.c, tables.transactions.c, tables.postings.c
-_find = select(_v.state, _v.value, _v.issued_at).where(_v.hash == bindparam("of"))
+_find = select(_v.state, _v.value, _v.issued_at, _v.unconfirmed).where(_v.hash == bindparam("of"))
 _end = (
     update(vouchers)
     .where(_v.hash == bindparam("of"), _v.state == ISSUED)
@@ -43,7 +43,10 @@ class Issued:
 
 
 class BatchLine(msgspec.Struct, frozen=True):
-    """How many codes of a batch are in each state. value: of one, minor units."""
+    """How many codes of a batch are in each state. value: of one, minor units.
+
+    unconfirmed: how many of the issued ones may have been taken back since the backup.
+    """
 
     batch: int
     issued_at: int
@@ -51,11 +54,12 @@ class BatchLine(msgspec.Struct, frozen=True):
     issued: int
     redeemed: int
     void: int
+    unconfirmed: int = 0
 
 
 @dataclass(frozen=True)
 class Redemption:
-    """outcome: "redeemed", "unknown" or "spent". value, balance: minor units."""
+    """outcome: "redeemed", "unknown", "spent" or "unconfirmed". value, balance: minor units."""
 
     outcome: str
     value: int = 0
@@ -63,10 +67,12 @@ class Redemption:
 
 
 def issue_vouchers(conn: Connection, count: int, value: int, now: int, random: Random) -> Issued:
-    """Make and book a batch. Raises BadArgument."""
+    """Make and book a batch. Raises BadArgument, BadAmount."""
     codes = new_codes(count, random)
     if value <= 0:
         raise BadArgument("A voucher is worth more than zero.")
+    if value > INTEGER_MAX:
+        raise BadAmount("It is too large.")
     batch = int(conn.execute(select(func.max(_v.batch))).scalar_one() or 0) + 1
     rows = [
         {
@@ -80,8 +86,7 @@ def issue_vouchers(conn: Connection, count: int, value: int, now: int, random: R
     ]
     conn.execute(insert(vouchers), rows)
     account = booking.account_of(conn, AccountKind.VOUCHERS)
-    moves = transfer(tables.CASH, account, count * value)
-    booking.book(conn, "voucher", batch.to_bytes(8, "big"), now, moves)
+    booking.pay_in(conn, "voucher", batch.to_bytes(8, "big"), now, account, count * value)
     return Issued(batch, value, codes)
 
 
@@ -98,6 +103,9 @@ def redeem(conn: Connection, secret: bytes, account: int, hashed: bytes, now: in
     state, value = str(row[0]), int(row[1])
     # Clocks may be set back: a voucher never ends before it was issued.
     now = max(now, int(row[2]))
+    if state == ISSUED and row[3]:
+        guess_limit.forgive(conn, name)
+        return Redemption("unconfirmed")
     if state == ISSUED:
         conn.execute(_end, {"of": hashed, "reached": REDEEMED, "now": now})
         source = booking.account_of(conn, AccountKind.VOUCHERS)
@@ -106,6 +114,22 @@ def redeem(conn: Connection, secret: bytes, account: int, hashed: bytes, now: in
         return Redemption("spent")
     guess_limit.forgive(conn, name)
     return Redemption("redeemed", value, booking.balance_of(conn, account))
+
+
+def confirm_vouchers(conn: Connection, code: str | None, batch: int | None) -> int:
+    """After a restore: these were not taken back since the backup; how many. Neither: all.
+
+    Raises CodeMistyped, NoSuchCode.
+    """
+    good = update(vouchers).where(_v.unconfirmed == 1, _v.state == ISSUED).values(unconfirmed=0)
+    if code is not None:
+        good = good.where(_v.hash == code_hash(parse_code(code)))
+    if batch is not None:
+        good = good.where(_v.batch == batch)
+    count = conn.execute(good).rowcount
+    if not count:
+        raise NoSuchCode("Nothing of that waits for being confirmed.")
+    return count
 
 
 def void_voucher(conn: Connection, code: str, now: int) -> int:
@@ -141,17 +165,35 @@ def _void(conn: Connection, hashes: list[bytes], value: int, now: int) -> None:
 def voucher_lines(conn: Connection) -> list[BatchLine]:
     """Every batch of which something is remembered."""
     query = (
-        select(_v.batch, func.min(_v.issued_at), _v.value, _v.state, func.count())
+        select(
+            _v.batch,
+            func.min(_v.issued_at),
+            _v.value,
+            _v.state,
+            func.count(),
+            func.sum(_v.unconfirmed),
+        )
         .group_by(_v.batch, _v.value, _v.state)
         .order_by(_v.batch)
     )
     found: dict[tuple[int, int], dict[str, int]] = {}
     since: dict[int, int] = {}
-    for batch, issued_at, value, state, count in conn.execute(query):
+    open_: dict[int, int] = {}
+    for batch, issued_at, value, state, count, unconfirmed in conn.execute(query):
+        if state == ISSUED:
+            open_[batch] = int(unconfirmed)
         found.setdefault((batch, value), {})[state] = count
         since[batch] = min(since.get(batch, issued_at), issued_at)
     return [
-        BatchLine(batch, since[batch], value, *(states.get(s, 0) for s in (ISSUED, REDEEMED, VOID)))
+        BatchLine(
+            batch,
+            since[batch],
+            value,
+            issued=states.get(ISSUED, 0),
+            redeemed=states.get(REDEEMED, 0),
+            void=states.get(VOID, 0),
+            unconfirmed=open_.get(batch, 0),
+        )
         for (batch, value), states in found.items()
     ]
 

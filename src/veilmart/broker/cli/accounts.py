@@ -11,7 +11,7 @@ from rich.console import Console
 from veilmart.broker import settings
 from veilmart.broker.accounts import administration
 from veilmart.broker.accounts.passwords import Passwords
-from veilmart.broker.cli.books import book_cash, open_books, show_table
+from veilmart.broker.cli.books import Reference, book_cash, open_books, show_table
 from veilmart.broker.operator import bookkeeping
 from veilmart.errors import WeakPassword
 from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES
@@ -117,13 +117,14 @@ def credit(
     amount: str,
     *,
     merchant: Annotated[bool, Parameter(help="Credit a merchant instead.")] = False,
+    reference: Reference = None,
     common: Common = Common(),
 ) -> None:
     """Somebody paid cash in: put it on their account."""
     book_cash(
         user,
         amount,
-        lambda conn, minor: bookkeeping.credit(conn, user, minor, merchant, unix_now()),
+        lambda conn, minor: bookkeeping.credit(conn, user, minor, merchant, unix_now(), reference),
         common,
     )
 

@@ -1,14 +1,17 @@
-"""`veilmart broker export|backup|restore`."""
+"""`veilmart broker export|backup|restore|restored`."""
 
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from rich.console import Console
 
 from veilmart.broker.backup_layout import LAYOUT
 from veilmart.broker.cli.books import open_books
 from veilmart.broker.home import IDENTITY_FILE
+from veilmart.broker.operator import since_backup
 from veilmart.broker.operator.exports import KINDS, export
+from veilmart.broker.operator.since_backup import SinceBackup
 from veilmart.crypto import identity as keys
 from veilmart.storage.backup.backup import back_up
 from veilmart.storage.backup.restore import restore
@@ -24,6 +27,7 @@ def register_upkeep(app: App) -> None:
     app.command(export_table, name="export")
     app.command(backup)
     app.command(restore_home, name="restore")
+    app.command(restored)
 
 
 @command
@@ -76,3 +80,36 @@ def restore_home(
         database=common.database,
     )
     common.terminal().result(done, lambda console: draw_restored(console, done))
+
+
+@command
+def restored(
+    *,
+    payouts: Annotated[
+        bool, Parameter(help="Confirm: every payment to a merchant since the backup is booked.")
+    ] = False,
+    common: Common = Common(),
+) -> None:
+    """After a restore: what the backup cannot know, and waits until it is confirmed."""
+    with open_books(common) as opened:
+        run_now = opened.database.run_now
+        if payouts:
+            run_now(since_backup.confirm_payouts)
+        waiting = run_now(since_backup.read)
+    common.terminal().result(waiting, lambda console: _draw_waiting(console, waiting))
+
+
+def _draw_waiting(console: Console, waiting: SinceBackup) -> None:
+    if waiting.vouchers:
+        console.print(
+            f"{waiting.vouchers} vouchers may have been taken back since the backup: take those "
+            "back again, then `veilmart broker voucher confirm`."
+        )
+    if waiting.payouts:
+        console.print(
+            f"Merchants may have been paid since the backup; {len(waiting.withdrawals)} of them "
+            "wait. Book each payment that your bank shows by `veilmart broker payout --reference "
+            "NUMBER --before-restore`, then `veilmart broker restored --payouts`."
+        )
+    if not waiting.vouchers and not waiting.payouts:
+        console.print("Nothing waits for being confirmed.")

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +18,11 @@ from veilmart.storage.files.home import default_home
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.command import ServerCommon as Common
 from veilmart.terminal.console import Terminal
+
+Reference = Annotated[
+    str | None,
+    Parameter(help="A number of this payment's own, as the bank's; the same again does nothing."),
+]
 
 
 def open_books(common: Common) -> BrokerHome:

@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from veilmart.broker import settings
-from veilmart.broker.cli.books import book_cash, open_books, show_table
+from veilmart.broker.cli.books import Reference, book_cash, open_books, show_table
 from veilmart.broker.operator import admission, bookkeeping, merchant_requests
 from veilmart.crypto.identity import parse_fingerprint
 from veilmart.errors import Declined
@@ -92,12 +92,23 @@ def suspend(
 
 
 @command
-def payout(merchant: str, amount: str, *, common: Common = Common()) -> None:
+def payout(
+    merchant: str,
+    amount: str,
+    *,
+    reference: Reference = None,
+    before_restore: Annotated[
+        bool, Parameter(help="It was paid after the backup that the broker was restored from.")
+    ] = False,
+    common: Common = Common(),
+) -> None:
     """A merchant was paid out in cash: take it off its account."""
     book_cash(
         merchant,
         amount,
-        lambda conn, minor: bookkeeping.payout(conn, merchant, minor, unix_now()),
+        lambda conn, minor: bookkeeping.payout(
+            conn, merchant, minor, unix_now(), reference, before_restore=before_restore
+        ),
         common,
     )
 
@@ -122,7 +133,7 @@ def withdrawals(
             line.id[:8],
             visible(line.merchant),
             format_amount(line.amount, decimals),
-            line.state,
+            "unknown since backup" if line.unconfirmed else line.state,
             visible(line.note),
         )
         for line in lines

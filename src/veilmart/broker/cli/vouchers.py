@@ -119,10 +119,11 @@ def _list(vouchers: bool, common: Common) -> None:
             str(line.issued),
             str(line.redeemed) if vouchers else "",
             str(line.void) if vouchers else "",
+            str(line.unconfirmed) if vouchers else "",
         )
         for line in lines
     ]
-    heads = ("Batch", "Value", "Left", "Redeemed", "Taken back")
+    heads = ("Batch", "Value", "Left", "Redeemed", "Taken back", "Unknown since backup")
     show_table(common.terminal(), lines, heads, rows)
 
 
@@ -145,6 +146,22 @@ def void(
         else:
             count = run_now(codes.void_batch, batch or 0, unix_now())
     _say_void(common.terminal(), count)
+
+
+@voucher_app.command
+@command
+def confirm(
+    code: Annotated[str | None, Parameter(help="One voucher; default: all.")] = None,
+    *,
+    batch: Batch = None,
+    common: Common = Common(),
+) -> None:
+    """After a restore: vouchers that were not taken back since the backup are good again."""
+    with open_books(common) as opened:
+        count = opened.database.run_now(codes.confirm_vouchers, code, batch)
+    common.terminal().result(
+        {"confirmed": count}, lambda console: console.print(f"Confirmed: {count}.")
+    )
 
 
 @invitation_app.command(name="void")

@@ -11,8 +11,9 @@ from sqlalchemy.exc import IntegrityError
 
 from veilmart.broker.ledger import hot_rows
 from veilmart.broker.schema import tables
-from veilmart.errors import LedgerViolated
-from veilmart.protocol.accounting import AccountKind, Posting, check_transaction
+from veilmart.errors import BadAmount, LedgerViolated
+from veilmart.limits import INTEGER_MAX
+from veilmart.protocol.accounting import AccountKind, Posting, check_transaction, transfer
 
 TransactionKind = Literal[
     "hold",
@@ -119,6 +120,21 @@ def book(
     except IntegrityError as fault:
         raise LedgerViolated(f"A transaction of the kind {kind} was refused.") from fault
     return entry
+
+
+def pay_in(
+    conn: Connection, kind: TransactionKind, reference: bytes, at: int, account: int, amount: int
+) -> int:
+    """Cash → account: the only way in which money comes into the books; returns the transaction.
+
+    Cash mirrors everything paid in, so no account can ever hold more than a message can say.
+    Raises BadAmount.
+    """
+    if amount <= 0:
+        raise BadAmount("It has to be more than zero.")
+    if amount - balance_of(conn, tables.CASH) > INTEGER_MAX:
+        raise BadAmount("All accounts together would hold too much.")
+    return book(conn, kind, reference, at, transfer(tables.CASH, account, amount))
 
 
 def _write_balances(

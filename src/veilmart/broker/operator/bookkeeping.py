@@ -8,14 +8,14 @@ from veilmart.broker.accounts import customers
 from veilmart.broker.keys import token_keys
 from veilmart.broker.ledger import booking
 from veilmart.broker.merchants import find_merchant
-from veilmart.broker.operator import merchant_requests
+from veilmart.broker.operator import cash_references, merchant_requests, since_backup
 from veilmart.broker.schema import tables
 from veilmart.errors import (
     BadAmount,
     InsufficientBalance,
     NoSuchAccount,
+    ReferenceNeeded,
 )
-from veilmart.limits import INTEGER_MAX
 from veilmart.protocol.accounting import format_amount, transfer
 
 
@@ -50,37 +50,67 @@ def account_lines(conn: Connection) -> list[AccountLine]:
     ]
 
 
-def credit(conn: Connection, name: str, amount: int, merchant: bool, now: int) -> Booked:
-    """Somebody paid cash in. Raises NoSuchAccount, NoSuchMerchant, BadAmount."""
+def credit(
+    conn: Connection,
+    name: str,
+    amount: int,
+    merchant: bool,
+    now: int,
+    reference: str | None = None,
+) -> Booked:
+    """Somebody paid cash in; the same reference again changes nothing.
+
+    Raises NoSuchAccount, NoSuchMerchant, BadAmount, BadArgument, ReferenceUsed.
+    """
     account = find_merchant(conn, name).account if merchant else _customer_account(conn, name)
-    _check_amount(amount)
-    if amount - booking.balance_of(conn, tables.CASH) > INTEGER_MAX:
-        # Cash mirrors everything paid in, so no account can ever hold more than a message can say.
-        raise BadAmount("All accounts together would hold too much.")
-    booking.book(conn, "credit", b"", now, transfer(tables.CASH, account, amount))
-    settings.touch(conn)
+    if reference is None or not cash_references.is_booked(
+        conn, "credit", reference, account, amount
+    ):
+        entry = booking.pay_in(conn, "credit", b"", now, account, amount)
+        if reference is not None:
+            cash_references.keep(conn, "credit", reference, entry)
+        settings.touch(conn)
     return _booked(conn, name, amount, account)
 
 
-def payout(conn: Connection, name: str, amount: int, now: int) -> Booked:
+def payout(
+    conn: Connection,
+    name: str,
+    amount: int,
+    now: int,
+    reference: str | None = None,
+    *,
+    before_restore: bool = False,
+) -> Booked:
     """A merchant is paid out in cash, which answers a withdrawal it asked for.
 
-    Raises NoSuchMerchant, BadAmount, InsufficientBalance.
+    The same reference again changes nothing. Without one there has to be a withdrawal of that
+    amount, so that the same command given twice does not pay twice. After a restore only what was
+    paid since the backup is booked (`before_restore`), until the operator has confirmed the rest.
+
+    Raises NoSuchMerchant, BadAmount, BadArgument, InsufficientBalance, ReferenceNeeded,
+    ReferenceUsed, UnknownSinceBackup.
     """
     merchant = find_merchant(conn, name)
     account = merchant.account
-    _check_amount(amount)
-    if booking.balance_of(conn, account) < amount:
-        raise InsufficientBalance(f"{name} has less than that.")
-    booking.book(conn, "payout", b"", now, transfer(account, tables.CASH, amount))
-    merchant_requests.mark_paid(conn, merchant.fingerprint, amount, now)
-    settings.touch(conn)
-    return _booked(conn, name, amount, account)
-
-
-def _check_amount(amount: int) -> None:
     if amount <= 0:
         raise BadAmount("It has to be more than zero.")
+    if reference is not None and cash_references.is_booked(
+        conn, "payout", reference, account, -amount
+    ):
+        return _booked(conn, name, amount, account)
+    if not before_restore:
+        since_backup.check_payouts(conn)
+    if booking.balance_of(conn, account) < amount:
+        raise InsufficientBalance(f"{name} has less than that.")
+    entry = booking.book(conn, "payout", b"", now, transfer(account, tables.CASH, amount))
+    asked = merchant_requests.mark_paid(conn, merchant.fingerprint, amount, now)
+    if reference is not None:
+        cash_references.keep(conn, "payout", reference, entry)
+    elif asked is None:
+        raise ReferenceNeeded
+    settings.touch(conn)
+    return _booked(conn, name, amount, account)
 
 
 def _customer_account(conn: Connection, name: str) -> int:

@@ -56,7 +56,7 @@ class JoinLine(msgspec.Struct, frozen=True):
 
 
 class WithdrawalLine(msgspec.Struct, frozen=True):
-    """id: hexadecimal. amount: minor units."""
+    """id: hexadecimal. amount: minor units. unconfirmed: it may have been paid since the backup."""
 
     id: str
     merchant: str
@@ -64,6 +64,7 @@ class WithdrawalLine(msgspec.Struct, frozen=True):
     note: str
     state: str
     at: int
+    unconfirmed: bool = False
 
 
 # ---- to be carried -------------------------------------------------------------------------------
@@ -181,15 +182,18 @@ def _note_withdrawal(
 def withdrawal_lines(conn: Connection) -> list[WithdrawalLine]:
     """Newest first."""
     query = (
-        select(_w.id, tables.merchants.c.name, _w.amount, _w.note, _w.state, _w.at)
+        select(_w.id, tables.merchants.c.name, _w.amount, _w.note, _w.state, _w.at, _w.unconfirmed)
         .join(tables.merchants, tables.merchants.c.fingerprint == _w.merchant)
         .order_by(_w.at.desc(), _w.id)
     )
-    return [WithdrawalLine(row[0].hex(), *row[1:]) for row in conn.execute(query)]
+    return [
+        WithdrawalLine(row[0].hex(), *row[1:6], unconfirmed=bool(row[6]))
+        for row in conn.execute(query)
+    ]
 
 
-def mark_paid(conn: Connection, merchant: bytes, amount: int, now: int) -> bool:
-    """A payout of that amount answers the oldest request for it; False if none asked for it."""
+def mark_paid(conn: Connection, merchant: bytes, amount: int, now: int) -> bytes | None:
+    """A payout of that amount answers the oldest request for it; its id, None if none asked."""
     oldest = (
         select(_w.id)
         .where(_w.merchant == merchant, _w.amount == amount, _w.state == ASKED)
@@ -197,10 +201,10 @@ def mark_paid(conn: Connection, merchant: bytes, amount: int, now: int) -> bool:
         .limit(1)
     )
     found = conn.execute(oldest).scalar_one_or_none()
-    if found is None:
-        return False
-    conn.execute(update(withdrawals).where(_w.id == found).values(state=PAID, ended_at=now))
-    return True
+    if found is not None:
+        paid = update(withdrawals).where(_w.id == found)
+        conn.execute(paid.values(state=PAID, ended_at=now, unconfirmed=0))
+    return None if found is None else bytes(found)
 
 
 def decline_withdrawal(conn: Connection, prefix: str, now: int) -> WithdrawalLine:

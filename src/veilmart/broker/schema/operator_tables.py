@@ -23,6 +23,7 @@ ASKED: Final = "asked"
 PAID: Final = "paid"
 DECLINED: Final = "declined"
 
+# unconfirmed: 1 after a restore, until the operator says what happened to it since the backup.
 # Of a code only the hash (32 bytes) is kept. Who redeemed it is known from the postings of its
 # "redeem" transaction until they are folded.
 vouchers = Table(
@@ -34,6 +35,7 @@ vouchers = Table(
     Column("state", Text, nullable=False),
     Column("issued_at", Integer, nullable=False),
     Column("ended_at", Integer),
+    Column("unconfirmed", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("state IN ('issued', 'redeemed', 'void')", name="voucher_state"),
     CheckConstraint("value > 0", name="voucher_value"),
     Index("vouchers_of_batch", "batch"),
@@ -77,7 +79,17 @@ withdrawals = Table(
     Column("state", Text, nullable=False),
     Column("at", Integer, nullable=False),
     Column("ended_at", Integer),
+    Column("unconfirmed", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("state IN ('asked', 'paid', 'declined')", name="withdrawal_state"),
+)
+
+# What makes a payment in cash the same one. id: hash of its kind and reference (32 bytes). entry:
+# its transaction, which is gone once it was folded; the id stays, so nothing is ever paid twice.
+cash_references = Table(
+    "cash_references",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("entry", Integer, nullable=False),
 )
 
 # A running broker ends the sessions of these accounts; each row is acted on once per process.

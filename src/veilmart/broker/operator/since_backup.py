@@ -1,0 +1,44 @@
+"""What a restored broker cannot know: vouchers taken back and merchants paid since its backup.
+
+A backup's copy is marked (backup_layout.py). What is marked waits: vouchers are not redeemed, and
+merchants not paid, until the operator has looked and confirms. Nothing is guessed.
+"""
+
+import msgspec
+from sqlalchemy import Connection, func, select, update
+
+from veilmart.broker import settings
+from veilmart.broker.operator.merchant_requests import WithdrawalLine, withdrawal_lines
+from veilmart.broker.schema.operator_tables import ASKED, ISSUED, vouchers, withdrawals
+from veilmart.errors import UnknownSinceBackup
+
+_PAYOUTS = "payouts unconfirmed"
+_v, _w = vouchers.c, withdrawals.c
+
+
+class SinceBackup(msgspec.Struct, frozen=True):
+    """What waits for the operator. payouts: whether any merchant may have been paid since."""
+
+    vouchers: int
+    payouts: bool
+    withdrawals: list[WithdrawalLine]
+
+
+def read(conn: Connection) -> SinceBackup:
+    """All zero and empty unless the broker was restored and nobody has confirmed yet."""
+    open_ = select(func.count()).where(_v.unconfirmed == 1, _v.state == ISSUED)
+    lines = [line for line in withdrawal_lines(conn) if line.unconfirmed and line.state == ASKED]
+    payouts = settings.number(conn, _PAYOUTS) > 0
+    return SinceBackup(int(conn.execute(open_).scalar_one()), payouts, lines)
+
+
+def check_payouts(conn: Connection) -> None:
+    """Raises UnknownSinceBackup."""
+    if settings.number(conn, _PAYOUTS):
+        raise UnknownSinceBackup
+
+
+def confirm_payouts(conn: Connection) -> None:
+    """Every payment since the backup is in the books now; what still waits was not paid."""
+    settings.remove(conn, _PAYOUTS)
+    conn.execute(update(withdrawals).where(_w.unconfirmed == 1).values(unconfirmed=0))
