@@ -1,13 +1,16 @@
 """The `veilmart` command: three roles and a demonstration."""
 
 import sys
+from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 
 from veilmart import __version__
 from veilmart.errors import BadArgument
+from veilmart.storage.files.names import encodable
 from veilmart.terminal.command import report_error
 from veilmart.terminal.memory import keep_freed_memory
+from veilmart.terminal.streams import guard_streams
 
 
 def build_app() -> App:
@@ -16,7 +19,7 @@ def build_app() -> App:
         name="veilmart",
         version=__version__,
         help="Sell digital goods through a broker that never learns what was bought.",
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), validator=_refuse_what_is_no_text),
     )
     app.command("veilmart.broker.cli.root:app", name="broker", help="Carry messages, move money.")
     app.command("veilmart.merchant.cli.root:app", name="merchant", help="Sell products.")
@@ -25,9 +28,17 @@ def build_app() -> App:
     return app
 
 
+def _refuse_what_is_no_text(_kind: Any, value: Any) -> None:
+    """Names of files may hold any bytes; every other word is UTF-8. Raises ValueError."""
+    for text in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(text, str) and not encodable(text):
+            raise ValueError(f"{text[:80]!r} is not UTF-8 text.")
+
+
 def main() -> None:
     """Entry point; the exit code is the command's."""
     keep_freed_memory()
+    guard_streams()
     words = sys.argv[1:]
     json = wants_json(words)
     try:

@@ -6,7 +6,6 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from veilmart.demo.market import Story, run_market
@@ -16,6 +15,7 @@ from veilmart.terminal.command import Common, command
 DEFAULTS = Common()
 ORDER_CHARACTERS = 8
 WRONG = 1
+WIDEST_CELLS = 1000
 
 
 @command
@@ -54,7 +54,8 @@ def draw(story: Story, console: Console) -> None:
             f"somebody bought\n{_quoted(merchant.title)}\nfor {merchant.amount / 100:.2f}: "
             f"{merchant.state}\nwho: not known\norder {merchant.order[:ORDER_CHARACTERS]}",
         )
-    console.print(table)
+    width = console.measure(table, options=console.options.update(width=WIDEST_CELLS)).maximum
+    console.print(table, width=width)
     for found in story.anonymous:
         console.print(
             f"Order {found.order[:ORDER_CHARACTERS]}, {_quoted(found.title)}, was paid with a "
@@ -83,5 +84,5 @@ def draw(story: Story, console: Console) -> None:
 
 
 def _quoted(title: str) -> str:
-    """A stranger's text, harmless on a terminal and in markup."""
-    return f"“{escape(visible(title))}”"
+    """A stranger's text, harmless on a terminal."""
+    return f"“{visible(title)}”"

@@ -1,6 +1,6 @@
 """The person asked for something that cannot be done (codes 11xx)."""
 
-from veilmart.errors.families import CannotDo
+from veilmart.errors.families import NO_MONEY, CannotDo
 
 
 class NotInitialised(CannotDo):
@@ -36,6 +36,7 @@ class BadName(CannotDo):
 class BadAmount(CannotDo):
     code = 1106
     summary = "That is not an amount."
+    money = NO_MONEY
     hint = "Write it like 5 or 5.00; nothing below zero, two decimals at most."
 
 
@@ -66,6 +67,7 @@ class NoSuchShelf(CannotDo):
 class NoSuchProduct(CannotDo):
     code = 1111
     summary = "There is no such product."
+    money = NO_MONEY
     hint = "See `veilmart customer browse` or `veilmart merchant list`."
 
 
@@ -78,6 +80,7 @@ class NoSuchOrder(CannotDo):
 class NotAPricePoint(CannotDo):
     code = 1113
     summary = "The broker has no such price point."
+    money = NO_MONEY
     hint = "Choose one of its price points."
 
 
@@ -95,27 +98,35 @@ class NoSuchMerchant(CannotDo):
 
 class Declined(CannotDo):
     code = 1116
-    summary = "You declined; the order was dropped."
-    hint = "Nothing needs to be done."
+    summary = "You declined."
+    hint = "Nothing was changed, and nothing needs to be done."
     exit_code = 8
 
 
 class Interrupted(CannotDo):
     code = 1117
     summary = "Interrupted."
-    hint = "Run `veilmart customer sync` to finish what was under way."
+    hint = "Run it again; what was done so far stands, and nothing is half done."
     exit_code = 130
 
 
 class NeedsConfirmation(CannotDo):
     code = 1118
     summary = "This needs your confirmation and there is no terminal to ask on."
+    money = NO_MONEY
     hint = "Pass --yes if you are sure."
+
+
+class InputEnded(NeedsConfirmation):
+    code = 1131
+    summary = "The input ended before everything was answered."
+    hint = "Run it again, on a terminal or with the options that answer beforehand."
 
 
 class AlreadyOwned(CannotDo):
     code = 1119
     summary = "You own this already."
+    money = NO_MONEY
     hint = "See `veilmart customer library`; pass --again to buy it once more."
 
 
@@ -248,12 +259,14 @@ class WalletOutdated(CannotDo):
 class NoTokens(CannotDo):
     code = 1185
     summary = "There is no unspent token of that price."
+    money = NO_MONEY
     hint = "Run `veilmart customer tokens withdraw PRICE`; better a day before you buy."
 
 
 class SpendingTooSoon(CannotDo):
     code = 1186
     summary = "Your tokens are so fresh that spending one tells who withdrew it."
+    money = NO_MONEY
     hint = "Wait a day after withdrawing, or pass --now if you do not mind."
 
 

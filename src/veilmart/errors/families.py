@@ -44,6 +44,7 @@ class Misuse(VeilmartError):
 class CannotDo(VeilmartError):
     """What the person asked for cannot be done as asked."""
 
+    money = ""  # few of them have to do with money; those say so
     http_status = 400
     exit_code = 2
 
@@ -85,6 +86,7 @@ class TrustFailure(VeilmartError):
 class StorageFailure(VeilmartError):
     """The disk or the database said no."""
 
+    money = ""  # it cannot know; whoever raises it in a purchase says so
     exit_code = 7
 
 

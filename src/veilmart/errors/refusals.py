@@ -6,6 +6,7 @@ from veilmart.errors.families import Refusal
 class AuthenticationFailed(Refusal):
     code = 4101
     summary = "Authentication failed. Closing connection."
+    money = ""
     hint = "Check username and password."
     http_status = 401
 
@@ -13,6 +14,7 @@ class AuthenticationFailed(Refusal):
 class TooManyAttempts(Refusal):
     code = 4102
     summary = "Too many failed attempts for this name."
+    money = ""
     hint = "Wait half a minute at most, then try again."
     http_status = 429
 
@@ -20,12 +22,14 @@ class TooManyAttempts(Refusal):
 class NameTaken(Refusal):
     code = 4103
     summary = "That username cannot be registered."
+    money = ""
     hint = "Choose another."
 
 
 class LoginRequired(Refusal):
     code = 4104
     summary = "This needs a login."
+    money = ""
     hint = "Run `veilmart customer login`."
     http_status = 401
 
@@ -138,18 +142,21 @@ class AmountDiffers(Refusal):
 class AccountDisabled(Refusal):
     code = 4140
     summary = "The account has been disabled."
+    money = ""
     hint = "Ask the broker's operator."
 
 
 class RegistrationClosed(Refusal):
     code = 4141
     summary = "The broker takes no new accounts at the moment."
+    money = ""
     hint = "Ask the broker's operator."
 
 
 class InvitationInvalid(Refusal):
     code = 4142
     summary = "Accounts are opened by invitation here, and that is not a good one."
+    money = ""
     hint = "Pass --invitation with a code from the broker's operator; each is good for one account."
 
 

@@ -28,6 +28,13 @@ class SeedDamaged(StorageFailure):
     hint = "Move it away and run `veilmart customer wallet restore` with the words."
 
 
+class OutputLost(StorageFailure):
+    code = 5131
+    summary = "What the command says cannot be written to standard output."
+    money = ""
+    hint = "What it did stands. Run it again, or a command that shows it, where there is room."
+
+
 class StoreDamaged(StorageFailure):
     code = 5104
     summary = "A stored file is missing or damaged."

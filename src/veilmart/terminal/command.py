@@ -6,7 +6,6 @@ output) and a stable exit code; a traceback never reaches a person.
 """
 
 import asyncio
-import os
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ from typing import Annotated, Any, ParamSpec, TypeAlias
 import msgspec
 from cyclopts import Parameter
 
-from veilmart.errors import Interrupted, VeilmartError
+from veilmart.errors import Interrupted, OutputLost, VeilmartError
 from veilmart.terminal.console import Terminal
 
+_SYNC = "`veilmart customer sync` finishes a purchase that was under way."
 P = ParamSpec("P")
 Outcome: TypeAlias = Coroutine[Any, Any, int | None] | int | None
 """What a command hands back: its exit code, None for 0."""
@@ -56,7 +56,7 @@ class ServerCommon(Common):
 
 def report_error(error: VeilmartError, json: bool) -> int:
     """Print an error the way its reader wants it; returns the exit code."""
-    if json:
+    if json and not isinstance(error, OutputLost):
         fields = {
             "code": error.code,
             "name": type(error).__name__,
@@ -65,7 +65,11 @@ def report_error(error: VeilmartError, json: bool) -> int:
             "money": error.money_now,
             "hint": error.hint,
         }
-        sys.stdout.write(msgspec.json.encode({"error": fields}).decode() + "\n")
+        try:
+            sys.stdout.write(msgspec.json.encode({"error": fields}).decode() + "\n")
+            sys.stdout.flush()
+        except (OutputLost, BrokenPipeError):
+            sys.stderr.write(error.explain() + "\n")
     else:
         sys.stderr.write(error.explain() + "\n")
     return error.exit_code
@@ -91,24 +95,34 @@ def _command(function: Callable[P, Outcome], *, serving: bool) -> Callable[P, in
     def run_it(*args: P.args, **options: P.kwargs) -> int:
         common = options.get("common")
         json = isinstance(common, Common) and common.json
-        return run(lambda: function(*args, **options), json=json, serving=serving)
+        return run(
+            lambda: function(*args, **options),
+            json=json,
+            serving=serving,
+            interrupted=_SYNC if ".customer." in function.__module__ else "",
+        )
 
     return run_it
 
 
-def run(function: Callable[[], Outcome], *, json: bool, serving: bool = False) -> int:
-    """Run a command to its end and return its exit code. Ctrl-C is exit code 130."""
+def run(
+    function: Callable[[], Outcome], *, json: bool, serving: bool = False, interrupted: str = ""
+) -> int:
+    """Run a command to its end and return its exit code. Ctrl-C is exit code 130.
+
+    interrupted: what else to say then.
+    """
     try:
         outcome = function()
         if isinstance(outcome, Coroutine):
             outcome = _run_serving(outcome) if serving else asyncio.run(outcome)
+        sys.stdout.flush()
     except VeilmartError as error:
         return report_error(error, json)
     except KeyboardInterrupt:
-        return report_error(Interrupted(money=""), json)
+        return report_error(Interrupted(interrupted), json)
     except BrokenPipeError:
         # The reader (head, less) went away: there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return outcome or 0
 

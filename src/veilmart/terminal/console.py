@@ -1,8 +1,12 @@
 """Talking to a person, or to a program that reads JSON."""
 
 import getpass
+import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +14,15 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from veilmart.errors import BadArgument, NeedsConfirmation
+from veilmart.errors import BadArgument, InputEnded, NeedsConfirmation
+from veilmart.storage.files.names import encodable
 
 SECRET_MAX_BYTES = 1024
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """Text reaches the person as it is: no markup, no emoji for words, nothing wrapped or cut."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 @dataclass
@@ -20,13 +30,13 @@ class Terminal:
     """One command's way to its user. With `json`, only `result` writes to standard output."""
 
     json: bool = False
-    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
-    errors: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+    console: Console = field(default_factory=plain_console)
+    errors: Console = field(default_factory=lambda: plain_console(stderr=True))
 
     def say(self, line: str = "") -> None:
-        """A line for a person; silent with --json. Never interpreted as markup."""
+        """A line for a person; silent with --json."""
         if not self.json:
-            self.console.print(line, markup=False)
+            self.console.print(line)
 
     def result(self, value: Any, draw: Callable[[Console], None]) -> None:
         """The command's result: `value` as JSON, or drawn for a person."""
@@ -37,24 +47,32 @@ class Terminal:
         else:
             draw(self.console)
 
+    def flush(self) -> None:
+        """Write out what was said so far. Raises OutputLost, BrokenPipeError."""
+        sys.stdout.flush()
+
     @property
     def interactive(self) -> bool:
         return sys.stdin.isatty()
 
     def ask(self, question: str) -> str:
-        """One line of input. Raises NeedsConfirmation at the end of the input."""
+        """One line of input. Raises InputEnded, and BadArgument for what is no text."""
         out = sys.stderr if self.json else sys.stdout
         out.write(question)
         out.flush()
-        line = sys.stdin.readline()
+        with _interruptible():
+            line = sys.stdin.readline()
         if not line:
-            raise NeedsConfirmation
-        return line.rstrip("\r\n")
+            raise InputEnded
+        return _text(line.rstrip("\r\n"))
 
     def confirm(self, question: str) -> bool:
-        """Asks until the answer is y or n."""
+        """Ask until the answer is y or n. Raises NeedsConfirmation at the end of the input."""
         while True:
-            answer = self.ask(question).strip().lower()
+            try:
+                answer = self.ask(question).strip().lower()
+            except InputEnded as fault:
+                raise NeedsConfirmation from fault
             if answer in ("y", "yes"):
                 return True
             if answer in ("n", "no"):
@@ -69,11 +87,29 @@ class Terminal:
             except OSError as fault:
                 raise BadArgument(f"{file} cannot be read.") from fault
         if file is None and self.interactive:
-            return getpass.getpass(question)
-        line = sys.stdin.readline(SECRET_MAX_BYTES + 1)
+            try:
+                with _interruptible():
+                    return _text(getpass.getpass(question))
+            except (EOFError, UnicodeDecodeError) as fault:
+                raise InputEnded from fault
+        with _interruptible():
+            line = sys.stdin.readline(SECRET_MAX_BYTES + 1)
         if not line:
-            raise BadArgument("A secret was expected on standard input.")
-        return _first_line(line.encode())
+            raise InputEnded("A secret was expected on standard input.")
+        return _first_line(os.fsencode(line))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends a question at once; the event loop's own handler would wait for its answer."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _first_line(data: bytes) -> str:
@@ -85,7 +121,13 @@ def _first_line(data: bytes) -> str:
         raise BadArgument("A secret is not UTF-8 text.") from fault
 
 
+def _text(line: str) -> str:
+    if not encodable(line):
+        raise BadArgument("That is not UTF-8 text.")
+    return line
+
+
 def _encode_other(value: Any) -> Any:
     if isinstance(value, Path):
-        return str(value)
+        return os.fsencode(value).decode(errors="backslashreplace")
     raise BadArgument(f"{type(value).__name__} cannot be shown as JSON.")

@@ -5,7 +5,8 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from veilmart.storage.files.partial_file import PartialFile, visible
+from veilmart.storage.files.names import shown_path, visible
+from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.console import Terminal
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -36,7 +37,7 @@ def show_export(
     terminal.result(
         {"path": path, "rows": len(rows)},
         lambda console: console.print(
-            f"{len(rows)} rows written to {visible(str(path))}", markup=False
+            f"{len(rows)} rows written to {shown_path(path)}", markup=False
         ),
     )
 

@@ -5,9 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from sqlalchemy import Connection
 
 from veilmart.broker import settings
@@ -18,6 +15,7 @@ from veilmart.storage.files.home import default_home
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.command import ServerCommon as Common
 from veilmart.terminal.console import Terminal
+from veilmart.terminal.tables import draw_table
 
 Reference = Annotated[
     str | None,
@@ -35,14 +33,7 @@ def show_table(
     terminal: Terminal, value: Any, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]
 ) -> None:
     """A list as a table for people, as it is for programs."""
-
-    def draw(console: Console) -> None:
-        table = Table(*heads, box=None, pad_edge=False)
-        for row in rows:
-            table.add_row(*(Text(visible(cell)) for cell in row))
-        console.print(table)
-
-    terminal.result(value, draw)
+    terminal.result(value, lambda console: draw_table(console, heads, rows, gives=("Note",)))
 
 
 def book_cash(

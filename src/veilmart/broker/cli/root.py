@@ -41,6 +41,7 @@ from veilmart.terminal.serving import (
     worker_command,
     worker_environment,
 )
+from veilmart.terminal.streams import tell
 from veilmart.transport.server import listen
 from veilmart.transport.workers import inherited_listener, run_workers, stop_with_parent
 
@@ -186,9 +187,7 @@ def _narrator(opened: BrokerHome, telling: Telling) -> Observe:
         configure_logs()
         return event_log("broker")
     decimals = opened.database.run_now(settings.load).decimals
-    return Narrator(
-        lambda line: print(line, flush=True), narrate=telling.narrate, decimals=decimals
-    )
+    return Narrator(tell, narrate=telling.narrate, decimals=decimals)
 
 
 @app.command

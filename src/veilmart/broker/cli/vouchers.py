@@ -6,15 +6,18 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
+from sqlalchemy import Connection
 
 from veilmart.broker import settings
 from veilmart.broker.accounts import invitations, vouchers as codes
 from veilmart.broker.accounts.vouchers import BatchLine, Issued
 from veilmart.broker.cli.books import open_books, show_table
 from veilmart.broker.cli.voucher_sheet import draw_sheet
-from veilmart.errors import BadArgument
+from veilmart.broker.operator.kept_codes import KeptCodes, Kind, issued_and_kept, kept_batch
+from veilmart.errors import BadArgument, OutputLost
 from veilmart.protocol.accounting import format_amount, parse_amount
-from veilmart.storage.files.partial_file import PartialFile, visible
+from veilmart.storage.files.names import shown_path
+from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
@@ -49,10 +52,12 @@ def issue_vouchers(
         shown = f"{format_amount(amount, current.decimals)} {current.currency}"
         if sheet is not None:
             draw_sheet(sheet.suffix, current.name, shown, [])  # a wrong suffix is said before
-        issued = opened.database.run_now(
-            codes.issue_vouchers, count, amount, unix_now(), os.urandom
-        )
-    _show(common.terminal(), issued, sheet, current.name, shown)
+
+        def issue(conn: Connection) -> Issued:
+            return codes.issue_vouchers(conn, count, amount, unix_now(), os.urandom)
+
+        with issued_and_kept(opened, "voucher", shown, issue) as kept:
+            _show(common.terminal(), kept, sheet, current.name)
 
 
 @invitation_app.command(name="issue")
@@ -68,16 +73,41 @@ def issue_invitations(
         current = opened.database.run_now(settings.load)
         if sheet is not None:
             draw_sheet(sheet.suffix, current.name, "", [])
-        issued = opened.database.run_now(
-            invitations.issue_invitations, count, unix_now(), os.urandom
-        )
-    _show(common.terminal(), issued, sheet, current.name, "Invitation")
+
+        def issue(conn: Connection) -> Issued:
+            return invitations.issue_invitations(conn, count, unix_now(), os.urandom)
+
+        with issued_and_kept(opened, "invitation", "Invitation", issue) as kept:
+            _show(common.terminal(), kept, sheet, current.name)
 
 
-def _show(terminal: Terminal, issued: Issued, sheet: Path | None, title: str, value: str) -> None:
+@voucher_app.command(name="show")
+@command
+def show_vouchers(*, sheet: Sheet = None, common: Common = Common()) -> None:
+    """Show a batch whose codes could not be written out when it was made."""
+    _show_kept("voucher", sheet, common)
+
+
+@invitation_app.command(name="show")
+@command
+def show_invitations(*, sheet: Sheet = None, common: Common = Common()) -> None:
+    """Show a batch whose codes could not be written out when it was made."""
+    _show_kept("invitation", sheet, common)
+
+
+def _show_kept(kind: Kind, sheet: Path | None, common: Common) -> None:
+    with open_books(common) as opened:
+        title = opened.database.run_now(settings.load).name
+        if sheet is not None:
+            draw_sheet(sheet.suffix, title, "", [])
+        with kept_batch(opened, kind) as kept:
+            _show(common.terminal(), kept, sheet, title)
+
+
+def _show(terminal: Terminal, issued: KeptCodes, sheet: Path | None, title: str) -> None:
     written = None
     if sheet is not None:
-        text = draw_sheet(sheet.suffix, title, value, issued.codes)
+        text = draw_sheet(sheet.suffix, title, issued.value, issued.codes)
         with PartialFile(sheet.parent, sheet.name) as partial:
             partial.write(text.encode())
             written = partial.finish()
@@ -86,11 +116,17 @@ def _show(terminal: Terminal, issued: Issued, sheet: Path | None, title: str, va
     def draw(console: Console) -> None:
         for code in issued.codes:
             console.print(code, markup=False)
-        console.print(f"Batch {issued.batch}: {len(issued.codes)} of {value}.", markup=False)
+        console.print(f"Batch {issued.batch}: {len(issued.codes)} of {issued.value}.", markup=False)
         if written is not None:
-            console.print(f"To print: {visible(str(written))}", markup=False)
+            console.print(f"To print: {shown_path(written)}", markup=False)
 
-    terminal.result(result, draw)
+    try:
+        terminal.result(result, draw)
+        terminal.flush()
+    except (OutputLost, BrokenPipeError) as fault:
+        raise OutputLost(
+            f"The codes of batch {issued.batch} are kept: `veilmart broker {issued.kind} show`."
+        ) from fault
 
 
 @voucher_app.command(name="list")

@@ -17,7 +17,8 @@ from veilmart.customer.wallet.orders import Order, terms_of
 from veilmart.customer.wallet.parcels import is_small, stored_segment
 from veilmart.customer.wallet.wallet import Wallet, find_order
 from veilmart.errors import BadArgument, Declined, NothingToDispute
-from veilmart.storage.files.partial_file import PartialFile, visible
+from veilmart.storage.files.names import shown_path, visible
+from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.command import Common, command
 
 
@@ -101,7 +102,7 @@ def _save(prefix: str, target: Path, common: Common) -> None:
     common.terminal().result(
         line,
         lambda console: console.print(
-            f"{line.title}: {line.finding}.\nThe proof is in {visible(str(path))}; whoever has it "
+            f"{line.title}: {line.finding}.\nThe proof is in {shown_path(path)}; whoever has it "
             "sees what this order was about.",
             markup=False,
         ),

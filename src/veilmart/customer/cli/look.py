@@ -13,7 +13,8 @@ from veilmart.customer.cli.shop import Merchant
 from veilmart.customer.display.lists import MenuLine, find_product, menu_lines
 from veilmart.errors import BadName
 from veilmart.protocol.showcase import Picture
-from veilmart.storage.files.partial_file import PartialFile, check_file_name, visible
+from veilmart.storage.files.names import check_file_name, shown_path, visible
+from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.command import Common, command
 
 _JPEG = b"\xff\xd8\xff"
@@ -86,7 +87,7 @@ def _draw(console: Console, line: MenuLine, picture: Picture, saved: list[Path])
     if line.description:
         say(line.description)
     for path in saved:
-        say(f"Saved to {visible(str(path))}")
+        say(f"Saved to {shown_path(path)}")
     if picture.cover and not saved:
         say(f"It has a cover of {len(picture.cover)} bytes; --save FOLDER writes it.")
     if picture.sample and not saved:

@@ -20,7 +20,8 @@ from veilmart.customer.trust.proofs import (
 from veilmart.customer.wallet.proxy import read_proxy, save_proxy, stored_proxy
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import BadArgument, NoSuchProof
-from veilmart.storage.files.partial_file import PartialFile, visible
+from veilmart.storage.files.names import shown_path, visible
+from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.command import Common, command
 
 PROOF_PREFIX_MIN = 4
@@ -122,7 +123,7 @@ def export_proof(
         path = partial.finish()
     common.terminal().result(
         {"proof": found.hash.hex(), "path": path},
-        lambda console: console.print(f"Proof written to {visible(str(path))}", markup=False),
+        lambda console: console.print(f"Proof written to {shown_path(path)}", markup=False),
     )
 
 

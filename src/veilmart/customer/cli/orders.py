@@ -1,6 +1,7 @@
 """`veilmart customer orders|library`, and the mount of receipt, sync and cancel."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from cyclopts import App
 from rich.console import Console
@@ -15,7 +16,7 @@ from veilmart.customer.tokens.restore import orders_lost
 from veilmart.customer.wallet.orders import all_orders, faults_by_order, orders_in
 from veilmart.customer.wallet.tokens import orders_without_refund
 from veilmart.protocol.purchase import WalletState
-from veilmart.storage.files.partial_file import visible
+from veilmart.storage.files.names import shown_path
 from veilmart.terminal.command import Common, command
 
 
@@ -85,7 +86,7 @@ def library(*, common: Common = Common()) -> None:
             console.print(_order_text(line), markup=False)
             for copy in fetched:
                 if copy.order == line.order:
-                    place = visible(copy.path or "")
+                    place = shown_path(Path(copy.path or ""))
                     console.print(f"{'':10}version {copy.version}  {place}", markup=False)
         if not lines:
             console.print("Nothing yet.")
@@ -94,5 +95,5 @@ def library(*, common: Common = Common()) -> None:
 
 
 def _order_text(line: OrderLine) -> str:
-    place = f"  {visible(line.path)}" if line.path else ""
+    place = f"  {shown_path(Path(line.path))}" if line.path else ""
     return f"{line.order[:8]}  {line.state:<10}  {line.price:>8}  {line.title}{place}"

@@ -26,7 +26,7 @@ from veilmart.customer.events import (
     TunnelOpened,
 )
 from veilmart.protocol.accounting import format_amount
-from veilmart.storage.files.partial_file import visible
+from veilmart.storage.files.names import shown_path
 from veilmart.terminal.console import Terminal
 
 TENTHS = 10
@@ -83,7 +83,7 @@ class Drawer:
                 self._tell_balance()
                 say("Integrity check successful")
             case FileSaved():
-                say(f"Saved to {visible(str(event.path))}")
+                say(f"Saved to {shown_path(event.path)}")
             case Dropped():
                 say("Order dropped. No money moved.")
 

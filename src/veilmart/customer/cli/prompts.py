@@ -1,9 +1,5 @@
 """The person in front of the terminal: what they are asked, and what --yes answers for them."""
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,18 +21,15 @@ class Person:
     yes: bool = False
 
     def ask(self, question: str) -> str:
-        with _interruptible():
-            return self.terminal.ask(question)
+        return self.terminal.ask(question)
 
     def confirm(self, question: str) -> bool:
         if self.yes:
             return True
-        with _interruptible():
-            return self.terminal.confirm(question)
+        return self.terminal.confirm(question)
 
     def secret(self, question: str, file: Path | None = None) -> str:
-        with _interruptible():
-            return self.terminal.secret(question, file)
+        return self.terminal.secret(question, file)
 
     def approve(self, role: Role, fresh: SignedDescriptor) -> bool:
         """Show a fingerprint and ask. Without a terminal and without --yes the answer is no."""
@@ -54,19 +47,6 @@ class Person:
         if twice and self.secret("Repeat it: ") != password:
             raise BadArgument("The two passwords differ.")
         return password
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends a question at once; the event loop's own handler would wait for its answer."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 async def ensure_login(shopper: Shopper, person: Person, password_file: Path | None) -> None:

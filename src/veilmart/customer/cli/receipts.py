@@ -16,7 +16,8 @@ from veilmart.customer.purchase.receipts import (
 )
 from veilmart.customer.wallet.wallet import find_order
 from veilmart.errors import BadArgument
-from veilmart.storage.files.partial_file import PartialFile, visible
+from veilmart.storage.files.names import shown_path, visible
+from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.command import Common, command
 
 
@@ -38,7 +39,7 @@ def export(
         path = partial.finish()
     terminal.result(
         {"order": found.order.hex(), "path": path},
-        lambda console: console.print(f"Receipt written to {visible(str(path))}", markup=False),
+        lambda console: console.print(f"Receipt written to {shown_path(path)}", markup=False),
     )
 
 

@@ -14,7 +14,7 @@ from veilmart.errors import PeerFault
 from veilmart.protocol.encoding import decode
 from veilmart.protocol.offer import SIGNATURE_BYTES, SIGNED_MAX_BYTES, Offer, PaymentReceipt
 from veilmart.protocol.purchase import WalletState
-from veilmart.storage.files.partial_file import visible
+from veilmart.storage.files.names import shown_path, visible
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def standing_line(
 
 def standing_text(line: StandingLine) -> list[str]:
     """Lines for people."""
-    place = f"  {visible(line.path)}" if line.path else ""
+    place = f"  {shown_path(Path(line.path))}" if line.path else ""
     lines = [f"{line.order[:8]}  {line.state:<10}  {line.price:>8}  {line.title}{place}"]
     money = line.money
     if line.by is not None:

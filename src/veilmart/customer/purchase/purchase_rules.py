@@ -70,7 +70,7 @@ def purchase(
     agreed = yield from Confirm(quote)
     if not agreed:
         yield from Tell(Dropped())
-        raise Declined
+        raise Declined("The order was dropped.", money=NO_MONEY)
     terms = agreed_terms(quote)
     order = yield from payment.commit(new_order(quote, clock()), quote)
     try:
@@ -88,7 +88,7 @@ def purchase(
 
 def _money_may_be_held(error: VeilmartError) -> VeilmartError:
     """From the yes on, no error may claim that no money moved unless that is certain."""
-    if error.money_now == NO_MONEY:
+    if error.money_now in ("", NO_MONEY):
         error.money_now = MONEY_SAFE
     return error
 

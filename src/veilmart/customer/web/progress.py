@@ -2,7 +2,7 @@
 
 from veilmart.customer import events
 from veilmart.protocol.accounting import format_amount
-from veilmart.storage.files.names import visible
+from veilmart.storage.files.names import shown_path
 from veilmart.web.jobs import Report
 
 STEPS = {
@@ -47,4 +47,4 @@ class Progress:
             case events.IntegrityChecked():
                 report.line("Every piece is what the merchant signed.")
             case events.FileSaved():
-                report.line(f"Saved to {visible(str(event.path))}")
+                report.line(f"Saved to {shown_path(event.path)}")

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from veilmart.errors import BadArgument, BadName
 from veilmart.merchant.cli.importing import register_import
 from veilmart.merchant.cli.shelves import register_shelves
-from veilmart.merchant.cli.views import draw_products, draw_table, product_views, shelf_views
+from veilmart.merchant.cli.views import draw_products, product_views, shelf_views
 from veilmart.merchant.goods.products import (
     edit_product,
     find_product,
@@ -31,6 +31,7 @@ from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
+from veilmart.terminal.tables import draw_table
 
 DEFAULTS = Common()
 _UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from veilmart.errors import BadArgument, Declined
 from veilmart.merchant.cli.shelves import DEFAULTS, K_USUAL, Alone, home_of
-from veilmart.merchant.cli.views import draw_table
 from veilmart.merchant.goods.products import load_products
 from veilmart.merchant.goods.shelves import code_shelves
 from veilmart.merchant.goods.shop_row import read_shop
@@ -25,6 +24,7 @@ from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.numbers import ProductCount
+from veilmart.terminal.tables import draw_table
 
 Price = Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")]
 
@@ -246,5 +246,6 @@ def list_stock(*, common: Common = DEFAULTS) -> None:
             console,
             ("title", "free", "offered", "sold", "orders it is good for"),
             [(title, f.free, f.reserved, f.sold, left) for title, f, left in named],
+            ("title",),
         ),
     )

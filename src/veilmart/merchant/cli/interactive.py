@@ -19,6 +19,7 @@ from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.stocking.adding import add_now
 from veilmart.merchant.stocking.packing import Source, look_at, sources_in
 from veilmart.storage.files.disk_errors import typed_file_errors
+from veilmart.storage.files.home import expanded
 from veilmart.terminal.console import Terminal
 
 T = TypeVar("T")
@@ -105,7 +106,7 @@ def _add(
     with typed_file_errors("The home folder"):
         folder = tempfile.TemporaryDirectory(dir=market.home.path, prefix="typed-")
     with folder:
-        sources = _typed(terminal, Path(folder.name)) if not text else _named(Path(text))
+        sources = _typed(terminal, Path(folder.name)) if not text else _named(expanded(text))
         decimals = market.database.run_now(read_shop).decimals
         try:
             added = add_now(market, sources, now=now, random=random)
@@ -118,7 +119,6 @@ def _add(
 
 
 def _named(path: Path) -> tuple[Source, ...]:
-    path = path.expanduser()
     return tuple(sources_in(path)) if path.is_dir() else (look_at(path),)
 
 

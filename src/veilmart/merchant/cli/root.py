@@ -15,7 +15,7 @@ from veilmart.errors import BadArgument, CannotWrite, NotInitialised
 from veilmart.merchant.cli.back_office import register_office
 from veilmart.merchant.cli.goods import register_goods
 from veilmart.merchant.cli.reconcile import register_reconcile
-from veilmart.merchant.cli.views import balance_views, draw_table, sales_views
+from veilmart.merchant.cli.views import balance_views, sales_views
 from veilmart.merchant.events import Event, Faulted, Listening, Observer
 from veilmart.merchant.goods.products import find_product, load_products
 from veilmart.merchant.goods.shop_row import read_shop
@@ -39,6 +39,8 @@ from veilmart.terminal.serving import (
     worker_command,
     worker_environment,
 )
+from veilmart.terminal.streams import tell
+from veilmart.terminal.tables import draw_table
 from veilmart.transport.server import listen
 from veilmart.transport.workers import inherited_listener, run_workers, stop_with_parent
 
@@ -196,7 +198,7 @@ def _observer(market: MerchantHome, telling: Telling) -> Observer:
 
     def observe(event: Event) -> None:
         for line in narrated_lines(event, decimals) if telling.narrate else quiet_lines(event):
-            print(line, flush=True)
+            tell(line)
 
     return observe
 
@@ -274,6 +276,7 @@ def sales(*, common: Common = DEFAULTS) -> None:
             console,
             ("title", "shelf", "state", "orders", "amount"),
             [(v.title, v.shelf, v.state, v.count, v.amount) for v in views],
+            ("title",),
         ),
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from veilmart.merchant.cli.views import draw_table
+from veilmart.errors import Declined
 from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.stocking.anonymity_report import bar, chart_svg, shelf_reports
@@ -17,6 +17,7 @@ from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.numbers import ProductCount
+from veilmart.terminal.tables import draw_table
 
 DEFAULTS = Common()
 K_USUAL = 5
@@ -95,7 +96,7 @@ def _plan(k: int, alone: bool, yes: bool, only_show: bool, common: Common) -> No
         if not terminal.json:
             draw(terminal.console)
         if not yes and not terminal.confirm("Move the products like this? (y/n) "):
-            return
+            raise Declined("No product was moved.")
         for step in apply_proposal(market, proposal, os.urandom):
             if isinstance(step, Applied):
                 applied = step

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from sqlalchemy import Connection
 
 from veilmart.merchant.goods.products import ShopProduct, load_products
@@ -13,7 +11,7 @@ from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.sales.orders import load_sales
 from veilmart.protocol.accounting import format_amount
-from veilmart.storage.files.names import visible
+from veilmart.terminal.tables import draw_table
 
 
 @dataclass(frozen=True)
@@ -122,16 +120,6 @@ def sales_views(connection: Connection) -> list[SalesView]:
     ]
 
 
-def draw_table(console: Console, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
-    """A plain table; text from strangers is made harmless, never markup."""
-    table = Table(box=None, pad_edge=False, header_style="")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(str(cell))) for cell in row))
-    console.print(table)
-
-
 def draw_products(console: Console, views: list[ProductView]) -> None:
     """The numbered menu."""
     if not views:
@@ -141,4 +129,4 @@ def draw_products(console: Console, views: list[ProductView]) -> None:
         (v.number, v.title, v.price, v.size, v.shelf, "in" if v.available else "out", v.id[:8])
         for v in views
     ]
-    draw_table(console, ("#", "title", "price", "bytes", "shelf", "stock", "id"), rows)
+    draw_table(console, ("#", "title", "price", "bytes", "shelf", "stock", "id"), rows, ("title",))

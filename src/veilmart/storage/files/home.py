@@ -7,8 +7,9 @@ from pathlib import Path
 
 import platformdirs
 
-from veilmart.errors import CannotWrite, Misuse, NotInitialised
+from veilmart.errors import BadArgument, CannotWrite, Misuse, NotInitialised
 from veilmart.storage.files.disk_errors import file_error, typed_file_errors
+from veilmart.storage.files.names import encodable, shown_path
 from veilmart.storage.files.process_lock import process_lock
 
 _SECRET_MODE = 0o600
@@ -17,8 +18,16 @@ _SECRET_MODE = 0o600
 def default_home(role: str) -> Path:
     """`$VEILMART_HOME/<role>` when that is set, else the platform's place for application data."""
     chosen = os.environ.get("VEILMART_HOME")
-    root = Path(chosen).expanduser() if chosen else platformdirs.user_data_path("veilmart")
+    root = expanded(chosen) if chosen else platformdirs.user_data_path("veilmart")
     return root / role
+
+
+def expanded(text: str) -> Path:
+    """A path whose ~ or ~USER is that person's folder. Raises BadArgument."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as fault:
+        raise BadArgument(f"{text[:80]!r}: there is no such user here.") from fault
 
 
 class Home:
@@ -29,8 +38,14 @@ class Home:
     """
 
     def __init__(self, path: Path | str, *, create: bool = True) -> None:
-        """Create the folder, or tighten its mode. `create=False`: `NotInitialised` if missing."""
+        """Create the folder, or tighten its mode. `create=False`: `NotInitialised` if missing.
+
+        Raises BadArgument for a name that is not UTF-8.
+        """
         self.path = Path(path).absolute()
+        if not encodable(str(self.path)):
+            # SQLite takes names of files in UTF-8 only.
+            raise BadArgument(f"The home folder {shown_path(self.path)} has a name in no UTF-8.")
         with typed_file_errors(f"The home folder {self.path}"):
             if create:
                 self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,6 +74,11 @@ class Home:
     def write_secret(self, name: str, content: bytes) -> None:
         """Replace the file durably with mode 0600. Raises `DiskFull` or `CannotWrite`."""
         self._replace(name, content, _SECRET_MODE)
+
+    def remove(self, name: str) -> None:
+        """Remove a file that `write_secret` made, if it is there. Raises `CannotWrite`."""
+        with typed_file_errors(name):
+            self.file(name).unlink(missing_ok=True)
 
     def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
         """An exclusive lock between processes. `wait=False`: `HomeInUse` while another has it."""

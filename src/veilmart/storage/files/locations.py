@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from veilmart.errors import BadArgument
-from veilmart.storage.files.home import Home
+from veilmart.storage.files.home import Home, expanded
 
 DATABASE_VARIABLE = "VEILMART_DATABASE"
 _DATABASE_CHOICE = "database"
@@ -21,7 +21,7 @@ def database_place(home: Home, chosen: str | None, default_file: str) -> str | P
     """
     named = chosen or os.environ.get(DATABASE_VARIABLE)
     if named:
-        return named if "://" in named else _first_line(Path(named).expanduser())
+        return named if "://" in named else _first_line(expanded(named))
     if home.has(_DATABASE_CHOICE):
         return home.read(_DATABASE_CHOICE).decode()
     return home.file(default_file)

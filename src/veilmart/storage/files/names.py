@@ -1,6 +1,8 @@
 """Names and sentences from strangers: what may become a file, what may reach a terminal."""
 
+import os
 import re
+from pathlib import Path
 
 from veilmart.characters import has_unseen, is_plain, without_unseen
 from veilmart.errors import BadName
@@ -38,6 +40,34 @@ def check_file_name(name: str) -> str:
     if name.split(".", 1)[0].rstrip().lower() in _RESERVED:
         raise BadName("Windows reserves it for a device.")
     return name
+
+
+def encodable(text: str) -> bool:
+    """Whether UTF-8 has bytes for it: false for what the system gave us in another encoding."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def shown_path(path: Path) -> str:
+    """A path as it can be copied into a shell.
+
+    As it is, or as $'...' with an escape for every byte that a terminal cannot show.
+    """
+    text = str(path)
+    if not has_unseen(text):
+        return text
+    return "$'" + "".join(_shell_escape(character) for character in text) + "'"
+
+
+def _shell_escape(character: str) -> str:
+    if character in "'\\":
+        return "\\" + character
+    if not has_unseen(character):
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
 
 
 def visible(text: str) -> str:
