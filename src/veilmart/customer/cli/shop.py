@@ -1,6 +1,5 @@
 """`veilmart customer browse|buy|shop`."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,18 +8,23 @@ from rich.console import Console
 
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.cli.account import PasswordFile, Yes
-from veilmart.customer.cli.buy_anonymously import Wish, buy_anonymously, may_buy_anonymously
-from veilmart.customer.cli.choose_product import check_not_owned, choose_from_menu, choose_product
+from veilmart.customer.cli.buying import (
+    FromAccount,
+    Wish,
+    buy_one,
+    open_menu,
+    pay_and_fetch,
+    with_seed,
+)
+from veilmart.customer.cli.choose_product import check_not_owned, choose_from_menu
 from veilmart.customer.cli.connect import choose_merchant, opened_wallet, visited
 from veilmart.customer.cli.network import ProxyOption
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked_if_seeded
 from veilmart.customer.cli.progress import Drawer
-from veilmart.customer.cli.prompts import Person, ensure_login, login_person
+from veilmart.customer.cli.prompts import Person, login_person
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.display.lists import menu_lines, menu_text, order_line
-from veilmart.customer.purchase.completion_rules import Bought
-from veilmart.customer.quote import Quote
-from veilmart.customer.wallet.wallet import Wallet
+from veilmart.customer.purchase.payment_rules import AccountPayment
 from veilmart.errors import (
     BadArgument,
     CannotDo,
@@ -29,7 +33,6 @@ from veilmart.errors import (
     Refusal,
     VeilmartError,
 )
-from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.address import SCHEME, Link, parse_link
 from veilmart.protocol.catalogue import Product
 from veilmart.terminal.command import Common, command
@@ -113,73 +116,20 @@ async def buy(
         insists=anonymous,
         now=now,
     )
-    files = Files(password_file, passphrase_file)
-    return await _buy(wish, yes, account, proxy, files, common)
-
-
-@dataclass(frozen=True)
-class Files:
-    """Where secrets are read from, if not from a person."""
-
-    password: Path | None
-    passphrase: Path | None
-
-
-async def _buy(
-    wish: Wish, yes: bool, account: bool, proxy: str | None, files: Files, common: Common
-) -> int:
     person = Person(common.terminal(), yes)
     drawer = Drawer(person.terminal)
-    bought: Bought | None = None
     with opened_wallet(common, proxy) as locked:
-        wallet = unlocked_if_seeded(locked, person, files.passphrase)
+        wallet = unlocked_if_seeded(locked, person, passphrase_file)
+        if anonymous:
+            wallet = with_seed(wallet, person, passphrase_file)
+        way = FromAccount(password_file)
         try:
-            if not account and may_buy_anonymously(wallet, wish):
-                bought = await buy_anonymously(wallet, person, drawer, wish, files.passphrase)
-            if bought is None:
-                bought = await _buy_from_account(wallet, person, drawer, wish, files)
+            bought = await buy_one(wallet, person, drawer, wish, way, token=not account)
         except Declined as declined:
             return declined.exit_code
     if bought is not None:
         person.terminal.result(order_line(bought.order), lambda console: None)
     return 0
-
-
-async def _buy_from_account(
-    wallet: Wallet, person: Person, drawer: Drawer, wish: Wish, files: Files
-) -> Bought | None:
-    """None when nothing was chosen."""
-    async with visited(wallet, person, wish.link, suite=wish.suite, observe=drawer) as shopper:
-        drawer.decimals = shopper.broker.descriptor.decimals
-        await ensure_login(shopper, person, files.password)
-        fingerprint = None if wish.link is None else wish.link.merchant
-        if fingerprint is None:
-            fingerprint = await choose_merchant(shopper, person, wish.merchant)
-        menu = await shopper.browse(fingerprint)
-        chosen = choose_product(menu, person, drawer.decimals, wish.wanted)
-        if chosen is None:
-            return None
-        ask = person.terminal.interactive and not person.yes
-        check_not_owned(shopper, person, menu, chosen, again=wish.again, ask=ask)
-        return await pay_and_fetch(shopper, person, drawer, menu, chosen, wish.out)
-
-
-async def pay_and_fetch(
-    shopper: Shopper, person: Person, drawer: Drawer, menu: Menu, product: Product, out: Path
-) -> Bought:
-    """The purchase itself, with the question "Do you want to pay?" in its middle."""
-
-    def confirm(quote: Quote) -> bool:
-        price = format_amount(quote.price, drawer.decimals)
-        after = format_amount(quote.balance_after or 0, drawer.decimals)
-        person.terminal.say(f"Pay to deliver: {price}, balance after {after}")
-        return person.confirm("Do you want to pay? (y/n) ")
-
-    with shopper.wallet.purchasing():
-        try:
-            return await shopper.buy(menu, product, out, confirm)
-        finally:
-            drawer.close()
 
 
 # ---- shop -----------------------------------------------------------------------
@@ -207,10 +157,7 @@ async def shop(
         async with visited(wallet, person, link, suite=suite, observe=drawer) as shopper:
             drawer.decimals = shopper.broker.descriptor.decimals
             await login_person(shopper, person, None, None)
-            fingerprint = None if link is None else link.merchant
-            if fingerprint is None:
-                fingerprint = await choose_merchant(shopper, person, merchant)
-            menu = await shopper.browse(fingerprint)
+            menu = await open_menu(shopper, person, link, merchant)
             while (chosen := choose_from_menu(menu, person, drawer.decimals)) is not None:
                 await _serve_choice(shopper, person, drawer, menu, chosen, out)
 
@@ -221,7 +168,7 @@ async def _serve_choice(
     """One purchase; a refusal or a no leads back to the menu."""
     try:
         check_not_owned(shopper, person, menu, product, again=False, ask=True)
-        await pay_and_fetch(shopper, person, drawer, menu, product, out)
+        await pay_and_fetch(shopper, person, drawer, menu, product, out, AccountPayment())
     except (Declined, NeedsConfirmation):
         return
     except (Refusal, CannotDo) as error:

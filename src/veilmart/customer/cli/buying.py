@@ -1,0 +1,260 @@
+"""One purchase with a person: visit, choose, pay in one of two ways, fetch.
+
+The two ways are the account (`FromAccount`) and a token (`WithToken`). They differ in who the
+connection is for, in what is done before a choice, and in what pays; everything else is shared.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.cli.choose_product import check_not_owned, choose_product
+from veilmart.customer.cli.connect import choose_merchant, visited
+from veilmart.customer.cli.passphrase import unlocked
+from veilmart.customer.cli.progress import Drawer
+from veilmart.customer.cli.prompts import Person, ensure_login
+from veilmart.customer.cli.wallet import make_seed
+from veilmart.customer.connection.shopper import Shopper
+from veilmart.customer.purchase.completion_rules import Bought
+from veilmart.customer.purchase.payment_rules import (
+    AccountPayment,
+    Payment,
+    TokenPayment,
+    is_fresh,
+    token_for,
+)
+from veilmart.customer.quote import Quote
+from veilmart.customer.tokens.stock import check_price, withdraw_tokens
+from veilmart.customer.wallet.seed import has_seed
+from veilmart.customer.wallet.seed_state import usable
+from veilmart.customer.wallet.tokens import any_unspent
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import Declined, NoSeed, NoTokens, SpendingTooSoon
+from veilmart.limits import TOKEN_PACK
+from veilmart.protocol.accounting import format_amount
+from veilmart.protocol.address import Link
+from veilmart.protocol.catalogue import Product
+
+FIRST_WORDS = 12
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What `buy` was asked for. wanted: title, number or id, None to choose from the menu.
+
+    insists: --anonymous was given. now: --now was given.
+    """
+
+    wanted: str | None
+    link: Link | None
+    merchant: str | None
+    out: Path
+    again: bool
+    suite: str | None
+    insists: bool
+    now: bool
+
+
+class WayToPay(Protocol):
+    """anonymous: whose connection the purchase is made on."""
+
+    @property
+    def anonymous(self) -> bool: ...
+
+    async def enter(self, shopper: Shopper, person: Person) -> None:
+        """Before anything is chosen."""
+        ...
+
+    async def payment(self, shopper: Shopper, person: Person, price: int) -> Payment:
+        """What pays this price. Raises NoTokens, and Declined when the person waits."""
+        ...
+
+
+@dataclass(frozen=True)
+class FromAccount:
+    """From the balance, logged in. password: a file, or None to ask."""
+
+    password: Path | None
+    anonymous: bool = field(default=False, init=False)
+
+    async def enter(self, shopper: Shopper, person: Person) -> None:
+        await ensure_login(shopper, person, self.password)
+
+    async def payment(self, shopper: Shopper, person: Person, price: int) -> Payment:
+        return AccountPayment()
+
+
+@dataclass(frozen=True)
+class WithToken:
+    """With a token of the price, not logged in. now: however fresh it is."""
+
+    now: bool
+    anonymous: bool = field(default=True, init=False)
+
+    async def enter(self, shopper: Shopper, person: Person) -> None:
+        """Nobody is logged in."""
+
+    async def payment(self, shopper: Shopper, person: Person, price: int) -> Payment:
+        wallet, broker = shopper.wallet, shopper.broker
+        check_price(broker.descriptor, price)
+        now, clock = self.now, wallet.clock
+        token = await wallet.database.run(token_for, broker, price, clock())
+        if token is None:
+            raise NoTokens(f"The price is {format_amount(price, broker.descriptor.decimals)}.")
+        if not now and is_fresh(token, clock()):
+            _ask_to_spend_fresh(person)
+            now = True
+        return TokenPayment(wallet.seed or b"", clock, now=now)
+
+
+async def buy_one(
+    wallet: Wallet, person: Person, drawer: Drawer, wish: Wish, account: FromAccount, token: bool
+) -> Bought | None:
+    """With a token where one fits, else from the account; None when nothing is chosen.
+
+    token: whether a token may pay. Raises NoTokens when the wish insists on one, and what a
+    purchase raises.
+    """
+    if token and (wish.insists or _has_tokens(wallet)):
+        try:
+            return await _buy_with_token(wallet, person, drawer, wish)
+        except NoTokens:
+            if wish.insists:
+                raise
+    return await Visit(wallet, person, drawer, wish).buy(account)
+
+
+def _has_tokens(wallet: Wallet) -> bool:
+    """Whether there is an unspent token of any price at any broker, and the words to spend it."""
+    return wallet.seed is not None and wallet.database.run_now(any_unspent)
+
+
+async def _buy_with_token(
+    wallet: Wallet, person: Person, drawer: Drawer, wish: Wish
+) -> Bought | None:
+    wallet.database.run_now(usable)
+    while True:
+        visit = Visit(wallet, person, drawer, wish)
+        try:
+            return await visit.buy(WithToken(wish.now))
+        except NoTokens:
+            if visit.chosen is None or not wish.insists:
+                raise
+        # The choice stays here; the account is asked for a whole pack, on its own connection.
+        wish = replace(wish, wanted=visit.chosen.id.hex())
+        await _withdraw_pack(wallet, person, visit.price, drawer.decimals)
+
+
+@dataclass
+class Visit:
+    """One purchase on one connection. chosen: known once a product was chosen."""
+
+    wallet: Wallet
+    person: Person
+    drawer: Drawer
+    wish: Wish
+    chosen: Product | None = None
+    price: int = 0
+
+    async def buy(self, way: WayToPay) -> Bought | None:
+        """None when nothing is chosen. Raises Declined when the person does not pay."""
+        wish, person, drawer = self.wish, self.person, self.drawer
+        async with visited(
+            self.wallet,
+            person,
+            wish.link,
+            suite=wish.suite,
+            observe=drawer,
+            anonymous=way.anonymous,
+        ) as shopper:
+            drawer.decimals = shopper.broker.descriptor.decimals
+            await way.enter(shopper, person)
+            menu = await open_menu(shopper, person, wish.link, wish.merchant)
+            product = choose_product(menu, person, drawer.decimals, wish.wanted)
+            if product is None:
+                return None
+            self.chosen, self.price = product, menu.shelf(product).price
+            payment = await way.payment(shopper, person, self.price)
+            ask = person.terminal.interactive and not person.yes
+            check_not_owned(shopper, person, menu, product, again=wish.again, ask=ask)
+            return await pay_and_fetch(shopper, person, drawer, menu, product, wish.out, payment)
+
+
+async def open_menu(
+    shopper: Shopper, person: Person, link: Link | None, merchant: str | None
+) -> Menu:
+    """The catalogue of the link's merchant, or of the one that is named or asked for."""
+    fingerprint = None if link is None else link.merchant
+    if fingerprint is None:
+        fingerprint = await choose_merchant(shopper, person, merchant)
+    return await shopper.browse(fingerprint)
+
+
+async def pay_and_fetch(
+    shopper: Shopper,
+    person: Person,
+    drawer: Drawer,
+    menu: Menu,
+    product: Product,
+    out: Path,
+    payment: Payment,
+) -> Bought:
+    """The purchase itself, with the question "Do you want to pay?" in its middle."""
+
+    def confirm(quote: Quote) -> bool:
+        price, after = format_amount(quote.price, drawer.decimals), "with a token"
+        if quote.balance_after is not None:
+            after = f"balance after {format_amount(quote.balance_after, drawer.decimals)}"
+        person.terminal.say(f"Pay to deliver: {price}, {after}")
+        return person.confirm("Do you want to pay? (y/n) ")
+
+    with shopper.wallet.purchasing():
+        try:
+            return await shopper.buy(menu, product, out, confirm, payment)
+        finally:
+            drawer.close()
+
+
+def with_seed(wallet: Wallet, person: Person, file: Path | None) -> Wallet:
+    """The wallet unlocked; words are drawn first where there are none. Raises NoSeed."""
+    if wallet.seed is not None:
+        return wallet
+    if has_seed(wallet):
+        return unlocked(wallet, person, file)
+    if not person.terminal.interactive or person.yes:
+        raise NoSeed
+    for line in (
+        "Buying without an account works with tokens: you withdraw some from your balance first,",
+        "and pay with them later. The broker cannot tell whose token it is that it gets.",
+        "Tokens come from a few words, which this wallet draws now.",
+    ):
+        person.terminal.say(line)
+    with wallet.purchasing():
+        return make_seed(wallet, person, FIRST_WORDS, file, none=False)[0]
+
+
+def _ask_to_spend_fresh(person: Person) -> None:
+    """Fresh tokens are spent when the person says so. Raises SpendingTooSoon, Declined."""
+    if not person.terminal.interactive or person.yes:
+        raise SpendingTooSoon
+    person.terminal.say(
+        "Your tokens were withdrawn less than a day ago. Spent now, they let the broker guess"
+    )
+    person.terminal.say("who buys: whoever has just withdrawn. Tomorrow they do not.")
+    if not person.confirm("Buy now all the same? (y/n) "):
+        raise Declined("Nothing was bought; your tokens stay.")
+
+
+async def _withdraw_pack(wallet: Wallet, person: Person, price: int, decimals: int) -> None:
+    shown, total = (format_amount(amount, decimals) for amount in (price, price * TOKEN_PACK))
+    if not person.terminal.interactive or person.yes:
+        raise NoTokens(f"The price is {shown}.")
+    person.terminal.say(f"You have no token of {shown}. Tokens are withdrawn in packs of one size,")
+    person.terminal.say(f"{TOKEN_PACK} for {total} in all; what is left goes back with `deposit`.")
+    if not person.confirm(f"Withdraw {TOKEN_PACK} tokens of {shown}? (y/n) "):
+        raise Declined
+    with wallet.purchasing():
+        async with visited(wallet, person, mention=False) as shopper:
+            await ensure_login(shopper, person, None)
+            await withdraw_tokens(shopper, price, TOKEN_PACK)
