@@ -23,7 +23,7 @@ from veilmart.customer.tokens.stock import (
     refill,
     withdraw_tokens,
 )
-from veilmart.customer.tokens.withdrawal_rules import plan
+from veilmart.customer.tokens.withdrawal_rules import plan, secrets_from
 from veilmart.customer.trust.proofs import all_proofs, verify_proof
 from veilmart.customer.trust.seen_descriptors import keep_seen
 from veilmart.customer.wallet.orders import Order, all_orders
@@ -119,7 +119,8 @@ async def test_broker_that_loses_an_answer_is_asked_again(roles: Roles) -> None:
     seed, broker = wallet.seed or b"", roles.opened.fingerprint
 
     def make(first: int) -> Any:
-        return plan(seed, "mia", key, first, 4, wallet.clock())
+        secrets = secrets_from(seed, "mia", key, first, 4)
+        return plan(seed, "mia", key, first, secrets, wallet.clock())
 
     lost = wallet.database.run_now(begin_withdrawal, broker, "mia", key.listed.key, make)
     state = roles.wallet("mia").database.run_now(seeded_state)

@@ -171,13 +171,11 @@ def test_merchant_is_held_to_its_fingerprint_and_chain(
     first = keys.descriptor("merchant", [], serial=1)
     shown = keys.descriptor("merchant", [], serial=2, previous=first.hash)
 
-    async def below(serial: int) -> bytes:
-        assert serial == 1
-        return first.signed
-
     def accept(signed: bytes, merchant: bytes = shown.fingerprint) -> SignedDescriptor:
-        accepting = accept_merchant(wallet, broker.fingerprint, merchant, signed, below)
-        return asyncio.run(accepting)
+        async def fetch(serial: int) -> bytes:
+            return {0: signed, 1: first.signed}[serial]
+
+        return asyncio.run(accept_merchant(wallet, broker.fingerprint, merchant, fetch))
 
     with pytest.raises(FingerprintChanged):
         accept(shown.signed, b"m" * 32)

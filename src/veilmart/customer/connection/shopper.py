@@ -3,6 +3,7 @@
 Methods print nothing and ask nothing; the caller passes in who confirms and who watches.
 """
 
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -70,7 +71,7 @@ from veilmart.protocol.customer_messages import (
     RegisterInvited,
     Welcome,
 )
-from veilmart.protocol.descriptor import Shelf, SignedDescriptor
+from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule
 from veilmart.protocol.showcase import Picture, Showcase
 from veilmart.transport.port import Client, OpenClient
@@ -223,14 +224,9 @@ class Shopper:
         if await self.wallet.database.run(pinned_merchant, broker, fingerprint) is None:
             raise NotPinned("The merchant's.")
         await check_trusted(self.wallet, fingerprint)
-        signed = await self.fetch_merchant(fingerprint)
+        fetch = partial(self.fetch_merchant, fingerprint)
         found = await accept_merchant(
-            self.wallet,
-            broker,
-            fingerprint,
-            signed,
-            lambda serial: self.fetch_merchant(fingerprint, serial),
-            anonymous=self.anonymous,
+            self.wallet, broker, fingerprint, fetch, anonymous=self.anonymous
         )
         self._merchants[fingerprint] = found
         return found
@@ -271,11 +267,11 @@ class Shopper:
             return await self._browse(await self.merchant(merchant, fresh=True))
 
     async def _browse(self, descriptor: SignedDescriptor) -> Menu:
-        wallet, performer = self.wallet, self._performer(always)
+        wallet = self.wallet
         opening = open_tunnel(descriptor, self.suite_for(descriptor), wallet.random)
-        tunnel = await performer.run(opening)
+        tunnel = await self.perform(opening)
         rule = fetch_catalogue(tunnel, wallet.clock, wallet.random, anonymous=self.anonymous)
-        menu = Menu(descriptor, await performer.run(rule))
+        menu = Menu(descriptor, await self.perform(rule))
         if self.anonymous:
             # This connection is for one purchase, and so is its tunnel.
             self._tunnel = tunnel
@@ -292,7 +288,7 @@ class Shopper:
             return {}
         suite = self.suite_for(menu.merchant)
         rule = look_rule(menu.merchant, suite, entries[shelf], self.wallet.random)
-        shown: Showcase = await self._performer(always).run(rule)
+        shown: Showcase = await self.perform(rule)
         return {picture.product: picture for picture in shown.pictures}
 
     async def buy(
@@ -310,37 +306,27 @@ class Shopper:
         """
         if not product.available:
             raise ProductOut
-        try:
-            shelf = menu.shelf(product)
-            return await self._buy(menu.merchant, shelf, product, out, confirm, payment)
-        except DescriptorUnknown:
+        wallet, merchant = self.wallet, menu.merchant
+        while True:
+            shelf, suite = Menu(merchant, menu.catalogue).shelf(product), self.suite_for(merchant)
+            choice = Choice(self.broker, merchant, product, shelf, suite, out)
+            paying, tunnel = payment or AccountPayment(), self._opened(merchant)
+            rule = purchase(choice, paying, wallet.clock, wallet.random, tunnel)
+            try:
+                return await self._performer(confirm).run(rule)
+            except DescriptorUnknown:
+                if merchant is not menu.merchant:
+                    raise
             # The merchant renewed its descriptor since the menu was fetched.
-            descriptor = await self.merchant(menu.merchant.fingerprint, fresh=True)
-            shelf = Menu(descriptor, menu.catalogue).shelf(product)
-            return await self._buy(descriptor, shelf, product, out, confirm, payment)
-
-    async def _buy(
-        self,
-        merchant: SignedDescriptor,
-        shelf: Shelf,
-        product: Product,
-        out: Path,
-        confirm: ConfirmQuote,
-        payment: Payment | None,
-    ) -> Bought:
-        suite = self.suite_for(merchant)
-        choice = Choice(self.broker, merchant, product, shelf, suite, out)
-        paying, tunnel = payment or AccountPayment(), self._opened(merchant)
-        rule = purchase(choice, paying, self.wallet.clock, self.wallet.random, tunnel)
-        return await self._performer(confirm).run(rule)
+            merchant = await self.merchant(merchant.fingerprint, fresh=True)
 
     async def recover(self, order: Order) -> Recovered:
-        """Finish, refund or abandon an interrupted purchase (see recovery_rule.py)."""
-        return await self._performer(always).run(recover(order, self.wallet.clock))
+        """Finish, refund or abandon an interrupted purchase (see recovery_rules.py)."""
+        return await self.perform(recover(order, self.wallet.clock))
 
     async def cancel(self, order: Order) -> Recovered:
         """Give a purchase up; the whole amount comes back. Raises WrongOrderState if too late."""
-        return await self._performer(always).run(cancel(order, self.wallet.clock))
+        return await self.perform(cancel(order, self.wallet.clock))
 
     def _performer(self, confirm: ConfirmQuote) -> Performer:
         return Performer(self.wallet, self.session, self.refresh_broker, self.observe, confirm)

@@ -14,7 +14,7 @@ from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.effects import AskBroker, GetPublic
 from veilmart.customer.purchase.payment_rules import fetch_keys
 from veilmart.customer.schema.token_tables import lost_orders
-from veilmart.customer.tokens.withdrawal_rules import ask, plan
+from veilmart.customer.tokens.withdrawal_rules import ask, plan, secrets_from
 from veilmart.customer.wallet.orders import all_orders, order_key
 from veilmart.customer.wallet.seed_state import (
     CURRENT,
@@ -124,9 +124,10 @@ def ask_again(
             if not _is_ours(seed, account, key, entry):
                 foreign += 1
                 continue
-            withdrawal = plan(seed, account, key, entry.first, entry.count, clock())
+            secrets = secrets_from(seed, account, key, entry.first, entry.count)
+            withdrawal = plan(seed, account, key, entry.first, secrets, clock())
             yield from transact(add_withdrawal, withdrawal)
-            yield from ask(seed, wallet, withdrawal, key, clock)
+            yield from ask(secrets, wallet, withdrawal, key, clock)
             came += entry.count
         if not page.more or not page.entries:
             return came, foreign

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.purchase.payment_rules import fetch_keys
 from veilmart.customer.schema.token_tables import stocks
-from veilmart.customer.tokens.withdrawal_rules import ask, deposit, withdraw
+from veilmart.customer.tokens.withdrawal_rules import ask, deposit, secrets_from, withdraw
 from veilmart.customer.wallet.seed import DAY_SECONDS
 from veilmart.customer.wallet.seed_state import usable
 from veilmart.customer.wallet.tokens import (
@@ -86,7 +86,8 @@ async def ask_for_lost(shopper: Shopper) -> int:
     came = 0
     for withdrawal in await wallet.database.run(open_withdrawals, broker, account):
         key = keys[withdrawal.key]
-        await shopper.perform(ask(seed, state.wallet, withdrawal, key, wallet.clock))
+        secrets = secrets_from(seed, account, key, withdrawal.first, withdrawal.count)
+        await shopper.perform(ask(secrets, state.wallet, withdrawal, key, wallet.clock))
         came += withdrawal.count
     return came
 

@@ -37,7 +37,7 @@ from veilmart.errors import (
 from veilmart.limits import TOKENS_PER_REQUEST_MAX
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.ports import Clock
-from veilmart.protocol.token import blind_token, finish_token
+from veilmart.protocol.token import TokenSecrets, blind_token, finish_token
 from veilmart.protocol.token_messages import (
     SIGNATURE_BYTES,
     Deposit,
@@ -62,24 +62,34 @@ def withdraw(
     came = balance = 0
     while came < count:
         wanted = min(count - came, TOKENS_PER_REQUEST_MAX)
+        secrets: list[TokenSecrets] = []
 
-        def make(first: int, wanted: int = wanted) -> Withdrawal:
-            return plan(seed, account, key, first, wanted, clock())
+        def make(
+            first: int, wanted: int = wanted, secrets: list[TokenSecrets] = secrets
+        ) -> Withdrawal:
+            secrets[:] = secrets_from(seed, account, key, first, wanted)
+            return plan(seed, account, key, first, secrets, clock())
 
         place = (key.broker, account, key.listed.key, make)
         withdrawal = yield from transact(begin_withdrawal, *place)
-        balance = yield from ask(seed, wallet.wallet, withdrawal, key, clock)
+        balance = yield from ask(secrets, wallet.wallet, withdrawal, key, clock)
         came += wanted
     return came, balance
 
 
-def plan(seed: bytes, account: str, key: KnownKey, first: int, count: int, now: int) -> Withdrawal:
-    """The withdrawal of the tokens first ... first + count - 1."""
-    of_account, public = account_seed(seed, account), key.public
-    blinded = [
-        blind_token(public, token_secrets(of_account, public, first + place))
-        for place in range(count)
-    ]
+def secrets_from(
+    seed: bytes, account: str, key: KnownKey, first: int, count: int
+) -> list[TokenSecrets]:
+    """What the tokens first ... first + count - 1 are made from. seed: the wallet's."""
+    of_account = account_seed(seed, account)
+    return [token_secrets(of_account, key.public, first + place) for place in range(count)]
+
+
+def plan(
+    seed: bytes, account: str, key: KnownKey, first: int, secrets: list[TokenSecrets], now: int
+) -> Withdrawal:
+    """The withdrawal of the tokens that `secrets_from` gave for counters from `first` on."""
+    public, count = key.public, len(secrets)
     return Withdrawal(
         request=issue_request_id(seed, account, public.key_id, first, count),
         broker=key.broker,
@@ -87,16 +97,19 @@ def plan(seed: bytes, account: str, key: KnownKey, first: int, count: int, now: 
         key=public.key_id,
         first=first,
         count=count,
-        blinded=b"".join(blinded),
+        blinded=b"".join(blind_token(public, each) for each in secrets),
         state=ASKED,
         made_at=now,
     )
 
 
 def ask(
-    seed: bytes, wallet: bytes, withdrawal: Withdrawal, key: KnownKey, clock: Clock
+    secrets: list[TokenSecrets], wallet: bytes, withdrawal: Withdrawal, key: KnownKey, clock: Clock
 ) -> Rule[int]:
-    """Ask for a stored withdrawal, verify and keep its tokens; the balance after it."""
+    """Ask for a stored withdrawal, verify and keep its tokens; the balance after it.
+
+    secrets: of its tokens, by `secrets_from`.
+    """
     request = Issue(
         request=withdrawal.request,
         wallet=wallet,
@@ -115,12 +128,10 @@ def ask(
         raise
     if len(issued.signatures) != withdrawal.count * SIGNATURE_BYTES:
         raise MalformedMessage("The broker signed another number of tokens.")
-    of_account = account_seed(seed, withdrawal.account)
     try:
-        for place in range(withdrawal.count):
-            secrets = token_secrets(of_account, key.public, withdrawal.first + place)
+        for place, secret in enumerate(secrets):
             start = place * SIGNATURE_BYTES
-            finish_token(key.public, secrets, issued.signatures[start : start + SIGNATURE_BYTES])
+            finish_token(key.public, secret, issued.signatures[start : start + SIGNATURE_BYTES])
     except TokenInvalid:
         yield from transact(end_withdrawal, withdrawal.request, INVALID, issued.signatures)
         raise

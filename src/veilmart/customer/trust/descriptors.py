@@ -5,6 +5,7 @@ person's yes; after that only a descriptor of the same identity, on the same cha
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from veilmart.crypto.identity import format_fingerprint
@@ -26,7 +27,7 @@ from veilmart.customer.trust.proofs import (
     settle_proofs,
 )
 from veilmart.customer.trust.seen_descriptors import View, forget_seen, keep_seen, newest_seen
-from veilmart.customer.trust.two_views import FetchSerial, check_token_list, check_views
+from veilmart.customer.trust.two_views import NEWEST, FetchSerial, check_token_list, check_views
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
     BrokerUnreachable,
@@ -75,9 +76,9 @@ def http_client(wallet: Wallet, url: str, open_client: OpenClient | None = None)
     )
 
 
-async def fetch_broker(http: Client, serial: int | None = None) -> bytes:
+async def fetch_broker(http: Client, serial: int = NEWEST) -> bytes:
     """The broker's signed descriptor, the newest or one by its serial, unchecked."""
-    path = "/v1/descriptor" if serial is None else f"/v1/descriptor/{serial}"
+    path = "/v1/descriptor" if serial == NEWEST else f"/v1/descriptor/{serial}"
     return await http.get(path, max_bytes=SIGNED_MAX_BYTES)
 
 
@@ -97,7 +98,8 @@ async def trusted_broker(
     DescriptorExpired, ViewsForked, TokenKeysForked, UnsignedAnswer; for an account SerialLower and
     DescriptorForked too.
     """
-    signed = await fetch_broker(http)
+    fetch = partial(fetch_broker, http)
+    signed = await fetch(NEWEST)
     pin = await wallet.database.run(broker_at, url)
     if pin is not None and expected is not None and pin.fingerprint != expected:
         raise FingerprintChanged("The link names another broker than the one pinned here.")
@@ -112,7 +114,7 @@ async def trusted_broker(
     await check_token_list(wallet, fresh)
     if known is None or known.hash != fresh.hash:
         view: View = "anonymous" if anonymous else "account"
-        await check_views(wallet, view, fresh, lambda serial: fetch_broker(http, serial))
+        await check_views(wallet, view, fresh, fetch)
         if not anonymous or pin is None:
             own = PinnedBroker(fresh.fingerprint, url, fresh.signed)
             await wallet.database.run(pin_broker, own, wallet.clock())
@@ -150,12 +152,12 @@ async def accept_merchant(
     wallet: Wallet,
     broker: bytes,
     merchant: bytes,
-    signed: bytes,
     fetch: FetchSerial,
     *,
     anonymous: bool = False,
 ) -> SignedDescriptor:
-    """Check a merchant's descriptor against the fingerprint asked for and the newest ones seen."""
+    """Fetch a merchant's newest descriptor and check it against the pin and all that was seen."""
+    signed = await fetch(NEWEST)
     known = None if anonymous else await _seen(wallet, merchant)
     fresh = await _check(wallet, signed, "merchant", merchant, known)
     if known is not None and known.hash == fresh.hash:

@@ -21,6 +21,8 @@ from veilmart.protocol.views import contradiction, epoch_start, serial_below
 
 FetchSerial = Callable[[int], Awaitable[bytes]]
 """A signed descriptor of the same party by its serial, unchecked."""
+NEWEST = 0
+"""Stands for the newest one: serials begin at 1."""
 
 
 async def check_token_list(wallet: Wallet, fresh: SignedDescriptor) -> None:
