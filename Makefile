@@ -81,6 +81,9 @@ lint: $(DEV_STAMP)  ## style, types, import contracts
 bench: $(DEV_STAMP)  ## measure
 	$(BIN)/python -m bench
 
+screenshots: $(DEV_STAMP)  ## pictures of the main pages, in both colours
+	$(BIN)/python -m tests.web.screenshots
+
 # A failing seed prints its story; SEEDS=1 FIRST=that seed plays it again.
 sim: $(DEV_STAMP)  ## whole markets from seeds; SEEDS=n FIRST=n
 	$(BIN)/python -m tests.simulator $(SEEDS) --first $(FIRST)

@@ -30,10 +30,15 @@ def register(watched: Watched, name: str) -> None:
 
 
 def customer(
-    context: BrowserContext, face: Face, market: RealMarket, name: str, amount: str = "100"
+    context: BrowserContext,
+    face: Face,
+    market: RealMarket,
+    name: str,
+    amount: str = "100",
+    entered: Watched | None = None,
 ) -> Watched:
-    """A page in the shop, of a registered customer with money."""
-    watched = watched_page(context, face)
+    """A page in the shop, of a registered customer with money. entered: a page that is in."""
+    watched = entered or watched_page(context, face)
     fill_link(watched, market.link)
     register(watched, name)
     assert market.run("broker", "credit", name, amount).code == 0
