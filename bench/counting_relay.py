@@ -1,20 +1,23 @@
-"""Stands between two parties, passes every byte on, and counts the requests that went by."""
+"""Stands between two parties, passes every byte on, and counts the questions that went by."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from bench.frame_tap import FrameTap
+from veilmart.protocol.stream_frames import decode_frame
+
 _BLOCK_BYTES = 64 * 1024
 
 
 @dataclass
 class CountingRelay:
-    """address: host:port to connect to. target: where bytes go. posts: HTTP POSTs so far."""
+    """address: host:port to connect to. target: where bytes go. questions: POSTs and frames."""
 
     address: str = ""
     target: str = ""
-    posts: int = 0
+    questions: int = 0
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until either side ends it."""
@@ -34,8 +37,11 @@ class CountingRelay:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, count: bool
     ) -> None:
         # Our client sends a request's head in one piece, and nothing ahead of its answer.
+        tap = FrameTap(from_client=count)
         while block := await reader.read(_BLOCK_BYTES):
-            self.posts += count and block.startswith(b"POST /v1/")
+            if count:
+                self.questions += block.startswith(b"POST /v1/")
+                self.questions += sum(decode_frame(frame).asks for frame in tap.feed(block))
             writer.write(block)
             await writer.drain()
         writer.close()

@@ -61,7 +61,7 @@ class Market:
         """So far, under the names of REACH."""
         found = {f"{name} commits": database.commits for name, database in self.databases.items()}
         found["customer-broker exchanges"] = self.shopper.http.exchanges
-        found["broker-merchant exchanges"] = self.relay.posts
+        found["broker-merchant exchanges"] = self.relay.questions
         return found
 
 

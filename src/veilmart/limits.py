@@ -95,7 +95,6 @@ WITHDRAWAL_KEPT_SECONDS = 90 * 24 * 3600  # a withdrawal that was paid or declin
 TOKEN_REST_SECONDS = 24 * 3600  # a token rests between withdrawal and spending
 REFILL_WINDOW_SECONDS = 2 * 3600  # a stock of tokens is refilled after its time of day within
 UPDATE_WINDOW_SECONDS = 48 * 3600  # new versions are fetched at a random moment within
-FINISH_SLOT_SECONDS = 0.5  # a wallet that has all of a small parcel goes on at multiples of it
 ANSWER_SLOT_SECONDS = 0.025  # answers about products leave at multiples of it
 SEGMENTS_AFTER_SECONDS = 24 * 3600  # a merchant serves segments after the settlement
 EPOCH_SECONDS = 30 * 24 * 3600  # a token key issues for
@@ -129,6 +128,14 @@ GRACEFUL_STOP_SECONDS = 10  # to finish requests when a server stops
 LINGER_SECONDS = 2  # to let a refused sender read the answer
 HTTP_HEADER_MAX_BYTES = 16 * 1024  # HTTP request line and headers
 PIPELINE_MAX = 16  # HTTP requests sent ahead on one connection
+STREAMS_MAX = 12_000  # open streams of one server process
+STREAM_IDLE_SECONDS = 900  # stream on which nothing is asked stays open
+STREAM_FRAMES_MAX = 256  # questions on one stream and in one direction that wait for an answer
+STREAM_AT_ONCE = 8  # of them that are worked on at once
+LINK_AT_ONCE = 256  # the same between broker and merchant
+STREAM_QUEUED_BYTES = 256 * 1024  # questions on one stream that wait for their turn
+STREAMS_HELD_BYTES = 256 * 1024 * 1024  # parts of messages and answers not taken, all streams
+STREAM_PINGS_MAX = 60  # pings on one stream in a minute
 
 # storage
 DATABASE_BUSY_SECONDS = 10  # to wait for another process's transaction

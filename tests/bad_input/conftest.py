@@ -14,19 +14,26 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     return make_template(tmp_path_factory.mktemp("template"), Clock())
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+TRANSPORTS = ("stream", "post")
+"""Every test here runs over both."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=TRANSPORTS)
 async def shared(
-    template: Template, tmp_path_factory: pytest.TempPathFactory
+    template: Template, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[Roles]:
     """One market for a whole module; its tests use customers of their own."""
-    async with running_roles(template, tmp_path_factory.mktemp("market")) as running:
+    folder, streams = tmp_path_factory.mktemp("market"), request.param == "stream"
+    async with running_roles(template, folder, streams=streams) as running:
         yield running
 
 
-@pytest_asyncio.fixture
-async def roles(template: Template, tmp_path: Path) -> AsyncIterator[Roles]:
+@pytest_asyncio.fixture(params=TRANSPORTS)
+async def roles(
+    template: Template, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Roles]:
     """A market for one test, which may do with it what it likes."""
-    async with running_roles(template, tmp_path) as running:
+    async with running_roles(template, tmp_path, streams=request.param == "stream") as running:
         yield running
 
 

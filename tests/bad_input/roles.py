@@ -265,8 +265,13 @@ def product_of(menu: Menu, name: str) -> Product:
 
 
 @asynccontextmanager
-async def running_roles(template: Template, folder: Path) -> AsyncIterator[Roles]:
-    """Copies of the template, served on free ports, admitted and linked."""
+async def running_roles(
+    template: Template, folder: Path, *, streams: bool = True
+) -> AsyncIterator[Roles]:
+    """Copies of the template, served on free ports, admitted and linked.
+
+    streams: False where everything is to go by POST.
+    """
     clock = Clock()
     broker_home, merchant_home = folder / "broker", folder / "merchant"
     shutil.copytree(template.broker, broker_home)
@@ -276,8 +281,8 @@ async def running_roles(template: Template, folder: Path) -> AsyncIterator[Roles
     links: list[LinkPool] = []
     common = {"host": "127.0.0.1", "port": 0, "clock": clock, "random": os.urandom}
     async with AsyncExitStack() as stack:
-        outside = await stack.enter_async_context(tampering_proxy())
-        inside = await stack.enter_async_context(tampering_proxy())
+        outside = await stack.enter_async_context(tampering_proxy(streams=streams))
+        inside = await stack.enter_async_context(tampering_proxy(streams=streams))
         opened = open_home(broker_home)
         stack.push_async_callback(opened.database.aclose)
 

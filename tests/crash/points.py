@@ -28,13 +28,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from veilmart.protocol.stream_frames import Frame
 from veilmart.protocol.tunnel import PendingRequest, ReceivedRequest
 from veilmart.storage.database.postgres_database import PostgresDatabase
 from veilmart.storage.database.postgres_engine import WROTE
 from veilmart.storage.database.sqlite_database import SqliteDatabase
 from veilmart.storage.files.partial_file import PartialFile
-from veilmart.transport.client import HttpClient
+from veilmart.transport.frame_exchange import FrameExchange
 from veilmart.transport.routes import Routes
+from veilmart.transport.stream_client import StreamClient
 
 HANDSHAKES = {"/v1/session": "Handshake", "/v1/link": "LinkHandshake"}
 _doing: ContextVar[str] = ContextVar("doing", default="")
@@ -108,10 +110,19 @@ def _watch_requests(passed: Passed) -> None:
 
     ReceivedRequest.__init__ = opened  # type: ignore[method-assign]
     Routes.__call__ = answered  # type: ignore[method-assign]
+    work = FrameExchange._work
+
+    @functools.wraps(work)
+    async def worked(self: FrameExchange, frame: Frame) -> None:
+        await work(self, frame)
+        if _doing.get():
+            passed(f"{_doing.get()}//answered")
+
+    FrameExchange._work = worked  # type: ignore[method-assign]
 
 
 def _watch_questions(passed: Passed) -> None:
-    make, post = PendingRequest.__init__, HttpClient.post
+    make, post = PendingRequest.__init__, StreamClient.post
 
     @functools.wraps(make)
     def made(self: PendingRequest, keys: Any, message: Any, *args: Any, **kwargs: Any) -> None:
@@ -122,7 +133,7 @@ def _watch_questions(passed: Passed) -> None:
         _asking.set(f"Relay:{inner}" if kind == "Relay" else kind)
 
     @functools.wraps(post)
-    async def posted(self: HttpClient, path: str, *args: Any, **kwargs: Any) -> bytes:
+    async def posted(self: StreamClient, path: str, *args: Any, **kwargs: Any) -> bytes:
         point = f"{_doing.get()}/>{HANDSHAKES.get(path, _asking.get())}"
         passed(f"{point}/unsent")
         heard = await post(self, path, *args, **kwargs)
@@ -130,7 +141,7 @@ def _watch_questions(passed: Passed) -> None:
         return heard
 
     PendingRequest.__init__ = made  # type: ignore[method-assign]
-    HttpClient.post = posted  # type: ignore[assignment, method-assign]
+    StreamClient.post = posted  # type: ignore[assignment, method-assign]
 
 
 def _watch_database(database: type[Any], passed: Passed) -> None:

@@ -5,6 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from bench.frame_tap import FrameTap
+
+from veilmart.protocol.stream_frames import decode_frame
+
 READ_BYTES = 1 << 20
 
 
@@ -14,12 +18,25 @@ class Recording:
 
     address: str = ""
     passed: list[tuple[str, bytes]] = field(default_factory=list)
+    frames: list[tuple[str, bytes, int]] = field(default_factory=list)
 
     def clear(self) -> None:
         self.passed.clear()
+        self.frames.clear()
 
     def messages(self) -> list[tuple[str, bytes, int]]:
-        """HTTP messages in order: (direction, first line, body length)."""
+        """HTTP messages and frames in order: (direction, first line or kind, body length)."""
+        return [*self._http_messages(), *self.frames]
+
+    def note(self, direction: str, data: bytes, tap: FrameTap) -> None:
+        """Bytes of one connection that passed."""
+        if not tap.opened:
+            self.passed.append((direction, data))
+        for message in tap.feed(data):
+            frame = decode_frame(message)
+            self.frames.append((direction, frame.kind.name.encode(), len(frame.body)))
+
+    def _http_messages(self) -> list[tuple[str, bytes, int]]:
         whole: dict[str, bytearray] = {"request": bytearray(), "answer": bytearray()}
         found: list[tuple[str, bytes, int]] = []
         for direction, data in self.passed:
@@ -49,9 +66,10 @@ async def recording_proxy(target: str) -> AsyncIterator[Recording]:
     async def pump(
         direction: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter
     ) -> None:
+        tap = FrameTap(from_client=direction == "request")
         try:
             while data := await source.read(READ_BYTES):
-                recording.passed.append((direction, data))
+                recording.note(direction, data, tap)
                 sink.write(data)
                 await sink.drain()
         except ConnectionError:

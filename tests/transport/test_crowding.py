@@ -6,8 +6,9 @@ import sys
 from dataclasses import dataclass
 
 from tests.transport.test_http_server import Shop, running
-from veilmart.limits import CONNECTIONS_MAX
+from veilmart.limits import CONNECTIONS_MAX, STREAMS_MAX
 from veilmart.transport.crowding import to_cut
+from veilmart.transport.open_files import FILES_BESIDE
 
 
 @dataclass(frozen=True)
@@ -106,19 +107,22 @@ async def test_an_answer_under_way_is_not_cut() -> None:
             each.close()
 
 
-def allowed(soft: int, hard: int) -> tuple[int, int]:
-    """Connections, and the soft limit afterwards, in a process with these limits."""
+def allowed(soft: int, hard: int) -> tuple[int, int, int]:
+    """Connections, streams, and the soft limit afterwards, in a process with these limits."""
     program = (
-        "import resource as r; from veilmart.transport.open_files import connections_allowed;"
+        "import resource as r;"
+        "from veilmart.transport.open_files import connections_allowed, streams_allowed;"
         f"r.setrlimit(r.RLIMIT_NOFILE, ({soft}, {hard}));"
-        "print(connections_allowed(), r.getrlimit(r.RLIMIT_NOFILE)[0])"
+        "print(connections_allowed(), streams_allowed(), r.getrlimit(r.RLIMIT_NOFILE)[0])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    most, limit = done.stdout.split()
-    return int(most), int(limit)
+    most, streams, limit = done.stdout.split()
+    return int(most), int(streams), int(limit)
 
 
 def test_connections_by_what_the_system_lets_us_open() -> None:
-    assert allowed(1024, 4096) == (CONNECTIONS_MAX, 2512)
-    assert allowed(1024, 1024) == (512, 1024)
-    assert allowed(256, 256) == (64, 256)
+    wanted = CONNECTIONS_MAX + STREAMS_MAX + FILES_BESIDE
+    assert allowed(1024, wanted + 1) == (CONNECTIONS_MAX, STREAMS_MAX, wanted)
+    assert allowed(1024, 8192) == (CONNECTIONS_MAX, 8192 - CONNECTIONS_MAX - FILES_BESIDE, 8192)
+    assert allowed(1024, 1024) == (256, 256, 1024)
+    assert allowed(256, 256) == (64, 64, 256)

@@ -3,21 +3,19 @@
 import traceback
 from collections.abc import Awaitable, Callable
 
-import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from veilmart.errors import (
-    DETAIL_MAX_CHARACTERS,
     DatabaseAway,
     ServerBusy,
     ServerFault,
     StorageFailure,
     VeilmartError,
 )
-from veilmart.transport.wire_error import OCTETS, WireError
+from veilmart.transport.wire_error import OCTETS, encode_error
 
 _log = structlog.get_logger("veilmart.transport")
 
@@ -46,39 +44,34 @@ def binary_answer(content: bytes, attachment: bytes | memoryview | None = None) 
 
 def error_answer(error: VeilmartError) -> Response:
     """The error's own HTTP status, its code and detail as MessagePack."""
-    body = WireError(error.code, error.detail[:DETAIL_MAX_CHARACTERS])
-    return Response(msgspec.msgpack.encode(body), error.http_status, media_type=OCTETS)
+    return Response(encode_error(error), error.http_status, media_type=OCTETS)
 
 
-def fault_answer(fault: Exception) -> Response:
-    """`ServerFault` without detail. The log gets the class and place of the fault only.
+def told(fault: Exception) -> VeilmartError:
+    """What a peer hears of an exception: a typed error as it is, anything else as `ServerFault`.
 
-    The text of an unexpected exception may quote a message, so it is never written down.
+    What our own disk or database did is nobody else's: busy while a database is away, else a fault.
+    The log gets the class and place of a fault only: its text may quote a message.
     """
+    if isinstance(fault, DatabaseAway):
+        return ServerBusy()
+    if isinstance(fault, VeilmartError) and not isinstance(fault, StorageFailure):
+        return fault
     frames = traceback.extract_tb(fault.__traceback__)
     place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "unknown"
     _log.error("server fault", kind=type(fault).__name__, place=place)
-    return error_answer(ServerFault())
+    return ServerFault()
 
 
 def answer_errors(
     endpoint: Callable[[Request], Awaitable[Response]],
 ) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that answers every exception: typed ones as they are, others as a fault.
-
-    What our own disk or database did is nobody else's: busy while a database is away, else a fault.
-    """
+    """An endpoint that answers every exception with a typed error."""
 
     async def guarded(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except DatabaseAway:
-            return error_answer(ServerBusy())
-        except StorageFailure as error:
-            return fault_answer(error)
-        except VeilmartError as error:
-            return error_answer(error)
         except Exception as fault:
-            return fault_answer(fault)
+            return error_answer(told(fault))
 
     return guarded

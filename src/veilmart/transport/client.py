@@ -5,8 +5,6 @@ from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from veilmart.errors import (
     MessageTooLarge,
     NetworkFailure,
@@ -15,11 +13,10 @@ from veilmart.errors import (
     TooSlow,
     UnsignedAnswer,
     VeilmartError,
-    from_unsigned,
 )
 from veilmart.limits import ANSWER_SECONDS, CONNECT_SECONDS, KEEP_ALIVE_SECONDS
 from veilmart.transport.socks import SocksProxy, proxy_connector, proxy_faults, was_reached
-from veilmart.transport.wire_error import OCTETS, WireError
+from veilmart.transport.wire_error import OCTETS, read_error
 
 if TYPE_CHECKING:
     import aiohttp
@@ -183,12 +180,8 @@ async def _read(response: "aiohttp.ClientResponse", max_bytes: int) -> bytes:
 
 def named_error(status: int, content: bytes) -> VeilmartError:
     """What an answer other than 200 means to the one who asked."""
-    try:
-        named = msgspec.msgpack.decode(content, type=WireError)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        kind = _BY_STATUS.get(status)
-        return UnsignedAnswer(f"HTTP status {status}.") if kind is None else kind()
-    return from_unsigned(named.code)
+    kind = _BY_STATUS.get(status)
+    return read_error(content, UnsignedAnswer(f"HTTP status {status}.") if kind is None else kind())
 
 
 def _reason(fault: Exception) -> str:

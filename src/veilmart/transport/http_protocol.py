@@ -8,12 +8,14 @@ What is bounded, and by what:
 - the rest of a body that is refused already: LINGER_SECONDS, so that the refusal is read;
 - requests sent ahead on one connection: PIPELINE_MAX;
 - an idle connection: KEEP_ALIVE_SECONDS (uvicorn's own timer);
-- connections: CONNECTIONS_MAX, by cutting some that wait for their peer (crowding.py).
+- connections that are not streams: CONNECTIONS_MAX, by cutting some that wait for their
+  peer (crowding.py).
 Deadlines are numbers; the server looks at all of them from time to time, which costs a request
 nothing but two assignments.
 """
 
 import asyncio
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -27,6 +29,7 @@ from veilmart.limits import (
     PIPELINE_MAX,
     REQUEST_SECONDS,
 )
+from veilmart.protocol.stream_frames import STREAM_PATH
 from veilmart.transport.crowding import to_cut
 from veilmart.transport.fair_work import owner_of
 
@@ -41,6 +44,8 @@ class DeadlineProtocol(HttpToolsProtocol):
     connections_max: ClassVar[int] = CONNECTIONS_MAX
     leaving: ClassVar[set["DeadlineProtocol"]] = set()
     """Cut, but the event loop has not said so yet; each server's own subclass has its own set."""
+    streams: ClassVar[Collection[object]] = ()
+    """Those of the connections that are streams, which have a bound of their own."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,7 +80,8 @@ class DeadlineProtocol(HttpToolsProtocol):
         self.waiting_since = self.loop.time()
         self._read_deadline = self.waiting_since + self.header_seconds
         self.owner = owner_of(None if self.client is None else self.client[0])
-        if len(self.connections) - len(self.leaving) > self.connections_max:
+        others = len(self.leaving) + len(self.streams)
+        if len(self.connections) - others > self.connections_max:
             self._make_room()
 
     def _make_room(self) -> None:
@@ -112,10 +118,17 @@ class DeadlineProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_header = False
         self._in_body = True
-        if self.parser.should_upgrade() or len(self.pipeline) >= PIPELINE_MAX:
+        upgrading = self.parser.should_upgrade()
+        if (upgrading and not self._opens_stream()) or len(self.pipeline) >= PIPELINE_MAX:
             raise MalformedMessage  # answered with 400 by the parser's caller
         self._read_deadline = self.loop.time() + self.request_seconds
         super().on_headers_complete()
+
+    def _opens_stream(self) -> bool:
+        """Whether a stream is asked for, and nothing else is under way on this connection."""
+        wanted = self.url == STREAM_PATH.encode() and self.parser.get_method() == b"GET"
+        quiet = self.cycle is None or self.cycle.response_complete
+        return wanted and quiet and not self.pipeline and self._should_upgrade()
 
     def on_message_complete(self) -> None:
         self._in_body = False

@@ -6,7 +6,7 @@ a server can neither accept anybody nor open its database.
 
 import resource
 
-from veilmart.limits import CONNECTIONS_MAX
+from veilmart.limits import CONNECTIONS_MAX, STREAMS_MAX
 
 FILES_BESIDE = 512
 """Databases, connections to the other servers, and files being read."""
@@ -18,12 +18,21 @@ def connections_allowed() -> int:
 
     Raises the process's own limit as far as it may.
     """
-    wanted = CONNECTIONS_MAX + FILES_BESIDE
+    return max(CONNECTIONS_MIN, min(CONNECTIONS_MAX, (_files() - FILES_BESIDE) // 2))
+
+
+def streams_allowed() -> int:
+    """STREAMS_MAX, or fewer: what `connections_allowed` leaves."""
+    left = _files() - FILES_BESIDE - connections_allowed()
+    return max(CONNECTIONS_MIN, min(STREAMS_MAX, left))
+
+
+def _files() -> int:
+    """How many files this process may have open, once it has asked for as many as it wants."""
+    wanted = CONNECTIONS_MAX + STREAMS_MAX + FILES_BESIDE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         soft = most
-    if soft == resource.RLIM_INFINITY:
-        return CONNECTIONS_MAX
-    return max(CONNECTIONS_MIN, min(CONNECTIONS_MAX, soft - FILES_BESIDE))
+    return wanted if soft == resource.RLIM_INFINITY else soft

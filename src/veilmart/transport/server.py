@@ -19,10 +19,14 @@ from veilmart.limits import (
     KEEP_ALIVE_SECONDS,
     REQUEST_SECONDS,
 )
+from veilmart.transport.frame_exchange import AnswerFrame
+from veilmart.transport.frame_turns import FrameTurns
 from veilmart.transport.http_protocol import DeadlineProtocol
-from veilmart.transport.open_files import connections_allowed
+from veilmart.transport.open_files import connections_allowed, streams_allowed
+from veilmart.transport.stream_server import StreamServer, heaviest
 
 _BACKLOG = 1024
+_Bounded = DeadlineProtocol | StreamServer
 
 
 async def serve(
@@ -36,12 +40,14 @@ async def serve(
     request_seconds: float = REQUEST_SECONDS,
     stop_seconds: int = GRACEFUL_STOP_SECONDS,
     connections_max: int | None = None,
+    streams_max: int | None = None,
 ) -> None:
     """Serve `app` until `stop` is set, then finish what is under way and return.
 
     `on_started(port)` is called once connections are accepted, with the actual port (`port` 0:
     the system chooses). Signals are the caller's. connections_max: what the system allows, unless
-    a test wants fewer. Raises `PortInUse` when it cannot listen.
+    a test wants fewer. An application that can answer frames is asked over
+    streams too. Raises `PortInUse` when it cannot listen.
     """
     await serve_on(
         app,
@@ -52,6 +58,7 @@ async def serve(
         request_seconds=request_seconds,
         stop_seconds=stop_seconds,
         connections_max=connections_max,
+        streams_max=streams_max,
     )
 
 
@@ -65,18 +72,22 @@ async def serve_on(
     request_seconds: float = REQUEST_SECONDS,
     stop_seconds: int = GRACEFUL_STOP_SECONDS,
     connections_max: int | None = None,
+    streams_max: int | None = None,
 ) -> None:
     """`serve` on a socket that listens already, and is closed at the end."""
+    streams: set[StreamServer] = set()
     bounds = {
+        "streams": streams,
         "header_seconds": header_seconds,
         "request_seconds": request_seconds,
         "connections_max": connections_max or connections_allowed(),
         "leaving": set(),
     }
+    frames: AnswerFrame | None = getattr(app, "answer_frame", None)
     config = uvicorn.Config(
         app,
         http=type("TimedProtocol", (DeadlineProtocol,), bounds),
-        ws="none",
+        ws="none" if frames is None else _stream_class(frames, streams, streams_max),
         lifespan="off",
         interface="asgi3",
         log_config=None,
@@ -91,7 +102,9 @@ async def serve_on(
         timeout_graceful_shutdown=stop_seconds,
     )
     started = listener.getsockname()[1]
-    server = _Server(config, stop, lambda: on_started(started), min(1.0, header_seconds / 4))
+    server = _Server(
+        config, stop, streams, lambda: on_started(started), min(1.0, header_seconds / 4)
+    )
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -99,16 +112,30 @@ async def serve_on(
         listener.close()
 
 
+def _stream_class(
+    answer: AnswerFrame, streams: set[StreamServer], streams_max: int | None
+) -> type[StreamServer]:
+    parts = {
+        "answer": staticmethod(answer),
+        "turns": FrameTurns(),
+        "streams": streams,
+        "streams_max": streams_max or streams_allowed(),
+    }
+    return type("OwnStreams", (StreamServer,), parts)
+
+
 class _Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
         stop: asyncio.Event,
+        streams: set[StreamServer],
         on_started: Callable[[], None],
         look_every_seconds: float,
     ) -> None:
         super().__init__(config)
         self._stop = stop
+        self._streams = streams
         self._on_started = on_started
         self._look_every_seconds = look_every_seconds
         self._looking: asyncio.TimerHandle | None = None
@@ -130,8 +157,10 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         now = loop.time()
         for connection in list(self.server_state.connections):
-            if isinstance(connection, DeadlineProtocol) and connection.overdue(now):
+            if isinstance(connection, _Bounded) and connection.overdue(now):
                 connection.cut()
+        for stream in heaviest(self._streams):
+            stream.cut()
         self._looking = loop.call_later(self._look_every_seconds, self._look)
 
     def cut_all(self) -> None:
@@ -139,7 +168,7 @@ class _Server(uvicorn.Server):
         if self._looking is not None:
             self._looking.cancel()
         for connection in list(self.server_state.connections):
-            if isinstance(connection, DeadlineProtocol):
+            if isinstance(connection, _Bounded):
                 connection.cut()
 
 

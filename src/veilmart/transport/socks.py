@@ -5,6 +5,7 @@ its own, drawn at random: Tor gives connections with different ones different ci
 """
 
 import secrets
+import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -71,6 +72,30 @@ def proxy_connector(proxy: SocksProxy, connections: int, idle_seconds: float) ->
         limit=connections,
         keepalive_timeout=idle_seconds,
     )
+
+
+async def open_through(proxy: SocksProxy, host: str, port: int) -> socket.socket:
+    """A connected socket. Raises one of `socket_faults`."""
+    from python_socks import ProxyType
+    from python_socks.async_.asyncio import Proxy
+
+    way = Proxy(
+        ProxyType.SOCKS5,
+        proxy.host,
+        proxy.port,
+        proxy.username or None,
+        proxy.password or None,
+        rdns=True,
+    )
+    opened: socket.socket = await way.connect(host, port)
+    return opened
+
+
+def socket_faults() -> tuple[type[Exception], ...]:
+    """What `open_through` raises besides OSError."""
+    from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
+
+    return ProxyConnectionError, ProxyError, ProxyTimeoutError
 
 
 def proxy_faults() -> tuple[type[Exception], ...]:

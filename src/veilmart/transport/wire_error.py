@@ -1,6 +1,16 @@
-"""The body of every answer that is not 200; both sides of HTTP read it here."""
+"""How an error is named outside a session: the body of every answer that is not 200, or a frame's.
+
+Both ends of HTTP and of streams read it here.
+"""
 
 import msgspec
+
+from veilmart.errors import (
+    DETAIL_MAX_CHARACTERS,
+    UnsignedAnswer,
+    VeilmartError,
+    from_unsigned,
+)
 
 OCTETS = "application/octet-stream"
 
@@ -10,3 +20,17 @@ class WireError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     code: int
     detail: str
+
+
+def encode_error(error: VeilmartError) -> bytes:
+    """Its code and detail as MessagePack."""
+    return msgspec.msgpack.encode(WireError(error.code, error.detail[:DETAIL_MAX_CHARACTERS]))
+
+
+def read_error(content: bytes | memoryview, unnamed: VeilmartError | None = None) -> VeilmartError:
+    """What a named error means to the one who asked; `unnamed` for what names none."""
+    try:
+        named = msgspec.msgpack.decode(content, type=WireError)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return unnamed or UnsignedAnswer("A frame names no error.")
+    return from_unsigned(named.code)

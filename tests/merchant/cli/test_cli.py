@@ -40,7 +40,7 @@ def fresh(
     async def get(*_: object, **__: object) -> bytes:
         return broker.known.signed
 
-    monkeypatch.setattr(setup.HttpClient, "get", get)  # type: ignore[attr-defined]
+    monkeypatch.setattr(setup.StreamClient, "get", get)  # type: ignore[attr-defined]
     monkeypatch.setattr(home.identity, "generate_identity", lambda: merchant_key)  # type: ignore[attr-defined]
     return broker
 

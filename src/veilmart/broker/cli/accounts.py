@@ -25,13 +25,6 @@ NEW_PASSWORD_BYTES = 10
 user_app = App(name="user", help="Customers' accounts.")
 
 
-def register_accounts(app: App) -> None:
-    """Mount these commands on the broker's app."""
-    app.command(user_app)
-    app.command(credit)
-    app.command(accounts)
-
-
 @user_app.command(name="list")
 @command
 def list_users(*, common: Common = Common()) -> None:

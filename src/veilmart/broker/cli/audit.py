@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 from sqlalchemy import Connection
 
@@ -18,13 +18,6 @@ from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
 
 SHOWN_MAX = 5
-
-
-def register_audit(app: App) -> None:
-    """Mount these commands on the broker's app."""
-    app.command(audit_books, name="audit")
-    app.command(sign_off_finding, name="sign-off")
-    app.command(status)
 
 
 @command

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 
 from veilmart.broker.backup_layout import LAYOUT
@@ -20,14 +20,6 @@ from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
-
-
-def register_upkeep(app: App) -> None:
-    """Mount these commands on the broker's app."""
-    app.command(export_table, name="export")
-    app.command(backup)
-    app.command(restore_home, name="restore")
-    app.command(restored)
 
 
 @command

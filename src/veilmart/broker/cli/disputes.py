@@ -2,19 +2,12 @@
 
 from datetime import UTC, datetime
 
-from cyclopts import App
-
 from veilmart.broker import settings
 from veilmart.broker.cli.books import open_books, show_table
 from veilmart.broker.disputes.records import dispute_lines
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.command import ServerCommon as Common, command
-
-
-def register_disputes(app: App) -> None:
-    """Mount this command on the broker's app."""
-    app.command(disputes)
 
 
 @command

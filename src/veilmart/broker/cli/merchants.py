@@ -17,13 +17,6 @@ from veilmart.terminal.command import ServerCommon as Common, command
 merchant_app = App(name="merchant", help="The merchants that this broker carries.")
 
 
-def register_merchants(app: App) -> None:
-    """Mount these commands on the broker's app."""
-    app.command(merchant_app)
-    app.command(payout)
-    app.command(withdrawals)
-
-
 @merchant_app.command
 @command
 async def admit(

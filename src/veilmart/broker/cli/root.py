@@ -1,216 +1,76 @@
-"""`veilmart broker ...`: set-up and serving; other commands are in the files of their subject."""
+"""`veilmart broker ...`: the command tree. A command's file is imported when it is run."""
 
-import asyncio
-import os
-from pathlib import Path
-from typing import Annotated
+from cyclopts import App
 
-from cyclopts import App, Parameter
-
-from veilmart.broker import settings
-from veilmart.broker.cli.accounts import register_accounts
-from veilmart.broker.cli.audit import register_audit
-from veilmart.broker.cli.backup import register_upkeep
-from veilmart.broker.cli.disputes import register_disputes
-from veilmart.broker.cli.merchants import register_merchants
-from veilmart.broker.cli.settings import register_settings
-from veilmart.broker.cli.tokens import register_tokens
-from veilmart.broker.cli.vouchers import register_vouchers
-from veilmart.broker.events import Listening, Trouble
-from veilmart.broker.home import (
-    BrokerHome,
-    initialise,
-    open_home,
-    open_or_initialise,
-    renew_descriptor,
-)
-from veilmart.broker.server.narration import Narrator
-from veilmart.broker.state import Observe
-from veilmart.crypto.identity import format_fingerprint
-from veilmart.protocol.address import DEFAULT_PORT, Link
-from veilmart.storage.files.home import default_home
-from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, command, server_command
-from veilmart.terminal.logs import configure_logs, event_log
-from veilmart.terminal.memory import serve_from_here
-from veilmart.terminal.numbers import Listener, Port, ReachedPort, Workers
-from veilmart.terminal.service import Log, StatusPort, Telling
-from veilmart.terminal.serving import (
-    require_workers,
-    stop_on_signals,
-    worker_command,
-    worker_environment,
-)
-from veilmart.terminal.streams import tell
-from veilmart.transport.server import listen
-from veilmart.transport.workers import inherited_listener, run_workers, stop_with_parent
-
-DEFAULT_HOST = "127.0.0.1"
+from veilmart.terminal.lazy_commands import mount
 
 app = App(name="broker", help="Carry sealed messages and money, without learning what is bought.")
-register_merchants(app)
-register_accounts(app)
-register_settings(app)
-register_audit(app)
-register_vouchers(app)
-register_tokens(app)
-register_upkeep(app)
-register_disputes(app)
-
-
-def home_of(common: Common) -> Path:
-    """The broker's home folder for this command."""
-    return common.home or default_home("broker")
-
-
-@app.command
-@command
-def init(
-    *,
-    currency: Annotated[str, Parameter(help="The one currency of all accounts.")] = "EUR",
-    name: Annotated[str, Parameter(help="The name customers and merchants see.")] = "broker",
-    common: Common = Common(),
-) -> None:
-    """Make this broker's identity, price points and empty books."""
-    opened = initialise(
-        home_of(common), os.urandom, name=name, currency=currency, database=common.database
-    )
-    with opened:
-        renew_descriptor(opened, unix_now(), os.urandom)
-        shown = format_fingerprint(opened.fingerprint)
-        common.terminal().result(
-            {"name": name, "currency": currency, "fingerprint": shown},
-            lambda console: console.print(
-                f"Broker {name} is set up. Currency: {currency}.\nFingerprint: {shown}\n"
-                "Start it with `veilmart broker run`.",
-                markup=False,
+mount(
+    app,
+    "veilmart.broker.cli",
+    {
+        "merchant": ("merchants:merchant_app", "The merchants that this broker carries."),
+        "payout": ("merchants:payout", "A merchant was paid out in cash: take it off its account."),
+        "withdrawals": (
+            "merchants:withdrawals",
+            "What merchants ask to be paid out; payout of the same amount answers one.",
+        ),
+        "user": ("accounts:user_app", "Customers' accounts."),
+        "credit": ("accounts:credit", "Somebody paid cash in: put it on their account."),
+        "accounts": ("accounts:accounts", "Every account with its balance."),
+        "price-points": ("settings:points_app", "The amounts that products may cost."),
+        "fee": (
+            "settings:fee",
+            "The broker's share of a sale, for sales that are invoiced from now on.",
+        ),
+        "registration": ("settings:registration", "Who may open an account."),
+        "audit": (
+            "audit:audit_books",
+            (
+                "Recompute everything from postings and signed records, while the broker goes on.\n"
+                "\n"
+                "Exit code 7 when something is not as it has to be."
             ),
-        )
-
-
-@app.command(name="run")
-@server_command
-async def run_server(
-    *,
-    host: Annotated[str, Parameter(help="Address to listen on.")] = DEFAULT_HOST,
-    port: Port = DEFAULT_PORT,
-    narrate: Annotated[bool, Parameter(help="Tell every step of every purchase.")] = False,
-    status_port: StatusPort = None,
-    log: Log = False,
-    workers: Workers = 1,
-    listener: Listener = None,
-    common: Common = Common(),
-) -> None:
-    """Serve until Ctrl-C; sets the broker up first if that was not done."""
-    telling = Telling(narrate, log, status_port)
-    if listener is not None:
-        await _work(listener, telling, common)
-        return
-    await _run(host, port, telling, workers, common)
-
-
-async def _run(host: str, port: int, telling: Telling, workers: int, common: Common) -> None:
-    from veilmart.broker.server.running import serve_opened, shared_sessions
-
-    home = home_of(common)
-    stop = stop_on_signals()
-    opened = open_or_initialise(home, os.urandom, common.database)
-    with opened:
-        narrator = _narrator(opened, telling)
-        if workers != 1:
-            require_workers(workers, opened.database)
-            shared_sessions(opened, os.urandom).make_table()
-            renew_descriptor(opened, unix_now(), os.urandom)
-            with opened.home.lock("server", wait=False):
-                opened.database.close()
-                await _supervise(host, port, telling, workers, common, narrator, stop)
-            return
-        await serve_opened(
-            opened,
-            host,
-            port,
-            clock=unix_now,
-            random=os.urandom,
-            observe=narrator,
-            stop=stop,
-            on_started=lambda _port: serve_from_here(),
-            status=telling.place(),
-        )
-
-
-async def _supervise(
-    host: str,
-    port: int,
-    telling: Telling,
-    workers: int,
-    common: Common,
-    narrator: Observe,
-    stop: asyncio.Event,
-) -> None:
-    socket = await listen(host, port)
-    with socket:
-        narrator(Listening(host, socket.getsockname()[1]))
-        await run_workers(
-            worker_command("broker", home_of(common), telling.words()),
-            workers,
-            socket,
-            environment=worker_environment(common),
-            stop=stop,
-            on_ended=lambda number, code: narrator(
-                Trouble(f"Worker {number}", f"it ended with {code}")
-            ),
-        )
-
-
-async def _work(listener: int, telling: Telling, common: Common) -> None:
-    """One of several workers; the parent has set the home up and holds its lock."""
-    from veilmart.broker.server.running import serve_worker
-
-    stop = stop_on_signals()
-    watching = asyncio.create_task(stop_with_parent(stop))
-    with open_home(home_of(common), common.database) as opened:
-        await serve_worker(
-            opened,
-            inherited_listener(listener),
-            clock=unix_now,
-            random=os.urandom,
-            observe=_narrator(opened, telling),
-            stop=stop,
-            on_started=lambda _port: serve_from_here(),
-            status=telling.place(),
-        )
-    watching.cancel()
-
-
-def _narrator(opened: BrokerHome, telling: Telling) -> Observe:
-    if telling.log:
-        configure_logs()
-        return event_log("broker")
-    decimals = opened.database.run_now(settings.load).decimals
-    return Narrator(tell, narrate=telling.narrate, decimals=decimals)
-
-
-@app.command
-@command
-def descriptor(
-    *,
-    host: Annotated[str, Parameter(help="Where customers reach this broker.")] = DEFAULT_HOST,
-    port: ReachedPort = DEFAULT_PORT,
-    common: Common = Common(),
-) -> None:
-    """Show this broker's fingerprint, descriptor serial and link."""
-    with open_home(home_of(common), common.database) as opened:
-        newest = renew_descriptor(opened, unix_now(), os.urandom).newest
-        shown = format_fingerprint(opened.fingerprint)
-        link = str(Link(host, port, opened.fingerprint, None, None))
-        common.terminal().result(
-            {
-                "fingerprint": shown,
-                "serial": newest.serial,
-                "not_after": newest.not_after,
-                "link": link,
-            },
-            lambda console: console.print(
-                f"Fingerprint: {shown}\nSerial: {newest.serial}\nLink: {link}", markup=False
-            ),
-        )
+        ),
+        "voucher": ("vouchers:voucher_app", "Vouchers that customers redeem."),
+        "invitation": ("vouchers:invitation_app", "Invitations to open an account."),
+        "token": ("tokens:token_app", "The keys under which this broker signs tokens."),
+        "export": (
+            "backup:export_table",
+            "Write a table as CSV; amounts in minor units, times in Unix seconds.",
+        ),
+        "backup": (
+            "backup:backup",
+            "Back up identity and books, safely while the broker runs. Keep it like a key.",
+        ),
+        "restore": (
+            "backup:restore_home",
+            "Put a backup in place while the broker is stopped; what was there is put aside.",
+        ),
+        "disputes": (
+            "disputes:disputes",
+            "How disputes were decided, newest first; nobody has to do anything about them.",
+        ),
+        "sign-off": (
+            "audit:sign_off_finding",
+            "Say that you have looked at a finding of the audit, so that months are folded again.",
+        ),
+        "status": (
+            "audit:status",
+            "Show when the broker last did what it does by itself, and what fails.",
+        ),
+        "restored": (
+            "backup:restored",
+            "After a restore: what the backup cannot know, and waits until it is confirmed.",
+        ),
+        "init": ("serving:init", "Make this broker's identity, price points and empty books."),
+        "run": (
+            "serving:run_server",
+            "Serve until Ctrl-C; sets the broker up first if that was not done.",
+        ),
+        "descriptor": (
+            "serving:descriptor",
+            "Show this broker's fingerprint, descriptor serial and link.",
+        ),
+    },
+)

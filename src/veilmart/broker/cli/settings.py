@@ -15,13 +15,6 @@ from veilmart.terminal.numbers import Share
 points_app = App(name="price-points", help="The amounts that products may cost.")
 
 
-def register_settings(app: App) -> None:
-    """Mount these commands on the broker's app."""
-    app.command(points_app)
-    app.command(fee)
-    app.command(registration)
-
-
 @points_app.default
 @command
 def show_points(*, common: Common = Common()) -> None:

@@ -17,11 +17,6 @@ token_app = App(name="token", help="The keys under which this broker signs token
 _ID_SHOWN = 8
 
 
-def register_tokens(app: App) -> None:
-    """Mount these commands on the broker's app."""
-    app.command(token_app)
-
-
 @token_app.command(name="list")
 @command
 def list_keys(*, common: Common = Common()) -> None:

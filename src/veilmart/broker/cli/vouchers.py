@@ -30,12 +30,6 @@ Sheet = Annotated[Path | None, Parameter(help="Also write cards to print: an .ht
 Batch = Annotated[int | None, Parameter(converter=whole(1), help="All that is left of a batch.")]
 
 
-def register_vouchers(app: App) -> None:
-    """Mount these commands on the broker's app."""
-    app.command(voucher_app)
-    app.command(invitation_app)
-
-
 @voucher_app.command(name="issue")
 @command
 def issue_vouchers(

@@ -19,7 +19,7 @@ from veilmart.errors import (
 from veilmart.limits import DESCRIPTOR_MAX_BYTES
 from veilmart.protocol.address import parse_link
 from veilmart.protocol.descriptor import SignedDescriptor, check_descriptor, read_descriptor
-from veilmart.transport.client import HttpClient
+from veilmart.transport.stream_client import StreamClient
 
 MERCHANT_PORT = 8100
 
@@ -56,7 +56,7 @@ async def fetch_candidate(opened: BrokerHome, url: str, now: int) -> Candidate:
     link = parse_link(url)
     host = f"[{link.host}]" if ":" in link.host else link.host
     address = f"{host}:{link.port if _names_port(url) else MERCHANT_PORT}"
-    async with HttpClient(address, MerchantUnreachable) as client:
+    async with StreamClient(address, MerchantUnreachable) as client:
         signed = await client.get("/v1/descriptor", max_bytes=DESCRIPTOR_MAX_BYTES + 1024)
     claimed = read_descriptor(signed).fingerprint
     known = {

@@ -58,8 +58,8 @@ from veilmart.protocol.link_messages import (
 )
 from veilmart.protocol.parcel import segment_length
 from veilmart.protocol.tunnel import RECORD_OVERHEAD_BYTES, PendingRequest
-from veilmart.transport.client import HttpClient
 from veilmart.transport.port import Client, OpenClient
+from veilmart.transport.stream_client import StreamClient
 
 LINK_PATH = "/v1/link"
 REQUEST_PATH = "/v1/link/request"
@@ -108,7 +108,7 @@ class LinkPool:
         state: BrokerState,
         identity: IdentityKey,
         on_linked: Callable[[bytes, int], None],
-        open_client: OpenClient = HttpClient,
+        open_client: OpenClient = StreamClient,
     ) -> None:
         self._state = state
         self._identity = identity

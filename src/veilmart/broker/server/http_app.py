@@ -60,9 +60,9 @@ from veilmart.protocol.perform import Performers, perform
 from veilmart.protocol.tunnel import ReceivedRequest, expect, record_session, refusal
 from veilmart.storage.database.port import Database
 from veilmart.transport.answers import binary_answer
-from veilmart.transport.body import asker, read_body
 from veilmart.transport.fair_work import InThreads, Turnstile
-from veilmart.transport.routes import Routes
+from veilmart.transport.frame_exchange import Answered
+from veilmart.transport.routes import Post, Routes
 
 _HELLO_BYTES = 33
 _SERIAL_DIGITS_MAX = 15
@@ -93,7 +93,10 @@ class BrokerApp:
         self._handshakes = Turnstile()
         self._examiners = InThreads(EXAMINED_AT_ONCE, EXAMINED_WAITING_MAX)
         self.asgi = Routes(
-            {"/v1/session": self._session, "/v1/request": self._request},
+            {
+                "/v1/session": Post(self._session, HANDSHAKE_MAX_BYTES),
+                "/v1/request": Post(self._request, REQUEST_MAX_BYTES),
+            },
             [
                 ("/v1/descriptor", self._descriptor),
                 ("/v1/descriptor/{serial}", self._descriptor),
@@ -146,10 +149,9 @@ class BrokerApp:
             raise DescriptorUnknown
         return binary_answer(signed)
 
-    async def _session(self, request: Request) -> Response:
+    async def _session(self, body: bytes, owner: str) -> Answered:
         """suite (1) ‖ descriptor hash (32) ‖ message 1 → session id (16) ‖ message 2."""
         state = self._state
-        body = await read_body(request, HANDSHAKE_MAX_BYTES)
         if len(body) <= _HELLO_BYTES:
             raise MalformedMessage("A handshake is cut short.")
         suite = suite_by_id(body[0])
@@ -158,7 +160,7 @@ class BrokerApp:
         own = state.own.by_hash(descriptor_hash, now)
         session_id = state.random(SESSION_ID_BYTES)
         message2, keys = await self._handshakes.run(
-            asker(request),
+            owner,
             answer_certified,
             suite,
             prologue(labels.PROLOGUE_CUSTOMER_BROKER, suite, descriptor_hash),
@@ -171,17 +173,16 @@ class BrokerApp:
         state.sessions.add(session)
         await state.sessions.publish(session, now)
         state.observe(CustomerSession(suite.group_name, keys.session_fingerprint))
-        return binary_answer(session_id + message2)
+        return session_id + message2, None
 
-    async def _request(self, request: Request) -> Response:
+    async def _request(self, record: bytes, owner: str) -> Answered:
         """Request record → answer record [‖ attachment]."""
         state = self._state
-        record = await read_body(request, REQUEST_MAX_BYTES)
         session = await state.sessions.fetch(record_session(record), state.clock())
         received = ReceivedRequest(session.keys, CustomerRequest, record, REQUEST_MAX_BYTES)
         message: BrokerRequest = received.message
         try:
-            answer = await self._answer(session, message, asker(request))
+            answer = await self._answer(session, message, owner)
             # A record grows to what its message needs.
             cells = 1 if answer.natural else message.answer_cells
         except VeilmartError as error:
@@ -192,7 +193,7 @@ class BrokerApp:
         sealed = received.seal_answer(answer.message, cells, state.random)
         if len(sealed) > BODY_MAX_BYTES:
             raise ServerFault
-        return binary_answer(sealed, answer.attachment)
+        return sealed, answer.attachment
 
     async def _answer(self, session: Session, message: BrokerRequest, owner: str) -> Answer:
         """Raises only what may cross the wire."""

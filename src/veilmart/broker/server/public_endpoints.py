@@ -26,7 +26,7 @@ from veilmart.storage.database.port import Database
 from veilmart.transport.answers import binary_answer
 from veilmart.transport.body import asker
 from veilmart.transport.fair_work import InThreads
-from veilmart.transport.routes import Endpoint
+from veilmart.transport.routes import GetEndpoint
 
 _ID_DIGITS = 64
 _PAGE_DIGITS_MAX = 9
@@ -38,7 +38,7 @@ _Page = tuple[tuple[int, int], bytes]
 
 
 class PublicLists:
-    """Endpoints for GET; one for each process."""
+    """GetEndpoints for GET; one for each process."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -48,7 +48,7 @@ class PublicLists:
         self._solvency: tuple[float, bytes] | None = None
         self._counting = asyncio.Lock()
 
-    def routes(self) -> list[tuple[str, Endpoint]]:
+    def routes(self) -> list[tuple[str, GetEndpoint]]:
         return [
             ("/v1/token-key/{id}", self._token_key),
             ("/v1/token-keys/{serial}", self._token_keys),

@@ -33,11 +33,11 @@ from veilmart.errors import StorageFailure, VeilmartError
 from veilmart.limits import SWEEP_EVERY_SECONDS
 from veilmart.protocol.ports import Clock, Random
 from veilmart.storage.session_rows.hourly_keys import RowKeys
-from veilmart.transport.client import HttpClient
 from veilmart.transport.metrics import Metrics
 from veilmart.transport.port import OpenClient
 from veilmart.transport.server import serve, serve_on
 from veilmart.transport.status import StatusPlace, status_served
+from veilmart.transport.stream_client import StreamClient
 
 LOOK_EVERY_SECONDS = 1.0
 LINK_PAUSE_FIRST_SECONDS = 1
@@ -55,7 +55,7 @@ class RunningBroker:
         observe: Observe,
         *,
         one_of_several: bool = False,
-        open_client: OpenClient = HttpClient,
+        open_client: OpenClient = StreamClient,
         passwords: Passwords | None = None,
     ) -> None:
         self._opened = opened

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 
 from veilmart.crypto.identity import format_fingerprint, parse_fingerprint
@@ -34,12 +34,6 @@ PasswordFile = Annotated[
     ),
 ]
 Username = Annotated[str | None, Parameter(help="Asked for when it is not given.")]
-
-
-def register_account(app: App) -> None:
-    """Add these commands to the customer's command tree."""
-    for function in (join, register, login, passwd, balance, trust):
-        app.command(function)
 
 
 @command

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 
 from veilmart.customer.cli.account import Yes
@@ -31,12 +31,6 @@ class DisputeLine:
     finding: str
     outcome: str
     path: str | None = None
-
-
-def register_disputes(app: App) -> None:
-    """Add these commands to the customer's command tree."""
-    app.command(dispute)
-    app.command(judge_proof, name="judge")
 
 
 @command

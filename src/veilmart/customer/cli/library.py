@@ -5,7 +5,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from veilmart.customer.backup_layout import LAYOUT
 from veilmart.customer.cli.connect import broker_url, opened_wallet, visited
@@ -34,15 +34,6 @@ from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
 
 Outcome = tuple[Order, str, str, int]
 """(order, outcome, sentence, exit code)"""
-
-
-def register_library(app: App) -> None:
-    """Add these commands to the customer's command tree."""
-    app.command(fetch)
-    app.command(redeem)
-    app.command(export_orders, name="export")
-    app.command(backup)
-    app.command(restore_home, name="restore")
 
 
 # ---- fetching again ------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 
 from veilmart.customer.cli.account import Yes
@@ -20,11 +20,6 @@ from veilmart.terminal.command import Common, command
 _JPEG = b"\xff\xd8\xff"
 _SHOWN_MAX_CHARACTERS = 2000
 _NOTHING = Picture(product=bytes(16), cover=b"", sample_name="", sample=b"")
-
-
-def register_look(app: App) -> None:
-    """Add the command to the customer's command tree."""
-    app.command(look)
 
 
 @command

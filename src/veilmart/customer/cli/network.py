@@ -47,16 +47,6 @@ class ProofLine:
     stops: bool
 
 
-def register_network(app: App) -> None:
-    """Add these commands to the customer's command tree."""
-    app.command(proxy)
-    proof = App(name="proof", help="What broker or merchant showed that contradicts itself.")
-    proof.default(show_proofs)
-    proof.command(export_proof, name="export")
-    proof.command(verify_file, name="verify")
-    app.command(proof)
-
-
 @command
 def proxy(
     address: Annotated[
@@ -159,3 +149,9 @@ def _draw_verified(console: Console, found: VerifiedProof) -> None:
     said = "The proof holds." if found.conclusive else "Both papers are genuine."
     for line in (said, found.finding, f"The {found.role} {visible(found.name)}", found.party):
         console.print(line, markup=False)
+
+
+proof_app = App(name="proof", help="What broker or merchant showed that contradicts itself.")
+proof_app.default(show_proofs)
+proof_app.command(export_proof, name="export")
+proof_app.command(verify_file, name="verify")

@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cyclopts import App
 from rich.console import Console
 
 from veilmart.customer.cli.connect import mention_unfinished, opened_wallet
-from veilmart.customer.cli.receipts import export, verify
-from veilmart.customer.cli.sync import cancel, sync
 from veilmart.customer.display.lists import OrderLine, order_line
 from veilmart.customer.display.order_status import standing_line, standing_text
 from veilmart.customer.library.updates import newest_copies
@@ -27,16 +24,6 @@ class CopyLine:
     order: str
     version: int
     path: str | None
-
-
-def register_orders(app: App) -> None:
-    """Add these commands to the customer's command tree."""
-    for function in (orders, library, sync, cancel):
-        app.command(function)
-    receipt = App(name="receipt", help="Export or verify what proves a purchase.")
-    receipt.default(export)
-    receipt.command(verify)
-    app.command(receipt)
 
 
 @command

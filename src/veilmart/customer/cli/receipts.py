@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 from rich.console import Console
 
 from veilmart.customer.cli.connect import opened_wallet
@@ -69,3 +69,8 @@ def _draw_receipt(console: Console, found: VerifiedReceipt) -> None:
         f"Order:    {found.order}",
     ):
         console.print(line, markup=False)
+
+
+receipt_app = App(name="receipt", help="Export or verify what proves a purchase.")
+receipt_app.default(export)
+receipt_app.command(verify)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.customer.cli.account import Yes
@@ -54,11 +54,6 @@ class LostLine:
     amount: str
     title: str
     detail: str
-
-
-def register_lost(app: App) -> None:
-    """Add this command to the customer's command tree."""
-    app.command(restore_order, name="restore-order")
 
 
 @command

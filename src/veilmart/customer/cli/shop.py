@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 
 from veilmart.customer.browsing.menu import Menu
@@ -43,12 +43,6 @@ Merchant = Annotated[
 ]
 SuiteName = Annotated[str | None, Parameter(name="--suite", help="Cipher suite by its name.")]
 Out = Annotated[Path, Parameter(help="Folder for the finished file.")]
-
-
-def register_shop(app: App) -> None:
-    """Add these commands to the customer's command tree."""
-    for function in (browse, buy, shop):
-        app.command(function)
 
 
 @command

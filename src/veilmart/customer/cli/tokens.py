@@ -52,15 +52,6 @@ class TokenLine:
     kept: int
 
 
-def register_tokens(app: App) -> None:
-    """Add these commands to the customer's command tree."""
-    tokens = App(name="tokens", help="What pays without an account: one token, one purchase.")
-    tokens.default(show)
-    tokens.command(withdraw)
-    tokens.command(deposit)
-    app.command(tokens)
-
-
 @command
 def show(*, common: Common = Common()) -> None:
     """Unspent tokens by price, and until when they are good."""
@@ -197,3 +188,9 @@ def _tell(person: Person, done: Withdrawn, decimals: int, what: str) -> None:
         {"count": done.count, "balance": balance},
         lambda console: console.print(f"{noun} {what}. Balance: {balance}", markup=False),
     )
+
+
+tokens_app = App(name="tokens", help="What pays without an account: one token, one purchase.")
+tokens_app.default(show)
+tokens_app.command(withdraw)
+tokens_app.command(deposit)

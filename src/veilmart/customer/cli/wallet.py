@@ -36,14 +36,6 @@ NoPassphrase = Annotated[
 ]
 
 
-def register_wallet(app: App) -> None:
-    """Add these commands to the customer's command tree."""
-    wallet = App(name="wallet", help="The words from which tokens and order keys come.")
-    for function in (create, show_seed, restore):
-        wallet.command(function)
-    app.command(wallet)
-
-
 @command
 def create(
     *,
@@ -157,3 +149,9 @@ def _draw(console: Console, restored: Restored) -> None:
             f"Orders known by their keys: {restored.orders}. See `veilmart customer orders`.",
             markup=False,
         )
+
+
+wallet_app = App(name="wallet", help="The words from which tokens and order keys come.")
+wallet_app.command(create)
+wallet_app.command(show_seed)
+wallet_app.command(restore)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 
 from veilmart.customer.cli.connect import opened_wallet, visited
@@ -16,12 +16,6 @@ from veilmart.customer.web.plan import customer_plan
 from veilmart.storage.files.names import visible
 from veilmart.terminal.command import Common, command, server_command
 from veilmart.web.running import WebOptions, run_face
-
-
-def register_web(app: App) -> None:
-    """Add these commands to the customer's command tree."""
-    app.command(web)
-    app.command(merchants)
 
 
 @server_command

@@ -44,8 +44,8 @@ from veilmart.protocol.descriptor import (
     check_descriptor,
     read_descriptor,
 )
-from veilmart.transport.client import HttpClient
 from veilmart.transport.port import Client, OpenClient
+from veilmart.transport.stream_client import StreamClient
 
 SIGNED_MAX_BYTES = DESCRIPTOR_MAX_BYTES + SIGNATURE_BYTES
 
@@ -68,7 +68,7 @@ def http_client(wallet: Wallet, url: str, open_client: OpenClient | None = None)
     if open_client is not None:
         return open_client(address, BrokerUnreachable)
     proxy = wallet.proxy
-    return HttpClient(
+    return StreamClient(
         address,
         BrokerUnreachable,
         connect_seconds=CONNECT_SECONDS if proxy is None else PROXY_CONNECT_SECONDS,

@@ -25,8 +25,8 @@ from veilmart.protocol.handshake import (
 )
 from veilmart.protocol.ports import Random
 from veilmart.protocol.tunnel import PendingRequest
-from veilmart.transport.client import HttpClient
 from veilmart.transport.port import Client, OpenClient
+from veilmart.transport.stream_client import StreamClient
 
 A = TypeVar("A")
 
@@ -36,7 +36,7 @@ async def ask_operator(
     request: BrokerRequest,
     now: int,
     random: Random,
-    open_client: OpenClient = HttpClient,
+    open_client: OpenClient = StreamClient,
 ) -> None:
     """Hand a signed paper in. Raises BrokerUnreachable, what the broker refuses, TrustFailures."""
     async with asking(broker, now, random, open_client) as session:
@@ -62,7 +62,7 @@ class BrokerSession:
 
 @asynccontextmanager
 async def asking(
-    broker: PinnedBroker, now: int, random: Random, open_client: OpenClient = HttpClient
+    broker: PinnedBroker, now: int, random: Random, open_client: OpenClient = StreamClient
 ) -> AsyncIterator[BrokerSession]:
     """A session for one or more questions. Raises BrokerUnreachable, TrustFailures."""
     address = parse_link(broker.url).url.removeprefix("http://")

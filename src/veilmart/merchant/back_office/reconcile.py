@@ -22,8 +22,8 @@ from veilmart.protocol.encoding import decode
 from veilmart.protocol.order_states import OrderState
 from veilmart.protocol.ports import Random
 from veilmart.protocol.statement import PAGE_MAX_BYTES, StatementTotals, open_page
-from veilmart.transport.client import HttpClient
 from veilmart.transport.port import OpenClient
+from veilmart.transport.stream_client import StreamClient
 
 _KEPT_MAX_BYTES = PAGE_MAX_BYTES * (STATEMENT_ENTRIES_MAX // 1000 + 2)
 _ROWS_AT_ONCE = 1000
@@ -45,7 +45,7 @@ class Reconciled(msgspec.Struct, frozen=True):
 
 
 async def reconcile_books(
-    market: MerchantHome, now: int, random: Random, open_client: OpenClient = HttpClient
+    market: MerchantHome, now: int, random: Random, open_client: OpenClient = StreamClient
 ) -> Reconciled:
     """With the first pinned broker. Raises BrokerUnreachable, SignatureInvalid, StatementInvalid,
     what the broker refuses, DiskFull, CannotWrite.

@@ -15,8 +15,8 @@ from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.dispute_messages import RefundOrder, RefundPaper
 from veilmart.protocol.merchant_papers import sign_paper
 from veilmart.protocol.ports import Random
-from veilmart.transport.client import HttpClient
 from veilmart.transport.port import OpenClient
+from veilmart.transport.stream_client import StreamClient
 
 PREFIX_MIN = 4
 
@@ -67,7 +67,7 @@ async def refund_order(
     found: Refundable,
     now: int,
     random: Random,
-    open_client: OpenClient = HttpClient,
+    open_client: OpenClient = StreamClient,
 ) -> None:
     """Have the order's broker give the whole amount back; asked again, it changes nothing.
 

@@ -14,7 +14,7 @@ from veilmart.protocol.descriptor import (
     read_descriptor,
 )
 from veilmart.storage.files.home import Home
-from veilmart.transport.client import HttpClient
+from veilmart.transport.stream_client import StreamClient
 
 Confirm = Callable[[SignedDescriptor], bool]
 """Shows a person the fingerprint of a broker that no link named; True to go on."""
@@ -26,7 +26,7 @@ async def fetch_broker(link: Link, now: int) -> SignedDescriptor:
     Raises BrokerUnreachable, FingerprintChanged, DescriptorExpired and what parsing raises.
     """
     address = link.url.removeprefix("http://")
-    async with HttpClient(address, BrokerUnreachable) as client:
+    async with StreamClient(address, BrokerUnreachable) as client:
         signed = await client.get(
             "/v1/descriptor", max_bytes=DESCRIPTOR_MAX_BYTES + SIGNATURE_BYTES
         )

@@ -22,8 +22,8 @@ from veilmart.protocol.statement import (
     check_page,
     open_page,
 )
-from veilmart.transport.client import HttpClient
 from veilmart.transport.port import OpenClient
+from veilmart.transport.stream_client import StreamClient
 
 FEE_EXTENSION = "fee"
 _DESCRIPTORS_MAX = 600
@@ -57,7 +57,7 @@ async def fetch_statement(
     key: IdentityKey,
     now: int,
     random: Random,
-    open_client: OpenClient = HttpClient,
+    open_client: OpenClient = StreamClient,
 ) -> FetchedStatement:
     """The whole statement. Raises BrokerUnreachable, SignatureInvalid, StatementInvalid, and what
     the broker refuses.

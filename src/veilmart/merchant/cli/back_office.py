@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from veilmart.crypto import identity as keys
 from veilmart.errors import Declined
@@ -25,16 +25,6 @@ from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
 
 DEFAULTS = Common()
-
-
-def register_office(app: App) -> None:
-    """Mount these commands on the merchant's app."""
-    app.command(join)
-    app.command(withdraw_request)
-    app.command(refund)
-    app.command(export_table, name="export")
-    app.command(backup)
-    app.command(restore_home, name="restore")
 
 
 def _home(common: Common) -> Path:

@@ -8,11 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from veilmart.errors import BadArgument, BadName
-from veilmart.merchant.cli.importing import register_import
-from veilmart.merchant.cli.shelves import register_shelves
 from veilmart.merchant.cli.views import draw_products, product_views, shelf_views
 from veilmart.merchant.goods.products import (
     edit_product,
@@ -39,19 +37,6 @@ _UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 
 def _home(common: Common) -> Path:
     return common.home or default_home("merchant")
-
-
-def register_goods(app: App) -> None:
-    """Mount the commands of this file."""
-    for function in (add, remove, edit):
-        app.command(function)
-    app.command(list_products, name="list")
-    shelf = App(name="shelf", help="Shelves: one price and one padded size each.")
-    shelf.command(list_shelves, name="list")
-    shelf.command(create, name="create")
-    app.command(shelf)
-    register_shelves(app, shelf)
-    register_import(app)
 
 
 @command

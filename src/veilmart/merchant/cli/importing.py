@@ -29,16 +29,6 @@ from veilmart.terminal.tables import draw_table
 Price = Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")]
 
 
-def register_import(app: App) -> None:
-    """Mount the commands of this file."""
-    app.command(import_shop, name="import")
-    codes = App(name="codes", help="Unique codes: licence keys, gift cards; one per sale.")
-    codes.command(add, name="add")
-    codes.command(list_stock, name="list")
-    codes.command(recount_codes, name="recount")
-    app.command(codes)
-
-
 @command
 def import_shop(
     folder: Annotated[Path, Parameter(help="Products, and shop.toml with what is said of them.")],
@@ -249,3 +239,9 @@ def list_stock(*, common: Common = DEFAULTS) -> None:
             ("title",),
         ),
     )
+
+
+codes_app = App(name="codes", help="Unique codes: licence keys, gift cards; one per sale.")
+codes_app.command(add, name="add")
+codes_app.command(list_stock, name="list")
+codes_app.command(recount_codes, name="recount")

@@ -2,7 +2,6 @@
 
 import os
 
-from cyclopts import App
 from rich.console import Console
 
 from veilmart.errors import PeerFault
@@ -15,11 +14,6 @@ from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 
 SHOWN_MAX = 20
-
-
-def register_reconcile(app: App) -> None:
-    """Mount the command on the merchant's app."""
-    app.command(reconcile)
 
 
 @command

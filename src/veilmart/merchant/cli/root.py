@@ -1,324 +1,102 @@
-"""`veilmart merchant ...`: set-up, serving, and the accounts' side; goods are in goods.py."""
+"""`veilmart merchant ...`: the command tree. A command's file is imported when it is run."""
 
-import asyncio
-import io
-import os
-from pathlib import Path
-from typing import Annotated
+from cyclopts import App
 
-from cyclopts import App, Parameter
-from rich.console import Console
-from sqlalchemy import Connection
-
-from veilmart.crypto.identity import format_fingerprint
-from veilmart.errors import BadArgument, CannotWrite, NotInitialised
-from veilmart.merchant.cli.back_office import register_office
-from veilmart.merchant.cli.goods import register_goods
-from veilmart.merchant.cli.reconcile import register_reconcile
-from veilmart.merchant.cli.views import balance_views, sales_views
-from veilmart.merchant.events import Event, Faulted, Listening, Observer
-from veilmart.merchant.goods.products import find_product, load_products
-from veilmart.merchant.goods.shop_row import read_shop
-from veilmart.merchant.home import SERVER_LOCK, MerchantHome, open_merchant
-from veilmart.merchant.publishing.brokers import load_brokers
-from veilmart.merchant.server.narration import narrated_lines, quiet_lines
-from veilmart.protocol.address import Link, parse_link
-from veilmart.protocol.descriptor import SignedDescriptor
-from veilmart.storage.files.disk_errors import file_error
-from veilmart.storage.files.home import default_home
-from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, command, server_command
-from veilmart.terminal.console import Terminal
-from veilmart.terminal.logs import configure_logs, event_log
-from veilmart.terminal.memory import serve_from_here
-from veilmart.terminal.numbers import Listener, Port, Workers
-from veilmart.terminal.service import Log, StatusPort, Telling
-from veilmart.terminal.serving import (
-    require_workers,
-    stop_on_signals,
-    worker_command,
-    worker_environment,
-)
-from veilmart.terminal.streams import tell
-from veilmart.terminal.tables import draw_table
-from veilmart.transport.server import listen
-from veilmart.transport.workers import inherited_listener, run_workers, stop_with_parent
-
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 8100
-DEFAULTS = Common()
+from veilmart.terminal.lazy_commands import mount
 
 app = App(name="merchant", help="Sell files through a broker, without learning who buys.")
-register_goods(app)
-register_office(app)
-register_reconcile(app)
-
-
-def home_of(common: Common) -> Path:
-    """The merchant's home folder for this command."""
-    return common.home or default_home("merchant")
-
-
-@app.command
-@command
-async def init(
-    *,
-    broker: Annotated[str, Parameter(help="http://HOST:PORT, or a veilmart:// link.")],
-    name: Annotated[str, Parameter(help="The name customers and broker see.")] = "merchant",
-    yes: Annotated[bool, Parameter(help="Accept the broker's fingerprint unseen.")] = False,
-    store: Annotated[
-        str | None,
-        Parameter(help="s3://BUCKET/PREFIX for the products, instead of the home folder."),
-    ] = None,
-    common: Common = DEFAULTS,
-) -> None:
-    """Make this merchant's identity and pin the broker it sells through."""
-    from veilmart.merchant.back_office.setup import init_merchant
-
-    terminal = common.terminal()
-    link = parse_link(broker)
-
-    def confirm(found: SignedDescriptor) -> bool:
-        shown = format_fingerprint(found.fingerprint)
-        terminal.say(f"The broker {found.descriptor.name!r} at {link.url} has the fingerprint")
-        terminal.say(f"  {shown}")
-        question = "Is that what its operator told you? (y/n) "
-        return yes or terminal.confirm(question)
-
-    fingerprint = await init_merchant(
-        home_of(common),
-        link,
-        name,
-        unix_now(),
-        confirm,
-        database=common.database,
-        store=store,
-    )
-    shown = format_fingerprint(fingerprint)
-    terminal.result(
-        {"name": name, "fingerprint": shown, "broker": link.url},
-        lambda console: console.print(
-            f"Merchant {name} is set up.\nFingerprint: {shown}\n"
-            "Add goods with `veilmart merchant add`, then `veilmart merchant run`.",
-            markup=False,
+shelf_app = App(name="shelf", help="Shelves: one price and one padded size each.")
+mount(
+    app,
+    "veilmart.merchant.cli",
+    {
+        "add": (
+            "goods:add",
+            "Put files on sale. The same file name on the same shelf becomes a new version.",
         ),
-    )
-
-
-@app.command(name="run")
-@server_command
-async def run_server(
-    *,
-    host: Annotated[str, Parameter(help="Address to listen on.")] = DEFAULT_HOST,
-    port: Port = DEFAULT_PORT,
-    narrate: Annotated[bool, Parameter(help="Tell every step of every purchase.")] = False,
-    interactive: Annotated[
-        bool, Parameter(name=["--interactive", "-i"], help="Add and remove goods while serving.")
-    ] = False,
-    status_port: StatusPort = None,
-    log: Log = False,
-    workers: Workers = 1,
-    listener: Listener = None,
-    common: Common = DEFAULTS,
-) -> None:
-    """Serve until Ctrl-C. Changes by other commands take effect within a second."""
-    telling = Telling(narrate, log, status_port)
-    if listener is not None:
-        await _work(listener, telling, common)
-        return
-    await _run((host, port), telling, interactive, workers, common)
-
-
-async def _run(
-    place: tuple[str, int], telling: Telling, interactive: bool, workers: int, common: Common
-) -> None:
-    terminal = common.terminal()
-    stop = stop_on_signals()
-    if workers != 1 and interactive:
-        raise BadArgument("--interactive and --workers do not go together.")
-    try:
-        opened = open_merchant(home_of(common), common.database)
-        with opened as market, market.home.lock(SERVER_LOCK, wait=False):
-            if workers != 1:
-                require_workers(workers, market.database)
-                await _supervise(market, place, telling, workers, common, stop)
-            else:
-                await _serve(market, place, telling, interactive, terminal, stop)
-    except NotInitialised as error:
-        raise NotInitialised(
-            f"{error.detail} A merchant needs a broker first: "
-            "`veilmart merchant init --broker http://HOST:PORT`."
-        ) from error
-
-
-async def _serve(
-    market: MerchantHome,
-    place: tuple[str, int],
-    telling: Telling,
-    interactive: bool,
-    terminal: Terminal,
-    stop: asyncio.Event,
-) -> None:
-    from veilmart.merchant.cli.interactive import converse
-    from veilmart.merchant.server.running import serve_opened
-
-    started = asyncio.Event()
-
-    def on_started(_port: int) -> None:
-        serve_from_here()
-        started.set()
-
-    conversation: asyncio.Task[None] | None = None
-    if interactive:
-        conversation = asyncio.create_task(
-            converse(market, terminal, started, unix_now, os.urandom)
-        )
-    try:
-        await serve_opened(
-            market,
-            *place,
-            clock=unix_now,
-            random=os.urandom,
-            observe=_observer(market, telling),
-            stop=stop,
-            on_started=on_started,
-            status=telling.place(),
-        )
-    finally:
-        if conversation is not None:
-            conversation.cancel()
-            await asyncio.gather(conversation, return_exceptions=True)
-
-
-def _observer(market: MerchantHome, telling: Telling) -> Observer:
-    if telling.log:
-        configure_logs()
-        return event_log("merchant")
-    decimals = market.database.run_now(read_shop).decimals
-
-    def observe(event: Event) -> None:
-        for line in narrated_lines(event, decimals) if telling.narrate else quiet_lines(event):
-            tell(line)
-
-    return observe
-
-
-async def _supervise(
-    market: MerchantHome,
-    place: tuple[str, int],
-    telling: Telling,
-    workers: int,
-    common: Common,
-    stop: asyncio.Event,
-) -> None:
-    from veilmart.merchant.server.running import prepare_workers
-
-    await prepare_workers(market, unix_now, os.urandom)
-    observe = _observer(market, telling)
-    market.database.close()
-    with await listen(*place) as socket:
-        observe(Listening(place[0], socket.getsockname()[1]))
-        await run_workers(
-            worker_command("merchant", home_of(common), telling.words()),
-            workers,
-            socket,
-            environment=worker_environment(common),
-            stop=stop,
-            on_ended=lambda number, code: observe(Faulted(f"Worker {number} ended with {code}.")),
-        )
-
-
-async def _work(listener: int, telling: Telling, common: Common) -> None:
-    """One of several workers; the parent has set everything up and holds the home's lock."""
-    from veilmart.merchant.server.running import serve_worker
-
-    stop = stop_on_signals()
-    watching = asyncio.create_task(stop_with_parent(stop))
-    with open_merchant(home_of(common), common.database) as market:
-        await serve_worker(
-            market,
-            inherited_listener(listener),
-            clock=unix_now,
-            random=os.urandom,
-            observe=_observer(market, telling),
-            stop=stop,
-            status=telling.place(),
-            on_started=lambda _port: serve_from_here(),
-        )
-    watching.cancel()
-
-
-@app.command
-@command
-def balance(*, common: Common = DEFAULTS) -> None:
-    """The merchant's account, as the broker last reported it."""
-    with open_merchant(home_of(common), common.database) as market:
-        views = market.database.run_now(balance_views)
-    common.terminal().result(
-        views,
-        lambda console: draw_table(
-            console,
-            ("broker", "balance", "currency"),
-            [(view.broker, view.balance, view.currency) for view in views],
+        "remove": (
+            "goods:remove",
+            "Take a product off its shelf. What was sold is still delivered.",
         ),
-    )
-
-
-@app.command
-@command
-def sales(*, common: Common = DEFAULTS) -> None:
-    """Orders by product and state."""
-    with open_merchant(home_of(common), common.database) as market:
-        views = market.database.run_now(sales_views)
-    common.terminal().result(
-        views,
-        lambda console: draw_table(
-            console,
-            ("title", "shelf", "state", "orders", "amount"),
-            [(v.title, v.shelf, v.state, v.count, v.amount) for v in views],
-            ("title",),
+        "edit": (
+            "goods:edit",
+            "Change what customers read about a product, or whether it can be bought.",
         ),
-    )
-
-
-@app.command
-@command
-def link(
-    product: Annotated[str | None, Parameter(help="Number, title or id of a product.")] = None,
-    *,
-    svg: Annotated[Path | None, Parameter(help="Write the QR code to this file.")] = None,
-    qr: Annotated[bool, Parameter(help="Show the QR code in the terminal.")] = False,
-    common: Common = DEFAULTS,
-) -> None:
-    """The link that customers need: where the broker is and who both are."""
-    import segno
-
-    with open_merchant(home_of(common), common.database) as market:
-        text = str(market.database.run_now(shop_link, market.fingerprint, product))
-    code = segno.make(text, micro=False)
-    if svg is not None:
-        try:
-            code.save(str(svg), kind="svg", scale=4)
-        except OSError as fault:
-            raise file_error(fault, str(svg)) from fault
-        except ValueError as fault:
-            raise CannotWrite(str(svg)) from fault
-
-    def draw(console: Console) -> None:
-        console.print(text, markup=False)
-        if qr:
-            blocks = io.StringIO()
-            code.terminal(out=blocks, compact=True)
-            console.file.write(blocks.getvalue())
-
-    common.terminal().result({"link": text, "svg": svg}, draw)
-
-
-def shop_link(connection: Connection, merchant: bytes, product: str | None) -> Link:
-    """Transaction: through the first pinned broker. Raises NoSuchProduct."""
-    broker = load_brokers(connection)[0]
-    place = parse_link(broker.url)
-    found = None
-    if product is not None:
-        found = find_product(load_products(connection), product).id.hex()
-    return Link(place.host, place.port, broker.fingerprint, merchant, found)
+        "list": ("goods:list_products", "Everything on sale, numbered as in the menu."),
+        "report": (
+            "shelves:report",
+            "How well each shelf hides what was bought, and what its padding costs.",
+        ),
+        "import": (
+            "importing:import_shop",
+            "Make the shop what a folder says; only what changed is packed and sent on.",
+        ),
+        "codes": ("importing:codes_app", "Unique codes: licence keys, gift cards; one per sale."),
+        "join": ("back_office:join", "Ask the broker's operator to carry this merchant."),
+        "withdraw-request": (
+            "back_office:withdraw_request",
+            "Ask the broker's operator to pay out some of the balance.",
+        ),
+        "refund": (
+            "back_office:refund",
+            "Give an order's whole price back: until settlement, and after it while the balance covers.",
+        ),
+        "export": (
+            "back_office:export_table",
+            "Write a table as CSV; amounts in minor units, times in Unix seconds.",
+        ),
+        "backup": (
+            "back_office:backup",
+            "Back up identity, orders and products, safely while the merchant runs. Keep it like a key.",
+        ),
+        "restore": (
+            "back_office:restore_home",
+            "Put a backup in place while the merchant is stopped; what was there is put aside.",
+        ),
+        "reconcile": (
+            "reconcile:reconcile",
+            (
+                "Compare our books with the broker's signed statement, which is kept in the home folder.\n"
+                "\n"
+                "Exit code 5 when anything differs."
+            ),
+        ),
+        "init": (
+            "serving:init",
+            "Make this merchant's identity and pin the broker it sells through.",
+        ),
+        "run": (
+            "serving:run_server",
+            "Serve until Ctrl-C. Changes by other commands take effect within a second.",
+        ),
+        "balance": ("serving:balance", "The merchant's account, as the broker last reported it."),
+        "sales": ("serving:sales", "Orders by product and state."),
+        "link": (
+            "serving:link",
+            "The link that customers need: where the broker is and who both are.",
+        ),
+    },
+)
+mount(
+    shelf_app,
+    "veilmart.merchant.cli",
+    {
+        "list": (
+            "goods:list_shelves",
+            "All shelves with price, padded size and number of products.",
+        ),
+        "create": (
+            "goods:create",
+            "Make a shelf. Its price and size stay as they are for its whole life.",
+        ),
+        "propose": (
+            "shelves:propose_shelves",
+            "The split of what is on sale into shelves with the least padding; changes nothing.",
+        ),
+        "apply": (
+            "shelves:apply_shelves",
+            "Move the products as proposed. Empty shelves go out of use; what was sold is delivered.",
+        ),
+    },
+)
+app.command(shelf_app)

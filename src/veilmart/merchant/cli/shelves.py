@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 
 from veilmart.errors import Declined
@@ -27,13 +27,6 @@ Alone = Annotated[bool, Parameter(help="Accept a product alone on its shelf.")]
 
 def home_of(common: Common) -> Path:
     return common.home or default_home("merchant")
-
-
-def register_shelves(app: App, shelf: App) -> None:
-    """Mount the commands of this file."""
-    shelf.command(propose_shelves, name="propose")
-    shelf.command(apply_shelves, name="apply")
-    app.command(report)
 
 
 @command

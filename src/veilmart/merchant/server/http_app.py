@@ -50,9 +50,9 @@ from veilmart.protocol.perform import Performers, perform
 from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
 from veilmart.storage.products.folder_store import ProductStore
 from veilmart.transport.answers import binary_answer
-from veilmart.transport.body import read_body
 from veilmart.transport.fair_work import Turnstile
-from veilmart.transport.routes import Routes
+from veilmart.transport.frame_exchange import Answered
+from veilmart.transport.routes import Post, Routes
 from veilmart.transport.time_slots import held_to_slot
 
 LINK_REQUEST_MAX_BYTES = 2 * REQUEST_MAX_BYTES
@@ -107,7 +107,10 @@ class MerchantApp:
         }
         self._handshakes = Turnstile()
         self.asgi = Routes(
-            {"/v1/link": self.open_link, "/v1/link/request": self.link_request},
+            {
+                "/v1/link": Post(self.open_link, 1 + _FINGERPRINT_BYTES + HANDSHAKE_MAX_BYTES),
+                "/v1/link/request": Post(self.link_request, LINK_REQUEST_MAX_BYTES),
+            },
             [
                 ("/v1/descriptor", self.descriptor),
                 ("/v1/descriptor/{serial}", self.descriptor),
@@ -153,9 +156,8 @@ class MerchantApp:
             raise DescriptorUnknown
         return binary_answer(await self._market.database.run(signed_descriptor, int(serial)))
 
-    async def open_link(self, request: Request) -> Response:
+    async def open_link(self, body: bytes, _owner: str) -> Answered:
         """suite id (1) ‖ broker fingerprint (32) ‖ message 1 → message 2 ‖ signature."""
-        body = await read_body(request, 1 + _FINGERPRINT_BYTES + HANDSHAKE_MAX_BYTES)
         if len(body) <= 1 + _FINGERPRINT_BYTES:
             raise MalformedMessage("A link's first message is cut short.")
         counter = self._counter
@@ -181,11 +183,10 @@ class MerchantApp:
             raise
         counter.links.open(keys, broker, counter.clock())
         await self._sharing.publish_link(session_id)
-        return binary_answer(message2)
+        return message2, None
 
-    async def link_request(self, request: Request) -> Response:
+    async def link_request(self, record: bytes, _owner: str) -> Answered:
         """A request record of an open link → answer record [‖ segment]."""
-        record = await read_body(request, LINK_REQUEST_MAX_BYTES)
         counter = self._counter
         session_id = record_session(record)
         await self._sharing.fetch_link(session_id)
@@ -197,7 +198,7 @@ class MerchantApp:
         else:
             reply = await self._decide(link, received)
         sealed = received.seal_answer(reply.message, reply.cells, counter.random)
-        return binary_answer(sealed, reply.attachment)
+        return sealed, reply.attachment
 
     async def _decide(self, link: Link, received: ReceivedRequest) -> Reply:
         cells = received.message.answer_cells

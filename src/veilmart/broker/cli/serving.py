@@ -1,0 +1,195 @@
+"""`veilmart broker ...`: set-up and serving; other commands are in the files of their subject."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from veilmart.broker import settings
+from veilmart.broker.events import Listening, Trouble
+from veilmart.broker.home import (
+    BrokerHome,
+    initialise,
+    open_home,
+    open_or_initialise,
+    renew_descriptor,
+)
+from veilmart.broker.server.narration import Narrator
+from veilmart.broker.state import Observe
+from veilmart.crypto.identity import format_fingerprint
+from veilmart.protocol.address import DEFAULT_PORT, Link
+from veilmart.storage.files.home import default_home
+from veilmart.terminal.clock import unix_now
+from veilmart.terminal.command import ServerCommon as Common, command, server_command
+from veilmart.terminal.logs import configure_logs, event_log
+from veilmart.terminal.memory import serve_from_here
+from veilmart.terminal.numbers import Listener, Port, ReachedPort, Workers
+from veilmart.terminal.service import Log, StatusPort, Telling
+from veilmart.terminal.serving import (
+    require_workers,
+    stop_on_signals,
+    worker_command,
+    worker_environment,
+)
+from veilmart.terminal.streams import tell
+from veilmart.transport.server import listen
+from veilmart.transport.workers import inherited_listener, run_workers, stop_with_parent
+
+DEFAULT_HOST = "127.0.0.1"
+
+
+def home_of(common: Common) -> Path:
+    """The broker's home folder for this command."""
+    return common.home or default_home("broker")
+
+
+@command
+def init(
+    *,
+    currency: Annotated[str, Parameter(help="The one currency of all accounts.")] = "EUR",
+    name: Annotated[str, Parameter(help="The name customers and merchants see.")] = "broker",
+    common: Common = Common(),
+) -> None:
+    """Make this broker's identity, price points and empty books."""
+    opened = initialise(
+        home_of(common), os.urandom, name=name, currency=currency, database=common.database
+    )
+    with opened:
+        renew_descriptor(opened, unix_now(), os.urandom)
+        shown = format_fingerprint(opened.fingerprint)
+        common.terminal().result(
+            {"name": name, "currency": currency, "fingerprint": shown},
+            lambda console: console.print(
+                f"Broker {name} is set up. Currency: {currency}.\nFingerprint: {shown}\n"
+                "Start it with `veilmart broker run`.",
+                markup=False,
+            ),
+        )
+
+
+@server_command
+async def run_server(
+    *,
+    host: Annotated[str, Parameter(help="Address to listen on.")] = DEFAULT_HOST,
+    port: Port = DEFAULT_PORT,
+    narrate: Annotated[bool, Parameter(help="Tell every step of every purchase.")] = False,
+    status_port: StatusPort = None,
+    log: Log = False,
+    workers: Workers = 1,
+    listener: Listener = None,
+    common: Common = Common(),
+) -> None:
+    """Serve until Ctrl-C; sets the broker up first if that was not done."""
+    telling = Telling(narrate, log, status_port)
+    if listener is not None:
+        await _work(listener, telling, common)
+        return
+    await _run(host, port, telling, workers, common)
+
+
+async def _run(host: str, port: int, telling: Telling, workers: int, common: Common) -> None:
+    from veilmart.broker.server.running import serve_opened, shared_sessions
+
+    home = home_of(common)
+    stop = stop_on_signals()
+    opened = open_or_initialise(home, os.urandom, common.database)
+    with opened:
+        narrator = _narrator(opened, telling)
+        if workers != 1:
+            require_workers(workers, opened.database)
+            shared_sessions(opened, os.urandom).make_table()
+            renew_descriptor(opened, unix_now(), os.urandom)
+            with opened.home.lock("server", wait=False):
+                opened.database.close()
+                await _supervise(host, port, telling, workers, common, narrator, stop)
+            return
+        await serve_opened(
+            opened,
+            host,
+            port,
+            clock=unix_now,
+            random=os.urandom,
+            observe=narrator,
+            stop=stop,
+            on_started=lambda _port: serve_from_here(),
+            status=telling.place(),
+        )
+
+
+async def _supervise(
+    host: str,
+    port: int,
+    telling: Telling,
+    workers: int,
+    common: Common,
+    narrator: Observe,
+    stop: asyncio.Event,
+) -> None:
+    socket = await listen(host, port)
+    with socket:
+        narrator(Listening(host, socket.getsockname()[1]))
+        await run_workers(
+            worker_command("broker", home_of(common), telling.words()),
+            workers,
+            socket,
+            environment=worker_environment(common),
+            stop=stop,
+            on_ended=lambda number, code: narrator(
+                Trouble(f"Worker {number}", f"it ended with {code}")
+            ),
+        )
+
+
+async def _work(listener: int, telling: Telling, common: Common) -> None:
+    """One of several workers; the parent has set the home up and holds its lock."""
+    from veilmart.broker.server.running import serve_worker
+
+    stop = stop_on_signals()
+    watching = asyncio.create_task(stop_with_parent(stop))
+    with open_home(home_of(common), common.database) as opened:
+        await serve_worker(
+            opened,
+            inherited_listener(listener),
+            clock=unix_now,
+            random=os.urandom,
+            observe=_narrator(opened, telling),
+            stop=stop,
+            on_started=lambda _port: serve_from_here(),
+            status=telling.place(),
+        )
+    watching.cancel()
+
+
+def _narrator(opened: BrokerHome, telling: Telling) -> Observe:
+    if telling.log:
+        configure_logs()
+        return event_log("broker")
+    decimals = opened.database.run_now(settings.load).decimals
+    return Narrator(tell, narrate=telling.narrate, decimals=decimals)
+
+
+@command
+def descriptor(
+    *,
+    host: Annotated[str, Parameter(help="Where customers reach this broker.")] = DEFAULT_HOST,
+    port: ReachedPort = DEFAULT_PORT,
+    common: Common = Common(),
+) -> None:
+    """Show this broker's fingerprint, descriptor serial and link."""
+    with open_home(home_of(common), common.database) as opened:
+        newest = renew_descriptor(opened, unix_now(), os.urandom).newest
+        shown = format_fingerprint(opened.fingerprint)
+        link = str(Link(host, port, opened.fingerprint, None, None))
+        common.terminal().result(
+            {
+                "fingerprint": shown,
+                "serial": newest.serial,
+                "not_after": newest.not_after,
+                "link": link,
+            },
+            lambda console: console.print(
+                f"Fingerprint: {shown}\nSerial: {newest.serial}\nLink: {link}", markup=False
+            ),
+        )
