@@ -1,6 +1,6 @@
 """Whose frame is started next, where more have come than one round of the event loop takes.
 
-Owners take turns as in fair_turns.py, frame by frame: somebody with ten thousand streams waits
+Owners take turns as in fair_work.py, frame by frame: somebody with ten thousand streams waits
 behind himself. Nothing is counted while a frame is being answered, so that one which waits for
 somebody else keeps nobody's turn.
 """

@@ -21,7 +21,7 @@ from veilmart.limits import (
 )
 from veilmart.protocol.stream_frames import FRAME_MAX_BYTES, QUESTION_MAX_BYTES, STREAM_PATH
 from veilmart.transport.crowding import to_cut
-from veilmart.transport.fair_turns import owner_of
+from veilmart.transport.fair_work import owner_of
 from veilmart.transport.frame_exchange import GOING_AWAY, AnswerFrame, FrameExchange
 from veilmart.transport.frame_turns import FrameTurns
 from veilmart.transport.websocket_pipe import WebSocketPipe, quiet
