@@ -29,7 +29,7 @@ mount(
             (
                 "Recompute everything from postings and signed records, while the broker goes on.\n"
                 "\n"
-                "Exit code 7 when something is not as it has to be."
+                "Exit code 7 when something is not as it has to be and was not signed off."
             ),
         ),
         "voucher": ("vouchers:voucher_app", "Vouchers that customers redeem."),
