@@ -359,7 +359,14 @@ class Market:
         )
         signed_invoice = offers.sign_object(self.keys.seeds["merchant"], labels.INVOICE, invoice)
         self.invoices[order] = Invoiced(InvoiceState.OFFERED, signed_invoice, offer, content_key)
-        payable = ask.Payable(order=order, amount=offer.price, pay_by=offer.pay_by)
+        payable = ask.Payable(
+            order=order,
+            amount=offer.price,
+            order_key=offer.order_key,
+            pay_by=offer.pay_by,
+            deliver_within=offer.deliver_within,
+            settle_within=offer.settle_within,
+        )
         pieces = self.tricks.pieces(self.piece_list)
         return Offered(offer=signed, pieces=pieces), self.tricks.payable(payable)
 

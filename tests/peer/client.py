@@ -76,7 +76,10 @@ class Payable(Struct, forbid_unknown_fields=True):
 
     order: Bytes32
     amount: Number
+    order_key: Bytes32
     pay_by: Number
+    deliver_within: Number
+    settle_within: Number
 
 
 class Relayed(Kind):

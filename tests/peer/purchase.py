@@ -168,7 +168,8 @@ def select(
     require(offer.escrow_key_hash == named_hash("escrow key hash", escrow_key), "escrow key")
     require(len(said.pieces) == list_length, "length of the piece list")
     require(named_hash("piece list", said.pieces) == product.root, "piece list")
-    require(payable == Payable(order, shelf.price, offer.pay_by), "what is payable")
+    terms = (offer.pay_by, offer.deliver_within, offer.settle_within)
+    require(payable == Payable(order, shelf.price, public, *terms), "what is payable")
     pieces = [said.pieces[at : at + 32] for at in range(0, list_length, 32)]
     return Agreed(said.offer, offer, order, escrow_key, pieces, order_key)
 

@@ -172,7 +172,10 @@ class Payable(Message, frozen=True):
 
     order: Bytes32
     amount: Natural
+    order_key: Bytes32
     pay_by: Natural
+    deliver_within: Natural
+    settle_within: Natural
 
 
 class Relayed(Message, tag="relayed", tag_field="kind", frozen=True):

@@ -118,6 +118,9 @@ def _invoice_fault(signed: bytes, papers: _Papers, order: bytes) -> Finding | by
         invoice = open_object(Invoice, key, labels.INVOICE, signed)
     except SignatureInvalid:
         return Finding.INVOICE_KEY
+    if invoice.order != order:
+        # An honest merchant signs an invoice for each of its orders: one of them proves nothing here.
+        raise EvidenceInvalid("The invoice is not this order's.")
     try:
         check_invoice(invoice, offer, order)
     except OfferMismatch:

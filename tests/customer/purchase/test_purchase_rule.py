@@ -128,8 +128,19 @@ def test_offer_that_differs_in_one_field_is_not_paid(
         lambda payable: changed(payable, order=b"o" * 32),
         lambda payable: changed(payable, amount=payable.amount + 1),
         lambda payable: changed(payable, pay_by=payable.pay_by + 1),
+        lambda payable: changed(payable, order_key=b"k" * 32),
+        lambda payable: changed(payable, deliver_within=payable.deliver_within - 1),
+        lambda payable: changed(payable, settle_within=payable.settle_within - 1),
     ],
-    ids=["no-invoice", "other-order", "other-amount", "other-deadline"],
+    ids=[
+        "no-invoice",
+        "other-order",
+        "other-amount",
+        "other-payment-deadline",
+        "other-order-key",
+        "other-delivery-deadline",
+        "other-settlement-deadline",
+    ],
 )
 def test_invoice_that_the_broker_reads_differently_is_not_paid(
     market: Market, tmp_path: Path, lie: Any

@@ -90,7 +90,14 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
     yield from transact(add_invoice, invoice, answer.invoice, fee)
     session.unpaid[invoice.order] = state.unpaid[invoice.order] = invoice.pay_by
     state.observe(AwaitingPayment(request.request_number, invoice.order, invoice.amount))
-    payable = Payable(order=invoice.order, amount=invoice.amount, pay_by=invoice.pay_by)
+    payable = Payable(
+        order=invoice.order,
+        amount=invoice.amount,
+        order_key=invoice.order_key,
+        pay_by=invoice.pay_by,
+        deliver_within=invoice.deliver_within,
+        settle_within=invoice.settle_within,
+    )
     return Answer(Relayed(record=answer.record, payable=payable), natural=True)
 
 

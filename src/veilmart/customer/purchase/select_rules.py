@@ -86,12 +86,20 @@ def _select_in(tunnel: Tunnel, choice: Choice, now: int, random: Random) -> Rule
 
 
 def _check_payable(payable: Payable | None, order: bytes, offer: offers.Offer) -> None:
-    """The broker has to have read the same order and amount in the merchant's invoice."""
+    """The broker has to have read in the merchant's invoice what the offer says.
+
+    The order key above all: whoever holds the invoice's key releases, acknowledges and disputes.
+    """
     if payable is None:
         raise OfferMismatch("The broker got no invoice.")
-    if payable.order != order:
-        raise OfferMismatch("The invoice's order differs.")
-    if payable.amount != offer.price:
-        raise OfferMismatch("The invoice's amount differs.")
-    if len(order) != HASH_BYTES or payable.pay_by != offer.pay_by:
-        raise OfferMismatch("The invoice's payment deadline differs.")
+    expected = {
+        "order": (payable.order, order),
+        "amount": (payable.amount, offer.price),
+        "order key": (payable.order_key, offer.order_key),
+        "payment deadline": (payable.pay_by, offer.pay_by),
+        "delivery deadline": (payable.deliver_within, offer.deliver_within),
+        "settlement deadline": (payable.settle_within, offer.settle_within),
+    }
+    for name, (got, wanted) in expected.items():
+        if got != wanted:
+            raise OfferMismatch(f"The invoice's {name} differs.")
