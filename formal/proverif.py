@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from formal.model_file import Asked, Model, Variant, only, without
 from formal.verdict import Line, Verdict
 
-SECONDS_MAX = 120
+SECONDS_MAX = 300
 TRACE_LINES_MAX = 60
 
 _SUMMARY = re.compile(r"^(?:Query|Observational|Non-interference|Weak secret)\b(.*)$", re.MULTILINE)

@@ -15,7 +15,7 @@ from veilmart.protocol.order_states import ORDER, OrderEvent, OrderState
 from veilmart.protocol.wallet_states import WALLET, WalletEvent, WalletState
 
 MODEL = Path(__file__).parent / "spin" / "purchase.pml"
-SECONDS_MAX = 240
+SECONDS_MAX = 300
 MEMORY_MAX_MIB = 4096
 DEPTH_MAX = 10_000
 WAITING = 0

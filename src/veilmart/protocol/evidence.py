@@ -119,7 +119,7 @@ def _invoice_fault(signed: bytes, papers: _Papers, order: bytes) -> Finding | by
     except SignatureInvalid:
         return Finding.INVOICE_KEY
     if invoice.order != order:
-        # An honest merchant signs an invoice for each of its orders: one of them proves nothing here.
+        # An honest merchant signs an invoice for each order, so that of another proves nothing.
         raise EvidenceInvalid("The invoice is not this order's.")
     try:
         check_invoice(invoice, offer, order)
