@@ -18,7 +18,6 @@ from veilmart.errors import (
     SessionUnknown,
     UnknownRequestNumber,
 )
-from veilmart.limits import HASH_BYTES
 from veilmart.protocol import labels, offer as offers
 from veilmart.protocol.catalogue import NO_ROOT
 from veilmart.protocol.customer_messages import Payable
