@@ -86,7 +86,7 @@ def refunds_too_little(patch: pytest.MonkeyPatch) -> None:
 def never_refunds_what_is_late(patch: pytest.MonkeyPatch) -> None:
     from veilmart.broker.maintenance import sweeper
 
-    patch.setattr(sweeper, "due_invoices", lambda _conn, _now: [])
+    patch.setattr(sweeper, "due_invoices", lambda _conn, _now, _after: [])
 
 
 def pays_before_the_wallet_knows(patch: pytest.MonkeyPatch) -> None:

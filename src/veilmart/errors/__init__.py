@@ -31,6 +31,7 @@ from veilmart.errors.cannot_do import (
     NeedsConfirmation as NeedsConfirmation,
     NoSeed as NoSeed,
     NoSuchAccount as NoSuchAccount,
+    NoSuchBroker as NoSuchBroker,
     NoSuchCode as NoSuchCode,
     NoSuchFinding as NoSuchFinding,
     NoSuchMerchant as NoSuchMerchant,

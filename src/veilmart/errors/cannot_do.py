@@ -184,6 +184,12 @@ class BackupInvalid(CannotDo):
     hint = "It was cut off, changed, or belongs to another role or identity. Nothing was changed."
 
 
+class NoSuchBroker(CannotDo):
+    code = 1197
+    summary = "That does not say which of the accepted brokers is meant."
+    hint = "Pass --broker with its address or the beginning of its fingerprint."
+
+
 class ReferenceNeeded(CannotDo):
     code = 1194
     summary = "No merchant waits for exactly that payment, and it has no reference."

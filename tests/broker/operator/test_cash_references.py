@@ -56,7 +56,7 @@ async def test_a_reference_is_refused_also_when_its_month_was_folded(market: Mar
     market.run(bookkeeping.credit, "shop", 5000, True, market.clock(), "first")
     market.run(bookkeeping.payout, "shop", 1000, market.clock(), "transfer 1")
     market.clock.now += MONTHS_SECONDS
-    await market.broker._fold()
+    await market.broker.upkeep.fold()
     assert fold_until(market.clock()) > market.clock() - MONTHS_SECONDS
     with pytest.raises(ReferenceUsed):
         market.run(bookkeeping.payout, "shop", 1000, market.clock(), "transfer 1")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, tuple_, update
 
 from veilmart.broker.escrow.outbox import ReportEvent, add_report
 from veilmart.broker.escrow.refunds import give_back
@@ -40,6 +40,8 @@ _not_ended = text("invoices.state IN ('offered', 'held', 'released', 'expired')"
 _due = (
     _row.where(_i.due <= bindparam("now"), _not_ended)
     .where(_i.state.in_([InvoiceState.OFFERED, InvoiceState.HELD, InvoiceState.RELEASED]))
+    .where(tuple_(_i.due, _i.order) > tuple_(bindparam("at"), bindparam("on")))
+    .order_by(_i.due, _i.order)
     .limit(DUE_AT_ONCE)
 )
 _t = tables.transactions.c
@@ -148,9 +150,10 @@ def latest(conn: Connection, row: InvoiceRow, now: int) -> int:
     return max(row.time(now), settled or 0)
 
 
-def due_invoices(conn: Connection, now: int) -> list[InvoiceRow]:
-    """Some of those whose deadline has passed."""
-    return [_read(row) for row in conn.execute(_due, {"now": now})]
+def due_invoices(conn: Connection, now: int, after: tuple[int, bytes]) -> list[InvoiceRow]:
+    """The next of those whose deadline has passed, by deadline and order, after that one."""
+    found = conn.execute(_due, {"now": now, "at": after[0], "on": after[1]})
+    return [_read(row) for row in found]
 
 
 def forget_expired(conn: Connection, now: int) -> None:

@@ -5,8 +5,10 @@ Transactions only; `RunningBroker` (server/running.py) runs them every few secon
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from veilmart.broker.accounts import administration, customers, guess_limit
 from veilmart.broker.disputes import evidence, records
@@ -17,10 +19,11 @@ from veilmart.broker.escrow.invoices import (
     due_invoices,
     forget_expired,
 )
-from veilmart.broker.events import Event, OrderRefunded, OrderSettled, PaymentLapsed
+from veilmart.broker.events import Event, OrderRefunded, OrderSettled, PaymentLapsed, Trouble
 from veilmart.broker.keys import descriptors
 from veilmart.broker.ledger import stored_answers
 from veilmart.broker.operator import merchant_requests
+from veilmart.errors import VeilmartError
 from veilmart.protocol.ports import Clock
 from veilmart.protocol.purchase import InvoiceState
 
@@ -31,27 +34,45 @@ _TOLD = {
 }
 
 
+Place: TypeAlias = tuple[int, bytes]
+"""(due, order) of the last invoice that was looked at; they are swept in that order."""
+FIRST: Final[Place] = (-1, b"")
+
+
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """merchants: whose orders were settled or refunded. more: there may be further ones."""
+    """merchants: whose orders were settled or refunded. after: where further ones may stand."""
 
     events: list[Event]
     merchants: set[bytes]
-    more: bool
+    after: Place | None
 
 
-def sweep_invoices(conn: Connection, clock: Clock) -> Swept:
-    """Unpaid ones expire, HELD ones past their deadline are refunded, RELEASED ones settled."""
+def sweep_invoices(conn: Connection, clock: Clock, after: Place = FIRST) -> Swept:
+    """Unpaid ones expire, HELD ones past their deadline are refunded, RELEASED ones settled.
+
+    One that cannot be moved on is told and left as it is; the others' deadlines pass all the same.
+    """
     now = clock()
     events: list[Event] = []
     merchants: set[bytes] = set()
-    due = due_invoices(conn, now)
+    due = due_invoices(conn, now, after)
     for row in due:
-        reached = advance(conn, row, DUE_EVENTS[row.state], row.time(now))
+        try:
+            with conn.begin_nested():
+                reached = advance(conn, row, DUE_EVENTS[row.state], row.time(now))
+        except Exception as fault:
+            if isinstance(fault, DBAPIError) and not isinstance(fault, IntegrityError):
+                raise  # the database's own trouble: the whole transaction is run again or fails
+            code = f"error {fault.code}" if isinstance(fault, VeilmartError) else ""
+            where = f"Deadline of order {row.order.hex()[:16]}"
+            events.append(Trouble(where, code or type(fault).__name__))
+            continue
         events.append(_TOLD[reached](row.order))
         if reached is not InvoiceState.EXPIRED:
             merchants.add(row.merchant)
-    return Swept(events, merchants, more=len(due) == DUE_AT_ONCE)
+    more = (due[-1].due, due[-1].order) if len(due) == DUE_AT_ONCE else None
+    return Swept(events, merchants, more)
 
 
 FORGETTING: Mapping[str, Callable[[Connection, int], None]] = {

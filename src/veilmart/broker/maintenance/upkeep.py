@@ -13,7 +13,7 @@ from veilmart.broker.keys import token_keys
 from veilmart.broker.ledger import hot_rows
 from veilmart.broker.maintenance.duty import Duty, Work, note_duties
 from veilmart.broker.maintenance.folding import audit_due, fold
-from veilmart.broker.maintenance.sweeper import FORGETTING, sweep_invoices
+from veilmart.broker.maintenance.sweeper import FIRST, FORGETTING, Place, sweep_invoices
 from veilmart.broker.relay.reporter import Reporter
 from veilmart.broker.state import BrokerState
 from veilmart.broker.tokens import key_retirement, published_prefixes
@@ -118,14 +118,14 @@ class Upkeep:
         return fault
 
     async def _deadlines(self) -> None:
-        while True:
-            swept = await self._database.run(sweep_invoices, self._state.clock)
+        after: Place | None = FIRST
+        while after is not None:
+            swept = await self._database.run(sweep_invoices, self._state.clock, after)
             for event in swept.events:
                 self._state.observe(event)
             for merchant in sorted(swept.merchants):
                 self._reporter.wake(merchant)
-            if not swept.more:
-                return
+            after = swept.after
 
     async def _add_up(self) -> None:
         for account in await self._database.run(hot_rows.add_up):

@@ -7,7 +7,7 @@ from veilmart.errors import BadAmount, BadArgument, BadLink, NetworkFailure, Vei
 from veilmart.limits import NOTE_MAX_CHARACTERS
 from veilmart.merchant.back_office.broker_session import ask_operator
 from veilmart.merchant.home import MerchantHome
-from veilmart.merchant.publishing.brokers import load_brokers
+from veilmart.merchant.publishing.brokers import choose_broker
 from veilmart.merchant.publishing.snapshot import load_shop
 from veilmart.protocol import labels
 from veilmart.protocol.address import parse_link
@@ -27,10 +27,12 @@ class Asked(msgspec.Struct, frozen=True):
     note: str
 
 
-async def ask_to_join(market: MerchantHome, url: str, now: int, random: Random) -> str:
-    """Ask the first pinned broker to carry this merchant, reached at `url`; returns host:port.
+async def ask_to_join(
+    market: MerchantHome, url: str, now: int, random: Random, which: str | None = None
+) -> str:
+    """Ask a pinned broker (`choose_broker`) to carry this merchant at `url`; returns host:port.
 
-    Raises BadLink, BrokerUnreachable, and what the broker refuses.
+    Raises BadLink, NoSuchBroker, BrokerUnreachable, and what the broker refuses.
     """
     place = parse_link(url)
     if place.broker is not None:
@@ -38,7 +40,7 @@ async def ask_to_join(market: MerchantHome, url: str, now: int, random: Random) 
     address = place.url.removeprefix("http://")
     run = market.database.run_now
     shop = run(load_shop, market.identity, market.fingerprint, now, random)
-    broker = run(load_brokers)[0]
+    broker = run(choose_broker, which)
     paper = JoinPaper(
         broker=broker.fingerprint,
         address=address,
@@ -51,44 +53,48 @@ async def ask_to_join(market: MerchantHome, url: str, now: int, random: Random) 
 
 
 async def ask_to_withdraw(
-    market: MerchantHome, amount: int, note: str, now: int, random: Random
+    market: MerchantHome,
+    amount: int,
+    note: str,
+    now: int,
+    random: Random,
+    which: str | None = None,
 ) -> None:
-    """Ask the first pinned broker for `amount` (minor units) of the balance.
+    """Ask a pinned broker (`choose_broker`) for `amount` (minor units) of the balance there.
 
     What is asked for is kept until the answer comes: after a cut the same words ask for the same
-    withdrawal, which the broker notes once. Raises BadAmount, BadArgument, InsufficientBalance,
-    MerchantUnknown, BrokerUnreachable, CannotWrite, DiskFull.
+    withdrawal, which the broker notes once. Raises BadAmount, BadArgument, NoSuchBroker,
+    InsufficientBalance, MerchantUnknown, BrokerUnreachable, CannotWrite, DiskFull.
     """
     if amount <= 0:
         raise BadAmount("It has to be more than zero.")
     if len(note) > NOTE_MAX_CHARACTERS or not is_plain(note):
         raise BadArgument(f"A note has at most {NOTE_MAX_CHARACTERS} printable characters.")
-    broker = market.database.run_now(load_brokers)[0]
+    broker = market.database.run_now(choose_broker, which)
+    kept = f"{ASKED_FILE}-{broker.fingerprint.hex()[:16]}"
     paper = WithdrawalPaper(
         broker=broker.fingerprint,
         merchant=market.fingerprint,
-        id=_same_or_new_id(market, amount, note, random),
+        id=_same_or_new_id(market, kept, Asked(random(WITHDRAWAL_ID_BYTES), amount, note)),
         amount=amount,
         note=note,
         at=now,
     )
     signed = sign_paper(market.identity, labels.WITHDRAWAL, paper)
-    kept = market.home.file(ASKED_FILE)
     try:
         await ask_operator(broker, AskToWithdraw(signed=signed), now, random)
     except NetworkFailure:
         raise
     except VeilmartError:
-        kept.unlink(missing_ok=True)
+        market.home.file(kept).unlink(missing_ok=True)
         raise
-    kept.unlink(missing_ok=True)
+    market.home.file(kept).unlink(missing_ok=True)
 
 
-def _same_or_new_id(market: MerchantHome, amount: int, note: str, random: Random) -> bytes:
-    if market.home.has(ASKED_FILE):
-        asked = msgspec.msgpack.decode(market.home.read(ASKED_FILE), type=Asked)
-        if (asked.amount, asked.note) == (amount, note):
+def _same_or_new_id(market: MerchantHome, kept: str, fresh: Asked) -> bytes:
+    if market.home.has(kept):
+        asked = msgspec.msgpack.decode(market.home.read(kept), type=Asked)
+        if (asked.amount, asked.note) == (fresh.amount, fresh.note):
             return asked.id
-    fresh = Asked(random(WITHDRAWAL_ID_BYTES), amount, note)
-    market.home.write_secret(ASKED_FILE, msgspec.msgpack.encode(fresh))
+    market.home.write_secret(kept, msgspec.msgpack.encode(fresh))
     return fresh.id

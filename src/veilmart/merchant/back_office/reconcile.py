@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Connection, select
 
-from veilmart.errors import NoSuchRequest, PeerFault
+from veilmart.errors import PeerFault
 from veilmart.limits import STATEMENT_ENTRIES_MAX
 from veilmart.merchant.back_office.compare_books import Difference, OwnOrder, reconcile
 from veilmart.merchant.back_office.statements import (
@@ -13,9 +13,10 @@ from veilmart.merchant.back_office.statements import (
     KeptStatement,
     fetch_statement,
     keep_statement,
+    short_name,
 )
 from veilmart.merchant.home import MerchantHome
-from veilmart.merchant.publishing.brokers import PinnedBroker, load_brokers
+from veilmart.merchant.publishing.brokers import PinnedBroker, choose_broker, load_brokers
 from veilmart.merchant.schema.tables import orders
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.encoding import decode
@@ -45,21 +46,23 @@ class Reconciled(msgspec.Struct, frozen=True):
 
 
 async def reconcile_books(
-    market: MerchantHome, now: int, random: Random, open_client: OpenClient = StreamClient
+    market: MerchantHome,
+    now: int,
+    random: Random,
+    open_client: OpenClient = StreamClient,
+    which: str | None = None,
 ) -> Reconciled:
-    """With the first pinned broker. Raises BrokerUnreachable, SignatureInvalid, StatementInvalid,
-    what the broker refuses, DiskFull, CannotWrite.
+    """With a pinned broker (`choose_broker`). Raises NoSuchBroker, BrokerUnreachable,
+    SignatureInvalid, StatementInvalid, what the broker refuses, DiskFull, CannotWrite.
     """
-    brokers = market.database.run_now(load_brokers)
-    if not brokers:
-        raise NoSuchRequest("No broker is pinned.")
-    before = _newest_kept(market)
+    chosen = market.database.run_now(choose_broker, which)
+    before = _newest_kept(market, chosen)
     fetched = await fetch_statement(
-        brokers[0], market.fingerprint, market.identity, now, random, open_client
+        chosen, market.fingerprint, market.identity, now, random, open_client
     )
-    file = keep_statement(market, fetched)
+    file = keep_statement(market, chosen, fetched)
     # Read afterwards: what reached us meanwhile is in our books, and in the statement as well.
-    broker, own = market.database.read_now(_own_books, brokers[0].id)
+    broker, own = market.database.read_now(_own_books, chosen.id)
     found = reconcile(fetched.entries, fetched.totals, fetched.fees, own, broker.reported)
     if before is not None:
         found += _changed(before, fetched, broker)
@@ -78,12 +81,14 @@ def _own_books(connection: Connection, broker: int) -> tuple[PinnedBroker, dict[
     }
 
 
-def _newest_kept(market: MerchantHome) -> Path | None:
-    kept = sorted(
-        market.home.path.glob("statement-*"),
-        key=lambda path: int(path.name.removeprefix("statement-")),
-    )
-    return kept[-1] if kept else None
+def _newest_kept(market: MerchantHome, broker: PinnedBroker) -> Path | None:
+    """The newest of that broker, or of times when a statement's name did not say whose it is."""
+    kept = [
+        (int(parts[1]), path)
+        for path in market.home.path.glob("statement-*")
+        if (parts := path.name.split("-"))[2:] in ([], [short_name(broker)])
+    ]
+    return max(kept)[1] if kept else None
 
 
 def _changed(before: Path, fetched: FetchedStatement, broker: PinnedBroker) -> list[Difference]:

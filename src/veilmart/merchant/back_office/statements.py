@@ -115,8 +115,13 @@ def _rate(descriptor: SignedDescriptor) -> int:
     return int(text) if text.isdigit() and len(text) <= 5 else 0
 
 
-def keep_statement(market: MerchantHome, fetched: FetchedStatement) -> str:
+def short_name(broker: PinnedBroker) -> str:
+    """Tells one broker's statements from another's in the names of files."""
+    return broker.fingerprint.hex()[:16]
+
+
+def keep_statement(market: MerchantHome, broker: PinnedBroker, fetched: FetchedStatement) -> str:
     """Keep it in the home folder, whatever it says; the file's name."""
-    name = f"statement-{fetched.at}"
+    name = f"statement-{fetched.at}-{short_name(broker)}"
     market.home.write_secret(name, encode(fetched.kept))
     return name

@@ -25,6 +25,12 @@ from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
 
 DEFAULTS = Common()
+WhichBroker = Annotated[
+    str | None,
+    Parameter(
+        name="--broker", help="Which one, by address or fingerprint, where several are accepted."
+    ),
+]
 
 
 def _home(common: Common) -> Path:
@@ -37,11 +43,12 @@ async def join(
         str, Parameter(help="Where the broker reaches this merchant: http://HOST:PORT.")
     ],
     *,
+    broker: WhichBroker = None,
     common: Common = DEFAULTS,
 ) -> None:
     """Ask the broker's operator to carry this merchant."""
     with open_merchant(_home(common), common.database) as market:
-        address = await ask_to_join(market, url, unix_now(), os.urandom)
+        address = await ask_to_join(market, url, unix_now(), os.urandom, broker)
         shown = keys.format_fingerprint(market.fingerprint)
     common.terminal().result(
         {"address": address, "fingerprint": shown},
@@ -58,13 +65,14 @@ async def withdraw_request(
     amount: str,
     *,
     note: Annotated[str, Parameter(help="For the operator: an account number, for example.")] = "",
+    broker: WhichBroker = None,
     common: Common = DEFAULTS,
 ) -> None:
     """Ask the broker's operator to pay out some of the balance."""
     with open_merchant(_home(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
         minor = parse_amount(amount, decimals)
-        await ask_to_withdraw(market, minor, note, unix_now(), os.urandom)
+        await ask_to_withdraw(market, minor, note, unix_now(), os.urandom, broker)
     shown = format_amount(minor, decimals)
     common.terminal().result(
         {"amount": minor},

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from veilmart.errors import PeerFault
 from veilmart.merchant.back_office.reconcile import Reconciled, reconcile_books
+from veilmart.merchant.cli.back_office import WhichBroker
 from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.home import open_merchant
 from veilmart.protocol.accounting import format_amount
@@ -17,14 +18,14 @@ SHOWN_MAX = 20
 
 
 @command
-async def reconcile(*, common: Common = Common()) -> int:
+async def reconcile(*, broker: WhichBroker = None, common: Common = Common()) -> int:
     """Compare our books with the broker's signed statement, which is kept in the home folder.
 
     Exit code 5 when anything differs.
     """
     with open_merchant(common.home or default_home("merchant"), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
-        result = await reconcile_books(market, unix_now(), os.urandom)
+        result = await reconcile_books(market, unix_now(), os.urandom, which=broker)
     common.terminal().result(result, lambda console: _draw(console, result, decimals))
     return 0 if result.fits else PeerFault.exit_code
 

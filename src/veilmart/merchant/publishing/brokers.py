@@ -5,6 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from veilmart.crypto.identity import format_fingerprint
+from veilmart.errors import NoSuchBroker
 from veilmart.merchant.goods.shop_row import touch
 from veilmart.merchant.schema.tables import brokers
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
@@ -58,6 +60,25 @@ def pin_broker(connection: Connection, url: str, known: SignedDescriptor) -> Non
 def load_brokers(connection: Connection) -> tuple[PinnedBroker, ...]:
     """Transaction: all accepted brokers, in the order they were pinned."""
     return tuple(_pinned(row) for row in connection.execute(_ALL))
+
+
+def choose_broker(connection: Connection, text: str | None) -> PinnedBroker:
+    """Transaction: by its address, or by the beginning of its fingerprint; None: the only one.
+
+    Raises NoSuchBroker unless that is just one.
+    """
+    found = load_brokers(connection)
+    if text is not None:
+        wanted = text.strip().lower()
+        found = tuple(
+            broker
+            for broker in found
+            if broker.url == text
+            or (wanted and format_fingerprint(broker.fingerprint).startswith(wanted))
+        )
+    if len(found) != 1:
+        raise NoSuchBroker(f"There are {len(found)} that it could be.")
+    return found[0]
 
 
 def renew_broker(connection: Connection, broker: int, fresh: SignedDescriptor) -> None:
