@@ -4,11 +4,14 @@
     python docs/generate.py --check    exit code 1 and the names of the pages that are out of date
 
 docs/protocol/10-limits-and-errors.md comes from limits.py and errors/, docs/states.md from
-protocol/*_states.py, docs/commands.md from the command tree.
+protocol/*_states.py, docs/commands.md from the command tree, docs/house.md from the packages and
+the import contracts in pyproject.toml.
 """
 
+import ast
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from inspect import Parameter
@@ -23,6 +26,7 @@ from veilmart.cli import build_app
 from veilmart.protocol import purchase
 
 DOCS = Path(__file__).resolve().parent
+SOURCE = DOCS.parent / "src"
 COMMON_OPTIONS = frozenset({"--home", "--json"})
 SERVER_OPTIONS = frozenset({"--database"})
 _HEADING = re.compile(r"# (.+)")
@@ -211,10 +215,52 @@ def _option(argument: Argument) -> tuple[str, ...]:
     return name, "required" if argument.required else shown, argument.parameter.help or ""
 
 
+def house() -> str:
+    """The import contracts, drawn, and what each package says of itself."""
+    project = tomllib.loads((SOURCE.parent / "pyproject.toml").read_text())
+    parts = [
+        "# The house",
+        "Written by `docs/generate.py` from the packages and the import contracts of "
+        "`pyproject.toml`, which `make lint` checks against\nthe code. A package may import what "
+        "lies below it. What stands in one box is independent of each other.\n"
+        "[How things travel through it](architecture.md).",
+    ]
+    for contract in project["tool"]["importlinter"]["contracts"]:
+        if contract["type"] != "layers":
+            continue
+        container = contract.get("containers", [""])[0]
+        layers = [
+            [name.strip().removeprefix("veilmart.") for name in layer.split(":")]
+            for layer in contract["layers"]
+        ]
+        parts.append(f"## {container or 'veilmart'}")
+        parts.append(_drawn_layers(layers))
+        prefix = f"{container}." if container else "veilmart."
+        rows = [(f"`{name}`", _first_line(prefix + name)) for layer in layers for name in layer]
+        parts.append(_table(("package", "what lives there"), rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _drawn_layers(layers: list[list[str]]) -> str:
+    lines = ["```mermaid", "flowchart TB"]
+    lines += [f'    l{number}["{" | ".join(layer)}"]' for number, layer in enumerate(layers)]
+    lines += [f"    l{number} --> l{number + 1}" for number in range(len(layers) - 1)]
+    return "\n".join([*lines, "```"])
+
+
+def _first_line(module: str) -> str:
+    """The first sentence of a module's or package's docstring; modules are not imported."""
+    place = SOURCE / module.replace(".", "/")
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    text = ast.get_docstring(ast.parse(file.read_text())) or ""
+    return " ".join(text.partition("\n\n")[0].split())
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "protocol/10-limits-and-errors.md": limits_and_errors,
     "states.md": states,
     "commands.md": commands,
+    "house.md": house,
 }
 
 

@@ -257,3 +257,28 @@ def test_every_finding_of_the_audit_is_described() -> None:
     assert len(names) > 60
     assert names <= described
     assert {name for name in described if "-" in name} <= names
+
+
+# ---- the architecture ------------------------------------------------------------------------
+
+
+def test_every_place_in_the_architecture_exists() -> None:
+    """A path is followed by names that its file defines: `customer/cli/shop.py` `buy`."""
+    source = ROOT / "src" / "veilmart"
+    text = " ".join((DOCS / "architecture.md").read_text().split())
+    places = re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:\.py|/))`(?:(?: or)? `(\w+)`)?", text)
+    assert len(places) > 60
+    for path, name in places:
+        place = source / path if not path.startswith(("docs/", "vectors/")) else ROOT / path
+        assert place.exists(), path
+        if name and path.endswith(".py"):
+            defined = rf"^(?:async )?(?:def|class) {name}\b"
+            assert re.search(defined, place.read_text(), re.MULTILINE), f"{path} has no {name}"
+
+
+def test_each_of_the_four_ways_has_at_most_a_dozen_places() -> None:
+    sections = (DOCS / "architecture.md").read_text().split("\n## ")
+    steps = [len(re.findall(r"^\d+\. ", section, re.MULTILINE)) for section in sections]
+    ways = [count for count in steps if count]
+    assert len(ways) == 4
+    assert max(ways) <= 12

@@ -1,1 +1,1 @@
-
+"""The broker: carries sealed messages and holds the money, without learning what is bought."""

@@ -1,1 +1,1 @@
-
+"""`veilmart demo`: the whole market as processes, and goods to sell in it."""

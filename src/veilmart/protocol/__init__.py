@@ -1,1 +1,1 @@
-
+"""Messages, descriptors, offers, parcels, tokens, states, effects. Pure: no clock, no I/O."""
