@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from veilmart.broker import settings
+from veilmart.broker.currencies import decimals_of
 from veilmart.broker.keys import descriptors, token_keys
 from veilmart.broker.keys.descriptors import OwnDescriptors
 from veilmart.broker.schema import metadata, migrations as revisions
@@ -57,9 +58,12 @@ def initialise(
     *,
     name: str = settings.DEFAULT_NAME,
     currency: str = settings.DEFAULT_CURRENCY,
+    decimals: int | None = None,
     database: str | None = None,
 ) -> BrokerHome:
-    """A new home with its identity and settings. Raises AlreadyInitialised, BadArgument.
+    """A new home with its identity and settings; `decimals` only for what ISO 4217 does not name.
+
+    Raises AlreadyInitialised, BadArgument.
 
     The identity is written last: a home that was cut off on the way is set up again.
     """
@@ -70,8 +74,8 @@ def initialise(
         fresh = Settings(
             name=name,
             currency=currency,
-            decimals=settings.DEFAULT_DECIMALS,
-            price_points=settings.DEFAULT_PRICE_POINTS,
+            decimals=(minor := decimals_of(currency, decimals)),
+            price_points=settings.first_price_points(minor),
             guess_secret=random(settings.SECRET_BYTES),
         )
         place = database_place(home, database, DATABASE_FILE)

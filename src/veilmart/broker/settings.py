@@ -17,7 +17,6 @@ from veilmart.storage.database.columns import insert as upsert
 from veilmart.storage.database.isolation import snapshot
 
 DEFAULT_CURRENCY = "EUR"
-DEFAULT_DECIMALS = 2
 DEFAULT_NAME = "broker"
 DEFAULT_PRICE_POINTS = (100, 200, 500, 1000, 2000, 5000)
 SECRET_BYTES = 32
@@ -59,6 +58,11 @@ class Settings:
     guess_secret: bytes = field(repr=False)
     registration: str = OPEN
     fee_basis_points: int = 0
+
+
+def first_price_points(decimals: int) -> tuple[int, ...]:
+    """Of a new broker: 1.00 to 50.00, or 100 to 5,000 where nothing is minor."""
+    return tuple(point * 10 ** max(0, decimals - 2) for point in DEFAULT_PRICE_POINTS)
 
 
 def replace(conn: Connection, fresh: Settings) -> None:

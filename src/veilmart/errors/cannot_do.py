@@ -37,7 +37,7 @@ class BadAmount(CannotDo):
     code = 1106
     summary = "That is not an amount."
     money = NO_MONEY
-    hint = "Write it like 5 or 5.00; nothing below zero, two decimals at most."
+    hint = "Write it like 5, or 5.00 where the currency has two decimals; nothing below zero."
 
 
 class BadSourceFile(CannotDo):

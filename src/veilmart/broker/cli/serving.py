@@ -48,13 +48,23 @@ def home_of(common: Common) -> Path:
 @command
 def init(
     *,
-    currency: Annotated[str, Parameter(help="The one currency of all accounts.")] = "EUR",
+    currency: Annotated[
+        str, Parameter(help="The one currency of all accounts: a code of ISO 4217, or your own.")
+    ] = "EUR",
+    decimals: Annotated[
+        int | None, Parameter(help="Minor digits of a currency that is not in ISO 4217.")
+    ] = None,
     name: Annotated[str, Parameter(help="The name customers and merchants see.")] = "broker",
     common: Common = Common(),
 ) -> None:
     """Make this broker's identity, price points and empty books."""
     opened = initialise(
-        home_of(common), os.urandom, name=name, currency=currency, database=common.database
+        home_of(common),
+        os.urandom,
+        name=name,
+        currency=currency,
+        decimals=decimals,
+        database=common.database,
     )
     with opened:
         renew_descriptor(opened, unix_now(), os.urandom)
