@@ -5,6 +5,7 @@ programs that disagree about a name would disagree about who is at fault in a di
 """
 
 import re
+import unicodedata
 
 # First and last code point of each range that is refused.
 REFUSED = (
@@ -72,3 +73,12 @@ def has_unseen(text: str) -> bool:
 def without_unseen(text: str) -> str:
     """`text` without those that `has_unseen` finds."""
     return _UNSEEN.sub("", text)
+
+
+def without_invisible(text: str) -> str:
+    """What a person typed or pasted, without what carries nothing: format characters such as
+
+    byte order marks, zero-width spaces and soft hyphens go; every space is U+0020.
+    """
+    kinds = ((character, unicodedata.category(character)) for character in text)
+    return "".join(" " if kind == "Zs" else "" if kind == "Cf" else c for c, kind in kinds)

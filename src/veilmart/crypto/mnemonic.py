@@ -4,14 +4,18 @@ The list and the bits are the library's; what was typed wrong is said in our own
 name a position and never a word.
 """
 
+import re
 from functools import cache
 
 from mnemonic import Mnemonic
 
+from veilmart.characters import without_invisible
 from veilmart.errors import Misuse, WordCountWrong, WordsMistyped, WordUnknown
 
 WORD_COUNTS = (12, 24)
 _ENTROPY_BYTES = (16, 32)
+# As `wallet create` and the lists of a text editor number them.
+_NUMBER = re.compile(r"^[0-9]{1,2}[.):]?")
 
 
 def words_from_entropy(entropy: bytes) -> str:
@@ -22,11 +26,12 @@ def words_from_entropy(entropy: bytes) -> str:
 
 
 def entropy_from_words(text: str) -> bytes:
-    """16 or 32 bytes; tolerates case and white space.
+    """16 or 32 bytes. Case, white space, numbers before words and commas behind do not matter.
 
     Raises WordCountWrong, WordUnknown (which says how manieth) or WordsMistyped (checksum).
     """
-    words = text.lower().split()
+    typed = (_NUMBER.sub("", word) for word in without_invisible(text).lower().split())
+    words = [word.rstrip(",;") for word in typed if word]
     if len(words) not in WORD_COUNTS:
         raise WordCountWrong(f"These are {len(words)}.")
     known = frozenset(_english().wordlist)

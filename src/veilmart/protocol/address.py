@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
-from veilmart.characters import is_plain
+from veilmart.characters import is_plain, without_invisible
 from veilmart.crypto.identity import format_fingerprint, parse_fingerprint
 from veilmart.errors import BadLink
 
@@ -52,7 +52,7 @@ def _is_host_name(host: str) -> bool:
 
 def parse_link(text: str) -> Link:
     """A veilmart:// link, an http:// URL or host[:port]. Raises BadLink."""
-    text = text.strip()
+    text = without_invisible(text).strip()
     if len(text) > LINK_MAX_CHARACTERS or not is_plain(text):
         raise BadLink("It is too long or holds control characters.")
     if "://" not in text:

@@ -4,6 +4,9 @@ Sixteen random characters of Crockford's base32 (80 bits) and four that check th
 five: a typing mistake is found without asking anybody. The broker keeps a hash only.
 """
 
+import unicodedata
+
+from veilmart.characters import without_invisible
 from veilmart.errors import CodeMistyped, Misuse
 from veilmart.protocol import labels
 from veilmart.protocol.encoding import labelled_hash
@@ -14,6 +17,8 @@ _DATA_CHARACTERS = 16
 _CHECK_CHARACTERS = 4
 _GROUP_CHARACTERS = 5
 _READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1"})
+# Hyphens and dashes that word processors and PDFs make of "-".
+_AS_HYPHEN = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
 
 
 def make_code(random: bytes) -> str:
@@ -35,9 +40,10 @@ def parse_code(text: str) -> str:
 
     Raises CodeMistyped.
     """
-    if not text.isascii():
+    typed = unicodedata.normalize("NFKC", without_invisible(text)).translate(_AS_HYPHEN)
+    if not typed.isascii():
         raise CodeMistyped("It has 20 letters and digits.")
-    compact = "".join(text.split()).replace("-", "").upper().translate(_READ_AS)
+    compact = "".join(typed.split()).replace("-", "").upper().translate(_READ_AS)
     if len(compact) != _DATA_CHARACTERS + _CHECK_CHARACTERS or set(compact) - set(ALPHABET):
         raise CodeMistyped("It has 20 letters and digits.")
     if _check(compact[:_DATA_CHARACTERS]) != compact[_DATA_CHARACTERS:]:

@@ -15,7 +15,7 @@ import msgspec
 from rich.console import Console
 
 from veilmart.errors import BadArgument, InputEnded, NeedsConfirmation
-from veilmart.storage.files.names import encodable
+from veilmart.storage.files.names import encodable, shown_path
 
 SECRET_MAX_BYTES = 1024
 
@@ -79,13 +79,22 @@ class Terminal:
                 return False
             self.say("Please answer y or n.")
 
+    def secret_text(self, question: str, file: Path | None = None) -> str:
+        """Like `secret`, of as many lines as the file has."""
+        if file is None:
+            return self.secret(question)
+        if str(file) == "-":
+            data = os.fsencode(sys.stdin.read(SECRET_MAX_BYTES + 1))
+            if not data:
+                raise InputEnded("A secret was expected on standard input.")
+        else:
+            data = _read_secret(file)
+        return _decoded(data)
+
     def secret(self, question: str, file: Path | None = None) -> str:
         """A secret from `file` ("-" is standard input), a hidden prompt, or piped input."""
         if file is not None and str(file) != "-":
-            try:
-                return _first_line(file.read_bytes()[: SECRET_MAX_BYTES + 1])
-            except OSError as fault:
-                raise BadArgument(f"{file} cannot be read.") from fault
+            return _first_line(_read_secret(file))
         if file is None and self.interactive:
             try:
                 with _interruptible():
@@ -112,11 +121,25 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def _read_secret(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(SECRET_MAX_BYTES + 1)
+    except OSError as fault:
+        raise BadArgument(f"{shown_path(file)} cannot be read: {fault.strerror}.") from fault
+
+
 def _first_line(data: bytes) -> str:
+    lines = _decoded(data).splitlines()
+    return lines[0] if lines else ""
+
+
+def _decoded(data: bytes) -> str:
+    """Without a byte order mark. Raises BadArgument."""
     if len(data) > SECRET_MAX_BYTES:
         raise BadArgument("A secret is too long.")
     try:
-        return data.decode().split("\n", 1)[0].rstrip("\r")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         raise BadArgument("A secret is not UTF-8 text.") from fault
 

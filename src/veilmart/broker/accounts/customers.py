@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from veilmart.broker.accounts.name_keys import keep_key, stored_name
 from veilmart.broker.ledger import booking
 from veilmart.broker.schema import tables
 from veilmart.errors import NameTaken
@@ -76,9 +77,11 @@ def device_hash(device: bytes) -> bytes:
 
 
 def find_customer(conn: Connection, username: str) -> Customer | None:
+    """By exactly this name, else by one that looks the same."""
     row = conn.execute(_by_name, {"of": username}).one_or_none()
     if row is None:
-        return None
+        stored = stored_name(conn, username)
+        return None if stored is None else find_customer(conn, stored)
     return Customer(int(row[0]), username, int(row[2]), str(row[1]), bool(row[3]))
 
 
@@ -93,6 +96,7 @@ def add_customer(conn: Connection, username: str, hashed: str, device: bytes, no
         conn.execute(
             _new_customer, {"account": account, "username": username, "password_hash": hashed}
         )
+        keep_key(conn, username, account)
     except IntegrityError as fault:
         raise NameTaken from fault
     add_device(conn, account, device, now)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from veilmart.broker.schema import tables
 from veilmart.errors import TooManyAttempts
 from veilmart.limits import GUESS_DELAY_MAX_SECONDS, GUESSES_FREE
+from veilmart.protocol.name_key import name_key
 from veilmart.storage.database.columns import insert
 
 FORGET_AFTER_SECONDS = 3600
@@ -31,7 +32,7 @@ _forget_old = delete(tables.guesses).where(tables.guesses.c.not_before < bindpar
 
 def name_mac(secret: bytes, username: str) -> bytes:
     """32 bytes that stand for a name."""
-    return hmac.digest(secret, username.encode(), hashlib.sha256)
+    return hmac.digest(secret, name_key(username).encode(), hashlib.sha256)
 
 
 def delay_seconds(failures: int) -> int:

@@ -9,6 +9,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from veilmart.limits import PASSWORD_HASHES_AT_ONCE
+from veilmart.protocol.typed_text import opaque
 from veilmart.transport.fair_work import InThreads
 
 MEMORY_KIB = 19 * 1024
@@ -29,12 +30,12 @@ class Passwords:
 
     def hash_now(self, password: str) -> str:
         """The encoded hash; blocks for its 20 ms."""
-        return self._hasher.hash(password, salt=self._random(SALT_BYTES))
+        return self._hasher.hash(opaque(password), salt=self._random(SALT_BYTES))
 
     def verify_now(self, hashed: str | None, password: str) -> bool:
         """Whether the password fits; never for None, which costs the same."""
         try:
-            fits = self._hasher.verify(self._dummy if hashed is None else hashed, password)
+            fits = self._hasher.verify(self._dummy if hashed is None else hashed, opaque(password))
         except (VerificationError, InvalidHashError):
             return False
         return fits and hashed is not None

@@ -105,6 +105,14 @@ customers = Table(
     Column("disabled", Integer, nullable=False, server_default=text("0")),
 )
 
+# One for each customer; see accounts/name_keys.py.
+name_keys = Table(
+    "name_keys",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("account", ForeignKey("accounts.id"), nullable=False),
+)
+
 devices = Table(
     "devices",
     metadata,

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from veilmart.characters import without_invisible
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.trust.descriptors import Role
 from veilmart.errors import BadArgument, NotLoggedIn
 from veilmart.protocol.code import parse_code
 from veilmart.protocol.descriptor import SignedDescriptor
+from veilmart.protocol.typed_text import one_form
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.console import Terminal
 
@@ -27,6 +29,10 @@ class Person:
         if self.yes:
             return True
         return self.terminal.confirm(question)
+
+    def username(self, given: str | None) -> str:
+        """Given or asked for; in one form, without what a paste brings along."""
+        return one_form(without_invisible(given or self.ask("Username: "))).strip()
 
     def secret(self, question: str, file: Path | None = None) -> str:
         return self.terminal.secret(question, file)
@@ -81,7 +87,7 @@ async def register_person(
     """Returns the username. Raises CodeMistyped before anything is asked."""
     if invitation is not None:
         parse_code(invitation)
-    username = username or person.ask("Username: ").strip()
+    username = person.username(username)
     password = person.new_password(password_file)
     if invitation is None:
         welcome = await shopper.register(username, password)
@@ -95,7 +101,7 @@ async def login_person(
     shopper: Shopper, person: Person, username: str | None, password_file: Path | None
 ) -> str:
     """Returns the username. Raises AuthenticationFailed."""
-    username = username or person.ask("Username: ").strip()
+    username = person.username(username)
     welcome = await shopper.login(username, person.secret("Password: ", password_file))
     person.terminal.say("Login successful.")
     return welcome.username

@@ -128,7 +128,7 @@ async def restore(
     """
     person = Person(common.terminal())
     with opened_wallet(common) as wallet, wallet.purchasing():
-        words = person.secret("Words: ", words_file)
+        words = person.terminal.secret_text("Words: ", words_file)
         if has_seed(wallet):
             passphrase = _passphrase(wallet, person, passphrase_file)
         else:

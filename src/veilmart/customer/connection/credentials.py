@@ -3,6 +3,7 @@
 from veilmart.characters import is_plain
 from veilmart.errors import BadArgument, WeakPassword
 from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES, USERNAME_MAX_BYTES
+from veilmart.protocol.typed_text import is_opaque
 
 
 def check_username(username: str) -> None:
@@ -12,6 +13,8 @@ def check_username(username: str) -> None:
 
 
 def check_password(password: str) -> None:
-    """Raises WeakPassword unless it has 8 to 128 bytes."""
+    """Raises WeakPassword unless it has 8 to 128 bytes that can all be seen and typed again."""
     if not PASSWORD_MIN_BYTES <= len(password.encode()) <= PASSWORD_MAX_BYTES:
         raise WeakPassword
+    if not is_opaque(password):
+        raise WeakPassword("It has a character that cannot be seen.")

@@ -1,6 +1,7 @@
 """What commands show of menus and orders: plain structs for JSON, lines for people."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.wallet.orders import Order, terms_of
@@ -8,9 +9,12 @@ from veilmart.errors import BadArgument, NoSuchProduct
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import read_descriptor
+from veilmart.protocol.typed_text import one_form
 from veilmart.storage.files.partial_file import visible
 
 ID_PREFIX_MIN = 4
+TITLE_PART_MIN = 3
+SUGGESTED_MAX = 5
 NUMBER_MAX_DIGITS = 9
 
 
@@ -73,23 +77,39 @@ def menu_text(line: MenuLine) -> str:
 
 
 def find_product(menu: Menu, wanted: str) -> Product:
-    """By exact title, number of the menu, or beginning of the id.
+    """By title, number of the menu, beginning of the id, or a part that only one title has.
 
-    Raises NoSuchProduct; BadArgument when several begin like that.
+    Raises NoSuchProduct with the nearest titles; BadArgument when it could be several.
     """
-    products = menu.products
-    titled = [product for product in products if product.title == wanted]
-    if len(titled) == 1:
-        return titled[0]
+    products, wanted = menu.products, one_form(wanted)
+    for titled in (
+        [product for product in products if one_form(product.title) == wanted],
+        [product for product in products if _folded(product.title) == _folded(wanted)],
+    ):
+        if len(titled) == 1:
+            return titled[0]
     if is_number(wanted) and 1 <= int(wanted) <= len(products):
         return products[int(wanted) - 1]
-    prefix = wanted.lower()
+    prefix = wanted.lower() if len(wanted) >= ID_PREFIX_MIN else " "
     found = [product for product in products if product.id.hex().startswith(prefix)]
-    if len(prefix) < ID_PREFIX_MIN or not found:
-        raise NoSuchProduct(visible(wanted[:80]) + ".")
+    if not found and len(wanted) >= TITLE_PART_MIN:
+        found = [product for product in products if _folded(wanted) in _folded(product.title)]
+    if not found:
+        near = get_close_matches(wanted, [product.title for product in products])
+        hint = f" Did you mean {', '.join(map(_quoted, near))}?" if near else ""
+        raise NoSuchProduct(f"{_quoted(wanted[:80])}.{hint}")
     if len(found) > 1:
-        raise BadArgument("Several products begin like that.")
+        titles = ", ".join(_quoted(product.title) for product in found[:SUGGESTED_MAX])
+        raise BadArgument(f"It could be {titles}{' and others' * (len(found) > SUGGESTED_MAX)}.")
     return found[0]
+
+
+def _folded(title: str) -> str:
+    return one_form(title).casefold()
+
+
+def _quoted(title: str) -> str:
+    return f'"{visible(title)}"'
 
 
 def is_number(text: str) -> bool:

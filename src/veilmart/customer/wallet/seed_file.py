@@ -5,6 +5,7 @@ passphrase; it protects nothing. The parameters are authenticated with what they
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from veilmart.limits import (
 from veilmart.protocol import labels
 from veilmart.protocol.encoding import Message, decode, encode
 from veilmart.protocol.ports import Random
+from veilmart.protocol.typed_text import opaque
 
 FILE = "wallet.seed"
 FILE_MAX_BYTES = 1024
@@ -64,7 +66,7 @@ def seal_entropy(entropy: bytes, passphrase: str, random: Random, cost: Cost = C
     used = cost if passphrase else NO_COST
     salt, nonce = random(SALT_BYTES), random(NONCE_BYTES)
     bound = _bound(bool(passphrase), used, salt)
-    key = _key(passphrase, salt, used)
+    key = _key(opaque(passphrase), salt, used)
     sealed = suite_by_id(_SUITE).cipher.seal(key, labels.USE_WALLET_SEED, nonce, bound, entropy)
     body = encode(
         SealedSeed(
@@ -95,13 +97,14 @@ def read_sealed(content: bytes) -> SealedSeed:
 def open_entropy(file: SealedSeed, passphrase: str) -> bytes:
     """16 or 32 bytes. Raises WrongPassphrase."""
     cost = Cost(file.memory_kib, file.passes, file.lanes)
-    key = _key(passphrase, file.salt, cost)
     bound = _bound(file.protected, cost, file.salt)
     cipher = suite_by_id(_SUITE).cipher
-    try:
-        return cipher.open(key, labels.USE_WALLET_SEED, file.nonce, bound, file.sealed)
-    except OpenFailed as fault:
-        raise WrongPassphrase from fault
+    # Files from before opaque() hold a passphrase as it was typed.
+    for form in dict.fromkeys((opaque(passphrase), passphrase)):
+        key = _key(form, file.salt, cost)
+        with suppress(OpenFailed):
+            return cipher.open(key, labels.USE_WALLET_SEED, file.nonce, bound, file.sealed)
+    raise WrongPassphrase
 
 
 def _bound(protected: bool, cost: Cost, salt: bytes) -> bytes:

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -70,7 +71,7 @@ def _add(
     terminal = common.terminal()
     with ExitStack() as stack:
         market = stack.enter_context(open_merchant(_home(common), common.database))
-        sources = _sources(paths, words, market, stack)
+        sources = _sources(paths, words, market, stack, terminal.say)
         decimals = market.database.run_now(read_shop).decimals
         amount = None if price is None else parse_amount(price, decimals)
         added: Added | None = None
@@ -116,6 +117,7 @@ def _sources(
     words: tuple[str | None, str | None, str | None],
     market: MerchantHome,
     stack: ExitStack,
+    tell: Callable[[str], None],
 ) -> tuple[Source, ...]:
     title, description, file_name = words
     if any(words) and (len(paths) != 1 or Path(paths[0]).is_dir()):
@@ -128,7 +130,7 @@ def _sources(
                 raise BadName("Standard input has none; pass --file-name.")
             path = stack.enter_context(_Spooled(market.home.path)).path
         elif path.is_dir() and not path.is_symlink():
-            found += sources_in(path)
+            found += sources_in(path, tell)
             continue
         found.append(look_at(path, file_name=file_name, title=title, description=description))
     if not found:

@@ -39,6 +39,9 @@ def import_shop(
     prune: Annotated[
         bool, Parameter(help="Take what is not in the folder off its shelf.", negative="")
     ] = False,
+    skip_bad: Annotated[
+        bool, Parameter(help="Import the rest when files cannot be sold.", negative="")
+    ] = False,
     alone: Alone = False,
     common: Common = DEFAULTS,
 ) -> None:
@@ -48,7 +51,7 @@ def import_shop(
         decimals = market.database.run_now(read_shop).decimals
         amount = None if price is None else parse_amount(price, decimals)
         usual = market.database.run_now(check_price, amount)
-        entries = read_folder(folder, usual, decimals)
+        entries = read_folder(folder, usual, decimals, skip_bad=skip_bad, tell=terminal.say)
         comparison = market.database.run_now(compare, entries, k)
         if dry_run:
             terminal.result(

@@ -16,6 +16,7 @@ from veilmart.limits import (
 )
 from veilmart.merchant.goods.shop_row import touch
 from veilmart.merchant.schema.tables import products
+from veilmart.protocol.typed_text import one_form
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,16 @@ def load_products(connection: Connection) -> tuple[ShopProduct, ...]:
 
 def check_title(title: str) -> str:
     """Raises BadArgument unless it is 1 to 200 bytes of printable text."""
-    if not title.strip() or len(title.encode()) > TITLE_MAX_BYTES or has_unseen(title):
-        raise BadArgument("A title is 1 to 200 bytes of visible text.")
+    title = one_form(title)
+    if not title.strip() or has_unseen(title) or len(title.encode()) > TITLE_MAX_BYTES:
+        raise BadArgument(f"The title {title[:80]!r} is not 1 to 200 bytes of visible text.")
     return title
 
 
 def check_description(description: str) -> str:
     """Raises BadArgument unless it is at most 2000 bytes of text; line ends are fine."""
     lines = description.replace("\n", " ")
-    if len(description.encode()) > DESCRIPTION_MAX_BYTES or has_unseen(lines):
+    if has_unseen(lines) or len(description.encode()) > DESCRIPTION_MAX_BYTES:
         raise BadArgument("A description is at most 2000 bytes of visible text.")
     return description
 
@@ -113,7 +115,7 @@ def check_tags(tags: list[str]) -> str:
     longer than 50 bytes or not visible.
     """
     for tag in tags:
-        if not tag.strip() or len(tag.encode()) > TAG_MAX_BYTES or has_unseen(tag):
+        if not tag.strip() or has_unseen(tag) or len(tag.encode()) > TAG_MAX_BYTES:
             raise BadArgument(f"A tag is 1 to {TAG_MAX_BYTES} bytes of visible text.")
     if len(tags) > TAGS_MAX or len(set(tags)) != len(tags):
         raise BadArgument(f"A product has {TAGS_MAX} tags at most, each once.")
@@ -199,6 +201,7 @@ def find_product(standing: tuple[ShopProduct, ...], wanted: str) -> ShopProduct:
 
     Raises NoSuchProduct when nothing or more than one thing fits.
     """
+    wanted = one_form(wanted)
     ways = (
         [p for p in standing if p.title == wanted],
         [p for p in standing if p.file_name == wanted],

@@ -14,13 +14,13 @@ payment that the broker took in time is delivered or refunded by then. So a code
 to two people of whom both can pay for it.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from veilmart.characters import has_unseen
 from veilmart.crypto.padding import pack_product
 from veilmart.errors import BadArgument, ProductOut, WrongOrderState
 from veilmart.limits import CLOCK_SKEW_SECONDS, CODE_MAX_BYTES
@@ -31,6 +31,7 @@ from veilmart.merchant.sales.orders import Order, store_order
 from veilmart.merchant.schema.tables import codes
 from veilmart.protocol.descriptor import Shelf
 from veilmart.protocol.parcel import piece_hash, piece_list_root
+from veilmart.protocol.typed_text import is_opaque, opaque
 
 SALT_BYTES = 32
 FREE, RESERVED, SOLD = "free", "reserved", "sold"
@@ -56,6 +57,7 @@ class Stock:
     sold: int
 
 
+_AROUND = "\ufeff\u200b\u2060"  # byte order mark, zero-width space, word joiner
 _KNOWN = select(codes.c.id).where(codes.c.line == bindparam("line"))
 _INSERT = insert(codes)
 _ANY = select(codes.c.id).where(codes.c.product == bindparam("product_id")).limit(1)
@@ -103,16 +105,21 @@ _COUNTS = select(codes.c.product, codes.c.state, func.count()).group_by(
 
 
 def read_codes(lines: Iterable[str]) -> list[str]:
-    """One code a line; empty lines are passed over. Raises BadArgument for one that is too long
-    or not visible text, and for one that is there twice.
+    """One code a line in one spelling; empty lines are passed over.
+
+    White space and byte order marks around a code go, every space in it is U+0020, its letters are
+    composed. Raises BadArgument for one that is too long, that has something that cannot be seen
+    or is written in letters of another width, and for one that is there twice.
     """
     found: dict[str, None] = {}
     for number, text in enumerate(lines, start=1):
-        line = text.strip()
+        line = opaque(text).strip().strip(_AROUND).strip()
         if not line:
             continue
-        if len(line.encode()) > CODE_MAX_BYTES or has_unseen(line):
+        if not is_opaque(line) or len(line.encode()) > CODE_MAX_BYTES:
             raise BadArgument(f"Line {number} is not 1 to {CODE_MAX_BYTES} bytes of visible text.")
+        if unicodedata.normalize("NFKC", line) != line:
+            raise BadArgument(f"Line {number} has letters of another width or form.")
         if line in found:
             raise BadArgument(f"Line {number} is there twice.")
         found[line] = None

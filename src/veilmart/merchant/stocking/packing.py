@@ -4,22 +4,27 @@ Padded product = 32 random bytes ‖ true length ‖ name ‖ content ‖ zeros,
 (docs/protocol/08-goods.md, section 1).
 """
 
+import errno
 import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from veilmart.crypto.padding import pack_product
-from veilmart.errors import BadSourceFile, SourceChanged
+from veilmart.errors import BadSourceFile, CannotDo, SourceChanged
 from veilmart.limits import PIECE_BYTES
 from veilmart.merchant.goods.products import Packed
-from veilmart.storage.files.names import check_file_name
+from veilmart.protocol.typed_text import one_form
+from veilmart.storage.files.names import check_file_name, shown_path
 from veilmart.storage.products.folder_store import ProductStore
 
 RANDOM_BYTES = 32
+# What systems and programs leave in folders, and files that are not finished.
+_LITTER = ("thumbs.db", "desktop.ini", "*.crdownload", "*.part", "*.partial", "*.tmp", "~$*", "*~")
 
 
 @dataclass(frozen=True)
@@ -49,26 +54,55 @@ def look_at(
 
     Raises BadName, and BadSourceFile for what is not a regular file with content.
     """
-    name = check_file_name(path.name if file_name is None else file_name)
+    name = check_file_name(one_form(path.name if file_name is None else file_name))
     with _opened(path) as descriptor:
         size = os.fstat(descriptor).st_size
     if size == 0:
-        raise BadSourceFile(f"{path} is empty.")
+        raise BadSourceFile(f"{shown_path(path)} is empty.")
     return Source(path, name, title, description, size)
 
 
-def sources_in(folder: Path) -> list[Source]:
-    """Every file of a folder, by name; names with a leading dot are passed over.
+def sources_in(folder: Path, tell: Callable[[str], None] = lambda _line: None) -> list[Source]:
+    """Every file of a folder, by name; what is passed over is told.
 
-    Raises BadSourceFile for a folder without files, and as `look_at` for anything else in it.
+    Raises BadSourceFile for a folder without files, and for all that cannot be sold at once.
     """
+    found, bad = [], []
+    for path in files_in(folder, tell):
+        try:
+            found.append(look_at(path))
+        except CannotDo as error:
+            bad.append(said_of(path, error))
+    if bad:
+        raise BadSourceFile("\n".join(bad))
+    if not found:
+        raise BadSourceFile(f"{shown_path(folder)} has no files.")
+    return found
+
+
+def said_of(path: Path, error: CannotDo) -> str:
+    """What is wrong with a file, with its name in front."""
+    said = error.detail or error.summary
+    name = shown_path(Path(path.name))
+    return said if name in said else f"{name}: {said}"
+
+
+def files_in(folder: Path, tell: Callable[[str], None]) -> list[Path]:
+    """What may be sold, by name; what is passed over is told. Raises BadSourceFile."""
     try:
-        names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+        found = sorted(folder.iterdir(), key=lambda path: one_form(path.name))
     except OSError as fault:
-        raise BadSourceFile(f"{folder}: {fault.strerror}.") from fault
-    if not names:
-        raise BadSourceFile(f"{folder} has no files.")
-    return [look_at(folder / name) for name in names]
+        raise BadSourceFile(f"{shown_path(folder)}: {fault.strerror}.") from fault
+    files = []
+    for path in found:
+        name = shown_path(Path(path.name))
+        if path.is_dir():
+            tell(f"Skipped: {name} is a folder; import it by itself.")
+        elif path.name.startswith(".") or any(fnmatch(path.name.lower(), p) for p in _LITTER):
+            tell(f"Skipped: {name} is no product.")
+        else:
+            files.append(path)
+    return files
 
 
 def pack(
@@ -138,7 +172,7 @@ def _read(descriptor: int, length: int, path: Path) -> bytes:
     try:
         return os.read(descriptor, length)
     except OSError as fault:
-        raise BadSourceFile(f"{path}: {fault.strerror}.") from fault
+        raise BadSourceFile(f"{shown_path(path)}: {fault.strerror}.") from fault
 
 
 @contextmanager
@@ -152,10 +186,12 @@ def _opened(path: Path) -> Iterator[int]:
         descriptor = os.open(path, flags)
     except (OSError, ValueError) as fault:
         reason = getattr(fault, "strerror", None) or "not a file name"
-        raise BadSourceFile(f"{path!s}: {reason}.") from fault
+        if getattr(fault, "errno", 0) == errno.ELOOP and path.is_symlink():
+            reason = "it is a link; give the file that it leads to"
+        raise BadSourceFile(f"{shown_path(path)}: {reason}.") from fault
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BadSourceFile(f"{path} is not a regular file.")
+            raise BadSourceFile(f"{shown_path(path)} is not a regular file.")
         yield descriptor
     finally:
         os.close(descriptor)

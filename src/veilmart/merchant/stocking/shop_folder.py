@@ -10,25 +10,27 @@
     cover = "covers/atlas.png"
     sample = "samples/atlas-page-12.pdf"
 
-A file that ends in .codes holds unique codes, one a line. Folders and names with a leading dot
-are passed over.
+A file that ends in .codes holds unique codes, one a line. Folders, names with a leading dot and
+what systems leave behind are passed over, and that is told.
 """
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from veilmart.errors import BadArgument, BadSourceFile
+from veilmart.errors import BadArgument, BadName, BadSourceFile, CannotDo
 from veilmart.limits import SAMPLE_MAX_BYTES
 from veilmart.merchant.goods.products import check_description, check_tags, check_title
 from veilmart.merchant.goods.showcases import Look
 from veilmart.merchant.sales.codes import read_codes
 from veilmart.merchant.stocking.covers import encode_cover, read_bounded
-from veilmart.merchant.stocking.packing import Source, content_digest, look_at
+from veilmart.merchant.stocking.packing import Source, content_digest, files_in, look_at, said_of
 from veilmart.protocol.accounting import parse_amount
-from veilmart.storage.files.names import check_file_name
+from veilmart.protocol.typed_text import one_form
+from veilmart.storage.files.names import check_file_name, shown_path
 
 CATALOGUE_FILE = "shop.toml"
 CODES_SUFFIX = ".codes"
@@ -55,56 +57,72 @@ class Entry:
         return self.source.title or self.source.file_name
 
 
-def read_folder(folder: Path, usual_price: int, decimals: int) -> list[Entry]:
+def read_folder(
+    folder: Path,
+    usual_price: int,
+    decimals: int,
+    *,
+    skip_bad: bool = False,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> list[Entry]:
     """Everything in the folder, by name. Reads every file once.
 
-    Raises BadSourceFile, BadArgument (naming the product and what is wrong), BadName, BadAmount.
+    Files that cannot be sold are named all at once; with skip_bad each is told and left out.
+    Raises BadSourceFile, BadArgument (naming the product and what is wrong), BadAmount.
     """
     words = _read_words(folder)
     default = words.pop("price", None)
     price = usual_price if default is None else parse_amount(str(default), decimals)
-    entries = []
-    for path in _files(folder):
-        about = words.pop(path.name, {})
-        if not isinstance(about, dict) or not about.keys() <= _KEYS:
-            keys = ", ".join(sorted(_KEYS))
-            raise BadArgument(f"{CATALOGUE_FILE}: {path.name} has other keys than {keys}.")
-        entries.append(_entry(folder, path, about, price, decimals))
-    if words:
-        raise BadSourceFile(f"{CATALOGUE_FILE} names {next(iter(words))!r}, which is not there.")
-    if not entries:
-        raise BadSourceFile(f"{folder} has no files.")
-    return entries
+    found: dict[str, Entry] = {}
+    bad = []
+    for path in files_in(folder, tell):
+        name = one_form(path.name)
+        if name == CATALOGUE_FILE:
+            continue
+        about = words.pop(name, {})
+        try:
+            entry = _entry(folder, path, about, price, decimals)
+            if entry.source.file_name in found:
+                raise BadName("Another file of the folder has the same name.")
+        except CannotDo as error:
+            bad.append(said_of(path, error))
+            continue
+        found[entry.source.file_name] = entry
+    bad += [f"{CATALOGUE_FILE} names {name!r}, which is not there." for name in words]
+    if bad and not skip_bad:
+        raise BadSourceFile("\n".join(bad))
+    for line in bad:
+        tell(f"Left out: {line}")
+    if not found:
+        raise BadSourceFile(f"{folder} has no files that can be sold.")
+    return list(found.values())
 
 
 def _read_words(folder: Path) -> dict[str, Any]:
+    """What shop.toml says, its names of files in Normalization Form C."""
     path = folder / CATALOGUE_FILE
     if not path.exists():
         return {}
     try:
-        return tomllib.loads(read_bounded(path, _FILE_MAX_BYTES).decode(), parse_float=Decimal)
+        text = read_bounded(path, _FILE_MAX_BYTES).decode("utf-8-sig")
+        words = tomllib.loads(text.replace("\r\n", "\n"), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise BadArgument(f"{CATALOGUE_FILE}: {fault}.") from fault
+    formed = {one_form(name): about for name, about in words.items()}
+    if len(formed) != len(words):
+        raise BadArgument(f"{CATALOGUE_FILE} names a file twice, in two forms of its letters.")
+    return formed
 
 
-def _files(folder: Path) -> list[Path]:
-    try:
-        found = sorted(folder.iterdir())
-    except OSError as fault:
-        raise BadSourceFile(f"{folder}: {fault.strerror}.") from fault
-    return [
-        path
-        for path in found
-        if not path.name.startswith(".") and path.name != CATALOGUE_FILE and not path.is_dir()
-    ]
-
-
-def _entry(folder: Path, path: Path, about: dict[str, Any], price: int, decimals: int) -> Entry:
+def _entry(folder: Path, path: Path, about: Any, price: int, decimals: int) -> Entry:
+    if not isinstance(about, dict) or not about.keys() <= _KEYS:
+        raise BadArgument(f"{path.name} has other keys than {', '.join(sorted(_KEYS))}.")
     tags = about.get("tags", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise BadArgument(f"{CATALOGUE_FILE}: the tags of {path.name} are a list of texts.")
     is_codes = path.name.endswith(CODES_SUFFIX)
     name = path.name.removesuffix(CODES_SUFFIX) + ".txt" if is_codes else path.name
+    check_file_name(one_form(name))  # before its title, which is the name when none is given
     source = look_at(
         path,
         file_name=name,
@@ -126,10 +144,10 @@ def _entry(folder: Path, path: Path, about: dict[str, Any], price: int, decimals
 def code_lines(path: Path) -> list[str]:
     """The codes of a file. Raises BadSourceFile, BadArgument."""
     try:
-        text = read_bounded(path, _FILE_MAX_BYTES).decode()
+        text = read_bounded(path, _FILE_MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as fault:
-        raise BadSourceFile(f"{path} is not UTF-8 text.") from fault
-    return read_codes(text.split("\n"))
+        raise BadSourceFile(f"{shown_path(path)} is not UTF-8 text.") from fault
+    return read_codes(text.splitlines())
 
 
 def _text(about: dict[str, Any], key: str, default: str) -> str:

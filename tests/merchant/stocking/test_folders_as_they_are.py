@@ -1,0 +1,67 @@
+"""Folders as people have them: litter, subfolders, links and names that cannot be sold."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from veilmart.errors import BadSourceFile
+from veilmart.merchant.stocking.packing import look_at, sources_in
+from veilmart.merchant.stocking.shop_folder import read_folder
+
+LITTER = ["Thumbs.db", "desktop.ini", ".DS_Store", "film.mp4.crdownload", "~$letter.docx"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.txt", "b.txt", *LITTER):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "more").mkdir()
+    return tmp_path
+
+
+def spoil(folder: Path) -> list[str]:
+    """Three files that cannot be sold, and how their names are shown."""
+    (folder / "con.txt").write_text("x")
+    (folder / "empty.txt").touch()
+    (folder / "link.txt").symlink_to(folder / "a.txt")
+    (folder / os.fsdecode(b"caf\xe9.txt")).write_text("x")
+    return ["con.txt", "empty.txt", "link.txt", r"$'caf\xe9.txt'"]
+
+
+def test_litter_and_subfolders_are_left_out_and_that_is_said(folder: Path) -> None:
+    said: list[str] = []
+    assert [s.file_name for s in sources_in(folder, said.append)] == ["a.txt", "b.txt"]
+    entries = read_folder(folder, 100, 2, tell=said.append)
+    assert [entry.source.file_name for entry in entries] == ["a.txt", "b.txt"]
+    for name in [*LITTER, "more"]:
+        assert sum(line.startswith(f"Skipped: {name} ") for line in said) == 2
+
+
+def test_all_bad_files_are_named_at_once_and_the_rest_is_taken_if_asked(folder: Path) -> None:
+    names = spoil(folder)
+    for read in (lambda: read_folder(folder, 100, 2), lambda: sources_in(folder)):
+        with pytest.raises(BadSourceFile) as caught:
+            read()
+        lines = caught.value.detail.splitlines()
+        assert len(lines) == len(names)
+        assert all(any(name in line for line in lines) for name in names)
+        assert "it is a link" in caught.value.detail
+    said: list[str] = []
+    entries = read_folder(folder, 100, 2, skip_bad=True, tell=said.append)
+    assert [entry.source.file_name for entry in entries] == ["a.txt", "b.txt"]
+    assert sum(line.startswith("Left out: ") for line in said) == len(names)
+
+
+def test_a_wrong_title_is_shown_and_not_called_a_file_name(folder: Path) -> None:
+    (folder / "shop.toml").write_text('["a.txt"]\ntitle = " "\n["gone.txt"]\ntitle = "x"\n')
+    with pytest.raises(BadSourceFile, match="' '") as caught:
+        read_folder(folder, 100, 2)
+    assert "a.txt: The title" in caught.value.detail
+    assert "'gone.txt', which is not there" in caught.value.detail
+
+
+def test_one_link_says_that_it_is_one(folder: Path) -> None:
+    spoil(folder)
+    with pytest.raises(BadSourceFile, match=r"link\.txt: it is a link"):
+        look_at(folder / "link.txt")
