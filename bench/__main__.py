@@ -23,7 +23,16 @@ from veilmart.terminal.memory import keep_freed_memory
 
 OUT = Path(__file__).parent / "out" / "results.json"
 # Modules with a function `rows` that may not be there, or may need what is not there.
-OPTIONAL = ("postgres", "delivery", "catalogue", "blind", "simulated", "tokens", "anonymous")
+OPTIONAL = (
+    "postgres",
+    "delivery",
+    "catalogue",
+    "blind",
+    "simulated",
+    "tokens",
+    "anonymous",
+    "folding",
+)
 SECONDS = 15.0
 SINGLE_SECONDS = 8.0
 

@@ -10,15 +10,16 @@ from sqlalchemy import Connection, func, select, text
 
 from tests.broker.accounts.test_vouchers import issue
 from tests.broker.conftest import Market
+from tests.broker.escrow.returning import refund_of
 from tests.broker.operator.test_operators import bought
 from tests.broker.scripted import SLOW_SHELF
 from tests.conftest import both_engines
-from veilmart.broker import settings
-from veilmart.broker.audit import SUBJECTS, Check, audit
+from veilmart.broker import merchants, settings
+from veilmart.broker.audit import SUBJECTS, Check, Pace, audit
 from veilmart.broker.events import BooksFolded, Trouble
 from veilmart.broker.ledger import booking
 from veilmart.broker.ledger.folded_sums import AuditStatement
-from veilmart.broker.maintenance import folding
+from veilmart.broker.maintenance import fold_months as months, fold_part, folding
 from veilmart.broker.maintenance.folding import fold_until
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.operator_tables import folds
@@ -46,6 +47,11 @@ def kinds(market: Market) -> dict[str, int]:
 def invoice(market: Market, order: bytes) -> Any:
     query = select(tables.invoices).where(tables.invoices.c.order == order)
     return market.run(lambda conn: conn.execute(query).one())
+
+
+def parts_of(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    for name in ("PART_FIRST", "PART_MIN", "PART_MAX"):
+        monkeypatch.setattr(months, name, size)
 
 
 async def held_for_long(market: Market, customer: Session) -> bytes:
@@ -109,8 +115,8 @@ async def test_purchases_go_on_while_the_books_are_audited(
     meanwhile = await held_for_long(market, anna)
     auditing, go_on = threading.Event(), threading.Event()
 
-    def slow_audit(conn: Connection) -> list[Check]:
-        found = audit(conn)
+    def slow_audit(conn: Connection, pace: Pace) -> list[Check]:
+        found = audit(conn, pace=pace)
         auditing.set()
         assert go_on.wait(60), "nobody bought anything meanwhile"
         return found
@@ -133,7 +139,7 @@ async def test_purchases_go_on_while_the_books_are_audited(
 async def test_purchases_get_in_between_the_parts_of_a_fold(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folding, "FOLDED_AT_ONCE", 1)
+    parts_of(monkeypatch, 1)
     anna = await market.customer("anna", 5000)
     for _ in range(4):
         await bought(market, anna)
@@ -144,8 +150,8 @@ async def test_purchases_get_in_between_the_parts_of_a_fold(
 
     async def watched(transaction: Any, *args: Any) -> Any:
         answer = await run(transaction, *args)
-        if transaction is folding.fold and answer:
-            parts.append(answer)
+        if transaction is fold_part.fold:
+            parts.append(len(args[0].ids))
             if len(parts) == 1:
                 await finish(market, waiting)
         return answer
@@ -208,7 +214,7 @@ async def test_a_folded_month_that_was_tampered_with_is_found(market: Market) ->
 async def test_a_busy_month_is_folded_in_parts(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folding, "FOLDED_AT_ONCE", 3)
+    parts_of(monkeypatch, 3)
     anna = await market.customer("anna", 5000)
     for _ in range(5):
         await bought(market, anna)
@@ -227,4 +233,103 @@ async def test_nobody_else_may_delete_from_the_books(market: Market) -> None:
     for table in ("postings", "transactions"):
         with pytest.raises(DatabaseFailure, match="only grows"):
             market.run(lambda conn, t=table: conn.execute(text(f"DELETE FROM {t}")))
+    market.check_books()
+
+
+# ---- beside everything else ----------------------------------------------------------------------
+
+
+@both_engines
+async def test_an_order_that_is_given_back_before_its_part_is_written_is_read_again(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = await market.customer("anna", 5000)
+    order = await bought(market, anna)
+    market.clock.now += MONTHS
+    run = market.opened.database.run
+    parts: list[float | None] = []
+
+    async def watched(transaction: Any, *args: Any) -> Any:
+        if transaction is fold_part.fold and not parts:
+            await market.ask(market.session(), refund_of(market, order))
+        answer = await run(transaction, *args)
+        if transaction is fold_part.fold:
+            parts.append(answer)
+        return answer
+
+    monkeypatch.setattr(market.opened.database, "run", watched)
+    await market.broker.upkeep.fold()
+    assert parts[0] is None and None not in parts[1:]
+    row = market.run(lambda conn: conn.execute(select(folds.c.settled, folds.c.refunded)).all())
+    assert (sum(r.settled for r in row), sum(r.refunded for r in row)) == (0, 1)
+    market.check_books()
+
+
+@both_engines
+async def test_folding_does_not_lose_to_purchases_beside_it(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts_of(monkeypatch, 2)
+    anna = await market.customer("anna", 50_000)
+    for _ in range(12):
+        await bought(market, anna)
+    market.clock.now += MONTHS
+    done = asyncio.Event()
+
+    async def buy() -> int:
+        count = 0
+        while (not done.is_set() or not count) and count < 60:
+            await finish(market, await held_for_long(market, anna))
+            count += 1
+        return count
+
+    market.merchant.since = market.clock.now
+    market.merchant.renew()
+    market.run(merchants.add_descriptor, market.merchant.descriptor)
+    market.run(settings.touch)
+    await market.broker.look()
+    buying = asyncio.create_task(buy())
+    await market.broker.upkeep.fold()
+    done.set()
+    bought_meanwhile = await buying
+    assert kinds(market)["settle"] == bought_meanwhile
+    market.check_books()
+
+
+def test_parts_grow_and_shrink_to_what_fits_into_their_time() -> None:
+    sizes = months.PartSize()
+    sizes.took(months.PART_SECONDS / 10)
+    assert sizes.size == 2 * months.PART_FIRST
+    sizes.took(months.PART_SECONDS * 2)
+    assert sizes.size == months.PART_FIRST
+    sizes.took(1000)
+    assert sizes.size == months.PART_MIN
+
+
+@both_engines
+async def test_a_fold_that_was_cut_off_goes_on_with_the_next_one(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts_of(monkeypatch, 3)
+    anna = await market.customer("anna", 5000)
+    for _ in range(4):
+        await bought(market, anna)
+    market.clock.now += MONTHS
+    run = market.opened.database.run
+    left = [1]
+
+    async def dies(transaction: Any, *args: Any) -> Any:
+        if transaction is fold_part.fold and not left:
+            raise DatabaseFailure("It was killed.")
+        if transaction is fold_part.fold:
+            left.pop()
+        return await run(transaction, *args)
+
+    monkeypatch.setattr(market.opened.database, "run", dies)
+    with pytest.raises(DatabaseFailure):
+        await market.broker.upkeep.fold()
+    monkeypatch.undo()
+    market.check_books()
+    await market.broker.upkeep.fold()
+    assert set(kinds(market)) == {"fold"}
     market.check_books()

@@ -14,7 +14,7 @@ from veilmart.broker.audit.books import check_accounts, check_escrow, check_tran
 from veilmart.broker.audit.customers import check_customers, check_devices
 from veilmart.broker.audit.database_guards import check_guards
 from veilmart.broker.audit.descriptors import check_merchant_descriptors, check_own_descriptors
-from veilmart.broker.audit.findings import Check, Finding, Progress, Tally
+from veilmart.broker.audit.findings import Check, Finding, Pace, Progress, Tally, no_pause
 from veilmart.broker.audit.folded_months import check_folds
 from veilmart.broker.audit.merchants import (
     check_join_requests,
@@ -32,7 +32,7 @@ from veilmart.broker.audit.tokens import (
 from veilmart.broker.audit.trusted_keys import Known, load_known
 from veilmart.broker.audit.vouchers import check_vouchers
 
-__all__ = ["SUBJECTS", "Check", "Finding", "Progress", "audit"]
+__all__ = ["SUBJECTS", "Check", "Finding", "Pace", "Progress", "audit"]
 
 Subject = Callable[[Connection, Known, Tally], None]
 
@@ -60,7 +60,10 @@ SUBJECTS: dict[str, Subject] = {
 
 
 def audit(
-    conn: Connection, broker: bytes | None = None, progress: Progress = lambda _name, _rows: None
+    conn: Connection,
+    broker: bytes | None = None,
+    progress: Progress = lambda _name, _rows: None,
+    pace: Pace = no_pause,
 ) -> list[Check]:
     """Every check, in one transaction, so that they all see the same books.
 
@@ -69,7 +72,7 @@ def audit(
     known = load_known(conn, broker)
     checks = []
     for name, subject in SUBJECTS.items():
-        tally = Tally(name, progress)
+        tally = Tally(name, progress, pace)
         subject(conn, known, tally)
         checks.append(tally.check())
     return checks

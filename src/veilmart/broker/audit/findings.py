@@ -18,6 +18,31 @@ Progress = Callable[[str, int], None]
 """Told the subject and how many rows of it have been looked at."""
 
 
+Pace = Callable[[], None]
+"""Called for each row: it may pause, so that a long audit leaves the processor to requests."""
+
+
+def no_pause() -> None:
+    """The pace of an audit that nobody waits behind."""
+
+
+class Breather:
+    """A pace that rests half of the time, in pieces of some milliseconds."""
+
+    WORK_SECONDS = 0.002
+
+    def __init__(self, tick: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._tick = tick
+        self._sleep = sleep
+        self._since = tick()
+
+    def __call__(self) -> None:
+        worked = self._tick() - self._since
+        if worked >= self.WORK_SECONDS:
+            self._sleep(worked)
+            self._since = self._tick()
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """name: stable, for programs. row: which one. what: a sentence for people."""
@@ -47,6 +72,7 @@ class Tally:
 
     name: str
     progress: Progress
+    pace: Pace = no_pause
     counted: int = 0
     found: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -54,6 +80,7 @@ class Tally:
     def row(self) -> None:
         """One more row was looked at."""
         self.counted += 1
+        self.pace()
         if self.counted % PROGRESS_EVERY_ROWS == 0:
             self.progress(self.name, self.counted)
 

@@ -1,5 +1,6 @@
 """What folded months state, and what their invoices say; the audit compares the two."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, case, func, select
@@ -51,7 +52,7 @@ def sums_of_invoices(conn: Connection) -> Sums:
     return _sums(conn, _SUMS.where(is_folded))
 
 
-def sums_of_ended(conn: Connection, ended: Select[Any]) -> Sums:
+def sums_of_ended(conn: Connection, ended: Sequence[bytes]) -> Sums:
     """The same, of these orders, which have all ended; before they are folded."""
     return _sums(conn, _SUMS.where(_i.order.in_(ended)))
 

@@ -4,6 +4,8 @@ Asked again with the same id and the same body, the broker gives its stored answ
 body it refuses. An operation that was refused is not stored and may be tried again.
 """
 
+from typing import Final
+
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from veilmart.broker.schema import tables
@@ -13,6 +15,8 @@ from veilmart.protocol.encoding import Message, encode, labelled_hash, le64
 from veilmart.protocol.order_key import operation_id
 from veilmart.protocol.purchase import InvoiceState
 
+ACTIONS: Final = ("pay", "spend", "release", "acknowledge", "cancel", "dispute")
+"""Of which an answer can be stored for an order."""
 KEPT_SECONDS = 30 * 24 * 3600
 _PRUNED_AT_ONCE = 1000
 _ENDED = (InvoiceState.SETTLED.value, InvoiceState.REFUNDED.value, InvoiceState.EXPIRED.value)

@@ -4,15 +4,18 @@ Every duty is on its own: what one of them raises keeps no other from being done
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from veilmart.broker.audit.findings import Breather
 from veilmart.broker.events import BooksFolded, TokenKeyRetired, Trouble
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.keys import token_keys
 from veilmart.broker.ledger import hot_rows
 from veilmart.broker.maintenance.duty import Duty, Work, note_duties
-from veilmart.broker.maintenance.folding import audit_due, fold
+from veilmart.broker.maintenance.fold_months import fold_months
+from veilmart.broker.maintenance.folding import audit_due
 from veilmart.broker.maintenance.sweeper import FIRST, FORGETTING, Place, sweep_invoices
 from veilmart.broker.relay.reporter import Reporter
 from veilmart.broker.state import BrokerState
@@ -62,6 +65,7 @@ class Upkeep:
         seldom: tuple[tuple[str, Work], ...] = (
             *((name, partial(self._forget, work)) for name, work in FORGETTING.items()),
             ("folding", self.fold),
+            ("spent_tokens", self._forget_spent),
             ("retiring", self._retire),
             ("renewal", self._make_missing),
         )
@@ -95,16 +99,15 @@ class Upkeep:
 
     async def fold(self) -> None:
         """Fold the postings of a month that is over for long; nearly always there is none."""
-        now = self._state.clock()
-        due = await asyncio.to_thread(self._database.read_now, audit_due, now)
+        now, pace = self._state.clock(), Breather(time.monotonic, time.sleep)
+        due = await asyncio.to_thread(self._database.read_now, audit_due, now, pace)
         if due is None:
             return
         sign = partial(sign_pss, self._opened.identity, labels.AUDIT)
-        transactions = 0
-        while count := await self._database.run(fold, self._state.fingerprint, due, sign):
-            transactions += count
+        transactions = await fold_months(
+            self._database, self._state.fingerprint, due, sign, time.monotonic
+        )
         if transactions:
-            await self._database.run(key_retirement.forget_spent)
             self._state.observe(BooksFolded(transactions, due.until))
 
     async def _once(self, duty: Duty) -> Exception | None:
@@ -136,6 +139,10 @@ class Upkeep:
 
     async def _forget(self, work: Callable[..., None]) -> None:
         await self._database.run(work, self._state.clock())
+
+    async def _forget_spent(self) -> None:
+        while await self._database.run(key_retirement.forget_spent):
+            continue
 
     async def _retire(self) -> None:
         """Token keys that are over, one in a transaction."""

@@ -39,6 +39,7 @@ vouchers = Table(
     CheckConstraint("state IN ('issued', 'redeemed', 'void')", name="voucher_state"),
     CheckConstraint("value > 0", name="voucher_value"),
     Index("vouchers_of_batch", "batch"),
+    Index("vouchers_by_end", "ended_at"),
 )
 # A voucher gives its money once, whatever the code does.
 Index(
@@ -81,6 +82,7 @@ withdrawals = Table(
     Column("ended_at", Integer),
     Column("unconfirmed", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("state IN ('asked', 'paid', 'declined')", name="withdrawal_state"),
+    Index("withdrawals_of_merchant", "merchant", "state"),
 )
 
 # What makes a payment in cash the same one. id: hash of its kind and reference (32 bytes). entry:
@@ -99,6 +101,7 @@ ended_logins = Table(
     Column("id", Integer, primary_key=True),
     Column("account", ForeignKey("customers.account"), nullable=False),
     Column("at", Integer, nullable=False),
+    Index("ended_logins_of_account", "account"),
     sqlite_autoincrement=True,
 )
 
@@ -116,4 +119,5 @@ folds = Table(
     Column("settled_fees", Integer, nullable=False),
     Column("refunded", Integer, nullable=False),
     Column("statement", LargeBinary, nullable=False),
+    Index("folds_by_entry", "entry"),
 )

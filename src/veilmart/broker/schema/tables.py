@@ -85,6 +85,7 @@ postings = Table(
     Column("amount", Integer, nullable=False),
 )
 Index("postings_of_entry", postings.c.entry)
+Index("postings_of_account", postings.c.account, postings.c.amount)
 
 # What a batch has still to add to balances that every purchase would write (PostgreSQL only).
 pending_moves = Table(
@@ -142,6 +143,8 @@ merchants = Table(
     CheckConstraint("state IN ('admitted', 'suspended')", name="merchant_state"),
 )
 
+Index("merchants_by_account", merchants.c.account)
+
 merchant_descriptors = Table(
     "merchant_descriptors",
     metadata,
@@ -176,6 +179,8 @@ Index(
     postgresql_where=text("state IN ('offered', 'held', 'released', 'expired')"),
 )
 Index("invoices_by_order_key", invoices.c.order_key)
+Index("invoices_by_hold", invoices.c.hold)
+Index("invoices_of_merchant", invoices.c.merchant, invoices.c.state)
 
 operations = Table(
     "operations",
@@ -205,6 +210,8 @@ Index(
     sqlite_where=text("delivered = 0"),
     postgresql_where=text("delivered = 0"),
 )
+
+Index("reports_of_order", reports.c.order)
 
 # Reports that a batch has still to number (PostgreSQL only).
 pending_reports = Table(

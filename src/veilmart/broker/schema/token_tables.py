@@ -35,6 +35,7 @@ token_keys = Table(
     Column("expired", Integer, nullable=False, server_default=text("0")),
     Column("scarce", Integer, nullable=False, server_default=text("1")),
     UniqueConstraint("price", "epoch", name="one_key_per_price_and_epoch"),
+    Index("token_keys_by_account", "account"),
 )
 
 # The wallet that may withdraw for an account.
@@ -80,6 +81,8 @@ spent_tokens = Table(
     Column("body", LargeBinary),
     Column("answer", LargeBinary),
     UniqueConstraint("key", "nonce", name="once_per_token"),
+    Index("spent_tokens_of_account", "account"),
+    Index("spent_tokens_by_refund_key", "refund_key"),
 )
 _spent = text('"order" IS NOT NULL')
 Index(

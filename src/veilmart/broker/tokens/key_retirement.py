@@ -19,6 +19,9 @@ from veilmart.storage.database.isolation import statement
 _k, _i, _s, _o = token_keys.c, token_issues.c, spent.c, tables.invoices.c
 
 
+_FORGOTTEN_AT_ONCE = 500
+
+
 @dataclass(frozen=True, slots=True)
 class Retired:
     """expired: how many tokens were outstanding."""
@@ -54,7 +57,6 @@ def retire(conn: Connection, key: KeyRow, now: int) -> Retired | None:
     conn.execute(update(token_keys).where(_k.number == key.number).values(totals))
     conn.execute(delete(token_issues).where(_i.key == key.number))
     published_prefixes.drop_list(conn, key.number)
-    forget_spent(conn)
     return Retired(key.id, key.price, key.epoch, expired)
 
 
@@ -71,17 +73,19 @@ def withdrawn_under(conn: Connection, number: int) -> int:
     return int(conn.execute(total).scalar_one())
 
 
-def forget_spent(conn: Connection) -> None:
-    """Tokens of retired keys, once the refund's key is retired and the order is folded as well.
+@statement
+def forget_spent(conn: Connection) -> int:
+    """Transaction: some tokens of retired keys, once the refund's key is retired and the order is
 
-    Until then the audit follows the order's money through them.
+    folded as well; how many. Until then the audit follows the order's money through them.
     """
     retired = select(_k.number).where(_k.retired_at.is_not(None)).scalar_subquery()
     no_refund = _s.refund_key.is_(None) | _s.refund_key.in_(retired)
     in_books = (
         select(_o.order).where(_o.order == _s.order, _o.hold.is_not(None)).correlate(spent).exists()
     )
-    conn.execute(delete(spent).where(_s.key.in_(retired), no_refund, ~in_books))
+    some = select(_s.id).where(_s.key.in_(retired), no_refund, ~in_books).limit(_FORGOTTEN_AT_ONCE)
+    return conn.execute(delete(spent).where(_s.id.in_(some))).rowcount
 
 
 def retire_key(conn: Connection, key: KeyRow, now: int) -> Retired | None:

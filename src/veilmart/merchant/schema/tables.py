@@ -215,6 +215,7 @@ orders = Table(
     Column("paid_at", Integer, nullable=True),
     Column("ended_at", Integer, nullable=True),
     Column("offer", LargeBinary, nullable=True),
+    Index("orders_of_broker", "broker"),
     Index(
         "orders_waiting",
         "pay_by",

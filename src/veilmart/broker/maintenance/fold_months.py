@@ -1,0 +1,62 @@
+"""Folding what is due, part by part, so that purchases hardly notice."""
+
+import asyncio
+from collections.abc import Callable
+
+from veilmart.broker.ledger.folded_sums import AuditStatement
+from veilmart.broker.maintenance.fold_part import finish, fold, forget_vouchers
+from veilmart.broker.maintenance.folding import Due, Part, Sign, read_part
+from veilmart.protocol.encoding import encode
+from veilmart.storage.database.port import Database
+
+PART_SECONDS = 0.010
+"""Of the writer for one part. Purchases wait for a part as they wait for each other."""
+PART_FIRST = 20
+PART_MIN = 10
+PART_MAX = 1000
+REST = 2.0
+"""Between two parts it rests so many times as long as reading, signing and writing one took."""
+
+
+class PartSize:
+    """How many endings the next part has, so that it takes the writer `PART_SECONDS`."""
+
+    def __init__(self) -> None:
+        self.size = PART_FIRST
+
+    def took(self, seconds: float) -> None:
+        """A part of this size took so long; the next is at most twice as large."""
+        fits = int(self.size * PART_SECONDS / max(seconds, 1e-6))
+        self.size = max(PART_MIN, min(fits, self.size * 2, PART_MAX))
+
+
+async def fold_months(
+    database: Database, broker: bytes, due: Due, sign: Sign, tick: Callable[[], float]
+) -> int:
+    """Fold all that is due; how many transactions became one. broker: our fingerprint.
+
+    Cut off anywhere, it goes on with what is left: each part is one transaction.
+    """
+    count, after, sizes = 0, 0, PartSize()
+    while True:
+        began = tick()
+        part = await asyncio.to_thread(database.read_now, read_part, due, after, sizes.size)
+        if part is None:
+            break
+        statement = await asyncio.to_thread(_statement, broker, due, part, sign)
+        seconds = await database.run(fold, part, due.until, statement, tick)
+        if seconds is None:
+            continue  # an order was given back meanwhile; it is read again
+        count, after = count + len(part.ids), part.last
+        sizes.took(seconds)
+        await asyncio.sleep(REST * (tick() - began))
+    while await database.run(forget_vouchers, due):
+        continue
+    await database.run(finish, due)
+    return count
+
+
+def _statement(broker: bytes, due: Due, part: Part, sign: Sign) -> bytes:
+    """signature ‖ the statement of the audit and of what this part adds."""
+    body = encode(AuditStatement(broker, due.until, due.checks, *part.sums))
+    return sign(body) + body
