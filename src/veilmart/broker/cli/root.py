@@ -47,6 +47,10 @@ mount(
             "backup:restore_home",
             "Put a backup in place while the broker is stopped; what was there is put aside.",
         ),
+        "web": (
+            "web:web",
+            "Operate the broker in the browser. The pages are served on this machine, to one person.",
+        ),
         "disputes": (
             "disputes:disputes",
             "How disputes were decided, newest first; nobody has to do anything about them.",
