@@ -137,7 +137,8 @@ def test_locking_out_asks_for_the_name(
     assert re.fullmatch("[a-z2-7]{16}", watched.page.locator("p.big code").inner_text())
     watched.check()
     address = watched.page.url
-    watched.page.click("text=It was passed on")
+    watched.page.click("main button[type=submit]")
+    expect(watched.page).to_have_url(re.compile("/people$"))
     watched.page.goto(address)
     assert watched.page.locator("p.big code").count() == 0
 
@@ -161,6 +162,7 @@ def test_voucher_codes_are_shown_until_they_are_written_down(
     assert watched.page.locator("ul.cards > li > p > code").all_inner_texts() == codes
     address = watched.page.url
     watched.page.click("text=I have written them down")
+    expect(watched.page).to_have_url(re.compile("/vouchers$"))
     watched.page.goto(address)
     expect(watched.page.locator("main")).not_to_contain_text(codes[0])
 
