@@ -13,7 +13,7 @@ class VeilmartError(Exception):
     code: ClassVar[int] = 0
     summary: ClassVar[str] = "Something went wrong."
     money: ClassVar[str] = NO_MONEY
-    hint: ClassVar[str] = ""
+    hint: str = ""
     http_status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
     crosses: ClassVar[bool] = False

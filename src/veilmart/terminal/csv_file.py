@@ -15,7 +15,7 @@ _FLUSH_CHARACTERS = 256 * 1024
 
 def write_csv(target: Path, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
     """Write a table; nothing there is replaced. Raises BadName, DiskFull, CannotWrite."""
-    with PartialFile(target.parent, target.name) as partial:
+    with PartialFile(target.parent, target.name, mode=0o666) as partial:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(heads)

@@ -59,7 +59,7 @@ def _save(folder: Path, line: MenuLine, picture: Picture) -> list[Path]:
         files.append((_safe_name(picture.sample_name, f"sample-{line.id[:8]}"), picture.sample))
     saved = []
     for name, content in files:
-        with PartialFile(folder, name) as partial:
+        with PartialFile(folder, name, mode=0o666) as partial:
             partial.write(content)
             saved.append(partial.finish())
     return saved

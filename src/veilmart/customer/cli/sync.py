@@ -1,6 +1,7 @@
 """`veilmart customer sync|cancel`: finish or give up what was interrupted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -16,11 +17,11 @@ from veilmart.customer.cli.prompts import Person
 from veilmart.customer.cli.tokens import refill_stocks
 from veilmart.customer.library.late_refund_rules import look, refund_visits
 from veilmart.customer.purchase.recovery_rules import Recovered, to_sync
-from veilmart.customer.wallet.orders import Order
+from veilmart.customer.wallet.orders import Order, save_elsewhere
 from veilmart.customer.wallet.wallet import Wallet, find_order
-from veilmart.errors import Declined, NetworkFailure, VeilmartError
+from veilmart.errors import BadArgument, Declined, NetworkFailure, VeilmartError
 from veilmart.protocol.purchase import WalletState
-from veilmart.storage.files.partial_file import visible
+from veilmart.storage.files.names import encodable, shown_path, visible
 from veilmart.terminal.command import Common, command
 
 OUTCOMES = {
@@ -65,6 +66,9 @@ async def sync(
     now: Annotated[
         bool, Parameter(help="Fetch new versions at once, not at a random moment.")
     ] = False,
+    out: Annotated[
+        Path | None, Parameter(help="Save what is finished now into this folder instead.")
+    ] = None,
     passphrase_file: PassphraseFile = None,
     proxy: ProxyOption = None,
     common: Common = Common(),
@@ -81,7 +85,8 @@ async def sync(
         for order in to_sync(wallet):
             quiet = order.state == WalletState.ABANDONED
             try:
-                recovered = await _recover(wallet, person, order)
+                wanted = order if out is None else _save_into(wallet, order, out)
+                recovered = await _recover(wallet, person, wanted)
             except VeilmartError as error:
                 exit_code = error.exit_code
                 lines.append(_sync_line(order, "error", error.explain()))
@@ -99,6 +104,14 @@ async def sync(
         exit_code = exit_code or await refill_stocks(wallet, person, passphrase_file)
     person.terminal.result({"orders": lines}, lambda console: _draw_sync(console, lines))
     return exit_code
+
+
+def _save_into(wallet: Wallet, order: Order, out: Path) -> Order:
+    folder = str(out.absolute())
+    if not encodable(folder):
+        raise BadArgument(f"The folder {shown_path(out)} has a name in no UTF-8.")
+    wallet.database.run_now(save_elsewhere, order.order, folder)
+    return replace(order, out_folder=folder)
 
 
 async def _look_for_refunds(wallet: Wallet, person: Person) -> list[Order]:

@@ -92,7 +92,7 @@ def _write(order: Order, out: _Place, piece_at: Callable[[int], bytes], again: b
     name, content, start = parse_prefix(first[:PRODUCT_PREFIX_MAX_BYTES])
     if start + content > out.size:
         raise PaddingInvalid("A product is longer than its shelf.")
-    with PartialFile(out.folder, _safe_name(name, order)) as unfinished:
+    with PartialFile(out.folder, _safe_name(name, order), mode=0o666) as unfinished:
         left = content
         for index, opened in enumerate(_pieces(first, piece_count(out.size), piece_at)):
             piece = memoryview(opened)

@@ -13,9 +13,10 @@ The order of things is the safety of the money:
 from dataclasses import replace
 
 from veilmart.customer.browsing.tunnel_rules import Tunnel
-from veilmart.customer.effects import BrokerPapers, Confirm, Tell
+from veilmart.customer.effects import BrokerPapers, Confirm, Tell, on_disk
 from veilmart.customer.events import Dropped, PaymentHeld, StepReached
 from veilmart.customer.purchase.completion_rules import Bought, complete
+from veilmart.customer.purchase.destination import try_destination
 from veilmart.customer.purchase.payment_rules import (
     LOST,
     Payment,
@@ -30,12 +31,14 @@ from veilmart.customer.wallet.parcels import save_ended
 from veilmart.errors import (
     MONEY_SAFE,
     NO_MONEY,
+    CannotDo,
     Declined,
     InsufficientBalance,
     OfferExpired,
     OfferMismatch,
     OrderUnknown,
     SignatureInvalid,
+    StorageFailure,
     TokenSpent,
     VeilmartError,
 )
@@ -51,6 +54,9 @@ from veilmart.protocol.purchase import WalletEvent, WalletState
 # would have been given before any of them.
 CERTAINLY_UNPAID = (InsufficientBalance, OfferExpired, OrderUnknown, TokenSpent, *LOST)
 
+SAVE_ELSEWHERE = (
+    "`veilmart customer sync` tries again; with --out DIR it saves into another folder."
+)
 EXCHANGED = "Your token was exchanged for a fresh one of the same price."
 
 
@@ -65,6 +71,7 @@ def purchase(
 
     tunnel: an open one in which nothing was chosen yet.
     """
+    yield from on_disk(try_destination, choice)
     quote = yield from select(choice, clock(), random, tunnel)
     quote = yield from payment.prepare(quote)
     agreed = yield from Confirm(quote)
@@ -78,18 +85,20 @@ def purchase(
     except CERTAINLY_UNPAID:
         raise
     except VeilmartError as error:
-        raise _money_may_be_held(error) from error.__cause__
+        raise money_may_be_held(error) from error.__cause__
     try:
         bought = yield from complete(order, terms, clock, fresh=True)
     except VeilmartError as error:
-        raise _money_may_be_held(error) from error.__cause__
+        raise money_may_be_held(error) from error.__cause__
     return replace(bought, balance=balance)
 
 
-def _money_may_be_held(error: VeilmartError) -> VeilmartError:
+def money_may_be_held(error: VeilmartError) -> VeilmartError:
     """From the yes on, no error may claim that no money moved unless that is certain."""
     if error.money_now in ("", NO_MONEY):
         error.money_now = MONEY_SAFE
+    if isinstance(error, StorageFailure | CannotDo):
+        error.hint = SAVE_ELSEWHERE
     return error
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from veilmart.customer.effects import AskBroker, on_disk
 from veilmart.customer.purchase.completion_rules import REFUNDED, complete, order_status
 from veilmart.customer.purchase.payment_rules import fetch_refund, renew_refund
-from veilmart.customer.purchase.purchase_rules import CERTAINLY_UNPAID, pay
+from veilmart.customer.purchase.purchase_rules import CERTAINLY_UNPAID, money_may_be_held, pay
 from veilmart.customer.wallet.orders import UNFINISHED, Order, order_key, orders_in, terms_of
 from veilmart.customer.wallet.parcels import Parcels, save_ended
 from veilmart.customer.wallet.tokens import orders_without_refund, token_of_order
@@ -35,6 +35,7 @@ from veilmart.errors import (
     OrderUnknown,
     RefundKeyUnfit,
     Refusal,
+    VeilmartError,
     WrongOrderState,
 )
 from veilmart.limits import CLOCK_SKEW_SECONDS
@@ -95,6 +96,8 @@ def _recover(order: Order, clock: Clock) -> Rule[Recovered]:
         if error.money_now != REFUNDED:
             raise
         return Recovered(order, "refunded")
+    except VeilmartError as error:
+        raise money_may_be_held(error) from error.__cause__
     return Recovered(bought.order, "done", bought.path)
 
 

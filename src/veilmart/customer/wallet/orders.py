@@ -137,6 +137,12 @@ def save_order(connection: Connection, order: Order) -> None:
     connection.execute(_UPDATE, {"at_order": order.order, **values})
 
 
+def save_elsewhere(connection: Connection, order: bytes, folder: str) -> None:
+    """The file of an unfinished order shall go to another folder."""
+    row = update(orders).where(orders.c.order == order)
+    connection.execute(row.values(out_folder=folder))
+
+
 def get_order(connection: Connection, order: bytes) -> Order | None:
     row = connection.execute(_BY_ORDER, {"at_order": order}).one_or_none()
     return None if row is None else Order(*row)

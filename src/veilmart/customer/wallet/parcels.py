@@ -37,6 +37,11 @@ class Parcels:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def place(self) -> Path:
+        """The nearest folder above the parcels that is there."""
+        return next(place for place in (self._folder, *self._folder.parents) if place.is_dir())
+
     def file_of(self, order: bytes) -> Path:
         return self._folder / order.hex()
 

@@ -188,7 +188,7 @@ class ShoppingPages:
 
     def _save(self, sample: Picture, product: Product) -> object:
         name = sample.sample_name or f"sample-{product.id.hex()[:8]}"
-        with PartialFile(self._desk.out, check_file_name(name)) as partial:
+        with PartialFile(self._desk.out, check_file_name(name), mode=0o666) as partial:
             partial.write(sample.sample)
             return partial.finish()
 

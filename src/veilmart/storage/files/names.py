@@ -12,6 +12,9 @@ _RESERVED = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"]
     + [f"{device}{number}" for device in ("com", "lpt") for number in "123456789¹²³"]
 )
+_NOT_EVERYWHERE = frozenset('<>:"/\\|?*')
+_SAFE_MAX_BYTES = 120
+_SUFFIX_MAX_CHARACTERS = 16
 # ECMA-48: a whole CSI or string sequence, then any other two-character escape.
 _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
@@ -40,6 +43,29 @@ def check_file_name(name: str) -> str:
     if name.split(".", 1)[0].rstrip().lower() in _RESERVED:
         raise BadName("Windows reserves it for a device.")
     return name
+
+
+def safe_name(name: str) -> str:
+    """A name like `name` that every file system and every locale can have.
+
+    What exFAT, Windows or the locale refuses becomes "_"; an extension is kept, the length cut.
+    """
+    whole = "".join(_safe_character(character) for character in name)
+    suffix = Path(whole).suffix[:_SUFFIX_MAX_CHARACTERS]
+    stem = whole.removesuffix(Path(whole).suffix)
+    while len(os.fsencode(stem + suffix)) > _SAFE_MAX_BYTES:
+        stem = stem[:-1]
+    return (stem.rstrip(" .") or "_") + suffix
+
+
+def _safe_character(character: str) -> str:
+    if character in _NOT_EVERYWHERE or has_unseen(character):
+        return "_"
+    try:
+        os.fsencode(character)
+    except UnicodeEncodeError:
+        return "_"
+    return character
 
 
 def encodable(text: str) -> bool:

@@ -11,12 +11,13 @@ from types import TracebackType
 from veilmart.errors import CannotWrite, Misuse
 from veilmart.storage.files.disk_errors import file_error, typed_file_errors
 from veilmart.storage.files.home import sync_folder
-from veilmart.storage.files.names import check_file_name, visible
+from veilmart.storage.files.names import check_file_name, safe_name, visible
 
 __all__ = ["PartialFile", "check_file_name", "visible"]
 
 PART_SUFFIX = ".veilmart.part"  # nobody else's file, so a stale one may be written over
 _COPIES_MAX = 1000
+_NAME_REFUSED = frozenset({errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ})
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
@@ -31,14 +32,25 @@ class PartialFile:
     not disturb each other; what a killed process left is written over.
     """
 
-    def __init__(self, folder: Path | str, name: str) -> None:
-        """Opens the partial file. Raises `BadName`, `CannotWrite` or `DiskFull`."""
+    def __init__(self, folder: Path | str, name: str, *, mode: int = 0o600) -> None:
+        """Opens the partial file. Raises `BadName`, `CannotWrite` or `DiskFull`.
+
+        mode: of the finished file, less the umask. Where the file system or the locale refuses
+        the name, the file gets a `safe_name`.
+        """
         self._name = check_file_name(name)
+        self._mode = mode
         self._folder = Path(folder)
         self._done = False
         with typed_file_errors(f"The folder {self._folder}"):
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._path, descriptor = self._claim()
+            try:
+                self._path, descriptor = self._claim()
+            except (OSError, UnicodeEncodeError) as fault:
+                if isinstance(fault, OSError) and fault.errno not in _NAME_REFUSED:
+                    raise
+                self._name = safe_name(name)
+                self._path, descriptor = self._claim()
             self._stream = os.fdopen(descriptor, "wb")
 
     def __enter__(self) -> "PartialFile":
@@ -93,7 +105,7 @@ class PartialFile:
         """The first partial name that no running process holds, locked and emptied."""
         for name in numbered(self._name):
             path = self._folder / (name + PART_SUFFIX)
-            descriptor = _claim_part(path)
+            descriptor = _claim_part(path, self._mode)
             if descriptor is not None:
                 os.ftruncate(descriptor, 0)
                 return path, descriptor
@@ -113,7 +125,7 @@ class PartialFile:
                     raise
                 if reuse and _same_content(target, self._path):
                     self._path.unlink()
-                elif _reserve(target):
+                elif _reserve(target, self._mode):
                     self._path.replace(target)
                 else:
                     continue
@@ -138,11 +150,11 @@ def numbered(name: str) -> Iterator[str]:
         yield f"{whole.stem} ({number}){whole.suffix}"
 
 
-def _claim_part(path: Path) -> int | None:
+def _claim_part(path: Path, mode: int) -> int | None:
     """`path` opened, locked and ours alone to write over; None when a running process has it."""
     while True:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = os.open(path, flags, mode)
         if not (_lock(descriptor) and _same_file(path, descriptor)):
             os.close(descriptor)
             return None
@@ -170,10 +182,10 @@ def _same_file(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _reserve(target: Path) -> bool:
+def _reserve(target: Path, mode: int) -> bool:
     """Take the name with an empty file, on file systems without hard links."""
     try:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
     except FileExistsError:
         return False
     return True

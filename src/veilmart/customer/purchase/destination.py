@@ -1,0 +1,53 @@
+"""The place of the finished file, tried before anything is paid: folder, name and room."""
+
+import os
+from pathlib import Path
+
+from veilmart.customer.quote import Choice
+from veilmart.customer.wallet.parcels import Parcels
+from veilmart.errors import NO_MONEY, BadArgument, DiskFull, StorageFailure
+from veilmart.protocol.parcel import piece_count, segment_length
+from veilmart.storage.files.disk_errors import typed_file_errors
+from veilmart.storage.files.names import encodable, shown_path
+from veilmart.storage.files.partial_file import PartialFile, check_file_name
+
+_ROOM_LEFT_BYTES = 1024 * 1024  # for the wallet's database beside parcel and file
+
+
+def try_destination(parcels: Parcels, choice: Choice) -> None:
+    """Make and remove the unfinished file under its very name, and look for room.
+
+    What was not there before is gone afterwards. Raises BadArgument, BadName, CannotWrite,
+    DiskFull.
+    """
+    folder = choice.out.absolute()
+    if not encodable(str(folder)):
+        raise BadArgument(f"The folder {shown_path(folder)} has a name in no UTF-8.")
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        with PartialFile(folder, check_file_name(choice.product.file_name)):
+            _require_room(folder, choice.product.size, parcels, choice.shelf.size)
+    except StorageFailure as error:
+        error.money_now = NO_MONEY
+        error.hint = "Choose another folder with --out; nothing was ordered."
+        raise
+    finally:
+        for place in missing:
+            if place.is_dir():
+                place.rmdir()
+
+
+def _require_room(folder: Path, size: int, parcels: Parcels, padded: int) -> None:
+    """The sealed parcel lies in the wallet's folder until the file is finished."""
+    parcel = sum(segment_length(padded, index) for index in range(piece_count(padded)))
+    with typed_file_errors(shown_path(folder)):
+        same = folder.stat().st_dev == parcels.place.stat().st_dev
+    wanted = {folder: size + _ROOM_LEFT_BYTES, parcels.place: parcel + _ROOM_LEFT_BYTES}
+    if same:
+        wanted = {folder: size + parcel + _ROOM_LEFT_BYTES}
+    for place, needed in wanted.items():
+        with typed_file_errors(shown_path(place)):
+            status = os.statvfs(place)
+        free = status.f_bavail * status.f_frsize
+        if free < needed:
+            raise DiskFull(f"{shown_path(place)} has {free:,} bytes left; {needed:,} are needed.")
