@@ -155,13 +155,13 @@ class TunnelTampering(Tampering[Any]):
         honest = LinkPool.ask
 
         async def ask(
-            pool: LinkPool, merchant: bytes, message: MerchantRequest
+            pool: LinkPool, merchant: bytes, message: MerchantRequest, kind: type[Any]
         ) -> tuple[Any, bytes]:
             if not isinstance(message, TunnelOpen | TunnelRelay | FetchSegment):
-                return await honest(pool, merchant, message)  # type: ignore[return-value]
+                return await honest(pool, merchant, message, kind)  # type: ignore[return-value]
 
             async def onward(changed: MerchantRequest) -> tuple[Any, bytes]:
-                return await honest(pool, merchant, changed)  # type: ignore[return-value]
+                return await honest(pool, merchant, changed, kind)  # type: ignore[return-value]
 
             answer: tuple[Any, bytes] = await self.exchange(message, onward)
             return answer

@@ -61,7 +61,7 @@ async def test_unknown_user_and_wrong_password_are_one_refusal(shared: Roles) ->
     unknown = await login_refused(shared, "nobody", PASSWORD)
     wrong = await login_refused(shared, "mia", "not " + PASSWORD)
     for refusal in (unknown, wrong):
-        told(refusal, code=4101)
+        told(refusal, code=4101, money="")
         assert refusal.summary == "Authentication failed. Closing connection."
     assert unknown.explain() == wrong.explain()
     assert (unknown.http_status, unknown.exit_code) == (wrong.http_status, wrong.exit_code)
@@ -71,7 +71,7 @@ async def test_unknown_user(shared: Roles) -> None:
     shopper = await shared.connect("unknown")
     with pytest.raises(AuthenticationFailed) as refused:
         await shopper.login("who is this", PASSWORD)
-    told(refused.value, code=4101)
+    told(refused.value, code=4101, money="")
     assert not shopper.logged_in
 
 
@@ -79,7 +79,7 @@ async def test_wrong_password(shared: Roles) -> None:
     shopper = await shared.customer("forgetful")
     with pytest.raises(AuthenticationFailed) as refused:
         await shopper.login("forgetful", "long enough but wrong")
-    told(refused.value, code=4101)
+    told(refused.value, code=4101, money="")
     assert await shared.balance("forgetful") == CREDIT
 
 

@@ -77,9 +77,9 @@ def terminating_broker(
     opened: list[bytes] = []
     honest = LinkPool.ask
 
-    async def ask(pool: LinkPool, merchant: bytes, message: Any) -> Any:
+    async def ask(pool: LinkPool, merchant: bytes, message: Any, kind: Any) -> Any:
         if not isinstance(message, TunnelOpen):
-            return await honest(pool, merchant, message)
+            return await honest(pool, merchant, message, kind)
         bound = prologue(
             labels.PROLOGUE_CUSTOMER_MERCHANT, suite, message.descriptor, message.request_number
         )

@@ -133,13 +133,15 @@ async def test_dh_value_between_customer_and_merchant(
     shopper = await shared.connect("nobody", suite=suite)
     honest = LinkPool.ask
 
-    async def ask(pool: LinkPool, merchant: bytes, request: Any) -> Any:
+    async def ask(pool: LinkPool, merchant: bytes, request: Any, kind: Any) -> Any:
         if not isinstance(request, TunnelOpen):
-            return await honest(pool, merchant, request)
+            return await honest(pool, merchant, request, kind)
         if message == "message-1":
             changed = put(value, request.message, 0)
-            return await honest(pool, merchant, msgspec.structs.replace(request, message=changed))
-        answer, attachment = await honest(pool, merchant, request)
+            return await honest(
+                pool, merchant, msgspec.structs.replace(request, message=changed), kind
+            )
+        answer, attachment = await honest(pool, merchant, request, kind)
         changed = put(value, answer.message, 0)
         return msgspec.structs.replace(answer, message=changed), attachment
 

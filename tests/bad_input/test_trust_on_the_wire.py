@@ -253,10 +253,10 @@ async def test_wrong_suite_between_customer_and_merchant(
     shopper = await shared.customer(f"tunnel suite {number}")
     honest = LinkPool.ask
 
-    async def ask(pool: LinkPool, merchant: bytes, message: Any) -> Any:
+    async def ask(pool: LinkPool, merchant: bytes, message: Any, kind: Any) -> Any:
         if isinstance(message, TunnelOpen):
             message = msgspec.structs.replace(message, suite=number)
-        return await honest(pool, merchant, message)
+        return await honest(pool, merchant, message, kind)
 
     with monkeypatch.context() as patch:
         patch.setattr(LinkPool, "ask", ask)

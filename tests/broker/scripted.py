@@ -164,7 +164,7 @@ class ScriptedMerchant:
                 return link.Reported(), b""
         raise OrderUnknown
 
-    async def ask(self, merchant: bytes, message: Any) -> tuple[Any, bytes]:
+    async def ask(self, merchant: bytes, message: Any, kind: type[Any]) -> tuple[Any, bytes]:
         """In place of the broker's link pool."""
         return self.answer(message)
 
@@ -201,7 +201,9 @@ class ScriptedMerchant:
         keys = self.sessions.get(record[:16])
         if keys is None:
             raise SessionUnknown
-        received = ReceivedRequest(keys, link.LinkRequest, record, BODY_MAX_BYTES)
+        received: ReceivedRequest[Any] = ReceivedRequest(
+            keys, link.LinkRequest, record, BODY_MAX_BYTES
+        )
         message, attachment = received.message, b""
         if isinstance(message, link.LinkProof):
             spki = read_descriptor(message.descriptor).descriptor.identity

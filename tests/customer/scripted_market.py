@@ -314,7 +314,9 @@ class Market:
         keys = self.tunnels.get(request.request_number)
         if keys is None:
             raise UnknownRequestNumber
-        received = ReceivedRequest(keys, CustomerTunnelRequest, request.record, 65536)
+        received: ReceivedRequest[Any] = ReceivedRequest(
+            keys, CustomerTunnelRequest, request.record, 65536
+        )
         offered, payable = self._offer(keys, received.message)
         return ask.Relayed(record=received.seal_answer(offered, 4, self.random), payable=payable)
 

@@ -8,7 +8,7 @@ Order is enforced by objects: an answer can only be opened by the `PendingReques
 only be sealed by the `ReceivedRequest` that was opened.
 """
 
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from veilmart.crypto.padding import cells, pad_message, unpad_message
 from veilmart.errors import (
@@ -81,8 +81,8 @@ class PendingRequest:
         self._keys = keys
         self._open = True
 
-    def open_answer(self, kinds: Any, record: bytes) -> Any:
-        """The answer, one of the message types `kinds` (a type or a union).
+    def open_answer(self, kind: type[K], record: bytes) -> K:
+        """The answer, of `kind`.
 
         Raises the refusal that the other side named, OpenFailed, MalformedMessage or
         UnexpectedAnswer; Misuse when called a second time after success.
@@ -101,17 +101,22 @@ class PendingRequest:
             sealed,
         )
         self._open = False
-        answer = decode(kinds | Refused, unpad_message(padded), BODY_MAX_BYTES)
+        # Any: mypy has no type for a union of classes that is passed as a value.
+        kinds: Any = kind | Refused
+        answer = decode(kinds, unpad_message(padded), BODY_MAX_BYTES)
         if isinstance(answer, Refused):
             raise from_wire(answer.code, answer.detail)
-        return answer
+        return expect(kind, answer)
 
 
-class ReceivedRequest:
+class ReceivedRequest(Generic[K]):
     """A request that opened; the only thing that can seal its answer. Use once."""
 
+    # Any: the same holds for the union of what may come.
     def __init__(self, keys: SessionKeys, kinds: Any, record: bytes, max_bytes: int) -> None:
-        """Raises OpenFailed or MalformedMessage; neither closes nor advances the session."""
+        """kinds: the messages that may come, all of them `K`.
+
+        Raises OpenFailed or MalformedMessage; neither closes nor advances the session."""
         if record_session(record) != keys.session_id:
             raise MalformedMessage("A request record names another session.")
         nonce = record[SESSION_ID_BYTES : SESSION_ID_BYTES + NONCE_BYTES]
@@ -120,7 +125,7 @@ class ReceivedRequest:
         padded = keys.suite.cipher.open(
             keys.request_key, labels.USE_REQUEST, nonce, keys.session_id, sealed
         )
-        self.message: Any = decode(kinds, unpad_message(padded), max_bytes)
+        self.message: K = decode(kinds, unpad_message(padded), max_bytes)
         self._keys = keys
         self._hash = _request_hash(record)
         self._open = True

@@ -72,7 +72,9 @@ class Shop:
             return None
         assert isinstance(effect, AskBroker)
         asked: Any = effect.request
-        received = ReceivedRequest(session, CustomerTunnelRequest, asked.record, 65536)
+        received: ReceivedRequest[Any] = ReceivedRequest(
+            session, CustomerTunnelRequest, asked.record, 65536
+        )
         assert received.message.known == b"", "nobody learns which catalogue we have"
         page = CataloguePage(hash=shown.hash, pages=1, data=shown.blob)
         return Relayed(record=received.seal_answer(page, 1, self.random), payable=None)

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,12 +94,12 @@ class Running:
         signature = start.proof(keys, key or self.broker.key)
         return keys, LinkProof(signature=signature, descriptor=self.broker.known.signed)
 
-    async def ask(self, keys: SessionKeys, message: object, kinds: object) -> object:
+    async def ask(self, keys: SessionKeys, message: object, kind: type[Any]) -> Any:
         pending = PendingRequest(keys, message, message.cells, os.urandom)  # type: ignore
         answer = await self.client.post(
             "/v1/link/request", pending.record, max_bytes=BODY_MAX_BYTES
         )
-        return pending.open_answer(kinds, answer)
+        return pending.open_answer(kind, answer)
 
     async def link(self) -> SessionKeys:
         keys, proof = await self.handshake()

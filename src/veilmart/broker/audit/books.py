@@ -16,6 +16,7 @@ from veilmart.broker.ledger.hot_rows import in_batches
 from veilmart.broker.schema import tables
 from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.purchase import InvoiceState
+from veilmart.storage.database.columns import AnyRow
 
 _a, _p, _t, _i = tables.accounts.c, tables.postings.c, tables.transactions.c, tables.invoices.c
 _w = tables.pending_moves.c
@@ -73,7 +74,7 @@ def check_transactions(conn: Connection, known: Known, tally: Tally) -> None:
     _find_orphans(conn, tally)
 
 
-def _check_transaction(entry: int, rows: Iterator[Any], tally: Tally) -> None:
+def _check_transaction(entry: int, rows: Iterator[AnyRow], tally: Tally) -> None:
     """Row by row, so that a transaction with a million postings costs no memory."""
     name = f"transaction {entry}"
     total = count = sources = 0

@@ -6,9 +6,10 @@ account's number, a voucher's batch); it never holds a key, a code or a password
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import Connection, Executable
+
+from veilmart.storage.database.columns import AnyRow
 
 FINDINGS_KEPT_MAX = 200
 """For each check; the others are only counted, so that a ruined database costs no memory."""
@@ -105,6 +106,6 @@ def order_name(order: bytes) -> str:
 ROWS_AT_ONCE = 1000
 
 
-def stream(conn: Connection, query: Executable) -> Iterator[Any]:
+def stream(conn: Connection, query: Executable) -> Iterator[AnyRow]:
     """The rows one by one; a thousand are in memory at once."""
     return iter(conn.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}))

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
-from typing import Any
 
 from sqlalchemy import Connection, null, select
 
@@ -16,6 +15,7 @@ from veilmart.broker.audit.findings import stream
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.dispute_tables import disputes, refund_papers
 from veilmart.broker.schema.token_tables import spent_tokens
+from veilmart.storage.database.columns import AnyRow
 
 ROWS_OF_ORDER_MAX = 64
 """No order has as many postings, answers or reports; more are dropped and found."""
@@ -61,13 +61,13 @@ class Dossier:
     """
 
     order: bytes
-    invoice: Any = None
+    invoice: AnyRow = None
     entries: list[Entry] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
     reports: list[Reported] = field(default_factory=list)
-    spent: Any = None
-    dispute: Any = None
-    paper: Any = None
+    spent: AnyRow = None
+    dispute: AnyRow = None
+    paper: AnyRow = None
     overflow: bool = False
 
 
@@ -88,7 +88,7 @@ def dossiers(conn: Connection) -> Iterator[Dossier]:
         yield _gather(order, of_order)
 
 
-def _gather(order: bytes, rows: Iterator[tuple[bytes, int, Any]]) -> Dossier:
+def _gather(order: bytes, rows: Iterator[tuple[bytes, int, AnyRow]]) -> Dossier:
     found = Dossier(order)
     for count, (_order, source, row) in enumerate(rows):
         if count >= ROWS_OF_ORDER_MAX:
@@ -110,23 +110,23 @@ def _gather(order: bytes, rows: Iterator[tuple[bytes, int, Any]]) -> Dossier:
     return found
 
 
-def _add_posting(entries: list[Entry], row: Any) -> None:
+def _add_posting(entries: list[Entry], row: AnyRow) -> None:
     if not entries or entries[-1].id != row.id:
         entries.append(Entry(row.id, row.kind, row.at))
     if row.account is not None:
         entries[-1].moves.append((row.account, row.amount))
 
 
-def _tagged(source: int, rows: Iterator[Any]) -> Iterator[tuple[bytes, int, Any]]:
+def _tagged(source: int, rows: Iterator[AnyRow]) -> Iterator[tuple[bytes, int, AnyRow]]:
     for row in rows:
         yield bytes(row[0]), source, row
 
 
-def _invoices(conn: Connection) -> Iterator[tuple[bytes, int, Any]]:
+def _invoices(conn: Connection) -> Iterator[tuple[bytes, int, AnyRow]]:
     return _tagged(_INVOICE, stream(conn, select(tables.invoices).order_by(_i.order)))
 
 
-def _postings(conn: Connection) -> Iterator[tuple[bytes, int, Any]]:
+def _postings(conn: Connection) -> Iterator[tuple[bytes, int, AnyRow]]:
     query = (
         select(_t.reference, _t.id, _t.kind, _t.at, _p.account, _p.amount)
         .join(tables.postings, _p.entry == _t.id, isouter=True)
@@ -136,32 +136,32 @@ def _postings(conn: Connection) -> Iterator[tuple[bytes, int, Any]]:
     return _tagged(_POSTING, stream(conn, query))
 
 
-def _answers(conn: Connection) -> Iterator[tuple[bytes, int, Any]]:
+def _answers(conn: Connection) -> Iterator[tuple[bytes, int, AnyRow]]:
     query = select(_o.order, _o.id, _o.body, _o.answer, _o.at).order_by(_o.order, _o.id)
     return _tagged(_ANSWER, stream(conn, query))
 
 
-def _reports(conn: Connection) -> Iterator[tuple[bytes, int, Any]]:
+def _reports(conn: Connection) -> Iterator[tuple[bytes, int, AnyRow]]:
     query = select(_r.order, _r.merchant, _r.sequence, _r.event, _r.at)
     return _tagged(_REPORT, stream(conn, query.order_by(_r.order, _r.merchant, _r.sequence)))
 
 
-def _waiting_reports(conn: Connection) -> Iterator[tuple[bytes, int, Any]]:
+def _waiting_reports(conn: Connection) -> Iterator[tuple[bytes, int, AnyRow]]:
     query = select(_w.order, _w.merchant, null().label("sequence"), _w.event, _w.at)
     return _tagged(_REPORT, stream(conn, query.order_by(_w.order, _w.id)))
 
 
-def _disputes(conn: Connection) -> Iterator[tuple[bytes, int, Any]]:
+def _disputes(conn: Connection) -> Iterator[tuple[bytes, int, AnyRow]]:
     query = select(disputes).order_by(disputes.c.order)
     return _tagged(_DISPUTE, stream(conn, query))
 
 
-def _papers(conn: Connection) -> Iterator[tuple[bytes, int, Any]]:
+def _papers(conn: Connection) -> Iterator[tuple[bytes, int, AnyRow]]:
     query = select(refund_papers).order_by(refund_papers.c.order)
     return _tagged(_PAPER, stream(conn, query))
 
 
-def _tokens(conn: Connection) -> Iterator[tuple[bytes, int, Any]]:
+def _tokens(conn: Connection) -> Iterator[tuple[bytes, int, AnyRow]]:
     query = select(
         _s.order, _s.key, _s.order_key, _s.refund_key, _s.late, _s.reissued, _s.body, _s.answer
     )

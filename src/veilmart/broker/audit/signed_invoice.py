@@ -1,7 +1,6 @@
 """An invoice's row against the bytes that its merchant signed, and its times. Pure."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from veilmart.broker.audit.findings import Finding, order_name
 from veilmart.broker.audit.order_file import Dossier
@@ -13,6 +12,7 @@ from veilmart.protocol.encoding import decode
 from veilmart.protocol.offer import SIGNATURE_BYTES, SIGNED_MAX_BYTES, Invoice, open_object
 from veilmart.protocol.order_key import operation_id
 from veilmart.protocol.purchase import InvoiceState
+from veilmart.storage.database.columns import AnyRow
 
 _COLUMNS = ("merchant", "order", "amount", "order_key", "deliver_within", "settle_within")
 UNPAID = (InvoiceState.OFFERED.value, InvoiceState.EXPIRED.value)
@@ -20,7 +20,7 @@ ENDED = (InvoiceState.SETTLED.value, InvoiceState.REFUNDED.value)
 _DAY_SECONDS = 24 * 3600
 
 
-def is_folded(row: Any) -> bool:
+def is_folded(row: AnyRow) -> bool:
     """Whether its month was folded: the transaction that paid it is known no more."""
     return row.hold is None and row.state in ENDED
 
@@ -65,7 +65,7 @@ def _signed(signed: bytes, keys: SigningKeys) -> Invoice:
     raise SignatureInvalid
 
 
-def _folded_times(row: Any, name: str) -> Iterator[Finding]:
+def _folded_times(row: AnyRow, name: str) -> Iterator[Finding]:
     if row.due != 0 or row.held_at is None or row.held_at % _DAY_SECONDS:
         yield Finding("folded-times", name, "Its month is folded, its times are still there.")
 
@@ -94,7 +94,7 @@ def _times(dossier: Dossier, invoice: Invoice, name: str) -> Iterator[Finding]:
         yield Finding("invoice-times", name, "Its key went out after the time to deliver.")
 
 
-def _due(row: Any, released: set[int], dossier: Dossier) -> set[int] | None:
+def _due(row: AnyRow, released: set[int], dossier: Dossier) -> set[int] | None:
     """The deadlines that the row can have; None when that is not known any more."""
     held = row.held_at + row.deliver_within
     if row.state == InvoiceState.HELD:

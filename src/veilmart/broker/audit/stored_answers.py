@@ -1,7 +1,6 @@
 """The answers that are stored for an order's operations: ours, true, and possible. Pure."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from veilmart.broker.audit.findings import Finding, order_name
 from veilmart.broker.audit.order_file import Dossier, Entry, Operation
@@ -17,6 +16,7 @@ from veilmart.protocol.offer import PaymentReceipt, invoice_hash, open_object
 from veilmart.protocol.order_key import operation_id
 from veilmart.protocol.purchase import InvoiceState
 from veilmart.protocol.token_messages import Spent
+from veilmart.storage.database.columns import AnyRow
 
 STATES: dict[str, tuple[str, ...]] = {
     "pay": (
@@ -140,7 +140,7 @@ def _spent(dossier: Dossier, known: Known, name: str) -> Iterator[Finding]:
         yield Finding("operation-answer", name, "The stored answer to its token is none.")
 
 
-def _check_receipt(signed: bytes, row: Any, known: Known, name: str) -> Iterator[Finding]:
+def _check_receipt(signed: bytes, row: AnyRow, known: Known, name: str) -> Iterator[Finding]:
     """Raises MalformedMessage for what is no receipt."""
     try:
         receipt = _receipt(signed, known.keys, row.held_at or 0)
@@ -171,7 +171,7 @@ def _receipt(signed: bytes, keys: SigningKeys, at: int) -> PaymentReceipt:
     raise SignatureInvalid
 
 
-def _payer(dossier: Dossier) -> Any:
+def _payer(dossier: Dossier) -> AnyRow:
     hold = dossier.entries[0] if dossier.entries else None
     if hold is None or hold.kind != "hold":
         return None

@@ -8,7 +8,6 @@ token that was shown was signed by us cannot be asked again: its signature is no
 import hashlib
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
@@ -30,6 +29,7 @@ from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.encoding import decode
 from veilmart.protocol.published_prefixes import PREFIX_BYTES, spent_prefix
 from veilmart.protocol.token_messages import Issued, Spent
+from veilmart.storage.database.columns import AnyRow
 
 _a, _p, _t, _c = (
     tables.accounts.c,
@@ -42,7 +42,7 @@ _SIGNATURE_BYTES = 256
 _MODULUS = 1 << 64
 
 
-def _name(key: Any) -> str:
+def _name(key: AnyRow) -> str:
     return f"token key {key.id.hex()[:8]}"
 
 
@@ -77,21 +77,21 @@ def check_token_keys(conn: Connection, known: Known, tally: Tally) -> None:
         tally.find("token-account", f"account {number}", "It is of the kind tokens, of no key.")
 
 
-def _sums(key: Any, line: KeyTotals | None, name: str) -> Iterator[Finding]:
+def _sums(key: AnyRow, line: KeyTotals | None, name: str) -> Iterator[Finding]:
     if line is None or not line.holds or key.money != line.outstanding * key.price:
         yield Finding("token-solvency", name, f"{_said(key, line)}.")
     if key.retired_at is not None and key.money:
         yield Finding("token-retired", name, "It was retired, and its account has money.")
 
 
-def _said(key: Any, line: KeyTotals | None) -> str:
+def _said(key: AnyRow, line: KeyTotals | None) -> str:
     if line is None:
         return "Nothing is known of its tokens"
     left = line.withdrawn + line.reissued - line.redeemed - line.returned - line.expired
     return f"{left} tokens are left by count, {int(key.money)} by money at {key.price} each"
 
 
-def _secret(key: Any, name: str) -> Iterator[Finding]:
+def _secret(key: AnyRow, name: str) -> Iterator[Finding]:
     if key.retired_at is not None:
         if key.secret is not None:
             yield Finding("token-retired", name, "It was retired, and its private half is there.")
@@ -127,7 +127,7 @@ def check_issues(conn: Connection, known: Known, tally: Tally) -> None:
     tally.take(_paid(conn))
 
 
-def _issue(row: Any, name: str, end: int) -> Iterator[Finding]:
+def _issue(row: AnyRow, name: str, end: int) -> Iterator[Finding]:
     if row.id is None or row.customer is None:
         yield Finding("issue-owner", name, "Its key or its account is not there.")
     if row.first < end or not 0 < row.count <= TOKENS_PER_REQUEST_MAX:
@@ -188,7 +188,7 @@ def check_spent(conn: Connection, known: Known, tally: Tally) -> None:
     tally.take(_exchanges(conn))
 
 
-def _shown(row: Any, name: str) -> Iterator[Finding]:
+def _shown(row: AnyRow, name: str) -> Iterator[Finding]:
     if row.key_id is None or len(row.nonce) != 32:
         yield Finding("spent-token", name, "Its key is not there, or its nonce is none.")
     if (row.order is None) == (row.account is None):
@@ -206,7 +206,7 @@ def _shown(row: Any, name: str) -> Iterator[Finding]:
         yield Finding("spent-refund", name, f"Its order is {row.state}, its refund was granted.")
 
 
-def _late(row: Any, name: str) -> Iterator[Finding]:
+def _late(row: AnyRow, name: str) -> Iterator[Finding]:
     """It paid for nothing and was answered with another."""
     try:
         answer = None if row.answer is None else decode(Spent, row.answer, BODY_MAX_BYTES)

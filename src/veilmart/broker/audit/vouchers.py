@@ -11,6 +11,7 @@ from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.operator_tables import ISSUED, REDEEMED, VOID, vouchers
 from veilmart.protocol.accounting import AccountKind
+from veilmart.storage.database.columns import AnyRow
 
 _a, _p, _t, _v = tables.accounts.c, tables.postings.c, tables.transactions.c, vouchers.c
 _KINDS = {"redeem": REDEEMED, "void": VOID}
@@ -58,7 +59,7 @@ def _with_endings() -> Any:
     )
 
 
-def _check_voucher(row: Any, known: Known) -> Iterator[Finding]:
+def _check_voucher(row: AnyRow, known: Known) -> Iterator[Finding]:
     name = f"voucher of batch {row.batch}"
     if (row.ended_at is None) != (row.state == ISSUED):
         yield Finding("voucher-state", name, f"It is {row.state}; its end says otherwise.")

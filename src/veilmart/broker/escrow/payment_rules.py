@@ -4,7 +4,7 @@ Every decision is one transaction, committed before it is answered, judged by th
 inside it. Retries get the stored answer.
 """
 
-from typing import Any
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -53,6 +53,7 @@ from veilmart.protocol.ports import Clock
 from veilmart.protocol.purchase import InvoiceEvent, InvoiceState
 from veilmart.storage.database.isolation import repeatable, snapshot
 
+OrderAction = Literal["release", "acknowledge", "cancel"]
 NOT_PAID = (InvoiceState.OFFERED, InvoiceState.EXPIRED)
 
 
@@ -148,7 +149,7 @@ def cancel(state: BrokerState, session: Session, request: Cancel) -> Rule[Answer
     return Answer(decode(OrderStatus, stored, BODY_MAX_BYTES))
 
 
-_EVENTS: dict[str, InvoiceEvent] = {
+_EVENTS: dict[OrderAction, InvoiceEvent] = {
     "release": InvoiceEvent.RELEASE,
     "acknowledge": InvoiceEvent.ACKNOWLEDGE,
     "cancel": InvoiceEvent.CANCEL,
@@ -158,7 +159,7 @@ _EVENTS: dict[str, InvoiceEvent] = {
 @repeatable
 @snapshot
 def _act(
-    conn: Connection, request: Release | Acknowledge | Cancel, action: Any, clock: Clock
+    conn: Connection, request: Release | Acknowledge | Cancel, action: OrderAction, clock: Clock
 ) -> tuple[bytes, bool, bytes]:
     """The encoded answer, whether this was the first time, and the merchant."""
     row = invoices.get_invoice(conn, request.order)

@@ -7,7 +7,7 @@ anew once and the request is sent again; the merchant's answers to a repeated re
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from veilmart.broker.events import MerchantAuthenticated
 from veilmart.broker.merchants import MerchantView
@@ -42,36 +42,21 @@ from veilmart.limits import (
 from veilmart.protocol.handshake import SessionKeys
 from veilmart.protocol.link import LinkInitiator
 from veilmart.protocol.link_messages import (
-    FetchDescriptor,
     FetchSegment,
-    LinkDescriptor,
     LinkProof,
     LinkReady,
     MerchantRequest,
-    Report,
-    Reported,
-    SegmentFollows,
-    TunnelOpen,
-    TunnelOpened,
-    TunnelRelay,
-    TunnelRelayed,
 )
 from veilmart.protocol.parcel import segment_length
 from veilmart.protocol.tunnel import RECORD_OVERHEAD_BYTES, PendingRequest
 from veilmart.transport.port import Client, OpenClient
 from veilmart.transport.stream_client import StreamClient
 
+K = TypeVar("K")
+
 LINK_PATH = "/v1/link"
 REQUEST_PATH = "/v1/link/request"
 RENEW_BEFORE_SECONDS = 300
-ANSWERS: dict[type[MerchantRequest], type[Any]] = {
-    LinkProof: LinkReady,
-    FetchDescriptor: LinkDescriptor,
-    TunnelOpen: TunnelOpened,
-    TunnelRelay: TunnelRelayed,
-    FetchSegment: SegmentFollows,
-    Report: Reported,
-}
 # What a customer may hear from a merchant. Anything else, "your session has ended" for example,
 # would let a merchant speak in the broker's name.
 PASSED_ON = (
@@ -127,8 +112,10 @@ class LinkPool:
         """Have a session with the merchant. Raises MerchantUnreachable, MerchantUnknown."""
         await self._session(self._line(self._state.merchants.known(merchant)), merchant)
 
-    async def ask(self, merchant: bytes, message: MerchantRequest) -> tuple[Any, memoryview]:
-        """The merchant's answer and what follows it.
+    async def ask(
+        self, merchant: bytes, message: MerchantRequest, kind: type[K]
+    ) -> tuple[K, memoryview]:
+        """The merchant's answer, of `kind`, and what follows it.
 
         Raises what the merchant refuses, if a customer may hear it, else MerchantUnreachable.
         """
@@ -137,11 +124,11 @@ class LinkPool:
             line = self._line(view)
             keys = await self._session(line, merchant)
             try:
-                return await self._exchange(line, keys, message)
+                return await self._exchange(line, keys, message, kind)
             except SessionUnknown:
                 self._forget(line, keys)
                 keys = await self._session(line, merchant)
-                return await self._exchange(line, keys, message)
+                return await self._exchange(line, keys, message, kind)
         except (*PASSED_ON, MerchantUnreachable):
             raise
         except (Refusal, PeerFault, NetworkFailure) as fault:
@@ -208,12 +195,12 @@ class LinkPool:
             signature=initiator.proof(keys, self._identity),
             descriptor=state.own.newest.public.signed,
         )
-        ready, _attachment = await self._exchange(line, keys, proof)
+        ready, _attachment = await self._exchange(line, keys, proof, LinkReady)
         return keys, ready
 
     async def _exchange(
-        self, line: _Line, keys: SessionKeys, message: MerchantRequest
-    ) -> tuple[Any, memoryview]:
+        self, line: _Line, keys: SessionKeys, message: MerchantRequest, kind: type[K]
+    ) -> tuple[K, memoryview]:
         pending = PendingRequest(keys, message, message.cells, self._state.random)
         room = BODY_MAX_BYTES
         if isinstance(message, FetchSegment):
@@ -224,7 +211,7 @@ class LinkPool:
             cut = _record_bytes(message.answer_cells)
             # A view: a MiB that is only passed on is not copied.
             body, attachment = body[:cut], memoryview(body)[cut:]
-        return pending.open_answer(ANSWERS[type(message)], body), attachment
+        return pending.open_answer(kind, body), attachment
 
 
 def _hello(suite: Suite, broker: bytes, message1: bytes) -> bytes:

@@ -11,7 +11,7 @@ from veilmart.broker.events import Trouble
 from veilmart.broker.relay.links import LinkPool
 from veilmart.broker.state import BrokerState
 from veilmart.errors import VeilmartError
-from veilmart.protocol.link_messages import REPORTS_MAX, Report
+from veilmart.protocol.link_messages import REPORTS_MAX, Report, Reported
 from veilmart.storage.database.port import Database
 
 PAUSE_FIRST_SECONDS = 0.5
@@ -99,7 +99,9 @@ class Reporter:
         batch = await self._database.run(outbox.next_batch, merchant, self._sent.get(merchant, 0))
         if not batch.entries and self._balance.get(merchant) == batch.balance:
             return False
-        await self._links.ask(merchant, Report(entries=batch.entries, balance=batch.balance))
+        await self._links.ask(
+            merchant, Report(entries=batch.entries, balance=batch.balance), Reported
+        )
         self._balance[merchant] = batch.balance
         if batch.entries:
             last = batch.entries[-1].sequence

@@ -22,6 +22,7 @@ from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.effects import Rule
 from veilmart.protocol.statement import AskStatement
 
+# Any: a mapping's type cannot say that each rule takes the request of its own key.
 RequestRule = Callable[[BrokerState, Session, Any], Rule[Answer]]
 
 RULES: dict[type[BrokerRequest], RequestRule] = {

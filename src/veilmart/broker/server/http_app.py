@@ -57,7 +57,7 @@ from veilmart.protocol.customer_messages import CustomerRequest, Open
 from veilmart.protocol.effects import Rule, Transact
 from veilmart.protocol.handshake import SESSION_ID_BYTES, answer_certified, prologue
 from veilmart.protocol.perform import Performers, perform
-from veilmart.protocol.tunnel import ReceivedRequest, expect, record_session, refusal
+from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
 from veilmart.storage.database.port import Database
 from veilmart.transport.answers import binary_answer
 from veilmart.transport.fair_work import InThreads, Turnstile
@@ -119,8 +119,7 @@ class BrokerApp:
         return await self._database.run(effect.function, *effect.args)
 
     async def _forward(self, effect: Forward[T]) -> tuple[T, memoryview]:
-        answer, attachment = await self._links.ask(effect.merchant, effect.message)
-        return expect(effect.kind, answer), attachment
+        return await self._links.ask(effect.merchant, effect.message, effect.kind)
 
     async def _hash(self, owner: str, effect: HashPassword) -> str:
         return await self._passwords.hash(effect.password, owner)
@@ -179,8 +178,10 @@ class BrokerApp:
         """Request record → answer record [‖ attachment]."""
         state = self._state
         session = await state.sessions.fetch(record_session(record), state.clock())
-        received = ReceivedRequest(session.keys, CustomerRequest, record, REQUEST_MAX_BYTES)
-        message: BrokerRequest = received.message
+        received: ReceivedRequest[BrokerRequest] = ReceivedRequest(
+            session.keys, CustomerRequest, record, REQUEST_MAX_BYTES
+        )
+        message = received.message
         try:
             answer = await self._answer(session, message, owner)
             # A record grows to what its message needs.

@@ -76,5 +76,5 @@ def ask_merchant(
     pending = records.PendingRequest(tunnel.keys, request, request.cells, random)
     relay = Relay(request_number=tunnel.keys.session_id, record=pending.record)
     relayed = yield from AskBroker(relay, Relayed, bound=True)
-    answer = records.expect(kind, pending.open_answer(kind, relayed.record))
+    answer = pending.open_answer(kind, relayed.record)
     return answer, relayed.payable

@@ -148,7 +148,7 @@ class BrokerSession:
         end = len(body)
         if not whole:
             end = min(end, records.RECORD_OVERHEAD_BYTES + answer_cells * CELL_BYTES)
-        answer = records.expect(kind, pending.open_answer(kind, body[:end]))
+        answer = pending.open_answer(kind, body[:end])
         return answer, memoryview(body)[end:]
 
     # ---- making sessions -----------------------------------------------------------------------

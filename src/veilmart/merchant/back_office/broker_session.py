@@ -56,7 +56,7 @@ class BrokerSession:
         """The answer. Raises BrokerUnreachable and what the broker refuses."""
         pending = PendingRequest(self.keys, request, request.cells, self.random)
         record = await self.http.post("/v1/request", pending.record, max_bytes=BODY_MAX_BYTES)
-        answer: A = pending.open_answer(kind, record)
+        answer = pending.open_answer(kind, record)
         return answer
 
 

@@ -17,6 +17,7 @@ from veilmart.limits import (
 from veilmart.merchant.goods.shop_row import touch
 from veilmart.merchant.schema.tables import products
 from veilmart.protocol.typed_text import one_form
+from veilmart.storage.database.columns import AnyRow
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ _SAME_NAME = select(products).where(
 )
 
 
-def _product(row: Any) -> ShopProduct:
+def _product(row: AnyRow) -> ShopProduct:
     return ShopProduct(**{column: getattr(row, column) for column in _COLUMNS})
 
 

@@ -1,7 +1,6 @@
 """The brokers a merchant accepts: pinned by fingerprint, with the newest descriptor seen."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -10,6 +9,7 @@ from veilmart.errors import NoSuchBroker
 from veilmart.merchant.goods.shop_row import touch
 from veilmart.merchant.schema.tables import brokers
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
+from veilmart.storage.database.columns import AnyRow
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ _RENEW = (
 )
 
 
-def _pinned(row: Any) -> PinnedBroker:
+def _pinned(row: AnyRow) -> PinnedBroker:
     return PinnedBroker(
         row.id,
         row.fingerprint,

@@ -5,7 +5,6 @@ fetched it a moment ago are not turned away (protocol 3.2: 24 h overlap).
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, bindparam, insert, select
@@ -29,6 +28,7 @@ from veilmart.protocol.descriptor import (
 )
 from veilmart.protocol.ports import Random
 from veilmart.protocol.views import FOLLOWS_EXTENSION, follows_extension
+from veilmart.storage.database.columns import AnyRow
 
 SERIALS_SKIPPED = 1_000_000
 """A restored merchant's serials go on above everything that wallets can have seen."""
@@ -130,7 +130,7 @@ def publish_descriptor(
         forget_restored(connection)
 
 
-def _usable(connection: Connection, row: Any, now: int) -> KeySet | None:
+def _usable(connection: Connection, row: AnyRow, now: int) -> KeySet | None:
     """The newest key set, unless it is about to end or lacks a suite that we know by now."""
     if row.not_after - now < DESCRIPTOR_OVERLAP_SECONDS:
         return None

@@ -191,7 +191,9 @@ class MerchantApp:
         session_id = record_session(record)
         await self._sharing.fetch_link(session_id)
         link = counter.links.find(session_id, counter.clock())
-        received = ReceivedRequest(link.keys, LinkRequest, record, LINK_REQUEST_MAX_BYTES)
+        received: ReceivedRequest[MerchantRequest] = ReceivedRequest(
+            link.keys, LinkRequest, record, LINK_REQUEST_MAX_BYTES
+        )
         if isinstance(received.message, TunnelRelay | FetchSegment):
             async with held_to_slot():
                 reply = await self._decide(link, received)
@@ -200,7 +202,7 @@ class MerchantApp:
         sealed = received.seal_answer(reply.message, reply.cells, counter.random)
         return sealed, reply.attachment
 
-    async def _decide(self, link: Link, received: ReceivedRequest) -> Reply:
+    async def _decide(self, link: Link, received: ReceivedRequest[MerchantRequest]) -> Reply:
         cells = received.message.answer_cells
         try:
             return await self._answer(link, received.message)

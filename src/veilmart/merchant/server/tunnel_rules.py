@@ -68,11 +68,11 @@ def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
     can only be refused outside the tunnel.
     """
     tunnel = counter.tunnels.find(request.request_number, broker, counter.clock())
-    received = ReceivedRequest(
-        tunnel.keys, CustomerTunnelRequest, request.record, REQUEST_MAX_BYTES
+    received: ReceivedRequest[GetCatalogue | GetShowcase | Select | Again | GetPiece | Recall] = (
+        ReceivedRequest(tunnel.keys, CustomerTunnelRequest, request.record, REQUEST_MAX_BYTES)
     )
     tunnel.used = True
-    asked: GetCatalogue | GetShowcase | Select | Again | GetPiece | Recall = received.message
+    asked = received.message
     cells = asked.answer_cells
     if isinstance(asked, Select | Again):
         cells = offered_cells(counter.shop.shelves.get(asked.shelf))

@@ -1,6 +1,6 @@
 """Column types that mean the same in both databases."""
 
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import BigInteger, Integer as _Integer
 from sqlalchemy.dialects.postgresql import insert
@@ -9,5 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 Integer: Final = BigInteger().with_variant(_Integer(), "sqlite")
 """64 bits: numbers of rows, times, sizes and amounts up to 2^53 - 1."""
 
+AnyRow: TypeAlias = Any
+"""A row whose columns are read by name. Any: SQLAlchemy types columns by place only."""
 
-__all__ = ["insert"]
+__all__ = ["AnyRow", "Integer", "insert"]
