@@ -91,6 +91,11 @@ class ScriptedMerchant:
         self.signed = self.describe(1, FIRST_PREVIOUS)
 
     @property
+    def heard(self) -> int:
+        """Sequence of the last report entry."""
+        return max((e.sequence for r in self.reports for e in r.entries), default=0)
+
+    @property
     def descriptor(self) -> SignedDescriptor:
         return read_descriptor(self.signed)
 
@@ -149,7 +154,7 @@ class ScriptedMerchant:
             raise self.refuse
         match message:
             case link.LinkProof():
-                return link.LinkReady(serial=self.serial), b""
+                return link.LinkReady(serial=self.serial, heard=self.heard), b""
             case link.FetchDescriptor():
                 return link.LinkDescriptor(signed=self.signed), b""
             case link.TunnelOpen():

@@ -128,6 +128,18 @@ class Stall:
         counter.clock = lambda: stall.now
         return stall
 
+    @classmethod
+    def open_again(cls, before: Stall, market: MerchantHome) -> Stall:
+        """The same merchant on another home: one that was restored."""
+        shop = market.database.run_now(
+            load_shop, market.identity, market.fingerprint, before.now, before.random
+        )
+        events: list[Event] = []
+        counter = Counter(shop, market.identity, lambda: 0, before.random, events.append)
+        stall = cls(market, before.broker, counter, before.added, before.now, before.random, events)
+        counter.clock = lambda: stall.now
+        return stall
+
     def reload(self) -> None:
         self.counter.shop = self.market.database.run_now(
             load_shop, self.market.identity, self.market.fingerprint, self.now, self.random

@@ -34,6 +34,14 @@ LAYOUT = HomeLayout(
         "DELETE FROM keys WHERE suite != 0",
         "UPDATE descriptors SET not_after = 0",
         "UPDATE shop SET restored = 1",
+        # A code that was free may have been sold since the backup, and one that was given back
+        # since may have been sold again: none is offered until the merchant confirms it.
+        "UPDATE codes SET unconfirmed = 1, "
+        "state = CASE state WHEN 'free' THEN 'sold' ELSE state END",
+        "UPDATE products SET in_stock = 0, "
+        "counted = (SELECT count(*) FROM codes WHERE codes.product = products.id), "
+        "counted_at = (SELECT orders FROM shelves WHERE shelves.id = products.shelf) "
+        "WHERE codes = 1",
         "UPDATE catalogues SET serial = serial + 1000000, products_hash = x'' "
         "WHERE serial = (SELECT max(serial) FROM catalogues)",
     ),

@@ -26,9 +26,10 @@ class LinkProof(MerchantRequest, tag="proof", frozen=True):
 
 
 class LinkReady(Message, tag="ready", tag_field="kind", frozen=True):
-    """serial: of the merchant's newest descriptor."""
+    """serial: of the merchant's newest descriptor. heard: sequence of the last report entry."""
 
     serial: Natural
+    heard: Natural
 
 
 class FetchDescriptor(MerchantRequest, tag="descriptor", frozen=True):

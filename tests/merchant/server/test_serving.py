@@ -103,7 +103,7 @@ class Running:
 
     async def link(self) -> SessionKeys:
         keys, proof = await self.handshake()
-        assert await self.ask(keys, proof, LinkReady) == LinkReady(serial=1)
+        assert await self.ask(keys, proof, LinkReady) == LinkReady(serial=1, heard=0)
         return keys
 
 

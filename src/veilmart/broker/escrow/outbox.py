@@ -7,9 +7,9 @@ a merchant's balance follows from, and what its statement lists. Folding cuts th
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, case, func, insert, select, update
 
 from veilmart.broker.ledger import booking, hot_rows
 from veilmart.broker.schema import tables
@@ -25,7 +25,7 @@ _next = (
     .returning(tables.merchants.c.last_sequence)
 )
 _add = insert(tables.reports)
-_waiting = (
+_later = (
     select(
         tables.reports.c.sequence,
         tables.reports.c.order,
@@ -35,11 +35,12 @@ _waiting = (
     )
     .join(tables.invoices, tables.invoices.c.order == tables.reports.c.order, isouter=True)
     .where(tables.reports.c.merchant == bindparam("of"))
-    .where(tables.reports.c.delivered == 0)
     .where(tables.reports.c.sequence > bindparam("after"))
     .order_by(tables.reports.c.sequence)
     .limit(REPORTS_MAX)
 )
+_waiting = _later.where(tables.reports.c.delivered == 0)
+_once_delivered = _later.where(tables.reports.c.delivered == 1)
 _account = select(tables.merchants.c.account).where(
     tables.merchants.c.fingerprint == bindparam("of")
 )
@@ -83,7 +84,17 @@ def next_batch(conn: Connection, merchant: bytes, after: int) -> Batch:
     """The next undelivered entries after sequence `after`, and the balance."""
     if hot_rows.in_batches(conn):
         hot_rows.number_reports(conn, merchant)
-    rows = conn.execute(_waiting, {"of": merchant, "after": after}).all()
+    return _batch(conn, _waiting, merchant, after)
+
+
+@snapshot
+def delivered_after(conn: Connection, merchant: bytes, after: int) -> Batch:
+    """Entries after sequence `after` that the merchant answered once, and the balance."""
+    return _batch(conn, _once_delivered, merchant, after)
+
+
+def _batch(conn: Connection, query: Select[Any], merchant: bytes, after: int) -> Batch:
+    rows = conn.execute(query, {"of": merchant, "after": after}).all()
     entries = [
         ReportEntry(sequence=row[0], order=row[1], event=row[2], at=row[3], fee=row[4])
         for row in rows

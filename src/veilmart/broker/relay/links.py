@@ -86,13 +86,13 @@ class _Line:
 
 
 class LinkPool:
-    """Asks merchants; `on_linked(fingerprint, serial)` hears of every new session."""
+    """Asks merchants; `on_linked(fingerprint, its answer)` hears of every new session."""
 
     def __init__(
         self,
         state: BrokerState,
         identity: IdentityKey,
-        on_linked: Callable[[bytes, int], None],
+        on_linked: Callable[[bytes, LinkReady], None],
         open_client: OpenClient = StreamClient,
     ) -> None:
         self._state = state
@@ -175,7 +175,7 @@ class LinkPool:
         self._state.observe(
             MerchantAuthenticated(view.name, keys.suite.group_name, keys.session_fingerprint)
         )
-        self._on_linked(merchant, ready.serial)
+        self._on_linked(merchant, ready)
         return keys
 
     async def _handshake(self, line: _Line, view: MerchantView) -> tuple[SessionKeys, LinkReady]:

@@ -29,6 +29,7 @@ class Reporter:
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
         self._sent: dict[bytes, int] = {}
         self._balance: dict[bytes, int] = {}
+        self._repeat: dict[bytes, int] = {}
         self._unmarked: dict[bytes, int] = {}
         self._paused = False
 
@@ -40,9 +41,13 @@ class Reporter:
         if merchant not in self._tasks:
             self._tasks[merchant] = asyncio.create_task(self._work(merchant))
 
-    def forget_balance(self, merchant: bytes) -> None:
-        """A new link: the merchant hears its balance again, even if nothing happened."""
+    def begin_again(self, merchant: bytes, heard: int) -> None:
+        """A new link: the merchant hears its balance, and whatever came after report `heard`.
+
+        A merchant that was restored has lost what it once answered; any other one has heard all.
+        """
         self._balance.pop(merchant, None)
+        self._repeat[merchant] = heard
 
     async def mark_delivered(self) -> None:
         """Write down what merchants have answered; called now and then by the sweeper."""
@@ -96,6 +101,8 @@ class Reporter:
 
     async def _send(self, merchant: bytes) -> bool:
         """Send one batch; False when there was nothing to say."""
+        if await self._send_again(merchant):
+            return True
         batch = await self._database.run(outbox.next_batch, merchant, self._sent.get(merchant, 0))
         if not batch.entries and self._balance.get(merchant) == batch.balance:
             return False
@@ -107,3 +114,19 @@ class Reporter:
             last = batch.entries[-1].sequence
             self._sent[merchant] = self._unmarked[merchant] = last
         return len(batch.entries) == REPORTS_MAX
+
+    async def _send_again(self, merchant: bytes) -> bool:
+        """What was delivered and the merchant has not, one batch; False when there is nothing."""
+        heard = self._repeat.get(merchant)
+        if heard is None:
+            return False
+        batch = await self._database.run(outbox.delivered_after, merchant, heard)
+        if batch.entries:
+            await self._links.ask(merchant, Report(entries=batch.entries, balance=batch.balance))
+            self._balance[merchant] = batch.balance
+        if self._repeat.get(merchant) == heard:  # or there is a newer link already
+            if batch.entries:
+                self._repeat[merchant] = batch.entries[-1].sequence
+            else:
+                del self._repeat[merchant]
+        return bool(batch.entries)

@@ -31,6 +31,7 @@ from veilmart.broker.sessions.shared_sessions import SharedSessions
 from veilmart.broker.state import BrokerState, Observe
 from veilmart.errors import StorageFailure, VeilmartError
 from veilmart.limits import SWEEP_EVERY_SECONDS
+from veilmart.protocol.link_messages import LinkReady
 from veilmart.protocol.ports import Clock, Random
 from veilmart.storage.session_rows.hourly_keys import RowKeys
 from veilmart.transport.metrics import Metrics
@@ -233,10 +234,10 @@ class RunningBroker:
         finally:
             self._linking.pop(merchant, None)
 
-    def _linked(self, merchant: bytes, serial: int) -> None:
-        self.reporter.forget_balance(merchant)
+    def _linked(self, merchant: bytes, ready: LinkReady) -> None:
+        self.reporter.begin_again(merchant, ready.heard)
         self.reporter.wake(merchant)
-        if serial > self.state.merchants.known(merchant).newest.descriptor.serial:
+        if ready.serial > self.state.merchants.known(merchant).newest.descriptor.serial:
             task = asyncio.create_task(self._refresh(merchant))
             self._refreshing.add(task)
             task.add_done_callback(self._refreshing.discard)

@@ -15,7 +15,15 @@ from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.goods.showcases import Look
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.sales.code_stock_windows import certain_stock, recount
-from veilmart.merchant.sales.codes import SALT_BYTES, Stock, code_count, restock, stock
+from veilmart.merchant.sales.codes import (
+    SALT_BYTES,
+    Stock,
+    code_count,
+    confirm_codes,
+    restock,
+    stock,
+    unconfirmed_codes,
+)
 from veilmart.merchant.stocking.adding import check_price
 from veilmart.merchant.stocking.importing import Comparison, Imported, compare, import_folder
 from veilmart.merchant.stocking.packing import look_at
@@ -207,6 +215,37 @@ def recount_codes(
 
 
 @command
+def confirm(
+    file: Annotated[
+        Path | None, Parameter(help="The codes that were not sold, one a line.")
+    ] = None,
+    *,
+    all_of_them: Annotated[
+        bool, Parameter(name="--all", help="None was sold since the backup.", negative="")
+    ] = False,
+    common: Common = DEFAULTS,
+) -> None:
+    """After a restore: say which codes were not sold since the backup, or see which wait."""
+    now = unix_now()
+    with open_merchant(home_of(common), common.database) as market:
+        run_now = market.database.run_now
+        waiting = run_now(unconfirmed_codes, now)
+        good = waiting if all_of_them else [] if file is None else code_lines(file)
+        confirmed = run_now(confirm_codes, good, now)
+        left = run_now(unconfirmed_codes, now)
+
+    def draw(console: Console) -> None:
+        if good:
+            console.print(f"Offered again from the next full hour on: {confirmed}.")
+        for line in left:
+            console.print(line, markup=False)
+        if left:
+            console.print(f"{len(left)} codes wait: they may have been sold since the backup.")
+
+    common.terminal().result({"confirmed": confirmed, "waiting": left}, draw)
+
+
+@command
 def list_stock(*, common: Common = DEFAULTS) -> None:
     """Stock of every product of codes. Nobody else is told.
 
@@ -232,13 +271,14 @@ def list_stock(*, common: Common = DEFAULTS) -> None:
                 "reserved": f.reserved,
                 "sold": f.sold,
                 "certain": left,
+                "unconfirmed": f.unconfirmed,
             }
             for title, f, left in named
         ],
         lambda console: draw_table(
             console,
-            ("title", "free", "offered", "sold", "orders it is good for"),
-            [(title, f.free, f.reserved, f.sold, left) for title, f, left in named],
+            ("title", "free", "offered", "sold", "orders it is good for", "unknown since backup"),
+            [(title, f.free, f.reserved, f.sold, left, f.unconfirmed) for title, f, left in named],
             ("title",),
         ),
     )
@@ -248,3 +288,4 @@ codes_app = App(name="codes", help="Unique codes: licence keys, gift cards; one 
 codes_app.command(add, name="add")
 codes_app.command(list_stock, name="list")
 codes_app.command(recount_codes, name="recount")
+codes_app.command(confirm, name="confirm")

@@ -19,16 +19,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from veilmart.crypto.padding import pack_product
 from veilmart.errors import BadArgument, ProductOut, WrongOrderState
 from veilmart.limits import CLOCK_SKEW_SECONDS, CODE_MAX_BYTES
 from veilmart.merchant.goods.products import ShopProduct
 from veilmart.merchant.goods.shelves import find_shelf, load_shelves
-from veilmart.merchant.sales.code_stock_windows import begin_stock, number_order, orders_left
+from veilmart.merchant.sales.code_stock_windows import (
+    begin_stock,
+    number_order,
+    orders_left,
+    recount,
+)
 from veilmart.merchant.sales.orders import Order, store_order
-from veilmart.merchant.schema.tables import codes
+from veilmart.merchant.schema.tables import codes, orders
 from veilmart.protocol.descriptor import Shelf
 from veilmart.protocol.parcel import piece_hash, piece_list_root
 from veilmart.protocol.typed_text import is_opaque, opaque
@@ -49,12 +54,16 @@ class CodesAdded:
 
 @dataclass(frozen=True)
 class Stock:
-    """Codes of one product by state; the merchant alone sees it."""
+    """Codes of one product by state; the merchant alone sees it.
+
+    unconfirmed: nobody's, and perhaps sold since the backup that was restored.
+    """
 
     product: bytes
     free: int
     reserved: int
     sold: int
+    unconfirmed: int = 0
 
 
 _AROUND = "\ufeff\u200b\u2060"  # byte order mark, zero-width space, word joiner
@@ -92,16 +101,31 @@ _NOBODYS: dict[str, Any] = {
     "number": 0,
     "free_at": None,
 }
-_GIVE_BACK = update(codes).where(codes.c.order == bindparam("name")).values(_NOBODYS)
+# One that was restored may have been given back before, and sold to somebody else since.
+_GIVE_BACK = (
+    update(codes)
+    .where(codes.c.order == bindparam("name"), codes.c.unconfirmed == 0)
+    .values(_NOBODYS)
+)
 _GIVE_BACK_UNPAID = (
     update(codes)
     .where(codes.c.state == RESERVED, codes.c.free_at <= bindparam("now"))
+    .where(codes.c.unconfirmed == 0)
     .values(_NOBODYS)
 )
-_ALL = select(func.count()).select_from(codes)
-_COUNTS = select(codes.c.product, codes.c.state, func.count()).group_by(
-    codes.c.product, codes.c.state
+_over = select(orders.c.order).where(orders.c.state.in_(("refunded", "expired")))
+_waiting = (codes.c.unconfirmed == 1) & (
+    codes.c.order.is_(None)
+    | codes.c.order.in_(_over)
+    | ((codes.c.state == RESERVED) & (codes.c.free_at <= bindparam("now")))
 )
+_WAITING = select(codes.c.line).where(_waiting).order_by(codes.c.product, codes.c.id)
+_CONFIRM = update(codes).where(codes.c.line == bindparam("which"), _waiting)
+_ALL = select(func.count()).select_from(codes)
+_lost = (codes.c.unconfirmed == 1) & codes.c.order.is_(None)
+_COUNTS = select(
+    codes.c.product, codes.c.state, func.count(), func.sum(case((_lost, 1), else_=0))
+).group_by(codes.c.product, codes.c.state)
 
 
 def read_codes(lines: Iterable[str]) -> list[str]:
@@ -244,9 +268,41 @@ def code_count(connection: Connection) -> int:
 def stock(connection: Connection) -> dict[bytes, Stock]:
     """Transaction: by product id."""
     counts: dict[bytes, dict[str, int]] = {}
-    for product, state, count in connection.execute(_COUNTS):
-        counts.setdefault(product, {})[state] = count
+    lost: dict[bytes, int] = {}
+    for product, state, count, unconfirmed in connection.execute(_COUNTS):
+        counts.setdefault(product, {})[state] = count - int(unconfirmed)
+        lost[product] = lost.get(product, 0) + int(unconfirmed)
     return {
-        product: Stock(product, found.get(FREE, 0), found.get(RESERVED, 0), found.get(SOLD, 0))
+        product: Stock(
+            product,
+            found.get(FREE, 0),
+            found.get(RESERVED, 0),
+            found.get(SOLD, 0),
+            unconfirmed=lost[product],
+        )
         for product, found in counts.items()
     }
+
+
+def unconfirmed_codes(connection: Connection, now: int) -> list[str]:
+    """Transaction: the lines that are not offered: perhaps sold since the backup."""
+    return list(connection.execute(_WAITING, {"now": now}).scalars())
+
+
+def confirm_codes(connection: Connection, lines: Iterable[str], now: int) -> int:
+    """Transaction: these were not sold since the backup; how many are offered again.
+
+    What each shelf has is counted anew, so it shows at the next window.
+    """
+    confirmed = 0
+    shelves = set()
+    for line in lines:
+        found = connection.execute(
+            _CONFIRM.values({**_NOBODYS, "unconfirmed": 0}).returning(codes.c.shelf),
+            {"which": line, "now": now},
+        ).scalars()
+        shelves |= (freed := set(found))
+        confirmed += len(freed)
+    for shelf in sorted(shelves):
+        recount(connection, shelf)
+    return confirmed

@@ -163,6 +163,12 @@ _EVENTS = {
 }
 
 
+@snapshot
+def last_heard(connection: Connection, broker: int) -> int:
+    """Transaction: the sequence of the last report entry that reached us, 0 for none."""
+    return int(connection.execute(_REPORTED, {"broker_id": broker}).one().reported)
+
+
 def apply_report(
     connection: Connection,
     broker: int,

@@ -147,6 +147,7 @@ codes = Table(
     Column("window", Integer, nullable=True),
     Column("number", Integer, nullable=False, server_default="0"),
     Column("free_at", Integer, nullable=True),
+    Column("unconfirmed", Integer, nullable=False, server_default="0"),
     CheckConstraint("state IN ('free', 'reserved', 'sold')", name="code_state"),
     Index("codes_by_product", "product", "state"),
     Index("codes_by_window", "shelf", "window"),
@@ -161,7 +162,8 @@ codes = Table(
 )
 """Unique codes. packed: salted and named, without the filler. window, number: of its
 order, which the shelf counts. free_at: when
-a reserved one that nobody paid for can be offered to somebody else.
+a reserved one that nobody paid for can be offered to somebody else. unconfirmed: 1 after a restore,
+for nobody knows who has it; it is never offered until the merchant confirms it.
 """
 
 keys = Table(

@@ -23,7 +23,7 @@ from veilmart.merchant.publishing.brokers import PinnedBroker, renew_broker
 from veilmart.merchant.publishing.descriptors import signed_descriptor
 from veilmart.merchant.publishing.key_sets import signing_seed
 from veilmart.merchant.sales.codes import code_asked, code_ended
-from veilmart.merchant.sales.orders import apply_report, segment_asked
+from veilmart.merchant.sales.orders import apply_report, last_heard, segment_asked
 from veilmart.merchant.server.state import Counter
 from veilmart.merchant.server.tunnel_rules import relay
 from veilmart.merchant.server.tunnels import Link
@@ -102,7 +102,8 @@ def prove(counter: Counter, link: Link, request: LinkProof) -> Rule[Reply]:
             yield from transact(renew_broker, broker.id, fresh)
         counter.links.prove(link, counter.clock())
         counter.observe(BrokerAuthenticated(link.broker))
-    return Reply(LinkReady(serial=shop.newest.serial), request.answer_cells)
+    heard = yield from transact(last_heard, broker.id)
+    return Reply(LinkReady(serial=shop.newest.serial, heard=heard), request.answer_cells)
 
 
 def show_descriptor(counter: Counter, request: FetchDescriptor) -> Rule[Reply]:
