@@ -122,7 +122,9 @@ class Reporter:
             return False
         batch = await self._database.run(outbox.delivered_after, merchant, heard)
         if batch.entries:
-            await self._links.ask(merchant, Report(entries=batch.entries, balance=batch.balance))
+            await self._links.ask(
+                merchant, Report(entries=batch.entries, balance=batch.balance), Reported
+            )
             self._balance[merchant] = batch.balance
         if self._repeat.get(merchant) == heard:  # or there is a newer link already
             if batch.entries:
