@@ -5,7 +5,7 @@ from pathlib import Path
 
 from veilmart.customer.quote import Choice
 from veilmart.customer.wallet.parcels import Parcels
-from veilmart.errors import NO_MONEY, BadArgument, DiskFull, StorageFailure
+from veilmart.errors import NO_MONEY, BadArgument, BadName, DiskFull, StorageFailure
 from veilmart.protocol.parcel import piece_count, segment_length
 from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.names import encodable, shown_path
@@ -17,15 +17,14 @@ _ROOM_LEFT_BYTES = 1024 * 1024  # for the wallet's database beside parcel and fi
 def try_destination(parcels: Parcels, choice: Choice) -> None:
     """Make and remove the unfinished file under its very name, and look for room.
 
-    What was not there before is gone afterwards. Raises BadArgument, BadName, CannotWrite,
-    DiskFull.
+    What was not there before is gone afterwards. Raises BadArgument, CannotWrite, DiskFull.
     """
     folder = choice.out.absolute()
     if not encodable(str(folder)):
         raise BadArgument(f"The folder {shown_path(folder)} has a name in no UTF-8.")
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        with PartialFile(folder, check_file_name(choice.product.file_name)):
+        with PartialFile(folder, _tried_name(choice.product.file_name)):
             _require_room(folder, choice.product.size, parcels, choice.shelf.size)
     except StorageFailure as error:
         error.money_now = NO_MONEY
@@ -35,6 +34,14 @@ def try_destination(parcels: Parcels, choice: Choice) -> None:
         for place in missing:
             if place.is_dir():
                 place.rmdir()
+
+
+def _tried_name(name: str) -> str:
+    """A name that no folder may have is replaced at delivery as well."""
+    try:
+        return check_file_name(name)
+    except BadName:
+        return "product"
 
 
 def _require_room(folder: Path, size: int, parcels: Parcels, padded: int) -> None:
