@@ -95,6 +95,7 @@ WITHDRAWAL_KEPT_SECONDS = 90 * 24 * 3600  # a withdrawal that was paid or declin
 TOKEN_REST_SECONDS = 24 * 3600  # a token rests between withdrawal and spending
 REFILL_WINDOW_SECONDS = 2 * 3600  # a stock of tokens is refilled after its time of day within
 UPDATE_WINDOW_SECONDS = 48 * 3600  # new versions are fetched at a random moment within
+FINISH_SLOT_SECONDS = 0.5  # a wallet that has all of a small parcel goes on at multiples of it
 ANSWER_SLOT_SECONDS = 0.025  # answers about products leave at multiples of it
 SEGMENTS_AFTER_SECONDS = 24 * 3600  # a merchant serves segments after the settlement
 EPOCH_SECONDS = 30 * 24 * 3600  # a token key issues for

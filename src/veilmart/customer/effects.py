@@ -84,6 +84,18 @@ class Tell(Effect[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class Pace(Effect[float]):
+    """The time on a clock that only goes forward; with `since`, first wait for the next slot.
+
+    since: what an earlier `Pace` answered. Whatever was done in between, what is sent afterwards
+    leaves 1, 2, 3, ... times `slot_seconds` after it.
+    """
+
+    slot_seconds: float
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Together(Effect[None]):
     """Run `rule(index)` for every index, at most `at_once` at a time."""
 

@@ -68,6 +68,7 @@ class Performer:
             effects.DrawOrderSeed: self._draw_order_seed,
             effects.UnlockedSeed: self._unlocked_seed,
             effects.Confirm: self._ask_person,
+            effects.Pace: self._pace,
             effects.BrokerPapers: self._papers,
             effects.Together: self._together,
             effects.OnDisk: self._on_disk,
@@ -129,6 +130,14 @@ class Performer:
         if self._wallet.seed is None:
             raise WalletLocked
         return self._wallet.seed
+
+    async def _pace(self, effect: effects.Pace) -> float:
+        loop = asyncio.get_running_loop()
+        if effect.since is not None:
+            passed = loop.time() - effect.since
+            slots = int(passed / effect.slot_seconds) + 1
+            await asyncio.sleep(slots * effect.slot_seconds - passed)
+        return loop.time()
 
     async def _papers(self, effect: effects.BrokerPapers) -> SignedDescriptor:
         if effect.fresh:

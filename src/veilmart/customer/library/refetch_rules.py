@@ -13,11 +13,13 @@ from msgspec.structs import replace as replace_fields
 from veilmart.crypto.suite import Suite
 from veilmart.customer.browsing.tunnel_rules import Tunnel, ask_merchant, open_tunnel
 from veilmart.customer.effects import (
+    Pace,
     Tell,
     Together,
     on_disk,
 )
 from veilmart.customer.events import FileSaved, IntegrityChecked, ParcelBegun, SegmentStored
+from veilmart.customer.purchase.completion_rules import finish_slot
 from veilmart.customer.purchase.file_writer import deliver_copy
 from veilmart.customer.wallet.copies import (
     DONE,
@@ -116,6 +118,8 @@ def _fetch(
         )
         fetch = partial(_fetch_piece, copy, size, tunnel, template, random)
         yield from Together(fetch, indices, SEGMENTS_IN_FLIGHT)
+    slot = finish_slot(size)
+    began = yield from Pace(slot)
     yield from on_disk(Parcels.make_durable, copy.name)
     delivered = yield from on_disk(deliver_copy, copy, order)
     if delivered.path is None:
@@ -125,6 +129,7 @@ def _fetch(
     done = replace(copy, state=DONE, changed_at=clock(), file_path=str(delivered.path))
     yield from transact(save_copy, done)
     yield from on_disk(Parcels.drop, copy.name)
+    yield from Pace(slot, began)  # the connection closes after it
     return done
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from veilmart.customer.effects import (
     AskBroker,
+    Pace,
     Tell,
     on_disk,
 )
@@ -37,6 +38,7 @@ from veilmart.errors import (
     VeilmartError,
     WrongOrderState,
 )
+from veilmart.limits import FINISH_SLOT_SECONDS
 from veilmart.protocol import labels, offer as offers
 from veilmart.protocol.customer_messages import (
     Acknowledge,
@@ -54,6 +56,7 @@ from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
 
 DELIVERY_TRIES = 3
 KEY_TRIES = 3
+_WRITTEN_BYTES_PER_SECOND = 50_000_000
 REFUNDED = "The whole amount is back, as it was paid: on your balance, or as a token."
 
 
@@ -87,6 +90,10 @@ def complete(order: Order, terms: Terms, clock: Clock, *, fresh: bool) -> Rule[B
     except WrongOrderState:
         yield from _notice_refund(order, clock)
         raise
+    # Opening and writing take as long as the file is long, not as the shelf is: what is sent
+    # afterwards leaves at a time that says nothing of it (docs/protocol/09-purchase.md).
+    slot = finish_slot(terms.offer.size)
+    began = yield from Pace(slot)
     if order.state == WalletState.RELEASED:
         try:
             order = yield from _deliver(order, terms, clock, segment, again)
@@ -98,7 +105,13 @@ def complete(order: Order, terms: Terms, clock: Clock, *, fresh: bool) -> Rule[B
         except WrongOrderState:  # so did the broker say when a lost segment was asked for again
             yield from _notice_refund(order, clock)
             raise
+    yield from Pace(slot, began)
     return (yield from _acknowledge(order, terms, clock))
+
+
+def finish_slot(size: int) -> float:
+    """Seconds in which a product of a shelf of `size` bytes is opened and written, and to spare."""
+    return FINISH_SLOT_SECONDS + size / _WRITTEN_BYTES_PER_SECOND
 
 
 def order_status(order: Order) -> Rule[OrderStatus]:
