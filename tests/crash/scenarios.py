@@ -41,7 +41,7 @@ async def until_done(command: Callable[[], Awaitable[int]], market: Market, name
 
 async def sync(market: Market, name: str) -> None:
     """`customer sync` until nothing is unfinished."""
-    await until_done(lambda: market.customer_runs(name, "sync", "--no-updates"), market, "customer")
+    await until_done(lambda: market.customer_runs(name, "sync", "--now"), market, "customer")
 
 
 class Purchase:
@@ -119,7 +119,7 @@ class Deadline:
         (order,) = market.orders(name)
         await market.opened.database.run(_pass_deadline, order.order)
         await self._swept(market, order.order)
-        await market.customer_runs(name, "sync", "--no-updates")
+        await market.customer_runs(name, "sync", "--now")
 
     async def _swept(self, market: Market, order: bytes) -> None:
         async with asyncio.timeout(20):
@@ -155,7 +155,7 @@ class MerchantRefund:
     async def act(self, market: Market, subject: tuple[str, list[int]]) -> None:
         name, codes = subject
         codes.append(await self._refund(market, name))
-        await market.customer_runs(name, "sync", "--no-updates")
+        await market.customer_runs(name, "sync", "--now")
 
     async def _refund(self, market: Market, name: str) -> int:
         (order,) = market.orders(name)
@@ -203,7 +203,7 @@ class Dispute:
             if market.orders(name)[0].state == "refunded":
                 return
             if await self._dispute(market, name) != 0:
-                await market.customer_runs(name, "sync", "--no-updates")
+                await market.customer_runs(name, "sync", "--now")
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def check(self, market: Market, subject: tuple[str, list[int]]) -> None:

@@ -103,14 +103,14 @@ def test_a_merchant_gives_back_what_was_settled(market: RealMarket, tmp_path: Pa
     market.account(tmp_path, "content")
     bought = asked(market, tmp_path, "buy", "june.txt", "--yes")
     order = bought["order"]
-    nothing = market.customer(tmp_path, "sync", "--no-updates")
+    nothing = market.customer(tmp_path, "sync", "--now")
     assert nothing.out.endswith("Nothing is unfinished.\n")
     assert market.run("merchant", "refund", order[:8], typed="n\n").code == Declined.exit_code
     assert market.run("merchant", "refund", "ffff0000", "--yes").code == NoSuchOrder.exit_code
     given = market.run("merchant", "refund", order[:8], "--yes")
     assert given.code == 0 and "5.00 went back" in given.out, given.err
     assert market.run("merchant", "refund", order[:8], "--yes").code == 0
-    synced = market.customer(tmp_path, "sync", "--no-updates")
+    synced = market.customer(tmp_path, "sync", "--now")
     assert "its merchant gave the money back" in synced.out
     [line] = asked(market, tmp_path, "orders")["orders"]
     assert (line["state"], line["money"]) == ("refunded", "back with you, the whole amount")

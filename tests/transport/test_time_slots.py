@@ -24,7 +24,7 @@ def released_after(work_seconds: float, fault: Exception | None = None) -> float
             pass
         return loop.time() - began
 
-    return VirtualLoop().run(answer())
+    return VirtualLoop().run(answer())  # type: ignore[abstract]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9, 0.99])

@@ -105,7 +105,7 @@ def test_sync_fetches_a_new_version_when_it_is_due(market: RealMarket, tmp_path:
     assert added.code == 0, added.err
     time.sleep(1)
     # The moment is random within two days, so a plain sync only puts it on the list.
-    assert market.customer(tmp_path, "sync").code == 0
+    assert market.customer(tmp_path, "sync", "--updates").code == 0
     with sqlite3.connect(tmp_path / "customer" / "wallet.sqlite") as wallet:
         rows = wallet.execute(
             "SELECT version, state, due_at FROM copies WHERE version = 2"

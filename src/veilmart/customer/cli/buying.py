@@ -26,6 +26,7 @@ from veilmart.customer.purchase.payment_rules import (
 )
 from veilmart.customer.quote import Quote
 from veilmart.customer.tokens.stock import check_price, withdraw_tokens
+from veilmart.customer.wallet.account_use import account_used_at
 from veilmart.customer.wallet.seed import has_seed
 from veilmart.customer.wallet.seed_state import usable
 from veilmart.customer.wallet.tokens import any_unspent
@@ -37,6 +38,7 @@ from veilmart.protocol.address import Link
 from veilmart.protocol.catalogue import Product
 
 FIRST_WORDS = 12
+_RECENTLY_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,14 @@ class WithToken:
     anonymous: bool = field(default=True, init=False)
 
     async def enter(self, shopper: Shopper, person: Person) -> None:
-        """Nobody is logged in."""
+        """Nobody is logged in; a person whose account was here a moment ago is told."""
+        wallet, broker = shopper.wallet, shopper.broker.fingerprint
+        used = await wallet.database.run(account_used_at, broker)
+        if used is not None and 0 <= wallet.clock() - used < _RECENTLY_SECONDS:
+            person.terminal.say(
+                "Your account was used within the last hour: whoever sees both may guess that this"
+            )
+            person.terminal.say("purchase is yours. Later, or by another way in, they do not.")
 
     async def payment(self, shopper: Shopper, person: Person, price: int) -> Payment:
         wallet, broker = shopper.wallet, shopper.broker

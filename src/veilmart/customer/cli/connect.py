@@ -103,9 +103,10 @@ async def choose_merchant(shopper: Shopper, person: Person, wanted: str | None) 
     that the broker carries. Raises NoSuchMerchant, BadArgument, NotPinned.
     """
     pinned = await shopper.wallet.database.run(pinned_merchants, shopper.broker.fingerprint)
+    # Asked for in any case: whether a list is needed would tell what was bought before.
+    entries = await shopper.merchants()
     if wanted is None and pinned:
         return pinned[0].fingerprint
-    entries = await shopper.merchants()
     if wanted is not None:
         entries = [entry for entry in entries if _matches(entry, wanted)]
     if not entries:
@@ -130,7 +131,7 @@ def _matches(entry: MerchantEntry, wanted: str) -> bool:
 
 async def meet_merchant(shopper: Shopper, person: Person, fingerprint: bytes) -> None:
     """Pin a merchant that the broker named, after a look at its fingerprint."""
-    shown = read_descriptor(await shopper.fetch_merchant(fingerprint))
+    shown = read_descriptor(await shopper.show_merchant(fingerprint))
     if shown.fingerprint != fingerprint:
         raise FingerprintChanged(format_fingerprint(shown.fingerprint))
     if not person.approve("merchant", shown):

@@ -13,7 +13,6 @@ from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.display.lists import order_line
 from veilmart.customer.library.updates import (
-    due_copies,
     fetch_again,
     fetch_due,
     owned_orders,
@@ -67,26 +66,24 @@ async def fetch(
     person.terminal.result(result, lambda console: None)
 
 
-async def sync_copies(
-    wallet: Wallet, person: Person, *, look: bool, at_once: bool
-) -> list[Outcome]:
-    """Notice new versions and fetch what is due; a failure of one does not stop the others."""
+async def look_for_updates(wallet: Wallet, person: Person, *, everywhere: bool) -> list[Outcome]:
+    """Put new versions on the list: of one merchant's products, drawn by lot, or of all."""
+    owned = list(_by_merchant(wallet))
+    if owned and not everywhere:
+        owned = [owned[int.from_bytes(wallet.random(8), "big") % len(owned)]]
     outcomes: list[Outcome] = []
-    if look:
-        for (broker, merchant), orders in _by_merchant(wallet):
-            try:
-                async with visited(
-                    wallet, person, broker_url(wallet, broker), mention=False, anonymous=True
-                ) as shopper:
-                    plan_updates(wallet, await shopper.browse(merchant), orders)
-            except VeilmartError as error:
-                outcomes.append((orders[0], "error", error.explain(), error.exit_code))
-    for copy, order in due_copies(wallet, at_once=at_once):
-        outcomes.extend(await _fetch_one(wallet, person, copy, order))
+    for (broker, merchant), orders in owned:
+        try:
+            async with visited(
+                wallet, person, broker_url(wallet, broker), mention=False, anonymous=True
+            ) as shopper:
+                plan_updates(wallet, await shopper.browse(merchant), orders)
+        except VeilmartError as error:
+            outcomes.append((orders[0], "error", error.explain(), error.exit_code))
     return outcomes
 
 
-async def _fetch_one(wallet: Wallet, person: Person, copy: Copy, order: Order) -> list[Outcome]:
+async def fetch_one(wallet: Wallet, person: Person, copy: Copy, order: Order) -> list[Outcome]:
     drawer = Drawer(person.terminal)
     try:
         url = broker_url(wallet, order.broker)

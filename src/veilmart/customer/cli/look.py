@@ -36,7 +36,7 @@ async def look(
     """Look at one product. Covers come for a whole shelf: nobody sees which one you look at."""
     person = Person(common.terminal(), yes)
     with opened_wallet(common) as wallet:
-        async with visited(wallet, person) as shopper:
+        async with visited(wallet, person, anonymous=True) as shopper:
             menu = await shopper.browse(await choose_merchant(shopper, person, merchant))
             found = find_product(menu, product)
             shown = await shopper.showcase(menu, found.shelf)

@@ -56,7 +56,7 @@ async def browse(
     """Show a merchant's products. The search happens here: nobody sees what you look for."""
     person = Person(common.terminal(), yes)
     with opened_wallet(common) as wallet:
-        async with visited(wallet, person) as shopper:
+        async with visited(wallet, person, anonymous=True) as shopper:
             menu = await shopper.browse(await choose_merchant(shopper, person, merchant))
             decimals = shopper.broker.descriptor.decimals
     lines = menu_lines(menu, decimals, search or "")
@@ -142,7 +142,7 @@ async def shop(
     passphrase_file: PassphraseFile = None,
     common: Common = Common(),
 ) -> None:
-    """Log in, look at the menu, buy, step by step."""
+    """Log in, look at the menu, buy, step by step: all of it as the account."""
     person = Person(common.terminal())
     drawer = Drawer(person.terminal, sessions=True)
     link: Link | None = None if address is None else parse_link(address)

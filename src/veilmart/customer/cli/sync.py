@@ -9,14 +9,15 @@ from rich.console import Console
 
 from veilmart.customer.cli.account import Yes
 from veilmart.customer.cli.connect import broker_url, opened_wallet, visited
-from veilmart.customer.cli.library import sync_copies
+from veilmart.customer.cli.library import Outcome, fetch_one, look_for_updates
 from veilmart.customer.cli.network import ProxyOption
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked_if_easy
 from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person
-from veilmart.customer.cli.tokens import refill_stocks
-from veilmart.customer.library.late_refund_rules import look, refund_visits
-from veilmart.customer.purchase.recovery_rules import Recovered, to_sync
+from veilmart.customer.cli.tokens import brokers_to_refill, refill_stocks
+from veilmart.customer.library.errands import Errand, all_errands, draw, served
+from veilmart.customer.library.late_refund_rules import look
+from veilmart.customer.purchase.recovery_rules import Recovered
 from veilmart.customer.wallet.orders import Order, save_elsewhere
 from veilmart.customer.wallet.wallet import Wallet, find_order
 from veilmart.errors import BadArgument, Declined, NetworkFailure, VeilmartError
@@ -57,14 +58,24 @@ class SyncLine:
     detail: str
 
 
+GIVEN_AWAY = (
+    "Everything at once: whoever sees the connections can tell that these {count} belong together."
+)
+
+
 @command
 async def sync(
     *,
     updates: Annotated[
-        bool, Parameter(help="Also look for new versions of what you own.", negative="--no-updates")
-    ] = True,
+        bool,
+        Parameter(
+            help="Look for new versions of what you own; fetching one tells that somebody owns "
+            "something of its shelf.",
+            negative="--no-updates",
+        ),
+    ] = False,
     now: Annotated[
-        bool, Parameter(help="Fetch new versions at once, not at a random moment.")
+        bool, Parameter(help="All of it at once, not each at its own time.", negative="")
     ] = False,
     out: Annotated[
         Path | None, Parameter(help="Save what is finished now into this folder instead.")
@@ -73,37 +84,67 @@ async def sync(
     proxy: ProxyOption = None,
     common: Common = Common(),
 ) -> int:
-    """Do what is due: finish interrupted purchases, fetch new versions, refill token stocks.
+    """Do what is due for one account, or one order: finish it, ask about refunds, refill tokens.
 
-    Fit for a timer; refilling needs the passphrase, and to run at least once an hour.
+    Fit for a timer that runs often: each run serves one identity, and what a token paid waits for
+    a time of its own within hours. Refilling needs the passphrase.
     """
     person = Person(common.terminal())
-    lines: list[SyncLine] = []
-    exit_code = 0
     with opened_wallet(common, proxy) as locked, locked.purchasing():
         wallet = unlocked_if_easy(locked, person, passphrase_file)
-        for order in to_sync(wallet):
-            quiet = order.state == WalletState.ABANDONED
-            try:
-                wanted = order if out is None else _save_into(wallet, order, out)
-                recovered = await _recover(wallet, person, wanted)
-            except VeilmartError as error:
-                exit_code = error.exit_code
-                lines.append(_sync_line(order, "error", error.explain()))
-                continue
-            if not quiet or recovered.outcome == "cancelled":
-                text = outcome_text(recovered)
-                lines.append(_sync_line(order, recovered.outcome, text))
-        for order in await _look_for_refunds(wallet, person):
-            lines.append(_sync_line(order, "returned", OUTCOMES["returned"]))
-        for order, outcome, detail, code in await sync_copies(
-            wallet, person, look=updates, at_once=now
-        ):
-            exit_code = exit_code or code
-            lines.append(_sync_line(order, outcome, detail))
-        exit_code = exit_code or await refill_stocks(wallet, person, passphrase_file)
-    person.terminal.result({"orders": lines}, lambda console: _draw_sync(console, lines))
+        done: list[Outcome] = []
+        if updates:
+            done += await look_for_updates(wallet, person, everywhere=now)
+        found = all_errands(wallet)
+        chosen = found if now else []
+        if now and len(found) > 1:
+            person.terminal.say(GIVEN_AWAY.format(count=len(found)))
+        elif not now and not updates:
+            one = draw(wallet, found)
+            chosen = [] if one is None else [one]
+        for errand in chosen:
+            done += await _serve(wallet, person, errand, out)
+        code = 0
+        if now:
+            code = await refill_stocks(wallet, person, passphrase_file, None)
+        elif not updates and (not chosen or chosen[0].kind == "account"):
+            brokers = [errand.broker for errand in chosen] or brokers_to_refill(wallet)
+            code = await refill_stocks(wallet, person, passphrase_file, brokers[:1])
+    waiting = [e for e in found if e not in chosen and e.kind in ("order", "copy")]
+    lines = [sync_line(order, outcome, detail) for order, outcome, detail, _ in done]
+    exit_code = next((found for *_, found in done if found), code)
+    person.terminal.result(
+        {"orders": lines, "waiting": len(waiting)},
+        lambda console: _draw_sync(console, lines, len(waiting)),
+    )
     return exit_code
+
+
+async def _serve(wallet: Wallet, person: Person, errand: Errand, out: Path | None) -> list[Outcome]:
+    """What became of one identity's work."""
+    try:
+        if errand.copy is not None:
+            return await fetch_one(wallet, person, errand.copy, errand.orders[0])
+        done: list[Outcome] = []
+        for order in errand.orders:
+            done += await _finish(wallet, person, order, out)
+        for order in await _look_for_refunds(wallet, person, errand):
+            done.append((order, "returned", OUTCOMES["returned"], 0))
+        return done
+    finally:
+        served(wallet, errand)
+
+
+async def _finish(wallet: Wallet, person: Person, order: Order, out: Path | None) -> list[Outcome]:
+    quiet = order.state == WalletState.ABANDONED
+    try:
+        wanted = order if out is None else _save_into(wallet, order, out)
+        recovered = await _recover(wallet, person, wanted)
+    except VeilmartError as error:
+        return [(order, "error", error.explain(), error.exit_code)]
+    if quiet and recovered.outcome != "cancelled":
+        return []
+    return [(order, recovered.outcome, outcome_text(recovered), 0)]
 
 
 def _save_into(wallet: Wallet, order: Order, out: Path) -> Order:
@@ -114,33 +155,37 @@ def _save_into(wallet: Wallet, order: Order, out: Path) -> Order:
     return replace(order, out_folder=folder)
 
 
-async def _look_for_refunds(wallet: Wallet, person: Person) -> list[Order]:
-    """Settled orders that a merchant has given back since; one visit to each broker.
+async def _look_for_refunds(wallet: Wallet, person: Person, errand: Errand) -> list[Order]:
+    """Settled orders that a merchant has given back since, on one connection of their identity.
 
     A broker that cannot be reached is asked at the next sync: nothing is lost by that.
     """
     found: list[Order] = []
-    for orders in refund_visits(wallet):
-        url = broker_url(wallet, orders[0].broker)
-        try:
-            async with visited(wallet, person, url, mention=False, anonymous=True) as shopper:
-                for order in orders:
-                    recovered = await shopper.perform(look(order, wallet.clock))
-                    if recovered is not None:
-                        found.append(recovered.order)
-        except NetworkFailure:
-            continue
+    if not errand.settled:
+        return found
+    url, anonymous = broker_url(wallet, errand.broker), errand.kind != "account"
+    try:
+        async with visited(wallet, person, url, mention=False, anonymous=anonymous) as shopper:
+            for order in errand.settled:
+                recovered = await shopper.perform(look(order, wallet.clock))
+                if recovered is not None:
+                    found.append(recovered.order)
+    except NetworkFailure:
+        return found
     return found
 
 
-def _sync_line(order: Order, outcome: str, detail: str) -> SyncLine:
+def sync_line(order: Order, outcome: str, detail: str) -> SyncLine:
     return SyncLine(order.order.hex(), visible(order.title), outcome, detail)
 
 
-def _draw_sync(console: Console, lines: list[SyncLine]) -> None:
+def _draw_sync(console: Console, lines: list[SyncLine], waiting: int) -> None:
     for line in lines:
         console.print(f"{line.order[:8]}  {line.title}: {line.detail}", markup=False)
-    if not lines:
+    if waiting:
+        noun = "1 task waits for its" if waiting == 1 else f"{waiting} tasks wait for their"
+        console.print(f"{noun} own time; --now does all at once.")
+    elif not lines:
         console.print("Nothing is unfinished.")
 
 
@@ -183,6 +228,6 @@ async def cancel(
             recovered = await shopper.cancel(found)
     text = outcome_text(recovered)
     person.terminal.result(
-        _sync_line(found, recovered.outcome, text),
+        sync_line(found, recovered.outcome, text),
         lambda console: console.print(f"{visible(found.title)}: {text}", markup=False),
     )

@@ -158,9 +158,19 @@ async def deposit(
     _tell(person, returned, decimals, "put back")
 
 
-async def refill_stocks(locked: Wallet, person: Person, passphrase_file: Path | None) -> int:
-    """The stocks whose time it is, for `sync`; the exit code. A failure waits for tomorrow."""
-    due = due_stocks(locked)
+def brokers_to_refill(wallet: Wallet) -> list[bytes]:
+    """Fingerprints of the brokers where a stock's time has come."""
+    return [stock.broker for stock in due_stocks(wallet)]
+
+
+async def refill_stocks(
+    locked: Wallet, person: Person, passphrase_file: Path | None, brokers: list[bytes] | None
+) -> int:
+    """The stocks whose time it is, for `sync`; the exit code. A failure waits for tomorrow.
+
+    brokers: fingerprints of those to go to; None is all of them.
+    """
+    due = [s for s in due_stocks(locked) if brokers is None or s.broker in brokers]
     if not due:
         return 0
     exit_code = 0

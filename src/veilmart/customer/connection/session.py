@@ -13,6 +13,7 @@ from typing import TypeVar
 from veilmart.crypto.suite import Suite
 from veilmart.customer.events import BrokerAuthenticated, LoggedIn, Observer
 from veilmart.customer.trust.pins import StoredLogin, drop_login, save_login
+from veilmart.customer.wallet.account_use import note_account_use
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
     AuthenticationFailed,
@@ -203,6 +204,8 @@ class BrokerSession:
             if len(welcome.device) != 32:
                 raise MalformedMessage("A login came without a device key.")
             self.balance = welcome.balance
+            use = (self.descriptor.fingerprint, self._wallet.clock())
+            await self._wallet.database.run(note_account_use, *use)
             self._observe(LoggedIn(request.username, welcome.balance))
         self._live = LiveSession(keys, ends_at, [welcome.request_number])
         return welcome

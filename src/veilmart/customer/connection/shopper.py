@@ -102,6 +102,7 @@ class Shopper:
         self.suite = suite
         self.observe = observe
         self._merchants: dict[bytes, SignedDescriptor] = {}
+        self._shown: dict[bytes, bytes] = {}
         self._tunnel: Tunnel | None = None
         self.session = BrokerSession(
             wallet, http, descriptor, suite, login, self.refresh_broker, observe
@@ -231,8 +232,15 @@ class Shopper:
         self._merchants[fingerprint] = found
         return found
 
+    async def show_merchant(self, fingerprint: bytes) -> bytes:
+        """`fetch_merchant` before it is trusted; it is not fetched again for that afterwards."""
+        signed = self._shown[fingerprint] = await self.fetch_merchant(fingerprint)
+        return signed
+
     async def fetch_merchant(self, fingerprint: bytes, serial: int = 0) -> bytes:
         """The merchant's signed descriptor, unchecked. serial: 0 for the newest."""
+        if serial == 0 and fingerprint in self._shown:
+            return self._shown.pop(fingerprint)
         request = GetMerchant(fingerprint=fingerprint, serial=serial)
         answer: MerchantDescriptor = await self.session.ask(request, MerchantDescriptor)
         return answer.signed

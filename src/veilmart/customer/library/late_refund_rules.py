@@ -4,8 +4,6 @@ A broker can do that until it folds the month in which the order ended (page 12.
 some days at most. `sync` asks for as long.
 """
 
-from itertools import groupby
-
 from veilmart.customer.purchase.completion_rules import order_status
 from veilmart.customer.purchase.recovery_rules import Recovered, bring_refund
 from veilmart.customer.wallet.orders import Order, orders_in, save_order
@@ -21,20 +19,6 @@ def watched(wallet: Wallet) -> list[Order]:
     begin = wallet.clock() - REFUND_WATCH_SECONDS
     done = wallet.database.run_now(orders_in, (WalletState.DONE,))
     return [order for order in reversed(done) if order.changed_at >= begin]
-
-
-def refund_visits(wallet: Wallet) -> list[list[Order]]:
-    """Which orders are asked about together: those of an account, by broker; of those that tokens
-
-    paid one alone, drawn by lot, or asking would tell that they belong together.
-    """
-    settled = sorted(watched(wallet), key=lambda order: order.broker)
-    of_account = [order for order in settled if order.spend is None]
-    by_token = [order for order in settled if order.spend is not None]
-    visits = [list(orders) for _, orders in groupby(of_account, key=lambda order: order.broker)]
-    if by_token:
-        visits.append([by_token[int.from_bytes(wallet.random(8), "big") % len(by_token)]])
-    return visits
 
 
 def look(order: Order, clock: Clock) -> Rule[Recovered | None]:

@@ -98,6 +98,15 @@ lost_orders = Table(
     Column("order_key", LargeBinary(32), nullable=False),
 )
 
+# When the work of an anonymous identity is due. kind: "order" or "refund"; subject: the order.
+errands = Table(
+    "errands",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("subject", LargeBinary(32), primary_key=True),
+    Column("due_at", Integer, nullable=False),
+)
+
 # Descriptors that were shown. view: "account" or "anonymous".
 seen_descriptors = Table(
     "seen_descriptors",

@@ -90,9 +90,11 @@ class OrderPages:
         if to_sync(self._desk.wallet):
             self.start_sync()
 
-    def start_sync(self) -> Job:
+    def start_sync(self, *, everything: bool = False) -> Job:
         return self._web.jobs.start(
-            SYNC_KEY, "Finishing what was interrupted", lambda report: sync(self._desk, report)
+            SYNC_KEY,
+            "Finishing what was interrupted",
+            lambda report: sync(self._desk, report, everything=everything),
         )
 
     # ---- looking --------------------------------------------------------------------------------
@@ -151,7 +153,7 @@ class OrderPages:
     # ---- going on -------------------------------------------------------------------------------
 
     async def sync(self, request: Request) -> Response:
-        return go_to(self.start_sync().path)
+        return go_to(self.start_sync(everything=True).path)
 
     async def ask_cancel(self, request: Request) -> Response:
         """The first step of cancelling."""

@@ -1,9 +1,11 @@
 """Everything that is due, as `customer sync` does it: each order on a connection of its own."""
 
-from veilmart.customer.library.late_refund_rules import look, refund_visits
+from veilmart.customer.library.errands import Errand, all_errands, draw, served
+from veilmart.customer.library.late_refund_rules import look
 from veilmart.customer.library.updates import due_copies, fetch_due
-from veilmart.customer.purchase.recovery_rules import Recovered, to_sync
+from veilmart.customer.purchase.recovery_rules import Recovered
 from veilmart.customer.tokens.stock import due_stocks, refill
+from veilmart.customer.wallet.copies import Copy
 from veilmart.customer.wallet.orders import Order
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.progress import Progress
@@ -19,21 +21,42 @@ OUTCOMES = {
 }
 
 
-async def sync(desk: Desk, report: Report) -> None:
-    """A job. One failure stops nothing else. Raises HomeInUse."""
+async def sync(desk: Desk, report: Report, *, everything: bool = False) -> None:
+    """A job: the work of one identity whose time has come, or of all where a person asks for it.
+
+    One failure stops nothing else. Raises HomeInUse.
+    """
     async with desk.moving(report):
-        failed = await _recover_all(desk, report)
-        await _late_refunds(desk, report)
-        failed += await fetch_new_versions(desk, report)
-        failed += await _refill(desk, report)
+        found = all_errands(desk.wallet)
+        one = None if everything else draw(desk.wallet, found)
+        chosen = found if everything else [one] if one else []
+        if everything and len(found) > 1:
+            report.line("Everything at once: whoever sees the connections can put them together.")
+        failed = 0
+        for errand in chosen:
+            failed += await _serve(desk, report, errand)
+        if everything or not chosen or chosen[0].kind == "account":
+            failed += await _refill(desk, report)
     report.step(f"{failed} could not be finished yet." if failed else "Nothing is unfinished.")
     report.leads_to("/orders", "Orders")
 
 
-async def _recover_all(desk: Desk, report: Report) -> int:
+async def _serve(desk: Desk, report: Report, errand: Errand) -> int:
+    """One identity's work; how many of its tasks failed."""
+    try:
+        if errand.copy is not None:
+            return await _fetch(desk, report, errand.copy, errand.orders[0])
+        failed = await _recover_all(desk, report, errand)
+        await _late_refunds(desk, report, errand)
+        return failed
+    finally:
+        served(desk.wallet, errand)
+
+
+async def _recover_all(desk: Desk, report: Report, errand: Errand) -> int:
     """Orders that were cut off; how many still are."""
     failed = 0
-    for order in to_sync(desk.wallet):
+    for order in errand.orders:
         try:
             recovered = await _recover(desk, order, report)
         except VeilmartError as error:
@@ -50,32 +73,39 @@ async def _recover(desk: Desk, order: Order, report: Report) -> Recovered:
         return await shopper.recover(order)
 
 
-async def _late_refunds(desk: Desk, report: Report) -> None:
+async def _late_refunds(desk: Desk, report: Report, errand: Errand) -> None:
     """What a merchant has given back; a broker that is away is asked the next time."""
-    for orders in refund_visits(desk.wallet):
-        try:
-            async with desk.visit_for(orders[0], anonymous=True) as shopper:
-                for order in orders:
-                    if await shopper.perform(look(order, desk.wallet.clock)) is not None:
-                        report.line(f"{order.title}: its merchant gave the money back")
-        except NetworkFailure:
-            continue
+    if not errand.settled:
+        return
+    try:
+        anonymous = errand.kind != "account"
+        async with desk.visit_for(errand.settled[0], anonymous=anonymous) as shopper:
+            for order in errand.settled:
+                if await shopper.perform(look(order, desk.wallet.clock)) is not None:
+                    report.line(f"{order.title}: its merchant gave the money back")
+    except NetworkFailure:
+        return
 
 
 async def fetch_new_versions(desk: Desk, report: Report) -> int:
     """New versions whose random moment has come; how many failed. Inside `desk.moving`."""
     failed = 0
     for copy, order in due_copies(desk.wallet):
-        try:
-            async with desk.visit_for(order, anonymous=True) as shopper:
-                done = await fetch_due(shopper, copy, order)
-        except VeilmartError as error:
-            failed += 1
-            report.line(f"{order.title}: {error.explain()}")
-            continue
-        if done is not None:
-            report.line(f"{order.title}: version {done.version} is here")
+        failed += await _fetch(desk, report, copy, order)
     return failed
+
+
+async def _fetch(desk: Desk, report: Report, copy: Copy, order: Order) -> int:
+    """0, or 1 where it failed."""
+    try:
+        async with desk.visit_for(order, anonymous=True) as shopper:
+            done = await fetch_due(shopper, copy, order)
+    except VeilmartError as error:
+        report.line(f"{order.title}: {error.explain()}")
+        return 1
+    if done is not None:
+        report.line(f"{order.title}: version {done.version} is here")
+    return 0
 
 
 async def _refill(desk: Desk, report: Report) -> int:
