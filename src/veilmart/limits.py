@@ -109,6 +109,8 @@ REFUND_WATCH_SECONDS = 62 * 24 * 3600  # a wallet looks for refunds of settled o
 DISPUTE_KEPT_SECONDS = 90 * 24 * 3600  # how a refused dispute was decided
 SOLVENCY_KEPT_SECONDS = 60  # the solvency line is counted once in
 SIGNED_REQUEST_SECONDS = 600  # how old a merchant's signed request may be
+CLOCK_JUMP_MAX_SECONDS = 300  # by which a server believes that its clock was corrected in an hour
+CLOCK_STOPPED_MAX_SECONDS = 3 * 24 * 3600  # for which it believes that it was stopped
 SWEEP_EVERY_SECONDS = 5  # how often deadlines are looked at
 
 # transport

@@ -30,6 +30,8 @@ LAYOUT = HomeLayout(
     strip=(
         "UPDATE descriptors SET secrets = NULL, not_after = 0",
         "UPDATE merchants SET last_sequence = last_sequence + 1000000",
+        # A backup may be old: its time says nothing of how long the broker was stopped.
+        "DELETE FROM settings WHERE name = 'clock seen'",
         "INSERT OR REPLACE INTO settings (name, value) VALUES ('restored', x'01')",
         "INSERT OR REPLACE INTO settings (name, value) VALUES ('payouts unconfirmed', x'01')",
         "UPDATE vouchers SET unconfirmed = 1 WHERE state = 'issued'",

@@ -153,6 +153,7 @@ from veilmart.errors.registry import (
 )
 from veilmart.errors.storage import (
     CannotWrite as CannotWrite,
+    ClockInDoubt as ClockInDoubt,
     DatabaseAway as DatabaseAway,
     DatabaseFailure as DatabaseFailure,
     DiskFull as DiskFull,

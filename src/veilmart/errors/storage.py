@@ -69,3 +69,10 @@ class StoreAway(StorageFailure):
     code = 5111
     summary = "The object store cannot be reached or does not let us in."
     hint = "Look at its address, the bucket and the AWS_* variables; then try again."
+
+
+class ClockInDoubt(StorageFailure):
+    code = 5112
+    summary = "The machine's clock has jumped; deadlines wait and nothing is forgotten."
+    money = MONEY_SAFE
+    hint = "Set the clock right. If it is right, run `veilmart broker clock confirm`."

@@ -1,8 +1,9 @@
 """`veilmart broker audit|sign-off|status`: the books, findings looked at, what works by itself."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 from rich.console import Console
 from sqlalchemy import Connection
 
@@ -12,12 +13,15 @@ from veilmart.broker.audit.sign_off import SignedOff, sign_off, signed_lines, un
 from veilmart.broker.audit.total_money import TotalMoney, total_money
 from veilmart.broker.cli.books import open_books
 from veilmart.broker.maintenance.duty import DutyLine, duty_lines
+from veilmart.broker.maintenance.upkeep import confirm_clock
 from veilmart.errors import LedgerViolated
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
 
 SHOWN_MAX = 5
+
+clock_app = App(name="clock", help="What the broker believes of the machine's clock.")
 
 
 @command
@@ -126,3 +130,19 @@ def _ago(seconds: int) -> str:
     days, rest = divmod(max(0, seconds), 24 * 3600)
     hours, rest = divmod(rest, 3600)
     return f"{days} days {hours} h" if days else f"{hours} h {rest // 60} min"
+
+
+@clock_app.command
+@command
+def confirm(*, common: Common = Common()) -> None:
+    """Say that the machine's clock is right, after a jump or a long stop.
+
+    Deadlines that have passed by then are judged at once, and keys that have ended are retired.
+    """
+    now = unix_now()
+    with open_books(common) as opened:
+        opened.database.run_now(confirm_clock, now)
+    said = datetime.fromtimestamp(now, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    common.terminal().result(
+        {"at": now}, lambda console: console.print(f"The clock is right: {said}.", markup=False)
+    )

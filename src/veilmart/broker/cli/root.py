@@ -63,6 +63,7 @@ mount(
             "audit:status",
             "Show when the broker last did what it does by itself, and what fails.",
         ),
+        "clock": ("audit:clock_app", "What the broker believes of the machine's clock."),
         "restored": (
             "backup:restored",
             "After a restore: what the backup cannot know, and waits until it is confirmed.",

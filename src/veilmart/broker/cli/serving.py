@@ -21,7 +21,7 @@ from veilmart.broker.state import Observe
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.protocol.address import DEFAULT_PORT, Link
 from veilmart.storage.files.home import default_home
-from veilmart.terminal.clock import unix_now
+from veilmart.terminal.clock import elapsed, unix_now
 from veilmart.terminal.command import ServerCommon as Common, command, server_command
 from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here
@@ -120,6 +120,7 @@ async def _run(host: str, port: int, telling: Telling, workers: int, common: Com
             host,
             port,
             clock=unix_now,
+            elapsed=elapsed,
             random=os.urandom,
             observe=narrator,
             stop=stop,
@@ -163,6 +164,7 @@ async def _work(listener: int, telling: Telling, common: Common) -> None:
             opened,
             inherited_listener(listener),
             clock=unix_now,
+            elapsed=elapsed,
             random=os.urandom,
             observe=_narrator(opened, telling),
             stop=stop,

@@ -8,6 +8,9 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from sqlalchemy import Connection
+
+from veilmart.broker import settings
 from veilmart.broker.audit.findings import Breather
 from veilmart.broker.events import BooksFolded, TokenKeyRetired, Trouble
 from veilmart.broker.home import BrokerHome
@@ -21,9 +24,10 @@ from veilmart.broker.relay.reporter import Reporter
 from veilmart.broker.state import BrokerState
 from veilmart.broker.tokens import key_retirement, published_prefixes
 from veilmart.crypto.identity import sign_pss
-from veilmart.errors import VeilmartError
+from veilmart.errors import ClockInDoubt, VeilmartError
 from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
 from veilmart.protocol import labels
+from veilmart.terminal.clock_guard import ClockGuard
 
 OFTEN_PAUSE_MAX_SECONDS = 60.0
 SELDOM_EVERY_SECONDS = 60.0
@@ -31,12 +35,17 @@ SELDOM_PAUSE_MAX_SECONDS = 3600.0
 FOLDING_PAUSE_MAX_SECONDS = 24 * 3600.0
 """An audit of large books takes minutes: one that failed is not made again at once."""
 SELDOM_EVERY_ROUNDS = 12
+CLOCK_NOTED_EVERY_SECONDS = 60
+CLOCK_SEEN = "clock seen"
+CLOCK_CONFIRMED = "clock confirmed"
+"""Names in the settings: the last time that was sure, and how often it was confirmed."""
 
 
 class Upkeep:
     """`keep` does one duty for ever; `round` does all that is due once, one after another.
 
     renew: makes what is missing of keys and descriptor. leads: whether this worker is the one.
+    guard: the time that everything is judged by that cannot be undone.
     """
 
     def __init__(
@@ -46,6 +55,7 @@ class Upkeep:
         reporter: Reporter,
         renew: Callable[[], Awaitable[None]],
         leads: Callable[[], Awaitable[bool]],
+        guard: ClockGuard,
     ) -> None:
         self._opened = opened
         self._database = opened.database
@@ -53,8 +63,11 @@ class Upkeep:
         self._reporter = reporter
         self._renew = renew
         self._leads = leads
+        self._guard = guard
+        self._seen = 0
         self._rounds = 0
         often: tuple[tuple[str, Work], ...] = (
+            ("clock", self._look_at_clock),
             ("deadlines", self._deadlines),
             ("reports", reporter.mark_delivered),
             ("balances", self._add_up),
@@ -99,7 +112,7 @@ class Upkeep:
 
     async def fold(self) -> None:
         """Fold the postings of a month that is over for long; nearly always there is none."""
-        now, pace = self._state.clock(), Breather(time.monotonic, time.sleep)
+        now, pace = self._guard(), Breather(time.monotonic, time.sleep)
         due = await asyncio.to_thread(self._database.read_now, audit_due, now, pace)
         if due is None:
             return
@@ -120,10 +133,21 @@ class Upkeep:
                 duty.unnoted()
         return fault
 
+    async def _look_at_clock(self) -> None:
+        """Write down what time it is for certain. Raises ClockInDoubt after a jump."""
+        now = self._guard()
+        if not 0 <= now - self._seen < CLOCK_NOTED_EVERY_SECONDS:
+            await self._database.run(settings.set_number, CLOCK_SEEN, now)
+            self._seen = now
+        ahead = self._guard.doubt_seconds
+        if ahead:
+            said = f"{abs(ahead) // 3600} hours {'ahead of' if ahead > 0 else 'behind'}"
+            raise ClockInDoubt(f"It is {said} what has passed for certain.")
+
     async def _deadlines(self) -> None:
         after: Place | None = FIRST
         while after is not None:
-            swept = await self._database.run(sweep_invoices, self._state.clock, after)
+            swept = await self._database.run(sweep_invoices, self._guard, after)
             for event in swept.events:
                 self._state.observe(event)
             for merchant in sorted(swept.merchants):
@@ -138,7 +162,7 @@ class Upkeep:
         await self._state.sessions.tidy(self._state.clock())
 
     async def _forget(self, work: Callable[..., None]) -> None:
-        await self._database.run(work, self._state.clock())
+        await self._database.run(work, self._guard())
 
     async def _forget_spent(self) -> None:
         while await self._database.run(key_retirement.forget_spent):
@@ -148,7 +172,7 @@ class Upkeep:
         """Token keys that are over, one in a transaction."""
         state, retired = self._state, False
         try:
-            while ended := await self._database.run(key_retirement.retire_next, state.clock()):
+            while ended := await self._database.run(key_retirement.retire_next, self._guard()):
                 state.observe(TokenKeyRetired(ended.price, ended.epoch, ended.expired))
                 retired = True
         finally:
@@ -166,3 +190,10 @@ class Upkeep:
 
 def _longest_pause(name: str) -> float:
     return FOLDING_PAUSE_MAX_SECONDS if name == "folding" else SELDOM_PAUSE_MAX_SECONDS
+
+
+def confirm_clock(conn: Connection, now: int) -> None:
+    """Transaction: the operator says that the clock is right, also to a running broker."""
+    settings.set_number(conn, CLOCK_SEEN, now)
+    settings.set_number(conn, CLOCK_CONFIRMED, settings.number(conn, CLOCK_CONFIRMED) + 1)
+    settings.touch(conn)

@@ -20,7 +20,7 @@ from veilmart.broker.home import BrokerHome, renew_descriptor
 from veilmart.broker.keys import token_keys
 from veilmart.broker.ledger import hot_rows
 from veilmart.broker.maintenance.duty import Duty
-from veilmart.broker.maintenance.upkeep import Upkeep
+from veilmart.broker.maintenance.upkeep import CLOCK_CONFIRMED, CLOCK_SEEN, Upkeep
 from veilmart.broker.merchants import ADMITTED, MerchantView
 from veilmart.broker.relay.descriptor_rules import refresh
 from veilmart.broker.relay.links import LinkPool
@@ -34,6 +34,7 @@ from veilmart.limits import SWEEP_EVERY_SECONDS
 from veilmart.protocol.link_messages import LinkReady
 from veilmart.protocol.ports import Clock, Random
 from veilmart.storage.session_rows.hourly_keys import RowKeys
+from veilmart.terminal.clock_guard import ClockGuard
 from veilmart.transport.metrics import Metrics
 from veilmart.transport.port import OpenClient
 from veilmart.transport.server import serve, serve_on
@@ -58,7 +59,9 @@ class RunningBroker:
         one_of_several: bool = False,
         open_client: OpenClient = StreamClient,
         passwords: Passwords | None = None,
+        elapsed: Callable[[], float] | None = None,
     ) -> None:
+        """elapsed: seconds that only grow; without it the clock is believed whatever it says."""
         self._opened = opened
         self._database = opened.database
         self.state = BrokerState(
@@ -87,8 +90,12 @@ class RunningBroker:
         self._try_again: dict[bytes, tuple[int, int]] = {}
         self._linking: dict[bytes, asyncio.Task[None]] = {}
         self._refreshing: set[asyncio.Task[None]] = set()
+        run = opened.database.run_now
+        seen = run(settings.number, CLOCK_SEEN) if elapsed is not None else 0
+        self._guard = ClockGuard(clock, clock if elapsed is None else elapsed, seen or None)
+        self._confirmed = run(settings.number, CLOCK_CONFIRMED)
         self.upkeep = Upkeep(
-            opened, self.state, self.reporter, self._make_new, self._look_who_leads
+            opened, self.state, self.reporter, self._make_new, self._look_who_leads, self._guard
         )
 
     def describe(self, metrics: Metrics) -> None:
@@ -196,6 +203,10 @@ class RunningBroker:
 
     async def _reload(self) -> None:
         state = self.state
+        confirmed = await self._database.run(settings.number, CLOCK_CONFIRMED)
+        if confirmed != self._confirmed:
+            self._confirmed = confirmed
+            self._guard.confirm()
         state.settings = await self._database.run(settings.load)
         state.merchants.replace(await self._database.run(merchant_book.load_merchants))
         for number, account in await self._database.run(administration.ended_since, self._ended):
@@ -268,11 +279,12 @@ async def serve_worker(
     stop: asyncio.Event,
     on_started: Callable[[int], None],
     status: StatusPlace | None = None,
+    elapsed: Callable[[], float] | None = None,
 ) -> None:
     """Be one of several workers, on a socket that their parent listens on."""
     metrics = broker_metrics()
     observed = _counting(metrics, observe)
-    broker = RunningBroker(opened, clock, random, observed, one_of_several=True)
+    broker = RunningBroker(opened, clock, random, observed, one_of_several=True, elapsed=elapsed)
     serving = serve_on(broker.app.asgi, listener, on_started=on_started, stop=stop)
     async with _status(broker, metrics, opened, stop, status):
         await _run(broker, serving)
@@ -308,6 +320,7 @@ async def serve_opened(
     stop: asyncio.Event,
     on_started: Callable[[int], None],
     status: StatusPlace | None = None,
+    elapsed: Callable[[], float] | None = None,
 ) -> None:
     """Run a broker until `stop` is set, on a home that the caller has opened and closes.
 
@@ -316,7 +329,7 @@ async def serve_opened(
     """
     metrics = broker_metrics()
     with opened.home.lock("server", wait=False):
-        broker = RunningBroker(opened, clock, random, _counting(metrics, observe))
+        broker = RunningBroker(opened, clock, random, _counting(metrics, observe), elapsed=elapsed)
         async with _status(broker, metrics, opened, stop, status):
             await _serve(broker, host, port, stop, on_started)
 
