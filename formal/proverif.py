@@ -72,18 +72,21 @@ def _truth(line: str) -> bool | None:
 
 
 def run(model: Model, results: Path) -> Iterator[Line]:
-    """One line per claim, then one per variant. Outputs are kept in `results`."""
+    """One line per claim, then one per variant. Outputs are kept in `results`, a file per model."""
+    file = results / f"{model.name}.txt"
     answer = ask(model)
-    (results / f"{model.name}.txt").write_text(_kept(answer))
+    file.write_text(_kept(model.name, answer))
     if len(answer.results) != len(model.asked):
         yield Line(model.name, "-", Verdict.FAILED, _complaint(answer), "")
         return
+    cost = f"{answer.seconds:.1f} s"
     for asked, result in zip(model.asked, answer.results, strict=True):
-        yield Line(
-            model.name, asked.name, _verdict(asked, result), asked.text, f"{answer.seconds:.1f} s"
-        )
+        yield Line(model.name, asked.name, _verdict(asked, result), asked.text, cost)
     for variant in model.variants:
-        yield _variant(model, variant, results)
+        answer = ask(model, variant.without, variant.breaks)
+        with file.open("a") as more:
+            more.write(_kept(f"{model.name}, {variant.name}", answer))
+        yield _variant(model, variant, answer)
 
 
 def _verdict(asked: Asked, result: bool | None) -> Verdict:
@@ -94,9 +97,7 @@ def _verdict(asked: Asked, result: bool | None) -> Verdict:
     return Verdict.REACHED if asked.kind == "reached" else Verdict.ATTACK
 
 
-def _variant(model: Model, variant: Variant, results: Path) -> Line:
-    answer = ask(model, variant.without, variant.breaks)
-    (results / f"{model.name}.{variant.name}.txt").write_text(_kept(answer))
+def _variant(model: Model, variant: Variant, answer: Answer) -> Line:
     text = variant.text
     if not answer.results:
         verdict, text = Verdict.FAILED, _complaint(answer)
@@ -111,8 +112,9 @@ def _variant(model: Model, variant: Variant, results: Path) -> Line:
 
 
 def _attacked(result: bool | None, output: str) -> bool:
-    """An attack is a trace that ProVerif built; for equivalence, one that it derived counts too."""
-    return result is False or (result is None and "Observational equivalence" in output)
+    """Whether ProVerif built a trace. Of an equivalence it says "cannot be proved" even then."""
+    equivalence = "RESULT Observational equivalence cannot be proved." in output
+    return result is False or (equivalence and "\nA trace has been found." in output)
 
 
 def _complaint(answer: Answer) -> str:
@@ -120,16 +122,16 @@ def _complaint(answer: Answer) -> str:
     return lines[0] if lines else "ProVerif answered another number of queries."
 
 
-def _kept(answer: Answer) -> str:
-    """The summary, and the first lines of each attack."""
-    kept: list[str] = []
+def _kept(title: str, answer: Answer) -> str:
+    """Each result, after the first lines of the attack if there is one."""
+    kept: list[str] = [f"==== {title}"]
     room = 0
     for line in answer.output.splitlines():
         if line.startswith("A more detailed output of the traces"):
             room = TRACE_LINES_MAX
-        if line.startswith(("RESULT", "-- Query", "-- Observational")):
+        if line.startswith(("RESULT", "-- Query", "-- Observational", "A trace has been found")):
             room = 1
         if room > 0:
             kept.append(line.rstrip())
             room -= 1
-    return "\n".join([*kept, f"{answer.output.count('RESULT')} results", ""])
+    return "\n".join([*kept, "", ""])

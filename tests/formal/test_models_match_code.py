@@ -2,11 +2,14 @@
 
 import importlib
 import re
+from pathlib import Path
 
 import pytest
+from formal.__main__ import RESULTS
 from formal.model_file import MODELS, Model, all_models, read_model, without
 from formal.promela import PREFIXES, TABLES, promela
 from formal.spin import MODEL, NO_WAITING_NAME, claims, variants
+from formal.verdict import Verdict
 
 from veilmart.protocol import labels
 
@@ -127,3 +130,40 @@ def test_every_variant_breaks_a_claim_that_exists() -> None:
     known = {name for name, _ in claims().values()}
     assert {variant.breaks for variant in variants()} <= known | {NO_WAITING_NAME}
     assert len(known) == 11
+
+
+# ---- results and citations ----------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = re.findall(
+    r"^\| ([^|]+?) \| `([^`]+)` \| ([^|]+?) \|", (RESULTS / "README.md").read_text(), re.MULTILINE
+)
+
+
+def test_the_table_of_results_covers_every_model_and_nothing_failed() -> None:
+    wanted = {
+        (model.name, name)
+        for model in all_models()
+        for name in [
+            *(asked.name for asked in model.asked),
+            *(variant.name for variant in model.variants),
+        ]
+    }
+    wanted |= {("spin purchase", variant.name) for variant in variants()}
+    for paying in ("account", "token"):
+        wanted |= {(f"spin purchase ({paying})", name) for name, _ in claims().values()}
+        wanted.add((f"spin purchase ({paying})", NO_WAITING_NAME))
+    assert {(model, claim) for model, claim, _ in ROWS} == wanted, "run make formal"
+    assert Verdict.FAILED not in {verdict for _, _, verdict in ROWS}
+
+
+def test_the_threat_model_cites_queries_that_exist() -> None:
+    text = (ROOT / "docs" / "threat-model.md").read_text()
+    cited = re.findall(r"^\| .+ \| (`(?:\w+\.pv|spin/)[^|]*) \| ([^|]*) \|$", text, re.MULTILINE)
+    assert len(cited) > 10
+    known = {claim for _, claim, _ in ROWS}
+    for files, queries in cited:
+        for name in re.findall(r"`([\w/.]+)`", files):
+            folder = ROOT / "formal" if name.startswith("spin/") else MODELS
+            assert (folder / name).exists(), name
+        assert set(re.findall(r"`(\w+)`", queries)) <= known

@@ -25,7 +25,9 @@ from veilmart.errors import (
 )
 from veilmart.limits import UNPAID_PER_SESSION_MAX
 from veilmart.protocol import link_messages as link
-from veilmart.protocol.customer_messages import GetMerchant, GetMerchants, Relay, Start
+from veilmart.protocol.customer_messages import GetMerchant, GetMerchants, Payable, Relay, Start
+from veilmart.protocol.encoding import decode
+from veilmart.protocol.offer import SIGNATURE_BYTES, SIGNED_MAX_BYTES, Invoice
 
 
 async def opened_tunnel(market: Market) -> tuple[Any, bytes]:
@@ -178,6 +180,17 @@ async def test_a_new_descriptor_is_learned_and_the_old_key_still_good(market: Ma
         market.merchant.invoice = signed
         relayed = await market.ask(session, Relay(request_number=number, record=b"x"))
         assert relayed.payable is not None
+
+
+async def test_what_is_payable_is_what_the_invoice_says(market: Market) -> None:
+    """The order key too: whoever holds it releases the order, so it must be the customer's own."""
+    session, number = await opened_tunnel(market)
+    _order, signed = market.merchant.make_invoice(os.urandom(32))
+    market.merchant.invoice = signed
+    relayed = await market.ask(session, Relay(request_number=number, record=b"x"))
+    invoice = decode(Invoice, signed[SIGNATURE_BYTES:], SIGNED_MAX_BYTES)
+    for field in Payable.__struct_fields__:
+        assert getattr(relayed.payable, field) == getattr(invoice, field)
 
 
 async def test_descriptors_are_served_by_serial_and_newest(market: Market) -> None:
