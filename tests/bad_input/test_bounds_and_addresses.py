@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from tests.bad_input.roles import Roles
-from veilmart.broker.cli import root as broker_cli
-from veilmart.merchant.cli import root as merchant_cli
+from veilmart.broker.cli import serving as broker_cli
+from veilmart.merchant.cli import serving as merchant_cli
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

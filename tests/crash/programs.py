@@ -26,10 +26,10 @@ IMPORTED = (
     "uvicorn.protocols.http.httptools_impl",
     "uvloop",
     "tests.crash.programs",
-    "veilmart.broker.cli.root",
-    "veilmart.customer.cli.root",
+    "veilmart.broker.cli.serving",
+    "veilmart.customer.cli.shop",
     "veilmart.customer.cli.orders",
-    "veilmart.merchant.cli.root",
+    "veilmart.merchant.cli.serving",
 )
 
 

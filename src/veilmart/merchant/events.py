@@ -30,6 +30,21 @@ class BrokerRefused:
 
 
 @dataclass(frozen=True)
+class BrokerAway:
+    """name: the broker's. It is dialled again, and this is not said again until it was there."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class AskedToJoin:
+    """The broker did not take us, and its operator was asked to carry us."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class CustomerTunnel:
     """suite: name of the suite. session_fingerprint: 16 hexadecimal digits."""
 
@@ -95,6 +110,8 @@ Event: TypeAlias = (
     Listening
     | BrokerAuthenticated
     | BrokerRefused
+    | BrokerAway
+    | AskedToJoin
     | CustomerTunnel
     | MenuSent
     | Selected

@@ -22,10 +22,10 @@ M = TypeVar("M", bound=Message)
 
 
 class JoinPaper(Message, frozen=True):
-    """address: host:port at which the broker reaches the merchant. at: Unix seconds."""
+    """address: host:port at which the broker reaches the merchant, empty if it dials."""
 
     broker: Bytes32
-    address: Annotated[str, Meta(min_length=3, max_length=ADDRESS_MAX_CHARACTERS)]
+    address: Annotated[str, Meta(max_length=ADDRESS_MAX_CHARACTERS)]
     descriptor: Annotated[bytes, Meta(max_length=SIGNED_DESCRIPTOR_MAX_BYTES)]
     at: Natural
 

@@ -51,6 +51,7 @@ class Pipe(Protocol):
 
     def send(self, frame: bytes) -> None: ...
     def close(self, code: int, reason: str = "") -> None: ...
+    def trust(self) -> None: ...
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
 
@@ -81,6 +82,7 @@ class FrameExchange:
         self.at_once = at_once
         self.on_lost: list[Callable[[], None]] = []
         self.lost_reason: str | None = None
+        self.trusted = self.dialling = False
         self._pipe = pipe
         self._answer = answer
         self._turns = turns
@@ -213,6 +215,11 @@ class FrameExchange:
         if self.lost_reason is None:
             self._pipe.send(answer)
             self._start()
+
+    def trust(self, at_once: int) -> None:
+        """The peer has shown who it is. at_once: of its questions that are worked on from now."""
+        self.trusted, self.at_once = True, at_once
+        self._pipe.trust()
 
     # ---- the pipe's news -------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ class NoStream(Exception):
     """The other side answered the opening request with something else than a stream."""
 
 
-class _StreamEnd(WebSocketPipe):
+class StreamEnd(WebSocketPipe):
     """The pipe, once its opening handshake is through."""
 
     def __init__(self, url: str, answer: AnswerFrame, owner: str) -> None:
@@ -91,17 +91,12 @@ class _StreamEnd(WebSocketPipe):
             reason = "It hung up on the opening request"
             self.opened.set_exception(exc or ConnectionResetError(0, reason))
 
-    def ping(self) -> None:
-        """Ask whether the peer is there."""
-        self._websocket.send_ping(b"")
-        self._flush()
-
 
 async def open_stream(
     address: str,
     proxy: SocksProxy | None = None,
     answer: AnswerFrame = answer_nothing,
-) -> tuple[_StreamEnd, FrameExchange]:
+) -> tuple[StreamEnd, FrameExchange]:
     """Dial "host:port". Raises NoStream, OSError, TimeoutError and the proxy's faults."""
     url = f"ws://{address}{STREAM_PATH}"
     try:
@@ -110,8 +105,8 @@ async def open_stream(
         raise BadArgument(f"{address} is no host and port.") from fault
     loop = asyncio.get_running_loop()
 
-    def end() -> _StreamEnd:
-        return _StreamEnd(url, answer, place.host)
+    def end() -> StreamEnd:
+        return StreamEnd(url, answer, place.host)
 
     if proxy is not None:
         socket = await open_through(proxy, place.host, place.port)
@@ -147,7 +142,7 @@ class StreamClient:
         self._connect_seconds = connect_seconds
         self._answer_seconds = answer_seconds
         self._proxy = proxy
-        self._end: _StreamEnd | None = None
+        self._end: StreamEnd | None = None
         self._exchange: FrameExchange | None = None
         self._http: HttpClient | None = None
         self._opening = asyncio.Lock()
@@ -257,3 +252,58 @@ class StreamClient:
         if self._exchange is not None and self._exchange.lost_reason is None:
             self._exchange.end(GOING_AWAY, reason)
         self._exchange = self._end = None
+
+
+class DialledClient:
+    """The same for a stream that the other side opened: asked over it as if we had."""
+
+    def __init__(
+        self,
+        exchange: FrameExchange,
+        failure: type[NetworkFailure],
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self.exchanges = 0
+        self._exchange = exchange
+        self._failure = failure
+        self._answer_seconds = answer_seconds
+
+    async def __aenter__(self) -> "DialledClient":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the stream."""
+        self.end()
+
+    def end(self) -> None:
+        """End the stream."""
+        self._exchange.end(GOING_AWAY, "Another stream takes its place, or we stop.")
+
+    async def post(self, url_path: str, body: bytes, *, max_bytes: int) -> bytes:
+        """As `StreamClient.post`."""
+        return await self._ask(KINDS[url_path], body, max_bytes)
+
+    async def get(self, url_path: str, *, max_bytes: int) -> bytes:
+        """As `StreamClient.get`."""
+        return await self._ask(Kind.GET, url_path.encode(), max_bytes)
+
+    async def _ask(self, kind: Kind, body: bytes, max_bytes: int) -> bytes:
+        try:
+            content = await self._exchange.ask(kind, body, self._answer_seconds)
+        except StreamLost as fault:
+            raise self._failure(f"Its stream ended: {fault}") from fault
+        except TimeoutError as fault:
+            self._exchange.end(GOING_AWAY, "An answer did not come in time.")
+            raise self._failure("It did not answer in time.") from fault
+        self.exchanges += 1
+        if len(content) > max_bytes:
+            raise MessageTooLarge(f"The answer has {len(content)} bytes.")
+        return content

@@ -19,7 +19,7 @@ from veilmart.limits import (
     STREAMS_HELD_BYTES,
     STREAMS_MAX,
 )
-from veilmart.protocol.stream_frames import FRAME_MAX_BYTES, QUESTION_MAX_BYTES, STREAM_PATH
+from veilmart.protocol.stream_frames import QUESTION_MAX_BYTES, STREAM_PATH
 from veilmart.transport.crowding import to_cut
 from veilmart.transport.fair_work import owner_of
 from veilmart.transport.frame_exchange import GOING_AWAY, AnswerFrame, FrameExchange
@@ -56,17 +56,10 @@ class StreamServer(WebSocketPipe):
 
     @property
     def waiting_since(self) -> float | None:
-        """As crowding.py asks: None while an answer of ours is being made."""
-        if self._exchange is not None and self._exchange.answering:
+        """As crowding.py asks: None while an answer of ours is being made, and for a link."""
+        if self._trusted or (self._exchange is not None and self._exchange.answering):
             return None
         return self._last_at
-
-    def trust(self, at_once: int) -> None:
-        """The peer has shown who it is: it may send answers of full length and ask more at once."""
-        self._websocket.max_message_size = FRAME_MAX_BYTES
-        self.idle_seconds = 0.0
-        if self._exchange is not None:
-            self._exchange.at_once = at_once
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -16,7 +16,8 @@ from websockets.frames import Frame as WebSocketFrame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import Protocol, State
 
-from veilmart.limits import REQUEST_SECONDS, STREAM_PINGS_MAX
+from veilmart.limits import LINK_SILENT_SECONDS, REQUEST_SECONDS, STREAM_PINGS_MAX
+from veilmart.protocol.stream_frames import FRAME_MAX_BYTES
 from veilmart.transport.frame_exchange import FrameExchange
 
 UNSUPPORTED = 1003
@@ -35,6 +36,7 @@ class WebSocketPipe(asyncio.Protocol):
 
     def __init__(self, websocket: Protocol, *, masked: bool, idle_seconds: float) -> None:
         self.full = False
+        self._trusted = False
         self.idle_seconds = idle_seconds
         self._websocket = websocket
         self._masked = masked
@@ -43,7 +45,7 @@ class WebSocketPipe(asyncio.Protocol):
         self._exchange: FrameExchange | None = None
         self._parts: list[bytes | bytearray] = []
         self._unparsed_bytes = 0
-        self._last_at = self._loop.time()
+        self._last_at = self.last_pong_at = self._loop.time()
         self._begun_at: float | None = None
         self._stalled_at: float | None = None
         self._closed_at: float | None = None
@@ -64,6 +66,11 @@ class WebSocketPipe(asyncio.Protocol):
             self._websocket.fail(code, reason[:_REASON_CHARACTERS])
             self._flush()
         self._end()
+
+    def trust(self) -> None:
+        """The peer has shown who it is: it may be idle, as long as it is heard of."""
+        self._trusted, self.idle_seconds = True, LINK_SILENT_SECONDS
+        self._websocket.max_message_size = FRAME_MAX_BYTES
 
     def pause_reading(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -162,12 +169,15 @@ class WebSocketPipe(asyncio.Protocol):
         elif frame.opcode is Opcode.PING:
             self._count_ping()
         elif frame.opcode is Opcode.PONG:
-            self.pong()
+            self.last_pong_at = self._loop.time()
         elif frame.opcode is Opcode.CLOSE:
             self._end()
 
-    def pong(self) -> None:
-        """The peer answered a ping of ours."""
+    def ping(self) -> None:
+        """Ask whether the peer is there; `last_pong_at` says when it was last."""
+        if self._websocket.state is State.OPEN:
+            self._websocket.send_ping(b"")
+            self._flush()
 
     def _take_part(self, data: bytearray, last: bool) -> None:
         if not last:
@@ -185,6 +195,8 @@ class WebSocketPipe(asyncio.Protocol):
 
     def _count_ping(self) -> None:
         now = self._loop.time()
+        if self._trusted:
+            self._last_at = now
         if now - self._pings_since > PING_SECONDS:
             self._pings_since, self._pings = now, 0
         self._pings += 1

@@ -19,6 +19,8 @@ PAUSE_MAX_SECONDS = 30.0
 HEALTHY_SECONDS = 10.0
 WORKER_VARIABLE = "VEILMART_WORKER"
 """Tells a worker its number, from 1."""
+WORKERS_VARIABLE = "VEILMART_WORKERS"
+"""Tells a worker how many there are."""
 _KILL_AFTER_SECONDS = GRACEFUL_STOP_SECONDS + 5
 
 
@@ -38,7 +40,7 @@ async def run_workers(
     """
     await asyncio.gather(
         *(
-            _keep(number, command, listener, environment, stop, on_ended)
+            _keep(number, count, command, listener, environment, stop, on_ended)
             for number in range(1, count + 1)
         )
     )
@@ -46,6 +48,7 @@ async def run_workers(
 
 async def _keep(
     number: int,
+    count: int,
     command: Sequence[str],
     listener: socket.socket,
     environment: Mapping[str, str],
@@ -63,7 +66,7 @@ async def _keep(
             str(listener.fileno()),
             pass_fds=(listener.fileno(),),
             stdin=asyncio.subprocess.PIPE,
-            env={**environment, WORKER_VARIABLE: str(number)},
+            env={**environment, WORKER_VARIABLE: str(number), WORKERS_VARIABLE: str(count)},
             # Ctrl-C in a terminal reaches the parent alone, which stops the workers in order.
             start_new_session=True,
         )
@@ -88,6 +91,11 @@ async def _end(process: asyncio.subprocess.Process, ended: "asyncio.Future[int]"
         if not done:
             process.kill()
     await ended
+
+
+def this_worker() -> tuple[int, int]:
+    """Which worker this process is, from 1, and of how many."""
+    return int(os.environ.get(WORKER_VARIABLE, "1")), int(os.environ.get(WORKERS_VARIABLE, "1"))
 
 
 def inherited_listener(descriptor: int) -> socket.socket:

@@ -1,1 +1,1 @@
-"""The commands `veilmart broker ...`: they parse, call a use case and draw its result."""
+"""The broker's commands: they parse, call a use case and draw its result."""

@@ -14,6 +14,7 @@ from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 
+DIALS = "(it dials)"
 merchant_app = App(name="merchant", help="The merchants that this broker carries.")
 
 
@@ -31,13 +32,18 @@ async def admit(
     """Carry a merchant: fetch its descriptor, compare its fingerprint, store it."""
     terminal = common.terminal()
     wanted = None if fingerprint is None else parse_fingerprint(fingerprint)
+    dials = False
     with open_books(common) as opened:
         if "://" not in url:
             asked = opened.database.run_now(merchant_requests.find_join, url)
             url, wanted = f"http://{asked.address}", wanted or parse_fingerprint(asked.fingerprint)
-        candidate = await admission.fetch_candidate(opened, url, unix_now())
+            dials = not asked.address
+        if dials and wanted is not None:
+            candidate = admission.joined_candidate(opened, wanted, unix_now())
+        else:
+            candidate = await admission.fetch_candidate(opened, url, unix_now())
         name = visible(candidate.descriptor.descriptor.name)
-        terminal.say(f"The merchant {name!r} at {candidate.address} has the fingerprint")
+        terminal.say(f"The merchant {name!r} at {candidate.address or DIALS} has the fingerprint")
         terminal.say(f"  {candidate.fingerprint}")
         if wanted is not None:
             admission.expect_fingerprint(candidate, wanted)
@@ -62,7 +68,13 @@ def list_merchants(*, common: Common = Common()) -> None:
         lines = opened.database.run_now(admission.merchant_lines)
         decimals = opened.database.run_now(settings.load).decimals
     rows = [
-        (visible(m.name), m.state, m.address, format_amount(m.balance, decimals), m.fingerprint)
+        (
+            visible(m.name),
+            m.state,
+            m.address or DIALS,
+            format_amount(m.balance, decimals),
+            m.fingerprint,
+        )
         for m in lines
     ]
     show_table(

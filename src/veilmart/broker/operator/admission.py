@@ -37,7 +37,7 @@ class MerchantLine(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A merchant whose descriptor was fetched and has a good signature. address: host:port."""
+    """A merchant whose descriptor has a good signature. address: host:port, empty if it dials."""
 
     address: str
     descriptor: SignedDescriptor
@@ -58,10 +58,19 @@ async def fetch_candidate(opened: BrokerHome, url: str, now: int) -> Candidate:
     address = f"{host}:{link.port if _names_port(url) else MERCHANT_PORT}"
     async with StreamClient(address, MerchantUnreachable) as client:
         signed = await client.get("/v1/descriptor", max_bytes=DESCRIPTOR_MAX_BYTES + 1024)
+    return await asyncio.to_thread(_checked, opened, address, signed, now)
+
+
+def joined_candidate(opened: BrokerHome, fingerprint: bytes, now: int) -> Candidate:
+    """A merchant that dials, by what it sent when it asked to join. Raises as `fetch_candidate`."""
+    signed = opened.database.run_now(merchant_requests.join_descriptor, fingerprint)
+    return _checked(opened, "", signed, now)
+
+
+def _checked(opened: BrokerHome, address: str, signed: bytes, now: int) -> Candidate:
     claimed = read_descriptor(signed).fingerprint
     known = {
-        view.fingerprint: view.newest
-        for view in await asyncio.to_thread(opened.database.run_now, merchants.load_merchants)
+        view.fingerprint: view.newest for view in opened.database.run_now(merchants.load_merchants)
     }
     checked = check_descriptor(
         signed, role="merchant", fingerprint=claimed, now=now, known=known.get(claimed)

@@ -85,7 +85,8 @@ def join(state: BrokerState, session: Session, request: AskToJoin) -> Rule[Answe
     )
     merchants.check_terms(checked, state.fingerprint, state.settings)
     try:
-        parse_link(f"http://{paper.address}")
+        if paper.address:
+            parse_link(f"http://{paper.address}")
     except BadLink as fault:
         raise MalformedMessage("An address is host:port.") from fault
     row = {
@@ -116,6 +117,14 @@ def _note_join(conn: Connection, row: dict[str, object]) -> None:
 def join_lines(conn: Connection) -> list[JoinLine]:
     query = select(_j.fingerprint, _j.name, _j.address, _j.at).order_by(_j.at, _j.fingerprint)
     return [JoinLine(format_fingerprint(r[0]), r[1], r[2], r[3]) for r in conn.execute(query)]
+
+
+def join_descriptor(conn: Connection, fingerprint: bytes) -> bytes:
+    """The signed descriptor that came with a request to join. Raises NoSuchRequest."""
+    signed = conn.execute(select(_j.signed).where(_j.fingerprint == fingerprint)).scalar()
+    if signed is None:
+        raise NoSuchRequest
+    return read_paper(JoinPaper, signed).descriptor
 
 
 def find_join(conn: Connection, text: str) -> JoinLine:

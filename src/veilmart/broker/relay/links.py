@@ -6,7 +6,8 @@ anew once and the request is sent again; the merchant's answers to a repeated re
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from veilmart.broker.events import MerchantAuthenticated
@@ -36,8 +37,10 @@ from veilmart.limits import (
     BODY_MAX_BYTES,
     CELL_BYTES,
     HANDSHAKE_MAX_BYTES,
+    LINK_AT_ONCE,
     PIECE_BYTES,
     SESSION_SECONDS,
+    WORKERS_MAX,
 )
 from veilmart.protocol.handshake import SessionKeys
 from veilmart.protocol.link import LinkInitiator
@@ -49,11 +52,15 @@ from veilmart.protocol.link_messages import (
 )
 from veilmart.protocol.parcel import segment_length
 from veilmart.protocol.tunnel import RECORD_OVERHEAD_BYTES, PendingRequest
+from veilmart.transport.fair_work import Turnstile
+from veilmart.transport.frame_exchange import FrameExchange
 from veilmart.transport.port import Client, OpenClient
-from veilmart.transport.stream_client import StreamClient
+from veilmart.transport.stream_client import DialledClient, StreamClient
 
 K = TypeVar("K")
 
+DIAL_BYTES = 48
+REPLACED_SECONDS = 5.0
 LINK_PATH = "/v1/link"
 REQUEST_PATH = "/v1/link/request"
 RENEW_BEFORE_SECONDS = 300
@@ -76,11 +83,16 @@ PASSED_ON = (
 
 @dataclass(slots=True)
 class _Line:
-    """The way to one merchant. `turn` keeps two handshakes from being made at once."""
+    """The way to one merchant. `turn` keeps two handshakes from being made at once.
+
+    dialler: where it dialled from, as in `FairTurns`; empty where we called.
+    """
 
     address: str
     client: Client
     turn: asyncio.Lock
+    dialler: str = ""
+    hang_up: Callable[[], None] = field(default=lambda: None)
     keys: SessionKeys | None = None
     made_at: int = 0
 
@@ -100,9 +112,13 @@ class LinkPool:
         self._on_linked = on_linked
         self._open_client = open_client
         self._lines: dict[bytes, _Line] = {}
+        self._dialled: dict[bytes, dict[bytes, _Line]] = {}
+        self._turnstile = Turnstile()
 
     def linked(self, merchant: bytes) -> bool:
         """Whether there is a session, where the merchant is now, that is not about to end."""
+        if any(self._good(line) for line in self._dialled.get(merchant, {}).values()):
+            return True
         line = self._lines.get(merchant)
         if line is None or line.address != self._state.merchants.known(merchant).address:
             return False
@@ -134,18 +150,66 @@ class LinkPool:
         except (Refusal, PeerFault, NetworkFailure) as fault:
             raise MerchantUnreachable(f"It answered with error {fault.code}.") from fault
 
+    async def take_dial(self, exchange: FrameExchange, body: bytes) -> None:
+        """A merchant has dialled: fingerprint (32) ‖ which of its processes (16, random).
+
+        It is linked over its stream as if we had called. A stream that is linked takes the place of
+        the one that the same process had; one that is not displaces nobody. Raises
+        MerchantUnknown, MalformedMessage, MerchantUnreachable, and as `LinkInitiator.finish`.
+        """
+        if len(body) != DIAL_BYTES:
+            raise MalformedMessage("Who dials says so in 48 bytes.")
+        if exchange.trusted or exchange.dialling:
+            raise MalformedMessage("This stream is a link already.")
+        exchange.dialling = True
+        merchant, process = body[:32], body[32:]
+        self._state.merchants.known(merchant)
+        client = DialledClient(exchange, MerchantUnreachable)
+        line = _Line("", client, asyncio.Lock(), exchange.owner, client.end)
+        await self._session(line, merchant)
+        exchange.trust(LINK_AT_ONCE)
+        lines = self._dialled.setdefault(merchant, {})
+        before = lines.pop(process, None)
+        if len(lines) >= WORKERS_MAX:
+            before = lines.pop(next(iter(lines)))
+        lines[process] = line
+        exchange.on_lost.append(partial(self._hung_up, merchant, process, line))
+        if before is not None:
+            # The merchant ends it when it hears our answer; it is not to take it for a loss.
+            asyncio.get_running_loop().call_later(REPLACED_SECONDS, before.hang_up)
+        if exchange.lost_reason is not None:
+            self._hung_up(merchant, process, line)
+
+    def _hung_up(self, merchant: bytes, process: bytes, line: _Line) -> None:
+        lines = self._dialled.get(merchant, {})
+        if lines.get(process) is line:
+            del lines[process]
+
     def renew(self) -> None:
         """Make every session anew; what is under way ends in the old ones."""
-        for line in self._lines.values():
+        for line in self._all_lines():
             line.keys = None
+
+    def _all_lines(self) -> list[_Line]:
+        dialled = [line for lines in self._dialled.values() for line in lines.values()]
+        return [*self._lines.values(), *dialled]
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for line in self._lines.values():
+        for line in self._all_lines():
             await line.client.aclose()
         self._lines.clear()
+        self._dialled.clear()
 
     def _line(self, view: MerchantView) -> _Line:
+        dialled = self._dialled.get(view.fingerprint)
+        if dialled:
+            # Its processes take turns.
+            process = next(iter(dialled))
+            dialled[process] = dialled.pop(process)
+            return dialled[process]
+        if not view.address:
+            raise MerchantUnreachable("It has not dialled.")
         line = self._lines.get(view.fingerprint)
         if line is not None and line.address == view.address:
             return line
@@ -187,7 +251,11 @@ class LinkPool:
         suites = descriptor.suites()
         if not suites:
             raise UnknownSuite
-        initiator = LinkInitiator(suites[0], state.fingerprint, view.fingerprint, state.random)
+        parts = (suites[0], state.fingerprint, view.fingerprint, state.random)
+        if line.dialler:
+            initiator = await self._turnstile.run(line.dialler, LinkInitiator, *parts)
+        else:
+            initiator = LinkInitiator(*parts)
         body = _hello(suites[0], state.fingerprint, initiator.message1)
         message2 = await line.client.post(LINK_PATH, body, max_bytes=HANDSHAKE_MAX_BYTES)
         keys = initiator.finish(message2, descriptor.identity)

@@ -61,7 +61,7 @@ from veilmart.protocol.tunnel import ReceivedRequest, record_session, refusal
 from veilmart.storage.database.port import Database
 from veilmart.transport.answers import binary_answer
 from veilmart.transport.fair_work import InThreads, Turnstile
-from veilmart.transport.frame_exchange import Answered
+from veilmart.transport.frame_exchange import Answered, FrameExchange
 from veilmart.transport.routes import Post, Routes
 
 _HELLO_BYTES = 33
@@ -79,7 +79,10 @@ class BrokerApp:
         database: Database,
         links: LinkPool,
         passwords: Passwords,
+        worker: tuple[int, int] = (1, 1),
     ) -> None:
+        """worker: which of how many processes this is, from 1."""
+        self._worker = worker
         self._state = state
         self._database = database
         self._links = links
@@ -103,6 +106,7 @@ class BrokerApp:
                 ("/v1/healthz", self._health),
                 *lists.routes(),
             ],
+            self._dialled,
         )
 
     async def perform(self, rule: Rule[T], owner: str = "") -> T:
@@ -133,6 +137,11 @@ class BrokerApp:
     async def _sign(self, owner: str, effect: BlindSign) -> list[bytes]:
         parts = (effect.key, effect.blinded, self._state.random)
         return await self._signers.run(owner, blind_sign, *parts)
+
+    async def _dialled(self, exchange: FrameExchange, body: bytes) -> bytes:
+        """A merchant dialled → which of how many processes it has reached, a byte each."""
+        await self._links.take_dial(exchange, body)
+        return bytes(self._worker)
 
     async def _health(self, request: Request) -> Response:
         return binary_answer(b"")

@@ -40,6 +40,7 @@ from veilmart.transport.port import OpenClient
 from veilmart.transport.server import serve, serve_on
 from veilmart.transport.status import StatusPlace, status_served
 from veilmart.transport.stream_client import StreamClient
+from veilmart.transport.workers import this_worker
 
 LOOK_EVERY_SECONDS = 1.0
 LINK_PAUSE_FIRST_SECONDS = 1
@@ -82,7 +83,7 @@ class RunningBroker:
         self.reporter = Reporter(self.state, opened.database, self.links)
         self.state.wake_reporter = self.reporter.wake
         hashing = Passwords(random) if passwords is None else passwords
-        self.app = BrokerApp(self.state, opened.database, self.links, hashing)
+        self.app = BrokerApp(self.state, opened.database, self.links, hashing, this_worker())
         self._revision = opened.database.run_now(settings.revision)
         self._ended = max(
             (n for n, _ in opened.database.run_now(administration.ended_since, 0)), default=0

@@ -1,1 +1,1 @@
-"""The commands `veilmart customer ...`: they parse, ask, call a use case and draw its result."""
+"""The customer's commands: they parse, ask, call a use case and draw its result."""

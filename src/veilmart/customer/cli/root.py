@@ -1,4 +1,4 @@
-"""`veilmart customer ...`: the command tree. A command's file is imported when it is run."""
+"""The command tree of `veilmart customer`. A command's file is imported when it is run."""
 
 from cyclopts import App
 

@@ -28,16 +28,15 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 async def ask_to_join(
-    market: MerchantHome, url: str, now: int, random: Random, which: str | None = None
+    market: MerchantHome, url: str | None, now: int, random: Random, which: str | None = None
 ) -> str:
     """Ask a pinned broker (`choose_broker`) to carry this merchant at `url`; returns host:port.
 
+    url: None where the merchant dials; the address is empty then.
+
     Raises BadLink, NoSuchBroker, BrokerUnreachable, and what the broker refuses.
     """
-    place = parse_link(url)
-    if place.broker is not None:
-        raise BadLink("Where this merchant listens is http://HOST:PORT.")
-    address = place.url.removeprefix("http://")
+    address = "" if url is None else _address(url)
     run = market.database.run_now
     shop = run(load_shop, market.identity, market.fingerprint, now, random)
     broker = run(choose_broker, which)
@@ -50,6 +49,13 @@ async def ask_to_join(
     signed = sign_paper(market.identity, labels.JOIN_REQUEST, paper)
     await ask_operator(broker, AskToJoin(signed=signed), now, random)
     return address
+
+
+def _address(url: str) -> str:
+    place = parse_link(url)
+    if place.broker is not None:
+        raise BadLink("Where this merchant listens is http://HOST:PORT.")
+    return place.url.removeprefix("http://")
 
 
 async def ask_to_withdraw(

@@ -1,1 +1,1 @@
-"""The commands `veilmart merchant ...`: they parse, ask, call a use case and draw its result."""
+"""The merchant's commands: they parse, ask, call a use case and draw its result."""

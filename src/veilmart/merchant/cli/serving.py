@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +13,14 @@ from sqlalchemy import Connection
 
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import BadArgument, CannotWrite, NotInitialised
+from veilmart.merchant.back_office.operator_requests import ask_to_join
 from veilmart.merchant.cli.views import balance_views, sales_views
-from veilmart.merchant.events import Event, Faulted, Listening, Observer
+from veilmart.merchant.events import AskedToJoin, Event, Faulted, Listening, Observer
 from veilmart.merchant.goods.products import find_product, load_products
 from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.home import SERVER_LOCK, MerchantHome, open_merchant
-from veilmart.merchant.publishing.brokers import load_brokers
+from veilmart.merchant.publishing.brokers import PinnedBroker, load_brokers
+from veilmart.merchant.server.dialling import Refused
 from veilmart.merchant.server.narration import narrated_lines, quiet_lines
 from veilmart.protocol.address import Link, parse_link
 from veilmart.protocol.descriptor import SignedDescriptor
@@ -28,7 +31,7 @@ from veilmart.terminal.command import ServerCommon as Common, command, server_co
 from veilmart.terminal.console import Terminal
 from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here
-from veilmart.terminal.numbers import Listener, Port, Workers
+from veilmart.terminal.numbers import PORT_MAX, Listener, Workers, whole
 from veilmart.terminal.service import Log, StatusPort, Telling
 from veilmart.terminal.serving import (
     require_workers,
@@ -43,6 +46,12 @@ from veilmart.transport.workers import inherited_listener, run_workers, stop_wit
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8100
+Place = tuple[str, int] | None
+"""Where a merchant listens; None where it dials."""
+ListenPort = Annotated[
+    int | None,
+    Parameter(converter=whole(0, PORT_MAX), help="Port to listen on; 0 lets the system choose."),
+]
 DEFAULTS = Common()
 
 
@@ -100,7 +109,13 @@ async def init(
 async def run_server(
     *,
     host: Annotated[str, Parameter(help="Address to listen on.")] = DEFAULT_HOST,
-    port: Port = DEFAULT_PORT,
+    port: ListenPort = None,
+    public_url: Annotated[
+        str | None, Parameter(help="Listen, and ask to be carried at http://HOST:PORT.")
+    ] = None,
+    dial: Annotated[
+        bool, Parameter(help="Dial the broker; so it is without --host, --port, --public-url.")
+    ] = False,
     narrate: Annotated[bool, Parameter(help="Tell every step of every purchase.")] = False,
     interactive: Annotated[
         bool, Parameter(name=["--interactive", "-i"], help="Add and remove goods while serving.")
@@ -114,13 +129,22 @@ async def run_server(
     """Serve until Ctrl-C. Changes by other commands take effect within a second."""
     telling = Telling(narrate, log, status_port)
     if listener is not None:
-        await _work(listener, telling, common)
+        await _work(listener, telling, common, dial=dial)
         return
-    await _run((host, port), telling, interactive, workers, common)
+    listens = port is not None or public_url is not None or host != DEFAULT_HOST
+    if listens and dial:
+        raise BadArgument("--dial does not go with --host, --port or --public-url.")
+    place = (host, DEFAULT_PORT if port is None else port) if listens else None
+    await _run(place, public_url, telling, interactive, workers, common)
 
 
 async def _run(
-    place: tuple[str, int], telling: Telling, interactive: bool, workers: int, common: Common
+    place: Place,
+    public_url: str | None,
+    telling: Telling,
+    interactive: bool,
+    workers: int,
+    common: Common,
 ) -> None:
     terminal = common.terminal()
     stop = stop_on_signals()
@@ -129,6 +153,8 @@ async def _run(
     try:
         opened = open_merchant(home_of(common), common.database)
         with opened as market, market.home.lock(SERVER_LOCK, wait=False):
+            if public_url is not None:
+                await ask_to_join(market, public_url, unix_now(), os.urandom)
             if workers != 1:
                 require_workers(workers, market.database)
                 await _supervise(market, place, telling, workers, common, stop)
@@ -143,7 +169,7 @@ async def _run(
 
 async def _serve(
     market: MerchantHome,
-    place: tuple[str, int],
+    place: Place,
     telling: Telling,
     interactive: bool,
     terminal: Terminal,
@@ -163,13 +189,15 @@ async def _serve(
         conversation = asyncio.create_task(
             converse(market, terminal, started, unix_now, os.urandom)
         )
+    observe = _observer(market, telling)
     try:
         await serve_opened(
             market,
-            *place,
+            *(place or (DEFAULT_HOST, 0)),
             clock=unix_now,
             random=os.urandom,
-            observe=_observer(market, telling),
+            observe=observe,
+            refused=_join_on_refusal(market, observe) if place is None else None,
             stop=stop,
             on_started=on_started,
             status=telling.place(),
@@ -178,6 +206,17 @@ async def _serve(
         if conversation is not None:
             conversation.cancel()
             await asyncio.gather(conversation, return_exceptions=True)
+
+
+def _join_on_refusal(market: MerchantHome, observe: Observer) -> Refused:
+    """Ask the operator of a broker that does not take us, once in a run."""
+
+    async def refused(broker: PinnedBroker) -> None:
+        which = format_fingerprint(broker.fingerprint)
+        await ask_to_join(market, None, unix_now(), os.urandom, which)
+        observe(AskedToJoin(broker.known.descriptor.name))
+
+    return refused
 
 
 def _observer(market: MerchantHome, telling: Telling) -> Observer:
@@ -195,7 +234,7 @@ def _observer(market: MerchantHome, telling: Telling) -> Observer:
 
 async def _supervise(
     market: MerchantHome,
-    place: tuple[str, int],
+    place: Place,
     telling: Telling,
     workers: int,
     common: Common,
@@ -206,34 +245,41 @@ async def _supervise(
     await prepare_workers(market, unix_now, os.urandom)
     observe = _observer(market, telling)
     market.database.close()
-    with await listen(*place) as socket:
-        observe(Listening(place[0], socket.getsockname()[1]))
+    words = telling.words()
+    # Workers that dial are given a socket that nobody listens on.
+    with socket.socket() if place is None else await listen(*place) as listener:
+        if place is None:
+            words.append("--dial")
+        else:
+            observe(Listening(place[0], listener.getsockname()[1]))
         await run_workers(
-            worker_command("merchant", home_of(common), telling.words()),
+            worker_command("merchant", home_of(common), words),
             workers,
-            socket,
+            listener,
             environment=worker_environment(common),
             stop=stop,
             on_ended=lambda number, code: observe(Faulted(f"Worker {number} ended with {code}.")),
         )
 
 
-async def _work(listener: int, telling: Telling, common: Common) -> None:
+async def _work(listener: int, telling: Telling, common: Common, *, dial: bool) -> None:
     """One of several workers; the parent has set everything up and holds the home's lock."""
     from veilmart.merchant.server.running import serve_worker
 
     stop = stop_on_signals()
     watching = asyncio.create_task(stop_with_parent(stop))
     with open_merchant(home_of(common), common.database) as market:
+        observe = _observer(market, telling)
         await serve_worker(
             market,
             inherited_listener(listener),
             clock=unix_now,
             random=os.urandom,
-            observe=_observer(market, telling),
+            observe=observe,
             stop=stop,
             status=telling.place(),
             on_started=lambda _port: serve_from_here(),
+            refused=_join_on_refusal(market, observe) if dial else None,
         )
     watching.cancel()
 

@@ -2,7 +2,9 @@
 
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.merchant.events import (
+    AskedToJoin,
     BrokerAuthenticated,
+    BrokerAway,
     BrokerRefused,
     CatalogueChanged,
     CustomerTunnel,
@@ -22,18 +24,29 @@ _GROUPS = {"X25519MLKEM768-KHAE-BLAKE3": "X25519+ML-KEM-768", "FFDHE3072-MIX-SHA
 
 
 def quiet_lines(event: Event) -> list[str]:
-    """Listening, authentications, faults."""
+    """Listening, dialling, authentications, faults."""
     match event:
         case Listening(host, port):
-            return [f"Merchant listening on {host}:{port}"]
+            lines = [f"Merchant listening on {host}:{port}"]
         case BrokerAuthenticated(fingerprint):
-            return [f"Broker authenticated successfully. ({format_fingerprint(fingerprint)})"]
+            lines = [f"Broker authenticated successfully. ({format_fingerprint(fingerprint)})"]
         case BrokerRefused(reason):
-            return [f"Broker authentication failed. {visible(reason)}"]
+            lines = [f"Broker authentication failed. {visible(reason)}"]
+        case BrokerAway() | AskedToJoin():
+            lines = _dialling_lines(event)
         case Faulted(what):
-            return [f"Fault: {visible(what)}"]
+            lines = [f"Fault: {visible(what)}"]
         case _:
-            return []
+            lines = []
+    return lines
+
+
+def _dialling_lines(event: BrokerAway | AskedToJoin) -> list[str]:
+    name = visible(event.name)
+    if isinstance(event, BrokerAway):
+        return [f"Broker {name} cannot be dialled. {visible(event.reason)}"]
+    asked = f"Broker {name} does not carry this merchant; its operator was asked to."
+    return [asked, "Over there: `veilmart broker merchant admit NAME`."]
 
 
 def narrated_lines(event: Event, decimals: int) -> list[str]:

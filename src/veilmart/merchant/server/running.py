@@ -22,12 +22,14 @@ from veilmart.merchant.events import (
 )
 from veilmart.merchant.goods.shop_row import read_revision
 from veilmart.merchant.home import SERVER_LOCK, MerchantHome, open_merchant
+from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.publishing.key_sets import drop_expired_keys
 from veilmart.merchant.publishing.snapshot import Shop, load_shop
 from veilmart.merchant.sales.code_stock_windows import open_windows
 from veilmart.merchant.sales.codes import give_back_unpaid
 from veilmart.merchant.sales.orders import expire_unpaid, forget_expired
 from veilmart.merchant.server.counters import count, merchant_metrics
+from veilmart.merchant.server.dialling import Refused, dial_brokers
 from veilmart.merchant.server.http_app import MerchantApp
 from veilmart.merchant.server.shared_tunnels import NotShared, SharedWithWorkers, Sharing
 from veilmart.merchant.server.state import Counter
@@ -165,10 +167,12 @@ async def serve_opened(
     stop: asyncio.Event,
     on_started: Callable[[int], None],
     status: StatusPlace | None = None,
+    refused: Refused | None = None,
 ) -> None:
     """`serve_merchant` for a home that the caller has opened and locked.
 
-    status: where health and metrics are answered, if anywhere.
+    status: where health and metrics are answered, if anywhere. refused: dial the brokers instead of
+    listening, and this is what happens when one does not take us.
     """
     shop = await open_shop(market, clock, random)
     metrics = merchant_metrics()
@@ -179,7 +183,11 @@ async def serve_opened(
         observe(Listening(host, actual))
         on_started(actual)
 
-    serving = serve(app.asgi, host, port, on_started=started, stop=stop)
+    if refused is not None:
+        serving = _dial(market, counter, app, refused, stop)
+        on_started(0)
+    else:
+        serving = serve(app.asgi, host, port, on_started=started, stop=stop)
     async with _status(market, counter, metrics, stop, status):
         await _run(market, counter, NotShared(), serving)
 
@@ -215,16 +223,32 @@ async def serve_worker(
     stop: asyncio.Event,
     on_started: Callable[[int], None],
     status: StatusPlace | None = None,
+    refused: Refused | None = None,
 ) -> None:
-    """Be one of several workers, on a socket that their parent listens on."""
+    """Be one of several workers, on a socket that their parent listens on.
+
+    refused: dial instead, as in `serve_opened`; each worker has streams of its own.
+    """
     shop = await open_shop(market, clock, random)
     metrics = merchant_metrics()
     counter = Counter(shop, market.identity, clock, random, _counting(metrics, observe))
     sharing = SharedWithWorkers(market.database, RowKeys(market.home, random), counter)
     app = MerchantApp(market, counter, sharing)
-    serving = serve_on(app.asgi, listener, on_started=on_started, stop=stop)
+    if refused is not None:
+        serving = _dial(market, counter, app, refused, stop)
+        on_started(0)
+    else:
+        serving = serve_on(app.asgi, listener, on_started=on_started, stop=stop)
     async with _status(market, counter, metrics, stop, status):
         await _run(market, counter, sharing, serving)
+
+
+async def _dial(
+    market: MerchantHome, counter: Counter, app: MerchantApp, refused: Refused, stop: asyncio.Event
+) -> None:
+    brokers = await market.database.run(load_brokers)
+    answer, random, observe = app.asgi.answer_frame, counter.random, counter.observe
+    await dial_brokers(brokers, market.fingerprint, answer, random, observe, refused, stop)
 
 
 async def prepare_workers(market: MerchantHome, clock: Clock, random: Random) -> None:
