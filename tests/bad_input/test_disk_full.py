@@ -86,10 +86,15 @@ async def test_disk_full_in_the_out_folder(
 ) -> None:
     """Paid, key there, no room for the file: nothing half written, and `sync` goes on."""
     folder, fill, make_room = small_disk
-    shopper = await roles.customer("mia")
+    await (await roles.customer("mia")).aclose()
+
+    def observe(event: Event) -> None:
+        if event == StepReached("release"):
+            fill()
+
+    shopper = await roles.connect("mia", observe=observe)
     menu = await shopper.browse(roles.merchant_print)
     (folder / "out").mkdir()
-    fill()
     with pytest.raises(DiskFull) as full:
         await shopper.buy(menu, product_of(menu, "june.txt"), folder / "out")
     told(full.value, code=5101, money=MONEY_SAFE)

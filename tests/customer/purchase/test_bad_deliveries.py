@@ -149,7 +149,6 @@ def full(*arguments: Any, **options: Any) -> Any:
         ("veilmart.customer.wallet.parcels.os.open", WalletState.CONFIRMING),
         ("veilmart.customer.wallet.parcels.os.pwrite", WalletState.CONFIRMING),
         ("veilmart.customer.wallet.parcels.os.fsync", WalletState.CONFIRMING),
-        ("veilmart.storage.files.partial_file.PartialFile._claim", WalletState.RELEASED),
         ("veilmart.storage.files.partial_file.os.fsync", WalletState.RELEASED),
         ("veilmart.storage.files.partial_file.os.link", WalletState.RELEASED),
     ],
@@ -163,7 +162,7 @@ def test_full_disk_at_each_writer_is_clear_and_the_purchase_goes_on(
         elif writer.endswith("partial_file.os.fsync"):
             patch.setattr("veilmart.storage.files.partial_file.sync_folder", full)
         elif writer.endswith("parcels.os.open"):
-            patch.setattr("veilmart.customer.wallet.parcels.Path.mkdir", full)
+            patch.setattr(type(big.wallet.parcels), "store", typed_full)
         else:
             patch.setattr(writer, full)
         with pytest.raises(DiskFull) as caught:

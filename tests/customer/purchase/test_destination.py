@@ -57,6 +57,16 @@ def test_too_little_room_is_found_before_paying_and_nothing_is_left(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_full_disk_is_found_before_paying(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_partial: PartialFile) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("veilmart.storage.files.partial_file.PartialFile._claim", full)
+    assert refused(market, tmp_path / "out", DiskFull).money_now == NO_MONEY
+
+
 def test_what_happens_to_the_folder_after_paying_leads_to_another(
     market: Market, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.names import encodable, shown_path
 from veilmart.storage.files.partial_file import PartialFile, check_file_name
 
-_ROOM_LEFT_BYTES = 1024 * 1024  # for the wallet's database beside parcel and file
+_ROOM_LEFT_BYTES = 64 * 1024  # for the wallet's database beside parcel and file
 
 
 def try_destination(parcels: Parcels, choice: Choice) -> None:
