@@ -1,7 +1,7 @@
 """`veilmart demo`: play the market and draw what each party knows."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich import box
@@ -9,10 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from veilmart.demo.market import Story, run_market
+from veilmart.demo.web.running import run_live
+from veilmart.errors import BadArgument
 from veilmart.storage.files.names import visible
 from veilmart.terminal.command import Common, command
+from veilmart.web.running import WebOptions
 
 DEFAULTS = Common()
+WEB_DEFAULTS = WebOptions()
 ORDER_CHARACTERS = 8
 WRONG = 1
 WIDEST_CELLS = 1000
@@ -24,10 +28,26 @@ async def demo(
     products: Annotated[
         Path | None, Parameter(help="Sell the files of this folder instead of the built-in goods.")
     ] = None,
+    web: Annotated[
+        bool, Parameter(help="One page, three columns, live: buy in the first.", negative="")
+    ] = False,
+    step: Annotated[
+        bool, Parameter(help="With --web: every message waits for a key or button.", negative="")
+    ] = False,
+    attack: Annotated[
+        Literal["mitm", "replay", "reflect", "swap-file"] | None,
+        Parameter(help="With --web: play this attack on the way to the broker."),
+    ] = None,
+    options: WebOptions = WEB_DEFAULTS,
     common: Common = DEFAULTS,
 ) -> int:
     """Run merchant, broker and two customers as processes, and show what each learned."""
     terminal = common.terminal()
+    if web:
+        await run_live(products, terminal, options, step=step, attack=attack)
+        return 0
+    if step or attack is not None:
+        raise BadArgument("--step and --attack go with --web.")
     story = await run_market(products, terminal.say)
     terminal.result(story, lambda console: draw(story, console))
     return 0 if story.as_promised else WRONG

@@ -65,7 +65,7 @@ async def run_market(products: Path | None, tell: Callable[[str], None]) -> Stor
         goods.mkdir()
         sources = folder_goods(products) if products else built_in_goods(goods)
         async with AsyncExitStack() as stack:
-            stage = await _open_market(folder, sources, stack, tell)
+            stage = await open_market(folder, sources, stack, tell)
             bought = await _shop(stage, sources, tell)
             await stage.merchant.wait_for_line("Transaction Done")
             await _all_reported(stage, len(bought))
@@ -73,7 +73,7 @@ async def run_market(products: Path | None, tell: Callable[[str], None]) -> Stor
     return msgspec.structs.replace(story, seconds=round(time.monotonic() - began, 1))
 
 
-class _Stage:
+class Stage:
     """The running programs and where they live."""
 
     def __init__(self, folder: Path, broker: Server, merchant: Server, shelves: list[str]) -> None:
@@ -83,9 +83,9 @@ class _Stage:
         self.broker_home = folder / "broker"
 
 
-async def _open_market(
+async def open_market(
     folder: Path, sources: list[Source], stack: AsyncExitStack, tell: Callable[[str], None]
-) -> _Stage:
+) -> Stage:
     broker_home, merchant_home = str(folder / "broker"), str(folder / "merchant")
     broker = await stack.enter_async_context(
         Server("broker", "run", "--home", broker_home, "--port", "0", "--narrate")
@@ -107,13 +107,13 @@ async def _open_market(
     await run_command("broker", "merchant", "admit", merchant.url, "--yes", "--home", broker_home)
     await merchant.wait_for_line("authenticated")
     tell("Broker and merchant have authenticated each other.")
-    stage = _Stage(folder, broker, merchant, shelves)
+    stage = Stage(folder, broker, merchant, shelves)
     stage.link = (await run_command("merchant", "link", "--home", merchant_home)).split()[0]
     return stage
 
 
 async def _shop(
-    stage: _Stage, sources: list[Source], tell: Callable[[str], None]
+    stage: Stage, sources: list[Source], tell: Callable[[str], None]
 ) -> list[records.Purchase]:
     """Both customers at the same time, one in each suite; then one of them without an account."""
     suites = [suite.name for suite in all_suites()]
@@ -129,7 +129,7 @@ async def _shop(
 
 
 async def _without_account(
-    stage: _Stage,
+    stage: Stage,
     sources: list[Source],
     example: records.Purchase,
     tell: Callable[[str], None],
@@ -169,7 +169,7 @@ def _baskets(sources: list[Source]) -> list[list[Source]]:
 
 
 async def _one_customer(
-    stage: _Stage,
+    stage: Stage,
     name: str,
     suite: str,
     basket: list[Source],
@@ -199,7 +199,7 @@ async def _one_customer(
     return bought
 
 
-async def _all_reported(stage: _Stage, count: int) -> None:
+async def _all_reported(stage: Stage, count: int) -> None:
     """Until the merchant has heard of every order."""
     for _ in range(200):
         done = [line for line in stage.merchant.lines if "Transaction Done" in line]
@@ -210,7 +210,7 @@ async def _all_reported(stage: _Stage, count: int) -> None:
     raise ServerFault("The merchant did not hear of every settled order.")
 
 
-def _tell_story(stage: _Stage, bought: list[records.Purchase]) -> Story:
+def _tell_story(stage: Stage, bought: list[records.Purchase]) -> Story:
     secrets = records.product_secrets(stage.merchant_home)
     names = [name.encode() for name in CUSTOMERS]
     broker_bytes, broker_found = records.search(stage.broker_home, stage.broker.lines, secrets)

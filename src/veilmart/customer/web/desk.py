@@ -28,6 +28,7 @@ from veilmart.customer.web.open_shop import OpenShop
 from veilmart.errors import NoSeed, NotInitialised, WrongPassphrase
 from veilmart.protocol.address import Link
 from veilmart.protocol.descriptor import Descriptor, SignedDescriptor, read_descriptor
+from veilmart.transport.port import OpenClient
 from veilmart.web.jobs import Report
 
 BACKUP_NOTE = "last-backup"
@@ -134,8 +135,12 @@ class Desk:
         recovering: bool = False,
         observe: Observer = ignore,
         approve: Approve = refuse,
+        open_client: OpenClient | None = None,
     ) -> AsyncIterator[Shopper]:
-        """A connection for one piece of work, as a command makes it."""
+        """A connection for one piece of work, as a command makes it.
+
+        open_client: another way than HTTP; the demonstration watches it.
+        """
         shopper = await connect(
             self.wallet,
             address,
@@ -143,6 +148,7 @@ class Desk:
             observe=observe,
             anonymous=anonymous,
             recovering=recovering,
+            open_client=open_client,
         )
         async with shopper:
             yield shopper

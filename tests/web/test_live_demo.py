@@ -1,0 +1,65 @@
+"""`veilmart demo --web`: three columns, live, and four attacks that fail."""
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from tests.web.browser import Watched, python_module, running_face, watched_page
+
+
+def demo(*words: str) -> list[str]:
+    return python_module("veilmart", "demo", "--web", "--json", "--no-open", *words)
+
+
+def buy(watched: Watched) -> None:
+    watched.page.get_by_role("button", name="Buy").click()
+    expect(watched.page.locator("#columns .good, #columns .problem")).to_be_visible(timeout=60_000)
+
+
+def test_the_columns_fill_while_the_person_buys(context: BrowserContext) -> None:
+    with running_face(demo()) as face:
+        watched = watched_page(context, face)
+        watched.check()
+        buy(watched)
+        page = watched.page
+        expect(page.locator("#columns .good")).to_contain_text("The file is here")
+        expect(page.get_by_text("maria pays 1.00")).to_contain_text("Product: not known")
+        expect(page.get_by_text("Somebody buys")).to_contain_text("Who: not known")
+        for text in ("Names, titles or hashes", "The customer's name in all"):
+            expect(page.get_by_text(text).locator("strong")).to_have_text("0")
+        watched.check()
+
+
+def test_step_by_step_every_message_waits_for_the_key(context: BrowserContext) -> None:
+    with running_face(demo("--step")) as face:
+        watched = watched_page(context, face)
+        page = watched.page
+        page.get_by_role("button", name="Buy").click()
+        expect(page.get_by_text("1 message waits")).to_be_visible()
+        assert page.locator(".wire li").count() == 0
+        for seen in (1, 2, 3):
+            page.get_by_role("button", name="Next message").press("Enter")
+            expect(page.locator(".wire li")).to_have_count(seen)
+        watched.check()
+
+
+@pytest.mark.parametrize(
+    ("attack", "done", "ends"),
+    [
+        ("mitm", "descriptor replaced", "No money moved"),
+        ("reflect", "its own message back", "No money moved"),
+        ("replay", "an old answer", "The file is here"),
+        ("swap-file", "one bit of the goods", "The file is here"),
+    ],
+)
+def test_an_attack_is_played_and_fails(
+    context: BrowserContext, attack: str, done: str, ends: str
+) -> None:
+    with running_face(demo("--attack", attack)) as face:
+        watched = watched_page(context, face)
+        buy(watched)
+        page = watched.page
+        expect(page.get_by_text(done)).to_be_visible()
+        expect(page.locator("#columns .good, #columns .problem")).to_contain_text(ends)
+        if ends == "The file is here":
+            expect(page.get_by_text("maria pays 1.00")).to_have_count(1)
+        watched.check()
