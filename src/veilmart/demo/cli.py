@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 
 from veilmart.demo.market import Story, run_market
-from veilmart.demo.web.running import run_live
 from veilmart.errors import BadArgument
 from veilmart.storage.files.names import visible
 from veilmart.terminal.command import Common, command
@@ -44,6 +43,8 @@ async def demo(
     """Run merchant, broker and two customers as processes, and show what each learned."""
     terminal = common.terminal()
     if web:
+        from veilmart.demo.web.running import run_live
+
         await run_live(products, terminal, options, step=step, attack=attack)
         return 0
     if step or attack is not None:
