@@ -8,6 +8,7 @@ from veilmart.broker.keys.descriptors import OwnDescriptors
 from veilmart.broker.keys.token_keys import TokenKeys
 from veilmart.broker.merchants import MerchantDirectory
 from veilmart.broker.sessions.session import MemorySessions, SessionStore
+from veilmart.broker.sessions.unpaid_room import UnpaidRoom
 from veilmart.broker.settings import Settings
 from veilmart.protocol.ports import Clock, Random
 
@@ -26,7 +27,7 @@ def nobody_reports(merchant: bytes) -> None:
 class BrokerState:
     """fingerprint: ours, 32 bytes. `settings`, `own`, `tokens`, `merchants` follow the database.
 
-    unpaid: order → deadline, of every session together.
+    unpaid: orders of every session together that nobody has paid.
     """
 
     fingerprint: bytes
@@ -38,5 +39,5 @@ class BrokerState:
     wake_reporter: Callable[[bytes], None] = nobody_reports
     merchants: MerchantDirectory = field(default_factory=MerchantDirectory)
     sessions: SessionStore = field(default_factory=MemorySessions)
-    unpaid: dict[bytes, int] = field(default_factory=dict)
+    unpaid: UnpaidRoom = field(default_factory=UnpaidRoom)
     tokens: TokenKeys = field(default_factory=TokenKeys)

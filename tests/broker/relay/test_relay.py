@@ -161,6 +161,7 @@ async def test_unpaid_orders_of_a_session_are_bounded(market: Market) -> None:
     for _ in range(UNPAID_PER_SESSION_MAX):
         _order, market.merchant.invoice = market.merchant.make_invoice(os.urandom(32))
         await market.ask(session, Relay(request_number=number, record=b"x"))
+    _order, market.merchant.invoice = market.merchant.make_invoice(os.urandom(32))
     with pytest.raises(TooManyOpen):
         await market.ask(session, Relay(request_number=number, record=b"x"))
     market.clock.now += 900

@@ -156,6 +156,22 @@ def due_invoices(conn: Connection, now: int, after: tuple[int, bytes]) -> list[I
     return [_read(row) for row in found]
 
 
+@snapshot
+def still_offered(conn: Connection, orders: list[bytes]) -> set[bytes]:
+    """Transaction: those of the orders that wait for their payment."""
+    waiting = select(_i.order).where(_i.order.in_(orders), _i.state == InvoiceState.OFFERED.value)
+    return set(conn.execute(waiting).scalars())
+
+
+@repeatable
+@snapshot
+def withdraw_offer(conn: Connection, order: bytes) -> None:
+    """Transaction: forget an order that nobody has paid, to make room for another one."""
+    conn.execute(
+        delete(tables.invoices).where(_i.order == order, _i.state == InvoiceState.OFFERED.value)
+    )
+
+
 def forget_expired(conn: Connection, now: int) -> None:
     """Invoices that nobody paid go an hour after their deadline."""
     conn.execute(_forget, {"before": now - EXPIRED_KEPT_SECONDS})

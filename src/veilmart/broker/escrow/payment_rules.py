@@ -70,7 +70,7 @@ def pay(state: BrokerState, session: Session, request: Pay) -> Rule[Answer]:
         _pay, request, who.account, state.fingerprint, seed, state.settings.decimals, state.clock
     )
     session.unpaid.pop(request.order, None)
-    state.unpaid.pop(request.order, None)
+    state.unpaid.remove(request.order)
     if fresh:
         state.observe(PaymentHeld(request.order))
     return Answer(decode(Paid, stored, BODY_MAX_BYTES))

@@ -122,7 +122,7 @@ def spend(state: BrokerState, session: Session, request: Spend) -> Rule[Answer]:
     if outcome.answer is None:
         raise RefundKeyUnfit
     session.unpaid.pop(request.order, None)
-    state.unpaid.pop(request.order, None)
+    state.unpaid.remove(request.order)
     if outcome.fresh:
         state.observe(TokenTaken())
         if outcome.held:

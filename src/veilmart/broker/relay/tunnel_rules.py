@@ -6,13 +6,13 @@ commit; one with an invoice is stored before the customer hears of it.
 
 from veilmart.broker.effects import Answer, Forward
 from veilmart.broker.escrow.invoice_checks import check_relayed_invoice
-from veilmart.broker.escrow.invoices import add_invoice
+from veilmart.broker.escrow.invoices import add_invoice, still_offered, withdraw_offer
 from veilmart.broker.events import AwaitingPayment, RequestForwarded, TunnelCarried
 from veilmart.broker.relay.descriptor_rules import refresh
 from veilmart.broker.sessions.session import Session
 from veilmart.broker.state import BrokerState
 from veilmart.errors import MerchantUnreachable, NotYourBroker, PeerFault, TooManyOpen, TrustFailure
-from veilmart.limits import UNPAID_MAX, UNPAID_PER_SESSION_MAX
+from veilmart.limits import UNPAID_PER_SESSION_MAX
 from veilmart.protocol.accounting import fee_of
 from veilmart.protocol.customer_messages import Open, Opened, Payable, Relay, Relayed
 from veilmart.protocol.effects import Rule, transact
@@ -62,13 +62,11 @@ def open_tunnel(state: BrokerState, session: Session, request: Open) -> Rule[Ans
 def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
     """Carry a sealed record and its answer; store an invoice that comes with it.
 
-    Raises UnknownRequestNumber, MerchantSuspended, TooManyOpen, MerchantUnreachable, and for a
-    wrong invoice SignatureInvalid or OfferMismatch.
+    Raises UnknownRequestNumber, MerchantSuspended, MerchantUnreachable, and for an invoice
+    SignatureInvalid, OfferMismatch or TooManyOpen.
     """
     fingerprint = session.numbers.merchant_of(request.request_number)
     merchant = state.merchants.admitted(fingerprint)
-    _check_room(session.unpaid, UNPAID_PER_SESSION_MAX, state.clock())
-    _check_room(state.unpaid, UNPAID_MAX, state.clock())
     answer, _attachment = yield from Forward(
         fingerprint,
         TunnelRelay(request_number=request.request_number, record=request.record),
@@ -86,9 +84,11 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
         state.clock(),
     )
     # Of the settings a descriptor may not have told yet: what was published is what is taken.
+    yield from _make_room(state, session)
     fee = fee_of(invoice.amount, state.own.newest.fee_basis_points)
     yield from transact(add_invoice, invoice, answer.invoice, fee)
-    session.unpaid[invoice.order] = state.unpaid[invoice.order] = invoice.pay_by
+    session.unpaid[invoice.order] = invoice.pay_by
+    state.unpaid.add(invoice.order, session.owner, invoice.pay_by)
     state.observe(AwaitingPayment(request.request_number, invoice.order, invoice.amount))
     payable = Payable(
         order=invoice.order,
@@ -101,11 +101,21 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
     return Answer(Relayed(record=answer.record, payable=payable), natural=True)
 
 
-def _check_room(unpaid: dict[bytes, int], most: int, now: int) -> None:
-    """`unpaid`: order → deadline. Raises TooManyOpen."""
-    if len(unpaid) < most:
-        return
-    for order in [order for order, pay_by in unpaid.items() if pay_by <= now]:
-        del unpaid[order]
-    if len(unpaid) >= most:
+def _make_room(state: BrokerState, session: Session) -> Rule[None]:
+    """Room for one more unpaid order: what others do not pay gives way. Raises TooManyOpen."""
+    now = state.clock()
+    for order in [order for order, pay_by in session.unpaid.items() if pay_by <= now]:
+        del session.unpaid[order]
+    if len(session.unpaid) >= UNPAID_PER_SESSION_MAX:
         raise TooManyOpen
+    while (crowd := state.unpaid.crowd(session.owner, now)) is not None:
+        # Another worker may have taken the payment of some.
+        offered = yield from transact(still_offered, crowd.orders)
+        gone = [order for order in crowd.orders if order not in offered]
+        if not gone:
+            if crowd.own:
+                raise TooManyOpen
+            gone = crowd.orders[:1]
+            yield from transact(withdraw_offer, gone[0])
+        for order in gone:
+            state.unpaid.remove(order)

@@ -191,6 +191,7 @@ class BrokerApp:
             session.keys, CustomerRequest, record, REQUEST_MAX_BYTES
         )
         message = received.message
+        session.asker = owner
         try:
             answer = await self._answer(session, message, owner)
             # A record grows to what its message needs.

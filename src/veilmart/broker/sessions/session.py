@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from veilmart.broker.sessions.request_numbers import RequestNumbers
+from veilmart.broker.sessions.unpaid_room import Owner
 from veilmart.errors import LoginRequired, SessionUnknown
 from veilmart.limits import SESSION_SECONDS, SESSIONS_MAX
 from veilmart.protocol.handshake import SessionKeys
@@ -25,7 +26,10 @@ class Login:
 
 @dataclass(slots=True)
 class Session:
-    """descriptor: serial of ours that the customer knows. unpaid: order → deadline."""
+    """descriptor: serial of ours that the customer knows. unpaid: order → deadline.
+
+    asker: the address that its last request came from; it is kept in memory alone.
+    """
 
     keys: SessionKeys
     descriptor: int
@@ -33,6 +37,13 @@ class Session:
     numbers: RequestNumbers = field(default_factory=RequestNumbers)
     unpaid: dict[bytes, int] = field(default_factory=dict)
     login: Login | None = None
+    asker: str = ""
+
+    @property
+    def owner(self) -> Owner:
+        """Whose unpaid orders this session's are."""
+        login = self.login
+        return (False, self.asker) if login is None else (True, str(login.account))
 
 
 class SessionStore(Protocol):

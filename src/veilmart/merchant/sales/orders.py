@@ -22,7 +22,8 @@ FORGET_UNPAID_SECONDS = 24 * 3600
 class Order:
     """order: offer hash (32). size: of the padded product. broker: number of the pinned broker.
 
-    offer: as it was signed; none for an order from before it was kept.
+    offer: as it was signed; none for an order from before it was kept. forget_at: Unix seconds, of
+    an expired one.
     """
 
     order: bytes
@@ -41,6 +42,7 @@ class Order:
     paid_at: int | None = None
     ended_at: int | None = None
     offer: bytes | None = None
+    forget_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,24 @@ _ENDED = (
 # Word for word as in the indexes, or neither database knows that they do.
 _offered, _expired = text("orders.state = 'offered'"), text("orders.state = 'expired'")
 _WAITING = select(orders.c.order).where(_offered, orders.c.pay_by <= bindparam("now"))
-_EXPIRE = (
-    update(orders)
-    .where(_offered, orders.c.pay_by <= bindparam("now"))
-    .values(state=OrderState.EXPIRED, ended_at=bindparam("now"))
+_delivered_within = (
+    select(shelves.c.deliver_within).where(shelves.c.id == orders.c.shelf).scalar_subquery()
 )
 # The broker may have taken the payment in time without our hearing of it: a segment can be asked
 # for until the shelf's time to deliver is over.
-_delivered_by = orders.c.ended_at + (
-    select(shelves.c.deliver_within).where(shelves.c.id == orders.c.shelf).scalar_subquery()
+_EXPIRE = (
+    update(orders)
+    .where(_offered, orders.c.pay_by <= bindparam("now"))
+    .values(
+        state=OrderState.EXPIRED,
+        ended_at=bindparam("now"),
+        forget_at=bindparam("later") + func.coalesce(_delivered_within, 0),
+    )
 )
-_FORGET = delete(orders).where(_expired, _delivered_by <= bindparam("before"))
+_SOME_OLD = (
+    select(orders.c.order).where(_expired, orders.c.forget_at <= bindparam("now")).limit(1000)
+)
+_FORGET = delete(orders).where(orders.c.order.in_(_SOME_OLD), _expired)
 _LASTS = select(shelves.c.deliver_within + shelves.c.settle_within).where(
     shelves.c.id == bindparam("at")
 )
@@ -242,13 +251,13 @@ def expire_unpaid(connection: Connection, now: int) -> tuple[bytes, ...]:
     """Transaction: offers whose time to pay is over, by our clock; the orders' names."""
     names = tuple(connection.execute(_WAITING, {"now": now}).scalars())
     if names:
-        connection.execute(_EXPIRE, {"now": now})
+        connection.execute(_EXPIRE, {"now": now, "later": now + FORGET_UNPAID_SECONDS})
     return names
 
 
 def forget_expired(connection: Connection, now: int) -> int:
-    """Transaction: delete offers that nobody can have paid for, a day later; how many."""
-    return connection.execute(_FORGET, {"before": now - FORGET_UNPAID_SECONDS}).rowcount
+    """Transaction: delete some offers that nobody can have paid for, a day later; how many."""
+    return connection.execute(_FORGET, {"now": now}).rowcount
 
 
 @dataclass(frozen=True)

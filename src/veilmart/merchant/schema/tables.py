@@ -217,6 +217,7 @@ orders = Table(
     Column("paid_at", Integer, nullable=True),
     Column("ended_at", Integer, nullable=True),
     Column("offer", LargeBinary, nullable=True),
+    Column("forget_at", Integer, nullable=True),
     Index("orders_of_broker", "broker"),
     Index(
         "orders_waiting",
@@ -225,8 +226,8 @@ orders = Table(
         postgresql_where=text("state = 'offered'"),
     ),
     Index(
-        "orders_expired",
-        "ended_at",
+        "orders_to_forget",
+        "forget_at",
         sqlite_where=text("state = 'expired'"),
         postgresql_where=text("state = 'expired'"),
     ),
