@@ -433,6 +433,21 @@ async def test_a_wallet_that_another_one_has_replaced(buyer: Buyer) -> None:
     assert await market.ask(buyer.session, again) == answer
 
 
+async def test_a_claim_that_is_sent_again_does_not_bring_the_earlier_wallet_back(
+    buyer: Buyer,
+) -> None:
+    """Whoever recorded the record can send it again while the session lives."""
+    market, key = buyer.market, buyer.wallet.key()
+    first, second = (TokenWallet(market, next=dict(buyer.wallet.next)) for _ in range(2))
+    recorded = Claim(wallet=first.id)
+    await market.ask(buyer.session, recorded)
+    await market.ask(buyer.session, Claim(wallet=second.id))
+    request, _ = second.asking(key, 1)
+    await market.ask(buyer.session, request)
+    await market.ask(buyer.session, recorded)
+    await market.ask(buyer.session, second.asking(key, 1)[0])
+
+
 async def test_withdrawing_and_depositing_without_a_login(buyer: Buyer) -> None:
     session = buyer.market.session()
     await buyer.market.ask(session, Start())

@@ -19,6 +19,8 @@ from veilmart.broker.state import BrokerState
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import (
     BadLink,
+    DescriptorExpired,
+    DescriptorUnknown,
     InsufficientBalance,
     MalformedMessage,
     NoSuchRequest,
@@ -71,18 +73,21 @@ class WithdrawalLine(msgspec.Struct, frozen=True):
 
 
 def join(state: BrokerState, session: Session, request: AskToJoin) -> Rule[Answer]:
-    """Raises NotYourBroker, OfferMismatch, MalformedMessage, ServerBusy and what
+    """Raises NotYourBroker, OfferMismatch, MalformedMessage, ServerBusy, DescriptorUnknown for an
 
-    `check_descriptor` raises.
+    expired descriptor, and what `read_descriptor` raises.
     """
     paper = read_paper(JoinPaper, request.signed)
     claimed = read_descriptor(paper.descriptor)
     verify_paper(claimed.descriptor.identity, labels.JOIN_REQUEST, request.signed)
     now = state.clock()
     check_recent(paper.at, paper.broker, state.fingerprint, now)
-    checked = check_descriptor(
-        paper.descriptor, role="merchant", fingerprint=claimed.fingerprint, now=now, known=None
-    )
+    try:
+        checked = check_descriptor(
+            paper.descriptor, role="merchant", fingerprint=claimed.fingerprint, now=now, known=None
+        )
+    except DescriptorExpired as fault:
+        raise DescriptorUnknown("The merchant's descriptor is not valid at this time.") from fault
     merchants.check_terms(checked, state.fingerprint, state.settings)
     try:
         if paper.address:

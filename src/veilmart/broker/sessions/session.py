@@ -29,6 +29,8 @@ class Session:
     """descriptor: serial of ours that the customer knows. unpaid: order → deadline.
 
     asker: the address that its last request came from; it is kept in memory alone.
+    claimed: wallet ids that were claimed in it, so that a claim that is sent again, by whoever
+    recorded it, does not bring an earlier wallet back.
     """
 
     keys: SessionKeys
@@ -37,6 +39,7 @@ class Session:
     numbers: RequestNumbers = field(default_factory=RequestNumbers)
     unpaid: dict[bytes, int] = field(default_factory=dict)
     login: Login | None = None
+    claimed: tuple[bytes, ...] = ()
     asker: str = ""
 
     @property

@@ -46,6 +46,7 @@ class _Stored(Message, frozen=True):
     account: int
     username: str
     device: bytes
+    claimed: tuple[bytes, ...] = ()
 
 
 @dataclass(slots=True)
@@ -178,6 +179,8 @@ class SharedSessions:
         theirs = self._open(row, now)
         _merge(seen.session, _stored(seen.session), seen.stored, theirs)
         seen.stored, seen.version = theirs, row.version
+        ours = seen.session.claimed
+        seen.session.claimed = ours + tuple(one for one in theirs.claimed if one not in ours)
         if theirs.account != ANONYMOUS and seen.session.login is None:
             login = Login(theirs.account, theirs.username, theirs.device)
             self._memory.log_in(seen.session, login)
@@ -193,6 +196,7 @@ class SharedSessions:
         )
         session = Session(keys, stored.descriptor, row.expires)
         session.numbers.take_over(_numbers(stored))
+        session.claimed = stored.claimed
         self._memory.add(session)
         if stored.account != ANONYMOUS:
             self._memory.log_in(session, Login(stored.account, stored.username, stored.device))
@@ -218,6 +222,7 @@ def _stored(session: Session) -> _Stored:
             )
             for number, entry in session.numbers.items()
         ],
+        claimed=session.claimed,
         account=ANONYMOUS if login is None else login.account,
         username="" if login is None else login.username,
         device=b"" if login is None else login.device,

@@ -86,10 +86,20 @@ class _Asked:
 
 
 def claim(state: BrokerState, session: Session, request: Claim) -> Rule[Answer]:
-    """From now on this wallet withdraws, and no other. Raises LoginRequired."""
+    """From now on this wallet withdraws, and no other. Raises LoginRequired, OperationConflict.
+
+    A session claims for one wallet once: the same record sent again later changes nothing.
+    """
     who = require_login(session)
-    yield from transact(_claim_account, who.account, request.wallet)
+    if request.wallet not in session.claimed:
+        if len(session.claimed) >= _CLAIMS_PER_SESSION_MAX:
+            raise OperationConflict("Too many wallets in one session.")
+        yield from transact(_claim_account, who.account, request.wallet)
+        session.claimed += (request.wallet,)
     return Answer(Claimed())
+
+
+_CLAIMS_PER_SESSION_MAX = 16
 
 
 @repeatable
