@@ -107,9 +107,13 @@ def _make_room(state: BrokerState, session: Session) -> Rule[None]:
     for order in [order for order, pay_by in session.unpaid.items() if pay_by <= now]:
         del session.unpaid[order]
     if len(session.unpaid) >= UNPAID_PER_SESSION_MAX:
+        # Another worker may have taken the payment of some, here and below.
+        offered = yield from transact(still_offered, list(session.unpaid))
+        for order in [order for order in session.unpaid if order not in offered]:
+            del session.unpaid[order]
+    if len(session.unpaid) >= UNPAID_PER_SESSION_MAX:
         raise TooManyOpen
     while (crowd := state.unpaid.crowd(session.owner, now)) is not None:
-        # Another worker may have taken the payment of some.
         offered = yield from transact(still_offered, crowd.orders)
         gone = [order for order in crowd.orders if order not in offered]
         if not gone:
