@@ -6,17 +6,7 @@ They fall into three sizes, so that they make three shelves: up to 16 KiB, up to
 
 from pathlib import Path
 
-from veilmart.demo.goods import (
-    calendar,
-    charts,
-    mathematics,
-    picture,
-    reference,
-    signs,
-    sky,
-    sound,
-    sun,
-)
+from veilmart.demo.goods import mathematics, picture, places, reference, signs, sound
 from veilmart.demo.goods.good import Good, Recipe
 from veilmart.errors import CannotWrite
 
@@ -28,11 +18,8 @@ def recipes() -> tuple[Recipe, ...]:
     return (
         *reference.RECIPES,
         *signs.RECIPES,
-        *charts.RECIPES,
-        *sky.RECIPES,
-        *calendar.RECIPES,
+        *places.RECIPES,
         *mathematics.RECIPES,
-        *sun.RECIPES,
         *sound.RECIPES,
         *picture.RECIPES,
     )

@@ -7,6 +7,7 @@ import numpy as np
 from veilmart.demo.goods.good import Good, Recipe, as_text
 
 PRIMES = 100_000
+FACTORED = 80_000
 _SIEVE_BELOW = 1_300_000
 
 
@@ -70,6 +71,28 @@ def prime_table() -> bytes:
     return as_text(lines)
 
 
+def powers_of_two() -> bytes:
+    """Plain text: 2^0 to 2^1023 with all their digits."""
+    return as_text(f"2^{exponent:<5}{2**exponent}" for exponent in range(1024))
+
+
+def factors() -> bytes:
+    """CSV: every number from 2 to FACTORED with its prime factors in order."""
+    smallest = list(range(FACTORED + 1))
+    for n in range(2, math.isqrt(FACTORED) + 1):
+        if smallest[n] == n:
+            for multiple in range(n * n, FACTORED + 1, n):
+                smallest[multiple] = min(smallest[multiple], n)
+    lines = ["n,factors"]
+    for n in range(2, FACTORED + 1):
+        parts, left = [], n
+        while left > 1:
+            parts.append(str(smallest[left]))
+            left //= smallest[left]
+        lines.append(f"{n},{' '.join(parts)}")
+    return as_text(lines)
+
+
 RECIPES = (
     Recipe(
         Good(
@@ -87,5 +110,21 @@ RECIPES = (
             "Every prime from 2 to 1,299,709 with its number and the gap before it.",
         ),
         prime_table,
+    ),
+    Recipe(
+        Good(
+            "powers-of-two.txt",
+            "Powers of two, 2^0 to 2^1023",
+            "All digits of every power of two up to the largest that a double holds.",
+        ),
+        powers_of_two,
+    ),
+    Recipe(
+        Good(
+            "prime-factors-to-80000.csv",
+            "Prime factors of 2 to 80,000",
+            "Every number with its prime factors in order, one a row.",
+        ),
+        factors,
     ),
 )
