@@ -1,4 +1,4 @@
-"""The merchant's limits on PostgreSQL, raced for by transactions that have all seen room for one."""
+"""The merchant's limits on PostgreSQL, raced for by transactions that each saw room for one."""
 
 import os
 from collections.abc import Iterator
