@@ -1,8 +1,9 @@
 """The merchants this broker carries: stored rows, and what a running broker keeps of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from veilmart.broker import settings
 from veilmart.broker.ledger import booking
@@ -32,16 +33,15 @@ _all = select(
     tables.merchants.c.state,
     tables.merchants.c.account,
 ).order_by(tables.merchants.c.fingerprint)
-_d, _newer = tables.merchant_descriptors.c, tables.merchant_descriptors.alias("newer")
-_newest_end = (
-    select(func.max(_newer.c.not_after)).where(_newer.c.merchant == _d.merchant).scalar_subquery()
+_d = tables.merchant_descriptors.c
+_by_age = (
+    select(_d.not_after, _d.signed)
+    .where(_d.merchant == bindparam("of"))
+    .order_by(_d.serial.desc())
+    .limit(bindparam("most"))
 )
-# One that ended before the newest can have begun serves nobody; it is kept for the audit.
-_recent_descriptors = (
-    select(_d.merchant, _d.signed)
-    .where(_d.not_after > _newest_end - DESCRIPTOR_SECONDS - CLOCK_SKEW_SECONDS)
-    .order_by(_d.merchant, _d.serial.desc())
-)
+RECENT_MAX = 200
+"""Descriptors of a merchant that can still be good; seven days of one every hour are fewer."""
 _newest_serial = (
     select(_d.serial, _d.signed)
     .where(_d.merchant == bindparam("of"))
@@ -88,6 +88,13 @@ class MerchantDirectory:
     def replace(self, views: list[MerchantView]) -> None:
         self._views = {view.fingerprint: view for view in views}
 
+    def learn(self, fresh: SignedDescriptor) -> None:
+        """A merchant has a newer descriptor, which is stored."""
+        view = self._views[fresh.fingerprint]
+        if fresh.descriptor.serial > view.newest.descriptor.serial:
+            recent = (fresh, *view.descriptors)[:RECENT_MAX]
+            self._views[fresh.fingerprint] = replace(view, descriptors=recent)
+
     def known(self, fingerprint: bytes) -> MerchantView:
         """Also a suspended one, whose paid orders go on. Raises MerchantUnknown."""
         view = self._views.get(fingerprint)
@@ -108,19 +115,27 @@ class MerchantDirectory:
 
 
 def load_merchants(conn: Connection) -> list[MerchantView]:
-    """Every merchant with its recent descriptors, ordered by fingerprint."""
-    descriptors: dict[bytes, list[SignedDescriptor]] = {}
-    for merchant, signed in conn.execute(_recent_descriptors):
-        descriptors.setdefault(merchant, []).append(read_descriptor(signed))
-    return [
-        MerchantView(row[0], row[1], row[2], row[3], row[4], tuple(descriptors[row[0]]))
-        for row in conn.execute(_all)
-    ]
+    """Every merchant with its recent descriptors, ordered by fingerprint. A reading.
+
+    It verifies two signatures or more of each merchant, so it has no place in a transaction.
+    """
+    return [_view(conn, row) for row in conn.execute(_all).all()]
+
+
+def _view(conn: Connection, row: Any) -> MerchantView:
+    """With its descriptors, but for those that ended before the newest can have begun.
+
+    They serve nobody, and are kept for the audit.
+    """
+    found = conn.execute(_by_age, {"of": row.fingerprint, "most": RECENT_MAX}).all()
+    since = found[0].not_after - DESCRIPTOR_SECONDS - CLOCK_SKEW_SECONDS
+    recent = tuple(read_descriptor(each.signed) for each in found if each.not_after > since)
+    return MerchantView(row.fingerprint, row.name, row.address, row.state, row.account, recent)
 
 
 def admit(conn: Connection, merchant: SignedDescriptor, address: str) -> None:
     """Carry a merchant, or again under a new address. Its account is opened once."""
-    known = {view.fingerprint for view in load_merchants(conn)}
+    known = set(conn.execute(select(tables.merchants.c.fingerprint)).scalars())
     name = merchant.descriptor.name
     if merchant.fingerprint in known:
         _set(conn, merchant.fingerprint, name, address, ADMITTED)
@@ -183,13 +198,13 @@ def find_merchant(conn: Connection, text: str) -> MerchantView:
     """By name, or by the beginning of the fingerprint. Raises NoSuchMerchant if not just one."""
     wanted = text.strip().lower()
     found = [
-        view
-        for view in load_merchants(conn)
-        if view.name == text or (wanted and format_fingerprint(view.fingerprint).startswith(wanted))
+        row
+        for row in conn.execute(_all).all()
+        if row.name == text or (wanted and format_fingerprint(row.fingerprint).startswith(wanted))
     ]
     if len(found) != 1:
         raise NoSuchMerchant(f"{len(found)} merchants are called {text[:80]!r}.")
-    return found[0]
+    return _view(conn, found[0])
 
 
 def _set(conn: Connection, fingerprint: bytes, name: str, address: str, state: str) -> None:

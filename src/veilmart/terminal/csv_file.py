@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from veilmart.storage.files.names import shown_path, visible
@@ -30,15 +30,21 @@ def write_csv(target: Path, heads: Sequence[str], rows: Iterable[Sequence[object
 
 
 def show_export(
-    terminal: Terminal, target: Path, heads: Sequence[str], rows: Sequence[Sequence[object]]
+    terminal: Terminal, target: Path, heads: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> None:
-    """Write the table and tell where it is. Raises as `write_csv`."""
-    path = write_csv(target, heads, rows)
+    """Write the table, row by row, and tell where it is. Raises as `write_csv`."""
+    count = 0
+
+    def counted() -> Iterator[Sequence[object]]:
+        nonlocal count
+        for row in rows:
+            count += 1
+            yield row
+
+    path = write_csv(target, heads, counted())
     terminal.result(
-        {"path": path, "rows": len(rows)},
-        lambda console: console.print(
-            f"{len(rows)} rows written to {shown_path(path)}", markup=False
-        ),
+        {"path": path, "rows": count},
+        lambda console: console.print(f"{count} rows written to {shown_path(path)}", markup=False),
     )
 
 

@@ -224,7 +224,9 @@ async def test_full_pages_are_closed_and_never_change(
         market.run(lambda conn, row=row: conn.execute(insert(published), row).rowcount)
         if at in (4, 9):
             pages = [market.run(lists.read_page, ORDER_KEYS, page) for page in range(4)]
-            assert market.run(lists.close_pages) == 1
+            assert market.run(lists.full_lists) == [ORDER_KEYS]
+            assert market.run(lists.close_page, ORDER_KEYS)
+            assert not market.run(lists.close_page, ORDER_KEYS)
             assert pages == [market.run(lists.read_page, ORDER_KEYS, page) for page in range(4)]
     wanted = [b"".join(sorted(prefixes[at : at + 4])) for at in (0, 4, 8)]
     assert [market.run(lists.read_page, ORDER_KEYS, page) for page in range(4)] == [*wanted, b""]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
+from sqlalchemy import Connection
 
 from veilmart.broker.backup_layout import LAYOUT
 from veilmart.broker.cli.books import open_books
@@ -16,6 +17,7 @@ from veilmart.storage.backup.backup import back_up
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.console import Terminal
 from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, restore_server
 
@@ -29,8 +31,13 @@ def export_table(
 ) -> None:
     """Write a table as CSV; amounts in minor units, times in Unix seconds."""
     with open_books(common) as opened:
-        exported = opened.database.run_now(export, kind)
-    show_export(common.terminal(), file, exported.heads, exported.rows)
+        opened.database.read_now(_write, kind, file, common.terminal())
+
+
+def _write(conn: Connection, kind: str, file: Path, terminal: Terminal) -> None:
+    """A reading: the server beside it goes on, and memory does not grow with the table."""
+    exported = export(conn, kind)
+    show_export(terminal, file, exported.heads, exported.rows)
 
 
 @command

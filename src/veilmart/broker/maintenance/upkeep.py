@@ -72,7 +72,7 @@ class Upkeep:
             ("reports", reporter.mark_delivered),
             ("balances", self._add_up),
             ("plenty", partial(self._database.run, token_keys.note_plenty)),
-            ("lists", partial(self._database.run, published_prefixes.close_pages)),
+            ("lists", self._close_pages),
             ("sessions", self._sessions),
         )
         seldom: tuple[tuple[str, Work], ...] = (
@@ -157,6 +157,12 @@ class Upkeep:
     async def _add_up(self) -> None:
         for account in await self._database.run(hot_rows.add_up):
             self._state.observe(Trouble(f"Adding up account {account}", "it is below zero"))
+
+    async def _close_pages(self) -> None:
+        read = self._database.read_now
+        for number in await asyncio.to_thread(read, published_prefixes.full_lists):
+            while await self._database.run(published_prefixes.close_page, number):
+                continue
 
     async def _sessions(self) -> None:
         await self._state.sessions.tidy(self._state.clock())

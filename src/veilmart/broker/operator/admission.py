@@ -70,7 +70,7 @@ def joined_candidate(opened: BrokerHome, fingerprint: bytes, now: int) -> Candid
 def _checked(opened: BrokerHome, address: str, signed: bytes, now: int) -> Candidate:
     claimed = read_descriptor(signed).fingerprint
     known = {
-        view.fingerprint: view.newest for view in opened.database.run_now(merchants.load_merchants)
+        view.fingerprint: view.newest for view in opened.database.read_now(merchants.load_merchants)
     }
     checked = check_descriptor(
         signed, role="merchant", fingerprint=claimed, now=now, known=known.get(claimed)

@@ -3,7 +3,7 @@
 import msgspec
 from sqlalchemy import Connection, select
 
-from veilmart.broker import merchants, settings
+from veilmart.broker import settings
 from veilmart.broker.accounts import customers
 from veilmart.broker.keys import token_keys
 from veilmart.broker.ledger import booking
@@ -41,7 +41,8 @@ def account_lines(conn: Connection) -> list[AccountLine]:
         row[0]: row[1]
         for row in conn.execute(select(tables.customers.c.account, tables.customers.c.username))
     }
-    names |= {view.account: view.name for view in merchants.load_merchants(conn)}
+    owners = select(tables.merchants.c.account, tables.merchants.c.name)
+    names |= {row.account: row.name for row in conn.execute(owners)}
     names |= {row.account: row.id.hex()[:8] for row in token_keys.living(conn)}
     query = select(tables.accounts.c.id, tables.accounts.c.kind, booking.true_balance)
     return [

@@ -1,6 +1,6 @@
 """Tables that an operator takes to a spreadsheet. Amounts in minor units, times Unix seconds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, select
@@ -15,11 +15,15 @@ from veilmart.broker.schema.operator_tables import folds
 from veilmart.broker.tokens.key_totals import KeyTotals, key_totals
 from veilmart.errors import BadArgument
 
+ROWS_AT_ONCE = 1000
+
 
 @dataclass(frozen=True)
 class Exported:
+    """rows: read while they are written, so only inside the reading that made it."""
+
     heads: tuple[str, ...]
-    rows: list[tuple[object, ...]]
+    rows: Iterable[tuple[object, ...]]
 
 
 def export(conn: Connection, kind: str) -> Exported:
@@ -96,7 +100,8 @@ def _withdrawals(conn: Connection) -> Exported:
 
 
 def _exported(conn: Connection, heads: tuple[str, ...], query: Select[tuple[object]]) -> Exported:
-    return Exported(heads, [tuple(row) for row in conn.execute(query)])
+    rows = conn.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
+    return Exported(heads, (tuple(row) for row in rows))
 
 
 def _tokens(conn: Connection) -> Exported:

@@ -80,7 +80,7 @@ def refresh(state: BrokerState, merchant: bytes) -> Rule[None]:
     )
     merchants.check_terms(fresh, state.fingerprint, state.settings)
     yield from transact(merchants.add_descriptor, fresh)
-    state.merchants.replace((yield from transact(merchants.load_merchants)))
+    state.merchants.learn(fresh)
 
 
 def _fetch(view: MerchantView, serial: int) -> Rule[bytes]:

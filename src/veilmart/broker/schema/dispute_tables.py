@@ -34,6 +34,7 @@ disputes = Table(
     Column("hash", LargeBinary, nullable=False),
     Column("at", Integer, nullable=False),
     CheckConstraint("outcome IN ('won', 'refused')", name="dispute_outcome"),
+    Index("disputes_by_outcome", "outcome", "at"),
 )
 # The merchant's signed paper behind every refund that it made itself.
 refund_papers = Table(

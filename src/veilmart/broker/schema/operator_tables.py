@@ -83,6 +83,7 @@ withdrawals = Table(
     Column("unconfirmed", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("state IN ('asked', 'paid', 'declined')", name="withdrawal_state"),
     Index("withdrawals_of_merchant", "merchant", "state"),
+    Index("withdrawals_by_end", "ended_at"),
 )
 
 # What makes a payment in cash the same one. id: hash of its kind and reference (32 bytes). entry:

@@ -56,6 +56,8 @@ accounts = Table(
     CheckConstraint("balance >= 0 OR kind = 'cash'", name="none_but_cash_below_zero"),
 )
 
+Index("accounts_by_kind", accounts.c.kind)
+
 transactions = Table(
     "transactions",
     metadata,
@@ -122,6 +124,7 @@ devices = Table(
     Column("last_used", Integer, nullable=False),
 )
 Index("devices_of_account", devices.c.account)
+Index("devices_by_use", devices.c.last_used)
 
 guesses = Table(
     "guesses",
@@ -130,6 +133,8 @@ guesses = Table(
     Column("failures", Integer, nullable=False),
     Column("not_before", Integer, nullable=False),
 )
+
+Index("guesses_by_end", guesses.c.not_before)
 
 merchants = Table(
     "merchants",

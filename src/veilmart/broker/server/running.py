@@ -78,7 +78,7 @@ class RunningBroker:
             self.state.sessions = shared_sessions(opened, random)
         self._lease = opened.database.lease("background")
         self._leading = not opened.database.shared
-        self.state.merchants.replace(opened.database.run_now(merchant_book.load_merchants))
+        self.state.merchants.replace(opened.database.read_now(merchant_book.load_merchants))
         self.links = LinkPool(self.state, opened.identity, self._linked, open_client)
         self.reporter = Reporter(self.state, opened.database, self.links)
         self.state.wake_reporter = self.reporter.wake
@@ -209,7 +209,9 @@ class RunningBroker:
             self._confirmed = confirmed
             self._guard.confirm()
         state.settings = await self._database.run(settings.load)
-        state.merchants.replace(await self._database.run(merchant_book.load_merchants))
+        state.merchants.replace(
+            await asyncio.to_thread(self._database.read_now, merchant_book.load_merchants)
+        )
         for number, account in await self._database.run(administration.ended_since, self._ended):
             state.sessions.drop_account(account, keep=None)
             self._ended = number

@@ -65,17 +65,21 @@ def version(conn: Connection, list_number: int) -> tuple[int, int]:
     return int(newest or 0), int(count)
 
 
-def close_pages(conn: Connection) -> int:
-    """Move what fills a page into it; how many pages. One server does this, in its sweep."""
-    lists = conn.execute(_lists).scalars().all()
-    for number in lists:
-        rows = conn.execute(_oldest, {"of": number}).all()
-        page = int(conn.execute(_pages, {"of": number}).scalar_one())
-        content = b"".join(sorted(prefix for _id, prefix in rows))
-        row = {"list": number, "page": page, "content": content}
-        conn.execute(insert(published_pages), row)
-        conn.execute(_moved, {"of": number, "last": rows[-1][0]})
-    return len(lists)
+def full_lists(conn: Connection) -> list[int]:
+    """A reading: lists with enough entries for a page."""
+    return list(conn.execute(_lists).scalars())
+
+
+def close_page(conn: Connection, number: int) -> bool:
+    """Move what fills a page of a list into it; whether there was enough. One server does this."""
+    rows = conn.execute(_oldest, {"of": number}).all()
+    if len(rows) < PREFIXES_PER_PAGE:
+        return False
+    page = int(conn.execute(_pages, {"of": number}).scalar_one())
+    content = b"".join(sorted(prefix for _id, prefix in rows))
+    conn.execute(insert(published_pages), {"list": number, "page": page, "content": content})
+    conn.execute(_moved, {"of": number, "last": rows[-1][0]})
+    return True
 
 
 def drop_list(conn: Connection, number: int) -> None:

@@ -1,6 +1,6 @@
 """Tables that a merchant takes to a spreadsheet. Amounts are in minor units, times Unix seconds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -12,10 +12,15 @@ from veilmart.merchant.schema.tables import orders, products, shelves
 SHOWN_STATES = ("paid", "settled", "refunded")
 
 
+ROWS_AT_ONCE = 1000
+
+
 @dataclass(frozen=True)
 class Exported:
+    """rows: read while they are written, so only inside the reading that made it."""
+
     heads: tuple[str, ...]
-    rows: list[tuple[object, ...]]
+    rows: Iterable[tuple[object, ...]]
 
 
 def export(connection: Connection, kind: str) -> Exported:
@@ -43,7 +48,8 @@ def _sales(connection: Connection) -> Exported:
         .order_by(orders.c.paid_at, orders.c.order)
     )
     heads = ("order", "title", "shelf", "price", "state", "paid_at", "ended_at")
-    return Exported(heads, [tuple(row) for row in connection.execute(query)])
+    rows = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
+    return Exported(heads, (tuple(row) for row in rows))
 
 
 def _products(connection: Connection) -> Exported:

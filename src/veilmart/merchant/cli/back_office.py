@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from sqlalchemy import Connection
 
 from veilmart.crypto import identity as keys
 from veilmart.errors import Declined
@@ -20,6 +21,7 @@ from veilmart.storage.files.home import default_home
 from veilmart.storage.files.names import visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.console import Terminal
 from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, restore_server
 
@@ -112,8 +114,13 @@ def export_table(
 ) -> None:
     """Write a table as CSV; amounts in minor units, times in Unix seconds."""
     with open_merchant(_home(common), common.database) as market:
-        exported = market.database.run_now(export, kind)
-    show_export(common.terminal(), file, exported.heads, exported.rows)
+        market.database.read_now(_write, kind, file, common.terminal())
+
+
+def _write(connection: Connection, kind: str, file: Path, terminal: Terminal) -> None:
+    """A reading: the server beside it goes on."""
+    exported = export(connection, kind)
+    show_export(terminal, file, exported.heads, exported.rows)
 
 
 @command
