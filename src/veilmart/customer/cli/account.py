@@ -40,7 +40,7 @@ Username = Annotated[str | None, Parameter(help="Asked for when it is not given.
 async def join(address: str, *, yes: Yes = False, common: Common = Common()) -> None:
     """Pin a broker (and a merchant) from a veilmart:// link or a URL."""
     person = Person(common.terminal(), yes)
-    with opened_wallet(common) as wallet:
+    with opened_wallet(common, fresh=True) as wallet:
         async with visited(wallet, person, address) as shopper:
             name = shopper.broker.descriptor.name
             shown = format_fingerprint(shopper.broker.fingerprint)

@@ -16,6 +16,7 @@ from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person, ensure_login
 from veilmart.customer.cli.wallet import make_seed
 from veilmart.customer.connection.shopper import Shopper
+from veilmart.customer.display.lists import what_is_paid_for
 from veilmart.customer.purchase.completion_rules import Bought
 from veilmart.customer.purchase.payment_rules import (
     AccountPayment,
@@ -215,6 +216,8 @@ async def pay_and_fetch(
         price, after = format_amount(quote.price, drawer.decimals), "with a token"
         if quote.balance_after is not None:
             after = f"balance after {format_amount(quote.balance_after, drawer.decimals)}"
+        for line in what_is_paid_for(quote):
+            person.terminal.say(line)
         person.terminal.say(f"Pay to deliver: {price}, {after}")
         return person.confirm("Do you want to pay? (y/n) ")
 

@@ -13,7 +13,7 @@ from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.events import Observer, ignore
 from veilmart.customer.trust.pins import broker_named, pinned_merchants
 from veilmart.customer.wallet.proxy import read_proxy
-from veilmart.customer.wallet.wallet import Wallet, open_wallet, unfinished
+from veilmart.customer.wallet.wallet import DATABASE_FILE, Wallet, open_wallet, unfinished
 from veilmart.errors import (
     BadArgument,
     FingerprintChanged,
@@ -25,7 +25,7 @@ from veilmart.protocol.address import Link
 from veilmart.protocol.customer_messages import MerchantEntry
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.storage.files.home import default_home
-from veilmart.storage.files.partial_file import visible
+from veilmart.storage.files.names import shown_path, visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import Common
 from veilmart.terminal.console import Terminal
@@ -34,14 +34,19 @@ PROXY_VARIABLE = "VEILMART_PROXY"
 
 
 @contextmanager
-def opened_wallet(common: Common, proxy: str | None = None) -> Iterator[Wallet]:
+def opened_wallet(
+    common: Common, proxy: str | None = None, *, fresh: bool = False
+) -> Iterator[Wallet]:
     """The wallet of this command's home folder.
 
+    fresh: whether a new one is made where there is none; else raises NotInitialised.
     proxy: for this command; else $VEILMART_PROXY, else what `customer proxy` was told.
     """
     home: Path = common.home or default_home("customer")
     chosen = proxy or os.environ.get(PROXY_VARIABLE)
     given = None if chosen is None else read_proxy(chosen)
+    if not fresh and not (home / DATABASE_FILE).is_file():
+        raise NotInitialised(f"There is no wallet in {shown_path(home)}.")
     wallet = open_wallet(home, unix_now, os.urandom)
     if chosen is not None:
         wallet = replace(wallet, proxy=given)

@@ -57,7 +57,7 @@ def proxy(
 ) -> None:
     """Let every connection of this wallet go through a SOCKS proxy, such as Tor's."""
     chosen = None if address is None else read_proxy(address)
-    with opened_wallet(common) as wallet:
+    with opened_wallet(common, fresh=True) as wallet:
         if address is not None:
             wallet.database.run_now(save_proxy, chosen)
         stored = wallet.database.run_now(stored_proxy)

@@ -112,7 +112,7 @@ async def buy(
     )
     person = Person(common.terminal(), yes)
     drawer = Drawer(person.terminal)
-    with opened_wallet(common, proxy) as locked:
+    with opened_wallet(common, proxy, fresh=link is not None) as locked:
         wallet = unlocked_if_seeded(locked, person, passphrase_file)
         if anonymous:
             wallet = with_seed(wallet, person, passphrase_file)
@@ -146,7 +146,7 @@ async def shop(
     person = Person(common.terminal())
     drawer = Drawer(person.terminal, sessions=True)
     link: Link | None = None if address is None else parse_link(address)
-    with opened_wallet(common, proxy) as locked:
+    with opened_wallet(common, proxy, fresh=link is not None) as locked:
         wallet = unlocked_if_seeded(locked, person, passphrase_file)
         async with visited(wallet, person, link, suite=suite, observe=drawer) as shopper:
             drawer.decimals = shopper.broker.descriptor.decimals

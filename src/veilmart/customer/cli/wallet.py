@@ -10,6 +10,7 @@ from veilmart.customer.cli.connect import opened_wallet, visited
 from veilmart.customer.cli.passphrase import PassphraseFile, new_passphrase
 from veilmart.customer.cli.prompts import Person, ensure_login
 from veilmart.customer.tokens.restore import Restored, restore_tokens
+from veilmart.customer.trust.pins import current_broker
 from veilmart.customer.wallet.seed import (
     create_seed,
     draw_words,
@@ -19,7 +20,7 @@ from veilmart.customer.wallet.seed import (
     seed_words,
 )
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import AlreadyInitialised, Declined, WalletLocked
+from veilmart.errors import AlreadyInitialised, Declined, NotInitialised, WalletLocked
 from veilmart.terminal.command import Common, command
 from veilmart.terminal.numbers import one_of
 
@@ -46,7 +47,7 @@ def create(
 ) -> None:
     """Draw the words of this wallet. Write them down: they are the only way back."""
     person = Person(common.terminal())
-    with opened_wallet(common) as wallet, wallet.purchasing():
+    with opened_wallet(common, fresh=True) as wallet, wallet.purchasing():
         drawn = make_seed(wallet, person, words, passphrase_file, none=no_passphrase)[1]
     person.terminal.result({"words": drawn}, lambda console: None)
 
@@ -128,6 +129,8 @@ async def restore(
     """
     person = Person(common.terminal())
     with opened_wallet(common) as wallet, wallet.purchasing():
+        if wallet.database.run_now(current_broker) is None:
+            raise NotInitialised("Join the broker of this wallet first.")
         words = person.terminal.secret_text("Words: ", words_file)
         if has_seed(wallet):
             passphrase = _passphrase(wallet, person, passphrase_file)

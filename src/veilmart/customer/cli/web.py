@@ -32,7 +32,7 @@ async def web(
     common: Common = Common(),
 ) -> None:
     """Shop in the browser. The pages are served on this machine, to one person."""
-    with opened_wallet(common, proxy) as wallet:
+    with opened_wallet(common, proxy, fresh=True) as wallet:
         desk = Desk(wallet, (out or platformdirs.user_downloads_path()).absolute())
         await run_face(customer_plan(desk, link), wallet.home, common.terminal(), options)
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.orders import Order, terms_of
 from veilmart.errors import BadArgument, NoSuchProduct
 from veilmart.protocol.accounting import format_amount
-from veilmart.protocol.catalogue import Product
+from veilmart.protocol.catalogue import NO_ROOT, Product
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.typed_text import one_form
 from veilmart.storage.files.partial_file import visible
@@ -74,6 +75,31 @@ def menu_text(line: MenuLine) -> str:
     """A line of the menu."""
     note = "" if line.available else "  (not available)"
     return f"{line.number:>3}. {line.title}  {line.price}{note}"
+
+
+def what_is_paid_for(quote: Quote) -> list[str]:
+    """Lines before the question whether to pay: title, kind, sizes, merchant, refund terms."""
+    choice, offer = quote.choice, quote.offer
+    size = f"the download has {offer.size:,} bytes, as every one of its shelf"
+    if choice.product.root == NO_ROOT:
+        kind = f"A licence key; {size}"
+    else:
+        name = visible(choice.product.file_name)
+        kind = f"A file, {name}, {choice.product.size:,} bytes; {size}"
+    return [
+        visible(choice.product.title),
+        f"{kind}.",
+        f"Sold by {visible(choice.merchant.descriptor.name)}.",
+        f"Refunded in full if it is not delivered within {_span(offer.deliver_within)}, or is not "
+        f"as promised; you have {_span(offer.settle_within)} to look.",
+    ]
+
+
+def _span(seconds: int) -> str:
+    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} seconds"
 
 
 def find_product(menu: Menu, wanted: str) -> Product:

@@ -1,6 +1,7 @@
 """`veilmart merchant import` and `codes`."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ from veilmart.merchant.sales.codes import (
     unconfirmed_codes,
 )
 from veilmart.merchant.stocking.adding import check_price
+from veilmart.merchant.stocking.foreseeing import foresee_import
 from veilmart.merchant.stocking.importing import Comparison, Imported, compare, import_folder
 from veilmart.merchant.stocking.packing import look_at
 from veilmart.merchant.stocking.shop_folder import CODES_SUFFIX, Entry, code_lines, read_folder
@@ -61,6 +63,8 @@ def import_shop(
         usual = market.database.run_now(check_price, amount)
         entries = read_folder(folder, usual, decimals, skip_bad=skip_bad, tell=terminal.say)
         comparison = market.database.run_now(compare, entries, k)
+        foresee = partial(foresee_import, prune=prune, alone=alone)
+        market.database.run_now(foresee, comparison)
         if dry_run:
             terminal.result(
                 _as_json(comparison, decimals, prune),

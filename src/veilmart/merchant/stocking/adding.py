@@ -29,7 +29,7 @@ from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.publishing.descriptors import price_points
-from veilmart.merchant.stocking.packing import Source, pack
+from veilmart.merchant.stocking.packing import Source, gone_if_refused, pack
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.descriptor import Shelf
 
@@ -177,11 +177,14 @@ def add_products(
             check_description(source.description)
     plan = market.database.run_now(_plan, sources, shelf, price, alone)
     batch: list[Packed] = []
-    for number, source in enumerate(sources, start=1):
-        batch.append(pack(source, plan.size, market.store, random))
-        yield ProductPacked(number, len(sources), source.file_name)
-    ids = tuple(random(PRODUCT_ID_BYTES) for _ in batch)
-    yield market.database.run_now(_place, plan, tuple(batch), ids, alone, now)
+    with gone_if_refused(market.store) as roots:
+        for number, source in enumerate(sources, start=1):
+            batch.append(pack(source, plan.size, market.store, random))
+            roots.append(batch[-1].root)
+            yield ProductPacked(number, len(sources), source.file_name)
+        ids = tuple(random(PRODUCT_ID_BYTES) for _ in batch)
+        added = market.database.run_now(_place, plan, tuple(batch), ids, alone, now)
+    yield added
 
 
 def add_now(

@@ -32,7 +32,7 @@ from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.sales.codes import add_codes, unknown_codes
 from veilmart.merchant.schema.tables import products
 from veilmart.merchant.stocking.adding import PRODUCT_ID_BYTES, ProductPacked, check_price
-from veilmart.merchant.stocking.packing import pack
+from veilmart.merchant.stocking.packing import gone_if_refused, pack
 from veilmart.merchant.stocking.shelf_moves import move_product
 from veilmart.merchant.stocking.shelf_planning import Item, PlannedShelf, plan_shelves
 from veilmart.merchant.stocking.shop_folder import Entry
@@ -187,12 +187,15 @@ def import_folder(
         for change in comparison.changes
         if {"new", "content", "price"} & set(change.what) and not change.entry.codes
     ]
-    for done, change in enumerate(due, start=1):
-        size = planned[id(change)] if change.shelf is None else sizes[change.shelf]
-        name = change.entry.source.file_name
-        work.packed[name] = pack(change.entry.source, size, market.store, random)
-        yield ProductPacked(done, len(due), name)
-    yield market.database.run_now(_carry_out, work, now, random)
+    with gone_if_refused(market.store) as roots:
+        for done, change in enumerate(due, start=1):
+            size = planned[id(change)] if change.shelf is None else sizes[change.shelf]
+            name = change.entry.source.file_name
+            work.packed[name] = pack(change.entry.source, size, market.store, random)
+            roots.append(work.packed[name].root)
+            yield ProductPacked(done, len(due), name)
+        imported = market.database.run_now(_carry_out, work, now, random)
+    yield imported
 
 
 def _carry_out(

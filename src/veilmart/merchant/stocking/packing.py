@@ -15,7 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from veilmart.crypto.padding import pack_product
-from veilmart.errors import BadSourceFile, CannotDo, SourceChanged
+from veilmart.errors import BadSourceFile, CannotDo, DatabaseFailure, SourceChanged
 from veilmart.limits import PIECE_BYTES
 from veilmart.merchant.goods.products import Packed
 from veilmart.protocol.typed_text import one_form
@@ -132,6 +132,23 @@ def pack(
         pieces=store.piece_list(root),
         source=digest.digest(),
     )
+
+
+@contextmanager
+def gone_if_refused(store: ProductStore) -> Iterator[list[bytes]]:
+    """The roots that the block appends are removed from the store when it ends in an error.
+
+    Not after a failure of the database: the transaction that names them may have been committed.
+    """
+    roots: list[bytes] = []
+    try:
+        yield roots
+    except DatabaseFailure:
+        raise
+    except BaseException:
+        for root in roots:
+            store.remove(root)
+        raise
 
 
 def _pieces(

@@ -12,7 +12,7 @@ import secrets
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -173,6 +173,15 @@ class ObjectStore:
                     raise _damaged(root)
             yield part
             start += len(part)
+
+    def remove(self, root: bytes) -> None:
+        found = self._find(root)
+        if found is None:
+            return
+        with suppress(BaseError, OSError):
+            obstore.delete(self._store, [_root_path(root)])
+        self._remove(found.folder)
+        self._forget(root)
 
     def _product(self, root: bytes) -> _Product:
         with self._turn:

@@ -46,6 +46,9 @@ class ProductStore(Protocol):
     def put(self, pieces: Iterable[bytes], size: int) -> bytes:
         """Store `size` bytes given piece by piece, durably; the root. Same again: same root."""
 
+    def remove(self, root: bytes) -> None:
+        """Remove a product that nothing names, as far as possible."""
+
     def has(self, root: bytes) -> bool:
         """Whether the product is there, whole by its length."""
 
@@ -141,6 +144,9 @@ class FolderStore:
         if len(content) != length:
             raise _damaged(root)
         return content
+
+    def remove(self, root: bytes) -> None:
+        shutil.rmtree(self._where(root), ignore_errors=True)
 
     def _where(self, root: bytes) -> Path:
         if len(root) != HASH_BYTES:

@@ -1,0 +1,41 @@
+"""What an import would be refused for, found before a byte of it is packed."""
+
+from collections import defaultdict
+
+from sqlalchemy import Connection
+
+from veilmart.errors import AloneOnShelf
+from veilmart.merchant.goods.products import load_products
+from veilmart.merchant.stocking.importing import Comparison
+
+
+def foresee_import(
+    connection: Connection, comparison: Comparison, *, prune: bool, alone: bool
+) -> None:
+    """Transaction: the shelves as they would stand. Raises AloneOnShelf where the import would."""
+    if alone:
+        return
+    planned = {
+        id(item.key): number
+        for number, shelf in enumerate(comparison.planned, start=1)
+        for item in shelf.items
+    }
+    places: dict[str, int] = {p.file_name: p.shelf for p in load_products(connection)}
+    touched = set()
+    for change in comparison.changes:
+        if not change.what:
+            continue
+        name = change.entry.source.file_name
+        # A shelf that is still to be made has the negative of its number in the plan.
+        place = -planned[id(change)] if change.shelf is None else change.shelf
+        touched |= {place} | ({change.product.shelf} if change.product else set())
+        places[name] = place
+    for product in comparison.gone if prune else ():
+        touched.add(product.shelf)
+        del places[product.file_name]
+    standing = defaultdict(list)
+    for name, place in places.items():
+        standing[place].append(name)
+    for place in touched:
+        if len(standing[place]) == 1:
+            raise AloneOnShelf(f"{standing[place][0]} would be.")

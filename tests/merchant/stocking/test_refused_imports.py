@@ -1,0 +1,65 @@
+"""A refused import is foreseen before a byte is packed, and leaves nothing behind."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.merchant.conftest import Stall
+from tests.merchant.stocking.test_importing import folder_of, run_import
+from veilmart.errors import AloneOnShelf, BadArgument, DatabaseFailure
+from veilmart.merchant.goods.products import load_products
+from veilmart.merchant.stocking import importing
+from veilmart.merchant.stocking.foreseeing import foresee_import
+from veilmart.merchant.stocking.importing import compare
+from veilmart.merchant.stocking.shop_folder import read_folder
+
+
+def packed(stall: Stall) -> set[str]:
+    """Every file of the product store."""
+    store = Path(stall.market.home.path) / "products"
+    return {str(file) for file in store.rglob("*") if file.is_file()}
+
+
+def foreseen(stall: Stall, folder: Path, *, prune: bool = False, alone: bool = False) -> None:
+    run = stall.market.database.run_now
+    comparison = run(compare, read_folder(folder, 500, 2), 2)
+    run(lambda conn: foresee_import(conn, comparison, prune=prune, alone=alone))
+
+
+def test_what_would_be_alone_is_foreseen_with_its_name(stall: Stall, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, a=10, b=11)
+    foreseen(stall, folder)
+    (folder / "shop.toml").write_text('["a.txt"]\nprice = "10.00"\n')
+    with pytest.raises(AloneOnShelf, match=r"a\.txt|b\.txt"):
+        foreseen(stall, folder)
+    foreseen(stall, folder, alone=True)
+
+
+def test_pruning_that_leaves_one_alone_is_foreseen(stall: Stall, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, a=10, b=11)
+    run_import(stall, folder)
+    standing = stall.market.database.run_now(load_products)
+    (folder / "a.txt").unlink()
+    foreseen(stall, folder)
+    shelf = next(p.shelf for p in standing if p.file_name == "b.txt")
+    others = [p for p in standing if p.shelf == shelf and p.file_name != "b.txt"]
+    with pytest.raises(AloneOnShelf):
+        foreseen(stall, folder, prune=True)
+    assert others
+
+
+@pytest.mark.parametrize("error", [BadArgument, DatabaseFailure])
+def test_a_refused_import_leaves_no_packed_bytes(
+    stall: Stall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """After a failure of the database the bytes stay: they may have been committed."""
+    folder, before = folder_of(tmp_path, x=3000, y=4000), packed(stall)
+
+    def refuse(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(importing, "_carry_out", refuse)
+    with pytest.raises(error):
+        run_import(stall, folder)
+    left = packed(stall) - before
+    assert bool(left) == (error is DatabaseFailure)
