@@ -24,19 +24,25 @@ def _step(name: str, **points: tuple[str, ...]) -> Step:
 
 REPORT = _step(
     "report",
-    broker=("/>Report", "/reports.next_batch", "/reports.mark_delivered", "/batches.add_up"),
+    broker=(
+        "/>Report",
+        "/outbox.next_batch",
+        "/outbox.mark_delivered",
+        "/hot_rows.add_up",
+        "/token_keys.note_plenty",
+    ),
     merchant=("Report/", "Report/orders.apply_report"),
 )
 VISIT = (
     _step("session", broker=("Handshake/",), customer=("/>Handshake", "/pins.pin_broker")),
-    _step("login", broker=("Resume/",), customer=("/>Resume",)),
+    _step("login", broker=("Resume/",), customer=("/>Resume", "/account_use.note_account_use")),
 )
 ANONYMOUS = (
     _step("session", broker=("Handshake/",), customer=("/>Handshake", "/pins.pin_broker")),
     _step(
         "start",
         broker=("Start/",),
-        customer=("/>Start", "/anonymous_view.save_seen"),
+        customer=("/>Start", "/anonymous_pins.save_seen"),
     ),
 )
 STATUS = _step("status", broker=("GetStatus/",), customer=("/>GetStatus",))
@@ -44,24 +50,24 @@ SEGMENT = _step(
     "segment",
     broker=("GetSegment/", "GetSegment/>FetchSegment"),
     merchant=("FetchSegment/", "FetchSegment/orders.segment_asked"),
-    customer=("/>GetSegment", "/small_parcels.save_held"),
+    customer=("/>GetSegment", "/parcels.save_held"),
 )
 RELEASE = _step(
     "release",
     broker=("Release/", "Release/payment_rules._act"),
-    customer=("/>Release", "/order.save_order"),
+    customer=("/>Release", "/orders.save_order"),
 )
 RELEASE_REFUSED = _step("release", broker=("Release/",), customer=("/>Release",))
 CANCEL = _step(
     "cancel",
     broker=("Cancel/", "Cancel/payment_rules._act"),
-    customer=("/>Cancel", "/small_parcels.save_ended"),
+    customer=("/>Cancel", "/parcels.save_ended"),
 )
 DELIVER = _step("deliver", customer=("/file",))
 ACKNOWLEDGE = _step(
     "acknowledge",
     broker=("Acknowledge/", "Acknowledge/payment_rules._act"),
-    customer=("/>Acknowledge", "/small_parcels.save_ended"),
+    customer=("/>Acknowledge", "/parcels.save_ended"),
 )
 PURCHASE = (
     *VISIT,
@@ -87,7 +93,7 @@ PURCHASE = (
         "select",
         broker=("Relay/@2", "Relay/>TunnelRelay@2", "Relay/invoices.add_invoice"),
         merchant=("TunnelRelay/@2", "Select/", "Select/orders.store_order"),
-        customer=("/>Relay:Select", "/order.add_order"),
+        customer=("/>Relay:Select", "/orders.add_order"),
     ),
     _step("pay", broker=("Pay/", "Pay/payment_rules._pay"), customer=("/>Pay",)),
     SEGMENT,
@@ -100,11 +106,11 @@ BROWSE = PURCHASE[2:5]
 TOKENS: dict[str, tuple[Step, ...]] = {
     "token withdrawal": (
         *VISIT,
-        _step("key", customer=("/token_store.save_key",)),
+        _step("key", customer=("/tokens.save_keys",)),
         _step(
             "withdraw",
-            broker=("Issue/", "Issue/token_rules._issue"),
-            customer=("/>Issue", "/token_store.begin_withdrawal", "/token_store.finish_withdrawal"),
+            broker=("Issue/", "Issue/withdrawal_rules._issue"),
+            customer=("/>Issue", "/tokens.begin_withdrawal", "/tokens.finish_withdrawal"),
         ),
     ),
     "token purchase": (
@@ -114,11 +120,15 @@ TOKENS: dict[str, tuple[Step, ...]] = {
             "select",
             broker=("Relay/@2", "Relay/>TunnelRelay@2", "Relay/invoices.add_invoice"),
             merchant=("TunnelRelay/@2", "Select/", "Select/orders.store_order"),
-            customer=("/>Relay:Select", "/seeded.take_order_number", "/payment._add_with_token"),
+            customer=(
+                "/>Relay:Select",
+                "/seed_state.take_order_number",
+                "/payment_rules._add_with_token",
+            ),
         ),
         _step(
             "spend",
-            broker=("Spend/", "Spend/spend_rules._spend"),
+            broker=("Spend/", "Spend/token_payment_rules._spend"),
             customer=("/>Spend",),
         ),
         SEGMENT,
@@ -134,7 +144,7 @@ TOKENS: dict[str, tuple[Step, ...]] = {
         _step(
             "refund",
             broker=("GetRefund/",),
-            customer=("/>GetRefund", "/token_store.add_refund"),
+            customer=("/>GetRefund", "/tokens.add_refund"),
         ),
         REPORT,
     ),
@@ -142,8 +152,8 @@ TOKENS: dict[str, tuple[Step, ...]] = {
         *VISIT,
         _step(
             "deposit",
-            broker=("Deposit/", "Deposit/token_rules._deposit"),
-            customer=("/>Deposit", "/token_store.move_token"),
+            broker=("Deposit/", "Deposit/withdrawal_rules._deposit"),
+            customer=("/>Deposit", "/tokens.move_token"),
         ),
     ),
 }
@@ -161,7 +171,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
         *VISIT,
         RELEASE_REFUSED,
         STATUS,
-        _step("refund seen", customer=("/small_parcels.save_ended",)),
+        _step("refund seen", customer=("/parcels.save_ended",)),
         REPORT,
     ),
     "settlement by time": (
@@ -182,12 +192,12 @@ STEPS: dict[str, tuple[Step, ...]] = {
         ),
         _step(
             "refund",
-            broker=("RefundOrder/", "RefundOrder/merchant_refunds._refund"),
+            broker=("RefundOrder/", "RefundOrder/merchant_refund_rules._refund"),
             office=("/>RefundOrder",),
         ),
         ANONYMOUS[1],
         STATUS,
-        _step("refund seen", customer=("/order.save_order",)),
+        _step("refund seen", customer=("/orders.save_order",)),
         REPORT,
     ),
     "dispute": (
@@ -201,20 +211,20 @@ STEPS: dict[str, tuple[Step, ...]] = {
         _step(
             "dispute",
             broker=("Dispute/", "Dispute/dispute_rules._conclude"),
-            customer=("/>Dispute", "/small_parcels.save_ended"),
+            customer=("/>Dispute", "/parcels.save_ended"),
         ),
         REPORT,
     ),
-    "voucher issue": (_step("issue", operator=("/codes.issue_vouchers",)),),
+    "voucher issue": (_step("issue", operator=("/vouchers.issue_vouchers",)),),
     "voucher redeem": (
         *VISIT,
         _step(
             "redeem",
-            broker=("Redeem/", "Redeem/codes.redeem"),
+            broker=("Redeem/", "Redeem/vouchers.redeem"),
             customer=("/>Redeem",),
         ),
     ),
-    "voucher void": (_step("void", operator=("/codes.void_batch",)),),
+    "voucher void": (_step("void", operator=("/vouchers.void_batch",)),),
     "withdrawal": (
         _step("session", broker=("Handshake/",), office=("/>Handshake",)),
         _step(
@@ -223,7 +233,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
             office=("/>AskToWithdraw",),
         ),
     ),
-    "payout": (_step("pay out", operator=("/operating.payout",)), REPORT),
+    "payout": (_step("pay out", operator=("/bookkeeping.payout",)), REPORT),
     **TOKENS,
 }
 assert set(PURCHASE_STEPS) <= {step.name for step in PURCHASE}

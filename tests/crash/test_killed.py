@@ -22,18 +22,18 @@ FEW = (
     ("cancellation", "broker", "Cancel/payment_rules._act/committed"),
     ("refund by time", "broker", "/sweeper.sweep_invoices/committed"),
     ("settlement by time", "customer", "/>Acknowledge/heard"),
-    ("merchant refund", "broker", "RefundOrder/merchant_refunds._refund/committed"),
+    ("merchant refund", "broker", "RefundOrder/merchant_refund_rules._refund/committed"),
     ("dispute", "broker", "Dispute/dispute_rules._conclude/committed"),
-    ("voucher issue", "operator", "/codes.issue_vouchers/committed"),
-    ("voucher redeem", "broker", "Redeem/codes.redeem/committed"),
-    ("voucher void", "operator", "/codes.void_batch/uncommitted"),
+    ("voucher issue", "operator", "/vouchers.issue_vouchers/committed"),
+    ("voucher redeem", "broker", "Redeem/vouchers.redeem/committed"),
+    ("voucher void", "operator", "/vouchers.void_batch/uncommitted"),
     ("withdrawal", "broker", "AskToWithdraw/merchant_requests._note_withdrawal/committed"),
-    ("payout", "operator", "/operating.payout/committed"),
-    ("token withdrawal", "broker", "Issue/token_rules._issue/committed"),
-    ("token purchase", "broker", "Spend/spend_rules._spend/committed"),
-    ("token purchase", "customer", "/payment._add_with_token/committed"),
+    ("payout", "operator", "/bookkeeping.payout/committed"),
+    ("token withdrawal", "broker", "Issue/withdrawal_rules._issue/committed"),
+    ("token purchase", "broker", "Spend/token_payment_rules._spend/committed"),
+    ("token purchase", "customer", "/payment_rules._add_with_token/committed"),
     ("token refund", "customer", "/>GetRefund/heard"),
-    ("token deposit", "broker", "Deposit/token_rules._deposit/committed"),
+    ("token deposit", "broker", "Deposit/withdrawal_rules._deposit/committed"),
 )
 
 
@@ -68,7 +68,7 @@ async def test_every_point_of_a_purchase_has_a_step(market: Market) -> None:
 async def test_a_wrong_end_is_noticed(market: Market) -> None:
     """The check is not empty: money from nowhere makes the same case fail."""
     market.paid_in += 1
-    case = Case("voucher void", "void", "operator", "/codes.void_batch/committed", 1)
+    case = Case("voucher void", "void", "operator", "/vouchers.void_batch/committed", 1)
     outcome = await run_case(market, case)
     assert "kept of" in outcome.problem
 

@@ -45,7 +45,7 @@ def customer_pages(browser: Browser, market: RealMarket, folder: Path) -> None:
         page.get_by_role("button", name="Ask the broker").click()
         page.goto(shop)
         shoot("shop")
-        open_product(watched, "Chart of the northern and southern sky")
+        open_product(watched, "Catalogue of the brightest stars")
         shoot("product")
         page.get_by_role("link", name="Buy").click()
         shoot("pay")

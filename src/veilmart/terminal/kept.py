@@ -7,9 +7,12 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from veilmart.storage.backup.backup import BackedUp
-from veilmart.storage.backup.restore import Restored
+from veilmart.crypto.identity import fingerprint, identity_from_pem, public_spki
+from veilmart.storage.backup.backup import BackedUp, HomeLayout
+from veilmart.storage.backup.restore import Restored, restore
+from veilmart.storage.files.home import Home
 from veilmart.storage.files.names import shown_path
+from veilmart.terminal.command import ServerCommon
 
 Target = Annotated[Path, Parameter(help="File to write; nothing there is replaced.")]
 OverNewer = Annotated[
@@ -31,3 +34,23 @@ def draw_restored(console: Console, done: Restored) -> None:
         console.print(f"What was there is in {shown_path(done.put_aside)}", markup=False)
     if done.schema_aside is not None:
         console.print(f"The tables before are in the schema {done.schema_aside}", markup=False)
+
+
+def restore_server(
+    file: Path,
+    path: Path,
+    layout: HomeLayout,
+    identity_file: str,
+    common: ServerCommon,
+    *,
+    over_newer: bool,
+) -> None:
+    """Put the home of a broker or merchant back at `path` and say what was done."""
+    identity = None
+    if (path / identity_file).is_file():
+        key = identity_from_pem(Home(path, create=False).read(identity_file))
+        identity = fingerprint(public_spki(key))
+    done = restore(
+        file, path, layout, identity=identity, over_newer=over_newer, database=common.database
+    )
+    common.terminal().result(done, lambda console: draw_restored(console, done))

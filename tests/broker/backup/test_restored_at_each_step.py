@@ -45,7 +45,7 @@ async def restored(market: Market, archive: Path) -> AsyncIterator[Market]:
     put_back(archive, market.opened)
     with open_home(market.opened.home.path) as opened:
         broker = RunningBroker(opened, market.clock, os.urandom, market.events.append)
-        broker.links.ask = market.merchant.ask  # type: ignore[method-assign]
+        broker.links.ask = market.merchant.ask  # type: ignore[assignment, method-assign]
         yield Market(opened, broker, market.merchant, market.clock, market.events, market.seeds)
         await broker.aclose()
 

@@ -13,15 +13,13 @@ from veilmart.broker.home import IDENTITY_FILE
 from veilmart.broker.operator import since_backup
 from veilmart.broker.operator.exports import KINDS, export
 from veilmart.broker.operator.since_backup import SinceBackup
-from veilmart.crypto import identity as keys
 from veilmart.storage.backup.backup import back_up
-from veilmart.storage.backup.restore import restore
-from veilmart.storage.files.home import Home, default_home
+from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
 from veilmart.terminal.csv_file import show_export
-from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
+from veilmart.terminal.kept import OverNewer, Target, draw_backup, restore_server
 
 
 @command
@@ -65,20 +63,14 @@ def restore_home(
     common: Common = Common(),
 ) -> None:
     """Put a backup in place while the broker is stopped; what was there is put aside."""
-    path = common.home or default_home("broker")
-    fingerprint = None
-    if (path / IDENTITY_FILE).is_file():
-        key = keys.identity_from_pem(Home(path, create=False).read(IDENTITY_FILE))
-        fingerprint = keys.fingerprint(keys.public_spki(key))
-    done = restore(
+    restore_server(
         file,
-        path,
+        common.home or default_home("broker"),
         LAYOUT,
-        identity=fingerprint,
+        IDENTITY_FILE,
+        common,
         over_newer=over_newer,
-        database=common.database,
     )
-    common.terminal().result(done, lambda console: draw_restored(console, done))
 
 
 @command

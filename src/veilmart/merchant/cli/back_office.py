@@ -17,14 +17,13 @@ from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.home import IDENTITY_FILE, open_merchant
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.backup.backup import back_up
-from veilmart.storage.backup.restore import restore
-from veilmart.storage.files.home import Home, default_home
+from veilmart.storage.files.home import default_home
 from veilmart.storage.files.names import visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
 from veilmart.terminal.csv_file import show_export
-from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
+from veilmart.terminal.kept import OverNewer, Target, draw_backup, restore_server
 
 DEFAULTS = Common()
 WhichBroker = Annotated[
@@ -147,17 +146,4 @@ def restore_home(
     common: Common = DEFAULTS,
 ) -> None:
     """Put a backup in place while the merchant is stopped; what was there is put aside."""
-    path = _home(common)
-    fingerprint = None
-    if (path / IDENTITY_FILE).is_file():
-        key = keys.identity_from_pem(Home(path, create=False).read(IDENTITY_FILE))
-        fingerprint = keys.fingerprint(keys.public_spki(key))
-    done = restore(
-        file,
-        path,
-        LAYOUT,
-        identity=fingerprint,
-        over_newer=over_newer,
-        database=common.database,
-    )
-    common.terminal().result(done, lambda console: draw_restored(console, done))
+    restore_server(file, _home(common), LAYOUT, IDENTITY_FILE, common, over_newer=over_newer)
