@@ -73,9 +73,9 @@ PURCHASE = (
     *VISIT,
     _step(
         "descriptor",
-        broker=("GetMerchant/", "GetMerchant/>FetchDescriptor"),
+        broker=("GetMerchants/", "GetMerchant/", "GetMerchant/>FetchDescriptor"),
         merchant=("FetchDescriptor/",),
-        customer=("/>GetMerchant", "/pins.pin_merchant"),
+        customer=("/>GetMerchants", "/>GetMerchant", "/pins.pin_merchant", "/two_views._compare"),
     ),
     _step(
         "tunnel",

@@ -28,7 +28,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from veilmart.protocol.stream_frames import Frame
+from veilmart.protocol.stream_frames import PATHS, Frame
 from veilmart.protocol.tunnel import PendingRequest, ReceivedRequest
 from veilmart.storage.database.postgres_database import PostgresDatabase
 from veilmart.storage.database.postgres_engine import WROTE
@@ -114,6 +114,10 @@ def _watch_requests(passed: Passed) -> None:
 
     @functools.wraps(work)
     async def worked(self: FrameExchange, frame: Frame) -> None:
+        _doing.set(HANDSHAKES.get(PATHS.get(frame.kind, ""), ""))
+        _asking.set("")
+        if _doing.get():
+            passed(f"{_doing.get()}//received")
         await work(self, frame)
         if _doing.get():
             passed(f"{_doing.get()}//answered")
