@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, literal_column, select, update
 
 from veilmart.crypto.padding import pack_product
 from veilmart.errors import BadArgument, ProductOut, WrongOrderState
@@ -72,7 +72,8 @@ _INSERT = insert(codes)
 _ANY = select(codes.c.id).where(codes.c.product == bindparam("product_id")).limit(1)
 _TAKE = (
     select(codes.c.id, codes.c.root, codes.c.packed)
-    .where(codes.c.product == bindparam("product_id"), codes.c.state == FREE)
+    # Word for word as in the index, or neither database knows that it has them.
+    .where(codes.c.product == bindparam("product_id"), literal_column("codes.state = 'free'"))
     .order_by(codes.c.root)  # an index gives it at once, however many codes there are
     .limit(1)
     .with_for_update(skip_locked=True)
