@@ -24,6 +24,7 @@ from veilmart.terminal.memory import keep_freed_memory
 OUT = Path(__file__).parent / "out" / "results.json"
 # Modules with a function `rows` that may not be there, or may need what is not there.
 OPTIONAL = (
+    "streams",
     "postgres",
     "delivery",
     "catalogue",

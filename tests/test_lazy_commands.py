@@ -5,6 +5,7 @@ import inspect
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +41,19 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     loaded = set(json.loads(done.stdout))
     assert not loaded & set(NEVER_AT_HELP)
+
+
+def test_a_local_listing_imports_nothing_of_the_network(tmp_path: Path) -> None:
+    program = (
+        "import sys, json, io, contextlib\n"
+        f"sys.argv = ['veilmart', 'customer', 'orders', '--home', {str(tmp_path)!r}]\n"
+        "from veilmart.cli import main\n"
+        "try:\n"
+        "    with contextlib.redirect_stdout(io.StringIO()): main()\n"
+        "except SystemExit: pass\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    loaded = set(json.loads(done.stdout))
+    assert "sqlalchemy" in loaded
+    assert not loaded & {"numpy", "aiohttp", "websockets", "uvicorn", "PIL"}

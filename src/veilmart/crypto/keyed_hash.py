@@ -12,7 +12,6 @@ ck = BLAKE3(derive_key("veilmart 2026 KHAE short <use>", K); N ‖ LE64|AD| ‖ 
 
 from hmac import compare_digest
 
-import numpy as np
 from blake3 import blake3
 
 from veilmart.crypto import object_framing
@@ -43,6 +42,8 @@ def _xor(left: bytes | memoryview, right: bytes) -> bytes | memoryview:
     if size <= _INTEGER_XOR_MAX_BYTES:
         mixed = int.from_bytes(left, "little") ^ int.from_bytes(right, "little")
         return mixed.to_bytes(size, "little")
+    import numpy as np  # a twentieth of a second, which commands that seal nothing do not spend
+
     return np.bitwise_xor(np.frombuffer(left, np.uint8), np.frombuffer(right, np.uint8)).data
 
 

@@ -16,8 +16,6 @@ from functools import lru_cache
 from hashlib import sha256
 from struct import Struct, unpack
 
-import numpy as np
-
 from veilmart.crypto import object_framing
 from veilmart.crypto.cipher import (
     CHUNK_LOG2,
@@ -89,6 +87,8 @@ def _decrypt(key: bytes, ciphertext: bytes | memoryview) -> bytes:
     pads = [hash_(key + _IV).digest()]
     blocks = unpack("32s" * inputs, ciphertext[: inputs * _BLOCK_BYTES])
     pads += [hash_(key + block).digest() for block in blocks]
+    import numpy as np  # as in keyed_hash.py
+
     stream = np.frombuffer(b"".join(pads), np.uint8)[:size]
     return np.bitwise_xor(np.frombuffer(ciphertext, np.uint8), stream).tobytes()
 
@@ -96,6 +96,8 @@ def _decrypt(key: bytes, ciphertext: bytes | memoryview) -> bytes:
 def _encrypt_lanes(keys: list[bytes], plaintext: memoryview) -> list[bytes]:
     """Full chunks, one chain each, in step: the XOR of a step is one NumPy call for all lanes."""
     lanes, steps = len(keys), CHUNK_BYTES // _BLOCK_BYTES
+    import numpy as np
+
     grid = np.empty((steps, lanes, 64), np.uint8)
     grid[:, :, :32] = np.frombuffer(b"".join(keys), np.uint8).reshape(lanes, 32)
     grid[:, :, 32:] = (

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.crypto.suite import suite_by_name
 from veilmart.customer.cli.prompts import Person
-from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.events import Observer, ignore
 from veilmart.customer.trust.pins import broker_named, pinned_merchants
 from veilmart.customer.wallet.proxy import read_proxy
@@ -29,6 +29,9 @@ from veilmart.storage.files.names import shown_path, visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import Common
 from veilmart.terminal.console import Terminal
+
+if TYPE_CHECKING:
+    from veilmart.customer.connection.shopper import Shopper
 
 PROXY_VARIABLE = "VEILMART_PROXY"
 
@@ -67,11 +70,13 @@ async def visited(
     mention: bool = True,
     anonymous: bool = False,
     recovering: bool = False,
-) -> AsyncIterator[Shopper]:
+) -> AsyncIterator["Shopper"]:
     """A shopper at the broker; unfinished purchases are mentioned in one line."""
     if mention:
         mention_unfinished(wallet, person.terminal)
     wanted = None if suite is None else suite_by_name(suite)
+    from veilmart.customer.connection.shopper import connect
+
     shopper = await connect(
         wallet,
         address,
@@ -101,7 +106,7 @@ def mention_unfinished(wallet: Wallet, terminal: Terminal) -> None:
         terminal.say(f"{noun} unfinished; `veilmart customer sync` takes care of it.")
 
 
-async def choose_merchant(shopper: Shopper, person: Person, wanted: str | None) -> bytes:
+async def choose_merchant(shopper: "Shopper", person: Person, wanted: str | None) -> bytes:
     """The fingerprint (32 bytes) of the merchant meant, pinned.
 
     wanted: name or beginning of the fingerprint; None is the merchant pinned last, or the only one
@@ -134,7 +139,7 @@ def _matches(entry: MerchantEntry, wanted: str) -> bool:
     return entry.name == wanted or (len(compact) >= 8 and shown.startswith(compact))
 
 
-async def meet_merchant(shopper: Shopper, person: Person, fingerprint: bytes) -> None:
+async def meet_merchant(shopper: "Shopper", person: Person, fingerprint: bytes) -> None:
     """Pin a merchant that the broker named, after a look at its fingerprint."""
     shown = read_descriptor(await shopper.show_merchant(fingerprint))
     if shown.fingerprint != fingerprint:

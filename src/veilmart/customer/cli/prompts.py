@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from veilmart.characters import without_invisible
 from veilmart.crypto.identity import format_fingerprint
-from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.trust.descriptors import Role
 from veilmart.errors import BadArgument, NotLoggedIn
 from veilmart.protocol.code import parse_code
@@ -13,6 +13,9 @@ from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.typed_text import one_form
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.console import Terminal
+
+if TYPE_CHECKING:
+    from veilmart.customer.connection.shopper import Shopper
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Person:
         return password
 
 
-async def ensure_login(shopper: Shopper, person: Person, password_file: Path | None) -> None:
+async def ensure_login(shopper: "Shopper", person: Person, password_file: Path | None) -> None:
     """Use the stored login, or ask: register or log in? Raises NotLoggedIn when nobody answers.
 
     --yes never registers silently.
@@ -78,7 +81,7 @@ async def ensure_login(shopper: Shopper, person: Person, password_file: Path | N
 
 
 async def register_person(
-    shopper: Shopper,
+    shopper: "Shopper",
     person: Person,
     username: str | None,
     password_file: Path | None,
@@ -98,7 +101,7 @@ async def register_person(
 
 
 async def login_person(
-    shopper: Shopper, person: Person, username: str | None, password_file: Path | None
+    shopper: "Shopper", person: Person, username: str | None, password_file: Path | None
 ) -> str:
     """Returns the username. Raises AuthenticationFailed."""
     username = person.username(username)

@@ -6,9 +6,9 @@ not who, nor what.
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from veilmart.customer.browsing.menu import Menu
-from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.library.refetch_rules import fetch_copy
 from veilmart.customer.wallet.copies import (
     DONE,
@@ -33,6 +33,9 @@ from veilmart.errors import (
 from veilmart.limits import UPDATE_WINDOW_SECONDS
 from veilmart.protocol.catalogue import NO_ROOT, Product
 from veilmart.protocol.purchase import WalletState
+
+if TYPE_CHECKING:
+    from veilmart.customer.connection.shopper import Shopper
 
 
 def owned_orders(wallet: Wallet) -> list[Order]:
@@ -77,7 +80,7 @@ def due_copies(wallet: Wallet, *, at_once: bool = False) -> list[tuple[Copy, Ord
     return found
 
 
-async def fetch_due(shopper: Shopper, copy: Copy, order: Order) -> Copy | None:
+async def fetch_due(shopper: "Shopper", copy: Copy, order: Order) -> Copy | None:
     """Fetch one; None when a still newer version has taken its place."""
     try:
         return await _fetch(shopper, copy, order)
@@ -88,7 +91,7 @@ async def fetch_due(shopper: Shopper, copy: Copy, order: Order) -> Copy | None:
         return None
 
 
-async def fetch_again(shopper: Shopper, order: Order, out: Path, *, newest: bool) -> Copy:
+async def fetch_again(shopper: "Shopper", order: Order, out: Path, *, newest: bool) -> Copy:
     """The version that was bought, or the newest on its shelf, into `out`.
 
     A fetch that was cut off goes on into the folder where it began. Raises WrongOrderState unless
@@ -120,7 +123,7 @@ def newest_copies(wallet: Wallet) -> dict[bytes, Copy]:
     return found
 
 
-async def _fetch(shopper: Shopper, copy: Copy, order: Order) -> Copy:
+async def _fetch(shopper: "Shopper", copy: Copy, order: Order) -> Copy:
     wallet = shopper.wallet
     for fresh in (False, True):
         merchant = await shopper.merchant(order.merchant, fresh=fresh)

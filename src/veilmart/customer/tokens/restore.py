@@ -5,12 +5,12 @@ orders exist is looked up in public lists that are fetched whole, so nobody lear
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.crypto.signing import public_key
-from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.effects import AskBroker, GetPublic
 from veilmart.customer.purchase.payment_rules import fetch_keys
 from veilmart.customer.schema.token_tables import lost_orders
@@ -50,6 +50,9 @@ from veilmart.protocol.token_list import listed_keys
 from veilmart.protocol.token_messages import Claim, Claimed, IssueEntry, Issues, ListIssues
 from veilmart.protocol.wallet_derivations import issue_request_id, order_seed
 
+if TYPE_CHECKING:
+    from veilmart.customer.connection.shopper import Shopper
+
 PAGE_BYTES = PREFIXES_PER_PAGE * PREFIX_BYTES
 PAGES_MAX = 4096
 
@@ -73,7 +76,7 @@ class LostOrder:
     order_key: bytes
 
 
-async def restore_tokens(shopper: Shopper) -> Restored:
+async def restore_tokens(shopper: "Shopper") -> Restored:
     """Fill a wallet that has its seed again; done twice it changes nothing more.
 
     Raises NoSeed, NotLoggedIn, TokenInvalid, errors of network and storage; then it goes on where

@@ -45,7 +45,6 @@ from veilmart.protocol.descriptor import (
     read_descriptor,
 )
 from veilmart.transport.port import Client, OpenClient
-from veilmart.transport.stream_client import StreamClient
 
 SIGNED_MAX_BYTES = DESCRIPTOR_MAX_BYTES + SIGNATURE_BYTES
 
@@ -68,6 +67,8 @@ def http_client(wallet: Wallet, url: str, open_client: OpenClient | None = None)
     if open_client is not None:
         return open_client(address, BrokerUnreachable)
     proxy = wallet.proxy
+    from veilmart.transport.stream_client import StreamClient  # only who asks somebody needs it
+
     return StreamClient(
         address,
         BrokerUnreachable,
