@@ -23,7 +23,10 @@ mount(
             "Show a merchant's products. The search happens here: nobody sees what you look for.",
         ),
         "buy": ("shop:buy", "Buy one product; a link works with nothing prepared."),
-        "shop": ("shop:shop", "Log in, look at the menu, buy, step by step."),
+        "shop": (
+            "shop:shop",
+            "Log in, look at the menu, buy, step by step: all of it as the account.",
+        ),
         "look": (
             "look:look",
             "Look at one product. Covers come for a whole shelf: nobody sees which one you look at.",
