@@ -25,6 +25,7 @@ from veilmart.errors import (
     ContentKeyInvalid,
     MalformedMessage,
     OfferMismatch,
+    OfferOver,
     SignatureInvalid,
 )
 from veilmart.limits import INTEGER_MAX
@@ -109,8 +110,17 @@ def test_a_changed_offer_is_refused_by_name(suite: Suite, field: str) -> None:
 def test_an_offer_is_good_to_the_last_second(suite: Suite) -> None:
     made = offer(suite)
     check_offer(made, selection(suite), ESCROW, made.pay_by - 1)
-    with pytest.raises(OfferMismatch):
+    with pytest.raises(OfferOver):
         check_offer(made, selection(suite), ESCROW, made.pay_by)
+
+
+@pytest.mark.parametrize("ahead", [3600, 3 * 86_400])
+def test_a_clock_that_is_ahead_is_named_and_not_the_merchant(suite: Suite, ahead: int) -> None:
+    made = offer(suite)
+    with pytest.raises(OfferOver) as caught:
+        check_offer(made, selection(suite), ESCROW, NOW + ahead)
+    said = caught.value.explain()
+    assert said.count(" UTC") == 2 and "clock" in said and "Report the merchant" not in said
 
 
 def test_an_offer_for_another_tunnel_is_refused(suite: Suite) -> None:

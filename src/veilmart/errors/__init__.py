@@ -95,6 +95,7 @@ from veilmart.errors.peer import (
     MalformedMessage as MalformedMessage,
     MessageTooLarge as MessageTooLarge,
     OfferMismatch as OfferMismatch,
+    OfferOver as OfferOver,
     OpenFailed as OpenFailed,
     PaddingInvalid as PaddingInvalid,
     PieceMismatch as PieceMismatch,

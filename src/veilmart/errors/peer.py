@@ -68,6 +68,12 @@ class OfferMismatch(PeerFault):
     hint = "Nothing was paid. Report the merchant to the broker's operator."
 
 
+class OfferOver(OfferMismatch):
+    code = 2118
+    summary = "By this machine's clock the merchant's offer is over already."
+    hint = "Nothing was paid. Set the clock of this machine; if it is right, the merchant's is not."
+
+
 class UnexpectedAnswer(PeerFault):
     code = 2111
     summary = "The other side answered something that was not asked."

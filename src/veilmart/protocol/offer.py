@@ -6,6 +6,7 @@ key, which only the customer can compute.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from msgspec import Meta
@@ -13,7 +14,13 @@ from msgspec import Meta
 from veilmart.crypto import signing
 from veilmart.crypto.key_derivation import derive
 from veilmart.crypto.suite import Suite
-from veilmart.errors import ContentKeyInvalid, MalformedMessage, OfferMismatch, OpenFailed
+from veilmart.errors import (
+    ContentKeyInvalid,
+    MalformedMessage,
+    OfferMismatch,
+    OfferOver,
+    OpenFailed,
+)
 from veilmart.protocol import labels
 from veilmart.protocol.descriptor import Shelf
 from veilmart.protocol.encoding import Bytes32, Message, Natural, decode, encode, labelled_hash
@@ -140,7 +147,10 @@ class Selection:
 
 
 def check_offer(offer: Offer, selection: Selection, escrow: bytes, now: int) -> None:
-    """Step 2's check at the customer. Raises OfferMismatch naming the field that differs."""
+    """Step 2's check at the customer. Raises OfferMismatch naming the field that differs.
+
+    OfferOver where only the clocks differ.
+    """
     shelf = selection.shelf
     expected = {
         "merchant": (offer.merchant, selection.merchant),
@@ -160,7 +170,11 @@ def check_offer(offer: Offer, selection: Selection, escrow: bytes, now: int) -> 
         if got != wanted:
             raise OfferMismatch(f"Its {name} differs.")
     if offer.pay_by <= now:
-        raise OfferMismatch("It has expired already.")
+        until, here = (
+            f"{datetime.fromtimestamp(at, tz=UTC):%Y-%m-%d %H:%M:%S} UTC"
+            for at in (offer.pay_by, now)
+        )
+        raise OfferOver(f"It expired at {until}; here it is {here}.")
 
 
 def check_invoice(invoice: Invoice, offer: Offer, order: bytes) -> None:

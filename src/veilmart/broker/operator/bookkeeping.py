@@ -103,7 +103,9 @@ def payout(
     if not before_restore:
         since_backup.check_payouts(conn)
     if booking.balance_of(conn, account) < amount:
-        raise InsufficientBalance(f"{name} has less than that.")
+        error = InsufficientBalance(f"{name} has less than that.")
+        error.hint = "`veilmart broker accounts` shows what the merchant has."
+        raise error
     entry = booking.book(conn, "payout", b"", now, transfer(account, tables.CASH, amount))
     asked = merchant_requests.mark_paid(conn, merchant.fingerprint, amount, now)
     if reference is not None:
