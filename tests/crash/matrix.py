@@ -42,7 +42,7 @@ ANONYMOUS = (
     _step(
         "start",
         broker=("Start/",),
-        customer=("/>Start", "/anonymous_pins.save_seen"),
+        customer=("/>Start", "/seen_descriptors.keep_seen"),
     ),
 )
 STATUS = _step("status", broker=("GetStatus/",), customer=("/>GetStatus",))

@@ -25,7 +25,7 @@ from veilmart.terminal.clock import elapsed, unix_now
 from veilmart.terminal.command import ServerCommon as Common, command, server_command
 from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here
-from veilmart.terminal.numbers import Listener, Port, ReachedPort, Workers
+from veilmart.terminal.numbers import Listener, Port, ReachedPort, Workers, whole
 from veilmart.terminal.service import Log, StatusPort, Telling
 from veilmart.terminal.serving import (
     require_workers,
@@ -52,7 +52,8 @@ def init(
         str, Parameter(help="The one currency of all accounts: a code of ISO 4217, or your own.")
     ] = "EUR",
     decimals: Annotated[
-        int | None, Parameter(help="Minor digits of a currency that is not in ISO 4217.")
+        int | None,
+        Parameter(converter=whole(), help="Minor digits of a currency that is not in ISO 4217."),
     ] = None,
     name: Annotated[str, Parameter(help="The name customers and merchants see.")] = "broker",
     common: Common = Common(),
