@@ -22,7 +22,8 @@ def test_the_help_in_the_tree_is_each_commands_own(role: str) -> None:
         function = command.default_command
         if name.startswith("-") or function is None or any(n[0] != "-" for n in command):
             continue
-        assert command.help == inspect.getdoc(function), name
+        said = f"copy the docstring of {name} to src/veilmart/{role}/cli/root.py"
+        assert command.help == inspect.getdoc(function), said
         seen += 1
     assert seen > 10
 

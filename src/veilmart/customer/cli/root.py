@@ -39,9 +39,10 @@ mount(
         "sync": (
             "sync:sync",
             (
-                "Do what is due: finish interrupted purchases, fetch new versions, refill token stocks.\n"
+                "Do what is due for one account, or one order: finish it, ask about refunds, refill tokens.\n"
                 "\n"
-                "Fit for a timer; refilling needs the passphrase, and to run at least once an hour."
+                "Fit for a timer that runs often: each run serves one identity, and what a token paid waits for\n"
+                "a time of its own within hours. Refilling needs the passphrase."
             ),
         ),
         "cancel": (
