@@ -1,40 +1,26 @@
 """`veilmart customer restore-order`: one order of a restored wallet, on a connection of its own."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from veilmart.crypto.identity import format_fingerprint
 from veilmart.customer.cli.account import Yes
 from veilmart.customer.cli.connect import broker_url, meet_merchant, opened_wallet, visited
 from veilmart.customer.cli.network import ProxyOption
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked
 from veilmart.customer.cli.prompts import Person
-from veilmart.customer.connection.shopper import Shopper
-from veilmart.customer.tokens.lost_order_rules import (
-    Traced,
-    bring_refund,
-    keep,
-    offered_under,
-    rebuild,
-    recall,
-    trace,
-)
+from veilmart.customer.tokens.lost_order import bring_back
 from veilmart.customer.tokens.restore import LostOrder, orders_lost
-from veilmart.customer.trust.pins import pinned_merchant
-from veilmart.customer.wallet.tokens import known_keys
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import BadArgument, DescriptorUnknown, NoSuchOrder
+from veilmart.errors import BadArgument, NoSuchOrder
 from veilmart.protocol.accounting import format_amount
-from veilmart.protocol.catalogue import Product
-from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.purchase import InvoiceState
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.command import Common, command
 
 KEY_PREFIX_MIN = 4
-DESCRIPTORS_BACK_MAX = 1024
 
 ENDS = {
     InvoiceState.REFUNDED: "was refunded; its token is back",
@@ -70,7 +56,6 @@ async def restore_order(
     with opened_wallet(common, proxy) as locked, locked.purchasing():
         lost = find_lost(locked, key)
         wallet = unlocked(locked, person, passphrase_file)
-        seed = wallet.seed or b""
         async with visited(
             wallet,
             person,
@@ -79,16 +64,12 @@ async def restore_order(
             anonymous=True,
             recovering=True,
         ) as shopper:
-            traced = await shopper.perform(trace(seed, lost))
-            title = ""
-            if traced.state == InvoiceState.REFUNDED:
-                keys = await wallet.database.run(known_keys, lost.broker)
-                await shopper.perform(bring_refund(seed, traced, keys, wallet.clock))
-            elif traced.merchant is not None and traced.state in (
-                InvoiceState.SETTLED,
-                InvoiceState.RELEASED,
-            ):
-                title = await _recall(shopper, person, traced, traced.merchant)
+            traced, title = await bring_back(
+                shopper,
+                lost,
+                lambda merchant: meet_merchant(shopper, person, merchant),
+                Path(),
+            )
             decimals = shopper.broker.descriptor.decimals
     detail = ENDS.get(InvoiceState(traced.state), UNPAID)
     amount = format_amount(traced.amount, decimals)
@@ -112,35 +93,3 @@ def find_lost(wallet: Wallet, prefix: str) -> LostOrder:
     if len(found) > 1:
         raise BadArgument("Several keys begin like that.")
     return found[0]
-
-
-async def _recall(shopper: Shopper, person: Person, traced: Traced, merchant: bytes) -> str:
-    """The offer from the merchant, the order into the wallet; its title."""
-    wallet, broker = shopper.wallet, shopper.broker.fingerprint
-    if await wallet.database.run(pinned_merchant, broker, merchant) is None:
-        await meet_merchant(shopper, person, merchant)
-    menu = await shopper.browse(merchant)
-    tunnel = await shopper.tunnel(menu.merchant)
-    recalled = await shopper.perform(recall(tunnel, traced, wallet.random))
-    papers = await _signed_under(shopper, menu.merchant, offered_under(recalled))
-    product: Product | None = next((p for p in menu.products if p.id == recalled.product), None)
-    order = rebuild(traced, recalled, (shopper.broker, papers), product, wallet.clock())
-    await shopper.perform(keep(order, traced.lost))
-    return order.title
-
-
-async def _signed_under(
-    shopper: Shopper, newest: SignedDescriptor, wanted: bytes
-) -> SignedDescriptor:
-    """The merchant's descriptor with this hash, looked for backwards. Raises DescriptorUnknown."""
-    paper = newest
-    for _ in range(DESCRIPTORS_BACK_MAX):
-        if paper.hash == wanted:
-            return paper
-        serial = paper.descriptor.serial - 1
-        if serial < 1:
-            break
-        paper = read_descriptor(await shopper.fetch_merchant(newest.fingerprint, serial))
-        if paper.fingerprint != newest.fingerprint:
-            raise DescriptorUnknown(format_fingerprint(newest.fingerprint))
-    raise DescriptorUnknown("The offer's descriptor is not shown any more.")

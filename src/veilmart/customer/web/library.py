@@ -126,7 +126,7 @@ class LibraryPages:
                 self._desk.moving(report),
                 self._desk.visit_for(order, observe, anonymous=True) as shopper,
             ):
-                copy = await fetch_again(shopper, order, Path(order.out_folder), newest=newest)
+                copy = await fetch_again(shopper, order, self._desk.out, newest=newest)
             report.step(f"Version {copy.version} is here: {copy.file_path}")
             report.leads_to("/library", "Library")
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from veilmart.crypto.identity import format_fingerprint
 from veilmart.customer.display.lists import OrderLine, order_line
 from veilmart.customer.display.order_status import ACTIONS_OF_PAGES, Standing, standing
 from veilmart.customer.disputes.dispute_rules import dispute, examine
 from veilmart.customer.disputes.fault_finder import Complaint
 from veilmart.customer.purchase.receipts import export_receipt
 from veilmart.customer.purchase.recovery_rules import to_sync
-from veilmart.customer.tokens.restore import orders_lost
+from veilmart.customer.tokens.lost_order import bring_back
+from veilmart.customer.tokens.restore import LostOrder, orders_lost
 from veilmart.customer.wallet.orders import (
     UNFINISHED,
     Order,
@@ -23,8 +25,9 @@ from veilmart.customer.wallet.orders import (
 from veilmart.customer.wallet.tokens import orders_without_refund
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.syncing import OUTCOMES, sync
-from veilmart.errors import NoSuchOrder
+from veilmart.errors import NoSuchOrder, NotPinned
 from veilmart.protocol.descriptor import read_descriptor
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.wallet_states import WalletState
 from veilmart.storage.files.partial_file import PartialFile
 from veilmart.web.forms import read_form
@@ -33,6 +36,13 @@ from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
 
 SYNC_KEY = "sync"
+ENDS = {
+    InvoiceState.REFUNDED: "refunded; its token is back",
+    InvoiceState.SETTLED: "yours; the library fetches it again",
+    InvoiceState.RELEASED: "yours; once it is settled, the library fetches it",
+    InvoiceState.HELD: "held; it comes back whole when its time is over, ask again then",
+}
+UNPAID = "never paid; no money moved"
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,7 @@ class OrderPages:
             get("/orders", self.orders),
             get("/orders/{order}", self.order),
             post("/orders/sync", self.sync),
+            post("/lost/{order}", self.bring_back),
             post("/orders/{order}/cancel", self.ask_cancel),
             post("/orders/{order}/dispute", self.ask_dispute),
             get("/disputes/{nonce}", self.accusation),
@@ -106,6 +117,7 @@ class OrderPages:
             "orders.html",
             rows=await self._rows(),
             lost=[self._web.names.name("lost", order.order_key) for order in lost],
+            needs_passphrase=self._desk.needs_passphrase,
             sync=self._web.jobs.latest(SYNC_KEY),
         )
 
@@ -180,6 +192,38 @@ class OrderPages:
         async with self._desk.moving(report), self._desk.visit_for(order) as shopper:
             recovered = await shopper.cancel(order)
         report.step(f"{order.title}: {OUTCOMES[recovered.outcome]}")
+        report.leads_to("/orders", "Orders")
+
+    # ---- after a restore ------------------------------------------------------------------------
+
+    async def bring_back(self, request: Request) -> Response:
+        """Ask what became of an order that is known by its key alone."""
+        key = self._web.names.value("lost", request.path_params["order"])
+        await self._desk.unlock_if_needed((await read_form(request)).secret("passphrase"))
+        found: list[LostOrder] = await self._desk.wallet.database.run(orders_lost)
+        lost = next((order for order in found if order.order_key == key), None)
+        if lost is None:
+            raise NoSuchOrder
+        job = self._web.jobs.start(
+            f"lost {key.hex()}",
+            "Asking about an order",
+            lambda report: self._bring_back(lost, report),
+        )
+        return go_to(job.path)
+
+    async def _bring_back(self, lost: LostOrder, report: Report) -> None:
+        desk = self._desk
+
+        async def meet(merchant: bytes) -> None:
+            shown = format_fingerprint(merchant)
+            raise NotPinned(f"Its merchant is {shown}: open its link first.")
+
+        async with (
+            desk.moving(report),
+            desk.visit(desk.url_of(lost.broker), anonymous=True, recovering=True) as shopper,
+        ):
+            traced, title = await bring_back(shopper, lost, meet, desk.out)
+        report.step(f"{title or 'The order'}: {ENDS.get(InvoiceState(traced.state), UNPAID)}")
         report.leads_to("/orders", "Orders")
 
     # ---- disputes -------------------------------------------------------------------------------
