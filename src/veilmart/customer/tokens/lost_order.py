@@ -21,6 +21,7 @@ from veilmart.customer.tokens.lost_order_rules import (
 )
 from veilmart.customer.tokens.restore import LostOrder
 from veilmart.customer.trust.pins import pinned_merchant
+from veilmart.customer.wallet.orders import Order
 from veilmart.customer.wallet.tokens import known_keys
 from veilmart.errors import DescriptorUnknown, WalletLocked
 from veilmart.protocol.catalogue import Product
@@ -68,8 +69,7 @@ async def _recall(shopper: Shopper, meet: Meet, traced: Traced, merchant: bytes,
     papers = await _signed_under(shopper, menu.merchant, offered_under(recalled))
     product: Product | None = next((p for p in menu.products if p.id == recalled.product), None)
     order = rebuild(traced, recalled, (shopper.broker, papers), product, wallet.clock())
-    order = replace(order, out_folder=str(out.absolute()))
-    await shopper.perform(keep(order, traced.lost))
+    await shopper.perform(keep(_fetched_into(order, out), traced.lost))
     return order.title
 
 
@@ -88,3 +88,7 @@ async def _signed_under(
         if paper.fingerprint != newest.fingerprint:
             raise DescriptorUnknown(format_fingerprint(newest.fingerprint))
     raise DescriptorUnknown("The offer's descriptor is not shown any more.")
+
+
+def _fetched_into(order: Order, out: Path) -> Order:
+    return replace(order, out_folder=str(out.absolute()))
