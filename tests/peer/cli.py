@@ -13,6 +13,7 @@ from .client import BrokerSession, Http, Tunnel
 from .descriptors import read_link
 from .notation import PeerError
 from .purchase import buy
+from .stream import Stream
 from .suites import suite_of
 from .tokens import Account, issuing_key
 
@@ -27,6 +28,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--product", default="", help="title; none: stop after the login")
     parser.add_argument("--seed-file", type=Path, help="64 digits: pay with a token of this seed")
     parser.add_argument("--suite", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--stream", action="store_true", help="one stream, no POST")
     parser.add_argument("--out", type=Path, default=Path())
     return parser.parse_args()
 
@@ -36,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
     now = int(time.time())
     link = read_link(options.link)
     title = options.product or link.product
-    with closing(Http(link.host, link.port)) as http:
+    with closing((Stream if options.stream else Http)(link.host, link.port)) as http:
         session = BrokerSession(http, suite_of(options.suite), link.broker, now)
         password = options.password_file.read_text().rstrip("\n")
         kind = "register" if options.register else "login"

@@ -17,13 +17,13 @@ from .running_market import FILES, PASSWORD, START_SECONDS, Market, put_on_sale,
 from .suites import suite_of
 
 
-def buy(market: Market, out: Path, user: str, file_name: str, suite: int) -> Path:
+def buy(market: Market, out: Path, user: str, file_name: str, suite: int, *how: str) -> Path:
     """Make an account, put money on it, buy with the peer; the file."""
-    registered = market.peer("--username", user, "--register", "--suite", str(suite))
+    registered = market.peer("--username", user, "--register", "--suite", str(suite), *how)
     assert registered.returncode == 0, registered.stderr
     veilmart("broker", "credit", user, "100", "--home", market.broker_home)
     choice = ("--product", file_name, "--suite", str(suite), "--out", out)
-    done = market.peer("--username", user, *choice)
+    done = market.peer("--username", user, *choice, *how)
     assert done.returncode == 0, done.stderr
     assert "(settled)" in done.stdout
     return out / file_name
@@ -34,6 +34,13 @@ def buy(market: Market, out: Path, user: str, file_name: str, suite: int) -> Pat
 def test_purchase(market: Market, tmp_path: Path, file_name: str, suite: int) -> None:
     path = buy(market, tmp_path, f"{file_name[:4]} reader {suite}", file_name, suite)
     assert path.read_bytes() == FILES[file_name]
+
+
+@pytest.mark.parametrize("suite", [1, 2])
+def test_purchase_over_a_stream(market: Market, tmp_path: Path, suite: int) -> None:
+    user = f"streaming {suite}"
+    path = buy(market, tmp_path, user, "Large Picture.bin", suite, "--stream")
+    assert path.read_bytes() == FILES["Large Picture.bin"]
 
 
 def test_receipt(market: Market, tmp_path: Path) -> None:
