@@ -124,6 +124,7 @@ CONNECTIONS_MAX = 2000  # open connections of one server
 SEGMENTS_IN_FLIGHT = 4  # segments that a wallet fetches at once
 PASSWORD_HASHES_AT_ONCE = 2  # password hashes computed at once
 EXAMINED_AT_ONCE = 1  # disputes of one broker process examined at once
+LONG_READS_AT_ONCE = 1  # statements of one broker process read at once
 EXAMINED_WAITING_MAX = 16  # disputes that wait for that
 BLIND_SIGNINGS_AT_ONCE = 2  # requests whose tokens are signed at once
 BLIND_SIGNINGS_WAITING_MAX = 256  # requests that wait for that

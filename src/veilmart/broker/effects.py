@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
 
 from veilmart.crypto.blind_issuer import IssuerKey
 from veilmart.protocol.effects import Effect
@@ -43,6 +45,21 @@ class Examine(Effect[T]):
 def examine(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Examine[T]:
     """The effect that calls `function(*args, **kwargs)`; its result is the answer."""
     return Examine(partial(function, **kwargs) if kwargs else function, args)
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Effect[T]):
+    """Call a reading, however long, in a snapshot of its own beside the writer. Made by `look`."""
+
+    function: Callable[..., T]
+    args: tuple[object, ...] = field(default=(), repr=False)
+
+
+def look(
+    function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+) -> Look[T]:
+    """The effect that calls `function(connection, ...)`; its result is the answer."""
+    return Look(partial(function, **kwargs) if kwargs else function, args)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, func, select
 
-from veilmart.broker.effects import Answer
+from veilmart.broker.effects import Answer, look
 from veilmart.broker.ledger import booking, hot_rows
 from veilmart.broker.merchants import MerchantView
 from veilmart.broker.schema import tables
@@ -74,20 +74,25 @@ def statement(state: BrokerState, session: Session, request: AskStatement) -> Ru
     now = state.clock()
     check_recent(paper.at, paper.broker, state.fingerprint, now)
     asked = asked_hash(request.signed)
-    page = yield from transact(read_page, paper, merchant, asked, now)
+    # Every page may add up all that the merchant ever sold: beside the writer, one at a time.
+    yield from transact(_number_reports, merchant.fingerprint)
+    page = yield from look(read_page, paper, merchant, asked, now)
     seed = state.own.by_serial(session.descriptor).signing_seed
     return Answer(Statement(signed=sign_page(seed, page)))
 
 
 @repeatable
 @snapshot
+def _number_reports(conn: Connection, merchant: bytes) -> None:
+    if hot_rows.in_batches(conn):
+        hot_rows.number_reports(conn, merchant)
+
+
 def read_page(
     conn: Connection, paper: StatementPaper, merchant: MerchantView, asked: bytes, now: int
 ) -> StatementPage:
-    """Transaction: the next entries; with the totals if there are no more."""
+    """A reading: the next entries; with the totals if there are no more."""
     of = {"of": merchant.fingerprint}
-    if hot_rows.in_batches(conn):
-        hot_rows.number_reports(conn, merchant.fingerprint)
     rows = conn.execute(_entries, of | {"after": paper.after}).all()
     entries = [
         StatementEntry(sequence=r[0], order=r[1], event=r[2], at=r[3], amount=r[4], fee=r[5])

@@ -4,6 +4,7 @@ docs/protocol/04-sessions.md. What goes wrong outside a session is a plain typed
 refusal sealed and padded like the answer it replaces.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from veilmart.broker.effects import (
     Examine,
     Forward,
     HashPassword,
+    Look,
     VerifyPassword,
 )
 from veilmart.broker.events import CustomerSession, Trouble
@@ -49,6 +51,7 @@ from veilmart.limits import (
     EXAMINED_AT_ONCE,
     EXAMINED_WAITING_MAX,
     HANDSHAKE_MAX_BYTES,
+    LONG_READS_AT_ONCE,
     REQUEST_MAX_BYTES,
 )
 from veilmart.protocol import labels
@@ -94,6 +97,7 @@ class BrokerApp:
         self._signers = InThreads(BLIND_SIGNINGS_AT_ONCE, BLIND_SIGNINGS_WAITING_MAX)
         lists = PublicLists(database, state.clock)
         self._handshakes = Turnstile()
+        self._readers = InThreads(LONG_READS_AT_ONCE, EXAMINED_WAITING_MAX)
         self._examiners = InThreads(EXAMINED_AT_ONCE, EXAMINED_WAITING_MAX)
         self.asgi = Routes(
             {
@@ -115,6 +119,7 @@ class BrokerApp:
             HashPassword: partial(self._hash, owner),
             VerifyPassword: partial(self._verify, owner),
             Examine: partial(self._examine, owner),
+            Look: partial(self._look, owner),
             BlindSign: partial(self._sign, owner),
         }
         return await perform(rule, {**self._performers, **dear})
@@ -133,6 +138,10 @@ class BrokerApp:
 
     async def _examine(self, owner: str, effect: Examine[T]) -> T:
         return await self._examiners.run(owner, effect.function, *effect.args)
+
+    async def _look(self, owner: str, effect: Look[T]) -> T:
+        read: Callable[..., T] = self._database.read_now
+        return await self._readers.run(owner, read, effect.function, *effect.args)
 
     async def _sign(self, owner: str, effect: BlindSign) -> list[bytes]:
         parts = (effect.key, effect.blinded, self._state.random)

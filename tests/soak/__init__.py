@@ -1,0 +1,1 @@
+"""Two years of a market on virtual time: `make soak`."""
