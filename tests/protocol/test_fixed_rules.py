@@ -53,11 +53,18 @@ def test_the_table_has_every_control_format_and_separator_that_this_python_knows
             assert not is_plain(chr(number)), hex(number)
 
 
+TYPED_HERE = {"typed_text.py", "code.py", "codes.py", "characters.py", "name_key.py"}
+"""What a person types is tidied up before it is used, and a broker compares names of its own
+accounts: neither decides a dispute. Where `name_key.py` is another Python's, two names that look
+alike may be told apart."""
+
+
 def test_no_rule_asks_python_what_is_printable() -> None:
-    """What grows with Unicode decides nothing about a peer's bytes."""
+    """What grows with Unicode decides nothing about signed bytes."""
     grown = re.compile(r"\.isprintable\(|import unicodedata|unicodedata import (?!ucd_3_2_0)")
     sources = [path for path in sorted((ROOT / "src").rglob("*.py")) if "demo" not in path.parts]
-    assert [path.name for path in sources if grown.search(path.read_text())] == []
+    found = {path.name for path in sources if grown.search(path.read_text())}
+    assert found <= TYPED_HERE
 
 
 def _twice(body: bytes, name: str, value: object) -> bytes:
