@@ -97,6 +97,9 @@ class CrashingStore(Database):
             raise job.error
         return job.result
 
+    def read_now(self, reading: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.run_now(reading, *args, **kwargs)
+
     def close(self) -> None:
         """The disk stays."""
 
