@@ -51,7 +51,7 @@ PASSWORD = "correct horse battery"
 PRICE = 500
 CREDIT = 1_000_00
 GOODS = {"june.txt": b"The stars of June.\n", "july.txt": b"The stars of July.\n" * 3}
-WAIT_SECONDS = 20
+WAIT_SECONDS = 120
 
 
 @dataclass

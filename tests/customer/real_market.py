@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COMMAND = [sys.executable, "-c", "from veilmart.cli import main; main()"]
-START_SECONDS = 30
+START_SECONDS = 180
 BIG = bytes(range(251)) * 10_000
 
 
@@ -48,7 +48,7 @@ def run(home: Path, *arguments: str, typed: str = "") -> Finished:
         input=typed,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
         cwd=home,
         env={**os.environ, "VEILMART_HOME": str(home)},

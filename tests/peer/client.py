@@ -93,7 +93,7 @@ class Http:
     """HTTP/1.1 to one host, one connection."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._connection = http.client.HTTPConnection(host, port, timeout=60)
+        self._connection = http.client.HTTPConnection(host, port, timeout=300)
 
     def call(self, method: str, path: str, body: bytes | None = None) -> bytes:
         """The body of an answer with status 200; Refused for any other (4.5)."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 60.0
+START_SECONDS = 240.0
 PASSWORD = "a long enough password"
 SHELVES = {  # name: price, largest product, files
     "Pages": (

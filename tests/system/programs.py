@@ -18,7 +18,7 @@ from veilmart.broker.home import open_home
 from veilmart.broker.operator.admission import fetch_candidate
 from veilmart.cli import build_app
 
-START_SECONDS = 30
+START_SECONDS = 180
 
 
 def run_command(arguments: tuple[str, ...], log: Path) -> None:

@@ -174,7 +174,7 @@ def nginx(folder: Path, broker_port: int) -> Iterator[int]:
     subject = ["-subj", "/CN=localhost", "-days", "2", "-nodes", "-newkey", "rsa:2048"]
     files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
     subprocess.run(
-        ["openssl", "req", "-x509", *subject, *files], check=True, capture_output=True, timeout=60
+        ["openssl", "req", "-x509", *subject, *files], check=True, capture_output=True, timeout=300
     )
     site = (DEPLOY / "nginx.conf").read_text()
     for old, new in (
@@ -283,7 +283,7 @@ def test_a_stop_finishes_what_is_under_way(tmp_path: Path) -> None:
         assert run(tmp_path, "customer", "register", "anna", typed=typed).code == 0
     code = STOPPING.replace("HOME", repr(str(tmp_path / "broker")))
     words = [sys.executable, "-c", code]
-    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["asked", "stopping", "answered", "anna", "ended"]
 

@@ -5,8 +5,9 @@ shown under that nonce, not what a form's fields say. A second submission of the
 double click or by going back, leads to the result of the first one.
 """
 
+import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -31,6 +32,7 @@ class Offers(Generic[T]):
         """now: monotonic seconds."""
         self._now = now
         self._waiting: dict[str, _Waiting[T]] = {}
+        self._turn = asyncio.Lock()
 
     def show(self, value: T) -> str:
         """The nonce for a form that confirms `value`."""
@@ -59,6 +61,15 @@ class Offers(Generic[T]):
         if found.result is None:
             found.result = act(found.value)
         return found.result
+
+    async def perform(self, nonce: str, act: Callable[[T], Awaitable[str]]) -> str:
+        """`confirm` for acts that wait: one at a time, so that a second click finds the result."""
+        async with self._turn:
+            value = self.shown(nonce)
+            found = self._waiting[nonce]
+            if found.result is None:
+                found.result = await act(value)
+            return found.result
 
     def _forget(self) -> None:
         now = self._now()

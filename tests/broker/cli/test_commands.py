@@ -115,7 +115,7 @@ def test_run_sets_up_listens_and_stops(tmp_path: Path) -> None:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("Broker listening on 127.0.0.1:")
-        second = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
+        second = subprocess.run(words, check=False, capture_output=True, text=True, timeout=300)
         assert second.returncode == 2
         assert "Another veilmart process" in second.stderr
         process.send_signal(signal.SIGTERM)

@@ -146,7 +146,7 @@ def test_first_anonymous_purchase_is_led_through(market: RealMarket) -> None:
         cwd=str(home),
         env={**os.environ, "VEILMART_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"},
         encoding="utf-8",
-        timeout=60,
+        timeout=300,
     )
     child.expect("Buying without an account works with tokens")
     child.expect("New passphrase: ")

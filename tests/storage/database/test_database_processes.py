@@ -58,7 +58,7 @@ def test_processes_that_open_a_new_database_at_once_all_succeed(tmp_path: Path) 
     file = tmp_path / "sample.db"
     processes = [start(WRITER, file, name, 5) for name in "abcd"]
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
     database = open_sample(file)
     assert database.run_now(count) == 20
@@ -71,8 +71,8 @@ def test_a_command_writes_beside_a_busy_server(tmp_path: Path) -> None:
     assert server.stdout is not None
     server.stdout.readline()
     command = start(WRITER, file, "command", 20)
-    rest, _ = server.communicate(timeout=60)
-    command.communicate(timeout=60)
+    rest, _ = server.communicate(timeout=300)
+    command.communicate(timeout=300)
     assert (server.returncode, command.returncode) == (0, 0)
     assert rest.count(b"\n") == 16 * 250 - 1
     database = open_sample(file)
@@ -89,7 +89,7 @@ def test_a_killed_server_loses_nothing_it_answered(
     assert server.stdout is not None
     heard = [server.stdout.readline() for _ in range(answers_before_the_kill)]
     server.send_signal(signal.SIGKILL)
-    rest = server.communicate(timeout=60)[0].splitlines(keepends=True)
+    rest = server.communicate(timeout=300)[0].splitlines(keepends=True)
     answered = {line.decode().strip() for line in [*heard, *rest] if line.endswith(b"\n")}
     assert server.returncode == -signal.SIGKILL
     database = open_sample(file)
@@ -119,7 +119,7 @@ database.run_now(decide, "second")
 print(database.run_now(count))
 """
     process = start(program, tmp_path / "sample.db")
-    assert process.communicate(timeout=60)[0].split() == [b"told", b"2"]
+    assert process.communicate(timeout=300)[0].split() == [b"told", b"2"]
 
 
 def test_the_files_are_private(tmp_path: Path) -> None:

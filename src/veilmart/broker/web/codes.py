@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from veilmart.broker.accounts import invitations, vouchers
 from veilmart.broker.accounts.vouchers import Issued
-from veilmart.broker.web.desk import Act, Desk, whole_number
+from veilmart.broker.web.desk import Desk, in_thread, whole_number
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import PageOutdated, VeilmartError
 from veilmart.limits import CODES_AT_ONCE_MAX
 from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import read_form
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
@@ -29,8 +30,8 @@ class Card:
 class CodePages:
     """Codes are kept in memory until the operator says that they were written down."""
 
-    def __init__(self, desk: Desk, web: Web) -> None:
-        self._desk, self._web = desk, web
+    def __init__(self, desk: Desk, web: Web, acts: Acts) -> None:
+        self._desk, self._web, self._acts = desk, web, acts
         self._fresh: dict[int, tuple[Issued, str]] = {}
 
     def routes(self) -> list[WebRoute]:
@@ -95,11 +96,11 @@ class CodePages:
             else "You have received the total in cash. Each voucher can be redeemed once.",
             button="Issue",
             back="/vouchers",
-            perform=perform,
+            perform=in_thread(perform),
             facts=(("Number", str(count)),)
             + (() if invited else (("Value of each", value), ("Total", total))),
         )
-        return desk.ask(self._web, request, act)
+        return self._acts.ask(request, act)
 
     async def void(self, request: Request) -> Response:
         """Take back what is left of a batch."""
@@ -122,11 +123,11 @@ class CodePages:
             "batch's number to confirm.",
             button="Void the batch",
             back="/vouchers",
-            perform=perform,
+            perform=in_thread(perform),
             name=str(batch),
             facts=(("Batch", str(batch)),),
         )
-        return desk.ask(self._web, request, act)
+        return self._acts.ask(request, act)
 
     def _batch(self, request: Request) -> int:
         return int(self._web.names.value("new", request.path_params["batch"]))

@@ -1,22 +1,17 @@
-"""What the operator's pages work with: the opened home, and acts that are confirmed once."""
+"""What the operator's pages work with: the opened home, and the forms' numbers."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
-from starlette.requests import Request
-from starlette.responses import Response
 
 from veilmart.broker import settings
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.settings import Settings
-from veilmart.errors import FormInvalid, NameNotConfirmed
+from veilmart.errors import FormInvalid
 from veilmart.protocol.ports import Clock, Random
-from veilmart.web.forms import Form, read_form
-from veilmart.web.plan import Web
-from veilmart.web.rendering import go_to
+from veilmart.web.forms import Form
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,30 +19,11 @@ T = TypeVar("T")
 WHOLE_DIGITS_MAX = 15
 
 
-@dataclass(frozen=True)
-class Act:
-    """An act that a page asks to confirm.
-
-    facts: (name, value) shown above the button. name: what has to be typed, empty if nothing has.
-    perform: does it, on another thread, and returns the path that shows its result. back: where
-    the page leads that does not confirm.
-    """
-
-    title: str
-    text: str
-    button: str
-    back: str
-    perform: Callable[[], str] = field(repr=False)
-    name: str = ""
-    facts: tuple[tuple[str, str], ...] = ()
-
-
 class Desk:
     """The operator's side of an opened broker."""
 
     def __init__(self, opened: BrokerHome, clock: Clock, random: Random) -> None:
         self.opened, self.clock, self.random = opened, clock, random
-        self._acting = asyncio.Lock()
 
     async def write(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -66,20 +42,14 @@ class Desk:
     async def settings(self) -> Settings:
         return await self.read(settings.load)
 
-    def ask(self, web: Web, request: Request, act: Act) -> Response:
-        """The page that asks for the confirmation of `act`."""
-        return web.pages.page(request, "confirm.html", act=act, nonce=web.offers.show(act))
 
-    async def confirm(self, web: Web, request: Request) -> Response:
-        """Perform what was shown, once. Raises PageOutdated, NameNotConfirmed."""
-        form = await read_form(request)
-        nonce = form.text("nonce")
-        act = web.offers.shown(nonce)
-        if act.name and form.text("name") != act.name:
-            raise NameNotConfirmed
-        async with self._acting:
-            path = await asyncio.to_thread(web.offers.confirm, nonce, lambda shown: shown.perform())
-        return go_to(path)
+def in_thread(act: Callable[[], str]) -> Callable[[], Awaitable[str]]:
+    """`act`, which blocks on the database, as something to wait for."""
+
+    async def perform() -> str:
+        return await asyncio.to_thread(act)
+
+    return perform
 
 
 def whole_number(form: Form, name: str, least: int, most: int) -> int:

@@ -8,9 +8,10 @@ from veilmart.broker.keys import token_keys
 from veilmart.broker.settings import Settings
 from veilmart.broker.tokens.key_retirement import retire_key
 from veilmart.broker.tokens.key_totals import find_living, key_lines
-from veilmart.broker.web.desk import Act, Desk, whole_number
+from veilmart.broker.web.desk import Desk, in_thread, whole_number
 from veilmart.errors import VeilmartError
 from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import read_form
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
@@ -22,8 +23,8 @@ KEY_ID_SHOWN = 8
 class SettingPages:
     """Each change is published in the next descriptor."""
 
-    def __init__(self, desk: Desk, web: Web) -> None:
-        self._desk, self._web = desk, web
+    def __init__(self, desk: Desk, web: Web, acts: Acts) -> None:
+        self._desk, self._web, self._acts = desk, web, acts
 
     def routes(self) -> list[WebRoute]:
         return [
@@ -75,7 +76,7 @@ class SettingPages:
             fresh = tuple(sorted({parse_amount(text, current.decimals) for text in texts}))
         except VeilmartError as error:
             return await self._settings(request, error)
-        return self._desk.ask(self._web, request, self._new_points(current, fresh))
+        return self._acts.ask(request, self._new_points(current, fresh))
 
     def _new_points(self, current: Settings, fresh: tuple[int, ...]) -> Act:
         def perform() -> str:
@@ -94,7 +95,7 @@ class SettingPages:
             "take no new orders.",
             button="Replace",
             back="/settings",
-            perform=perform,
+            perform=in_thread(perform),
             facts=(
                 ("From now on", shown(after)),
                 ("New", shown(after - before)),
@@ -122,7 +123,7 @@ class SettingPages:
             "and epoch get no other key. Type the key's short name to confirm.",
             button="Retire for ever",
             back="/settings",
-            perform=perform,
+            perform=in_thread(perform),
             name=short,
             facts=(
                 ("Key", short),
@@ -130,4 +131,4 @@ class SettingPages:
                 ("Tokens that become worthless", str(outstanding)),
             ),
         )
-        return self._desk.ask(self._web, request, act)
+        return self._acts.ask(request, act)

@@ -7,10 +7,11 @@ from veilmart.broker.merchants import ADMITTED
 from veilmart.broker.operator import admission, bookkeeping, merchant_requests
 from veilmart.broker.operator.admission import Candidate
 from veilmart.broker.operator.merchant_requests import WithdrawalLine
-from veilmart.broker.web.desk import Act, Desk
+from veilmart.broker.web.desk import Desk, in_thread
 from veilmart.crypto.identity import parse_fingerprint
 from veilmart.errors import NoSuchRequest, VeilmartError
 from veilmart.protocol.accounting import format_amount
+from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import read_form
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
@@ -19,8 +20,8 @@ from veilmart.web.rendering import go_to
 class MerchantPages:
     """A merchant is admitted only after its fingerprint was shown, and is named by it."""
 
-    def __init__(self, desk: Desk, web: Web) -> None:
-        self._desk, self._web = desk, web
+    def __init__(self, desk: Desk, web: Web, acts: Acts) -> None:
+        self._desk, self._web, self._acts = desk, web, acts
 
     def routes(self) -> list[WebRoute]:
         return [
@@ -63,7 +64,7 @@ class MerchantPages:
                 admission.expect_fingerprint(candidate, wanted)
         except VeilmartError as error:
             return await self._merchants(request, error)
-        return self._desk.ask(self._web, request, self._admission(candidate))
+        return self._acts.ask(request, self._admission(candidate))
 
     def _admission(self, candidate: Candidate) -> Act:
         def perform() -> str:
@@ -76,7 +77,7 @@ class MerchantPages:
             "Whoever holds its key is paid for every sale.",
             button="The fingerprint is right: admit",
             back="/merchants",
-            perform=perform,
+            perform=in_thread(perform),
             facts=(
                 ("Name", candidate.descriptor.descriptor.name),
                 ("Address", candidate.address),
@@ -107,11 +108,11 @@ class MerchantPages:
             "to confirm.",
             button="Suspend",
             back="/merchants",
-            perform=perform,
+            perform=in_thread(perform),
             name=line.name,
             facts=(("Name", line.name), ("Fingerprint", line.fingerprint)),
         )
-        return self._desk.ask(self._web, request, act)
+        return self._acts.ask(request, act)
 
     # ---- payouts --------------------------------------------------------------------------------
 
@@ -135,7 +136,7 @@ class MerchantPages:
             raise NoSuchRequest
         current = await self._desk.settings()
         amount = f"{format_amount(line.amount, current.decimals)} {current.currency}"
-        return self._desk.ask(self._web, request, self._answer(line, amount, form.text("act")))
+        return self._acts.ask(request, self._answer(line, amount, form.text("act")))
 
     def _answer(self, line: WithdrawalLine, amount: str, act: str) -> Act:
         run_now, clock = self._desk.opened.database.run_now, self._desk.clock
@@ -155,7 +156,7 @@ class MerchantPages:
                 text="The money stays on the merchant's account; it can ask again.",
                 button="Decline",
                 back="/payouts",
-                perform=decline,
+                perform=in_thread(decline),
                 facts=facts,
             )
         return Act(
@@ -164,7 +165,7 @@ class MerchantPages:
             "the merchant's name to confirm.",
             button="I have paid: book it",
             back="/payouts",
-            perform=pay,
+            perform=in_thread(pay),
             name=line.merchant,
             facts=facts,
         )

@@ -80,12 +80,7 @@ class OverviewPages:
             get("/disputes", self.disputes),
             get("/audit", self.audit),
             post("/audit", self.begin_audit),
-            post("/confirm", self.confirm),
         ]
-
-    async def confirm(self, request: Request) -> Response:
-        """The second step of every act of this face."""
-        return await self._desk.confirm(self._web, request)
 
     async def home(self, request: Request) -> Response:
         current = await self._desk.settings()

@@ -9,9 +9,10 @@ from starlette.responses import Response
 from veilmart.broker.accounts import administration
 from veilmart.broker.accounts.passwords import Passwords
 from veilmart.broker.operator import bookkeeping
-from veilmart.broker.web.desk import Act, Desk
+from veilmart.broker.web.desk import Desk, in_thread
 from veilmart.errors import NoSuchAccount, VeilmartError
 from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import query, read_form
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
@@ -31,8 +32,8 @@ class NewPassword:
 class PeoplePages:
     """Accounts by name and balance. What an account bought is on no page, and in no query here."""
 
-    def __init__(self, desk: Desk, web: Web) -> None:
-        self._desk, self._web = desk, web
+    def __init__(self, desk: Desk, web: Web, acts: Acts) -> None:
+        self._desk, self._web, self._acts = desk, web, acts
         self._shown: dict[bytes, NewPassword] = {}
 
     def routes(self) -> list[WebRoute]:
@@ -87,13 +88,13 @@ class PeoplePages:
             text="You have received this money in cash. It goes onto the account at once.",
             button="Credit",
             back="/people",
-            perform=perform,
+            perform=in_thread(perform),
             facts=(
                 ("Account", username),
                 ("Amount", f"{format_amount(amount, current.decimals)} {current.currency}"),
             ),
         )
-        return desk.ask(self._web, request, act)
+        return self._acts.ask(request, act)
 
     async def change(self, request: Request) -> Response:
         """Lock an account out, let it in again, or give it a new password."""
@@ -107,7 +108,7 @@ class PeoplePages:
         make = acts.get(form.text("act"))
         if make is None:
             return go_to("/people")
-        return self._desk.ask(self._web, request, make(username))
+        return self._acts.ask(request, make(username))
 
     def _disable(self, username: str) -> Act:
         return Act(
@@ -116,7 +117,7 @@ class PeoplePages:
             "refunded. Type its name to confirm.",
             button="Lock out",
             back="/people",
-            perform=lambda: self._set_disabled(username, True),
+            perform=in_thread(lambda: self._set_disabled(username, True)),
             name=username,
             facts=(("Account", username),),
         )
@@ -127,7 +128,7 @@ class PeoplePages:
             text="It can log in from now on.",
             button="Let in",
             back="/people",
-            perform=lambda: self._set_disabled(username, False),
+            perform=in_thread(lambda: self._set_disabled(username, False)),
             facts=(("Account", username),),
         )
 
@@ -138,7 +139,7 @@ class PeoplePages:
             "on. Type the account's name to confirm.",
             button="Make a new password",
             back="/people",
-            perform=lambda: self._new_password(username),
+            perform=in_thread(lambda: self._new_password(username)),
             name=username,
             facts=(("Account", username),),
         )

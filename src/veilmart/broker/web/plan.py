@@ -8,6 +8,7 @@ from veilmart.broker.web.market_settings import SettingPages
 from veilmart.broker.web.merchants import MerchantPages
 from veilmart.broker.web.overview import OverviewPages
 from veilmart.broker.web.people import PeoplePages
+from veilmart.web.acts import Acts
 from veilmart.web.plan import Plan, Web, WebRoute
 from veilmart.web.rendering import MenuEntry
 
@@ -28,12 +29,14 @@ def broker_plan(desk: Desk) -> Plan:
     """The operator's pages over an opened broker."""
 
     def routes(web: Web) -> Sequence[WebRoute]:
+        acts = Acts(web)
         pages = (
+            acts,
             OverviewPages(desk, web),
-            PeoplePages(desk, web),
-            MerchantPages(desk, web),
-            CodePages(desk, web),
-            SettingPages(desk, web),
+            PeoplePages(desk, web, acts),
+            MerchantPages(desk, web, acts),
+            CodePages(desk, web, acts),
+            SettingPages(desk, web, acts),
         )
         return [route for page in pages for route in page.routes()]
 

@@ -1,7 +1,7 @@
 """Tables that a merchant takes to a spreadsheet. Amounts are in minor units, times Unix seconds."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass, fields
 
 from sqlalchemy import Connection, select
 
@@ -31,7 +31,21 @@ def export(connection: Connection, kind: str) -> Exported:
     return make(connection)
 
 
-def _sales(connection: Connection) -> Exported:
+@dataclass(frozen=True)
+class SoldOrder:
+    """order: 32 bytes. price: minor units. paid_at, ended_at: Unix seconds, None before."""
+
+    order: bytes
+    title: str
+    shelf: str
+    price: int
+    state: str
+    paid_at: int | None
+    ended_at: int | None
+
+
+def sold_orders(connection: Connection) -> Iterator[SoldOrder]:
+    """Transaction: orders that were paid, oldest first; read while they are used."""
     query = (
         select(
             orders.c.order,
@@ -47,9 +61,13 @@ def _sales(connection: Connection) -> Exported:
         .where(orders.c.state.in_(SHOWN_STATES))
         .order_by(orders.c.paid_at, orders.c.order)
     )
-    heads = ("order", "title", "shelf", "price", "state", "paid_at", "ended_at")
     rows = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
-    return Exported(heads, (tuple(row) for row in rows))
+    return (SoldOrder(*row) for row in rows)
+
+
+def _sales(connection: Connection) -> Exported:
+    heads = tuple(field.name for field in fields(SoldOrder))
+    return Exported(heads, (astuple(order) for order in sold_orders(connection)))
 
 
 def _products(connection: Connection) -> Exported:

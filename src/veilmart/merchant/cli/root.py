@@ -69,6 +69,10 @@ mount(
             "serving:run_server",
             "Serve until Ctrl-C. Changes by other commands take effect within a second.",
         ),
+        "web": (
+            "web:web",
+            "Run the shop in the browser. The pages are served on this machine, to one person.",
+        ),
         "balance": ("serving:balance", "The merchant's account, as the broker last reported it."),
         "sales": ("serving:sales", "Orders by product and state."),
         "link": (

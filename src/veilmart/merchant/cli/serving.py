@@ -9,20 +9,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
-from sqlalchemy import Connection
 
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import BadArgument, CannotWrite, NotInitialised
 from veilmart.merchant.back_office.operator_requests import ask_to_join
 from veilmart.merchant.cli.views import balance_views, sales_views
 from veilmart.merchant.events import AskedToJoin, Event, Faulted, Listening, Observer
-from veilmart.merchant.goods.products import find_product, load_products
 from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.home import SERVER_LOCK, MerchantHome, open_merchant
-from veilmart.merchant.publishing.brokers import PinnedBroker, load_brokers
+from veilmart.merchant.publishing.brokers import PinnedBroker
+from veilmart.merchant.publishing.shop_link import shop_link
 from veilmart.merchant.server.dialling import Refused
 from veilmart.merchant.server.narration import narrated_lines, quiet_lines
-from veilmart.protocol.address import Link, parse_link
+from veilmart.protocol.address import parse_link
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.storage.files.disk_errors import file_error
 from veilmart.storage.files.home import default_home
@@ -345,13 +344,3 @@ def link(
             console.file.write(blocks.getvalue())
 
     common.terminal().result({"link": text, "svg": svg}, draw)
-
-
-def shop_link(connection: Connection, merchant: bytes, product: str | None) -> Link:
-    """Transaction: through the first pinned broker. Raises NoSuchProduct."""
-    broker = load_brokers(connection)[0]
-    place = parse_link(broker.url)
-    found = None
-    if product is not None:
-        found = find_product(load_products(connection), product).id.hex()
-    return Link(place.host, place.port, broker.fingerprint, merchant, found)

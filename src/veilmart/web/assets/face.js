@@ -37,3 +37,47 @@
     }
   });
 })();
+// Files are sent in parts of 4 MiB, each at the offset that the program has stored, so that an
+// upload that was cut off goes on. The page is loaded again when the last file is there.
+(() => {
+  const PART = 4 * 1024 * 1024;
+  const zone = document.querySelector("[data-upload]");
+  if (!zone) return;
+  const bar = zone.querySelector("progress");
+  const said = zone.querySelector("[data-said]");
+  const answer = async (response) => {
+    if (!response.ok) throw new Error(String(response.status));
+    return response.json();
+  };
+  const send = async (file) => {
+    const form = new URLSearchParams({ name: file.name, size: String(file.size) });
+    let state = await answer(await fetch("/uploads", { method: "POST", body: form }));
+    while (state.offset < file.size) {
+      const part = file.slice(state.offset, state.offset + PART);
+      const address = `/uploads/${state.upload}?offset=${state.offset}`;
+      state = await answer(await fetch(address, { method: "PUT", body: part }));
+      bar.value = state.offset / file.size;
+    }
+  };
+  const sendAll = async (files) => {
+    bar.hidden = false;
+    try {
+      for (const file of files) {
+        said.textContent = `Uploading ${file.name}`;
+        bar.value = 0;
+        await send(file);
+      }
+      location.reload();
+    } catch {
+      said.textContent = "The upload stopped. Choose the same files again: it goes on from there.";
+    }
+  };
+  zone.querySelector("[data-files]").addEventListener("change", (event) => {
+    sendAll(event.target.files);
+  });
+  zone.addEventListener("dragover", (event) => event.preventDefault());
+  zone.addEventListener("drop", (event) => {
+    event.preventDefault();
+    sendAll(event.dataTransfer.files);
+  });
+})();

@@ -1,0 +1,84 @@
+"""Start page: what is missing before the first sale, then the sales; the link to give away."""
+
+from dataclasses import dataclass
+
+import segno
+from markupsafe import Markup
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from veilmart.merchant.goods.products import load_products
+from veilmart.merchant.publishing.brokers import load_brokers
+from veilmart.merchant.publishing.shop_link import shop_link
+from veilmart.merchant.sales.orders import load_sales
+from veilmart.merchant.web.desk import Desk
+from veilmart.protocol.purchase import OrderState
+from veilmart.web.plan import Web, WebRoute, get
+
+
+@dataclass(frozen=True)
+class Standing:
+    """products: on sale. reported: whether a broker has ever reported a sale. balance: minor units.
+
+    sold, waiting: orders that are settled, and paid ones on their way.
+    """
+
+    products: int
+    lonely: int
+    reported: bool
+    balance: int
+    sold: int
+    waiting: int
+
+
+def read_standing(conn: Connection) -> Standing:
+    """One snapshot of the shop."""
+    products = load_products(conn)
+    per_shelf: dict[int, int] = {}
+    for product in products:
+        per_shelf[product.shelf] = per_shelf.get(product.shelf, 0) + 1
+    brokers, sales = load_brokers(conn), load_sales(conn)
+
+    def count(state: OrderState) -> int:
+        return sum(line.count for line in sales if line.state == state)
+
+    return Standing(
+        products=len(products),
+        lonely=sum(1 for count_on in per_shelf.values() if count_on == 1),
+        reported=any(broker.reported for broker in brokers),
+        balance=sum(broker.balance for broker in brokers),
+        sold=count(OrderState.SETTLED),
+        waiting=count(OrderState.PAID),
+    )
+
+
+class StartPages:
+    """Read only."""
+
+    def __init__(self, desk: Desk, web: Web) -> None:
+        self._desk, self._web = desk, web
+
+    def routes(self) -> list[WebRoute]:
+        return [get("/", self.home), get("/link", self.link)]
+
+    async def home(self, request: Request) -> Response:
+        return self._web.pages.page(
+            request,
+            "start.html",
+            standing=await self._desk.read(read_standing),
+            money=await self._desk.money(),
+            own=self._desk.market.fingerprint,
+        )
+
+    async def link(self, request: Request) -> Response:
+        """Link, QR code, and a button to paste into another site."""
+        link = str(await self._desk.read(shop_link, self._desk.market.fingerprint, None))
+        button = Markup('<a href="{}" rel="nofollow">Buy with veilmart</a>').format(link)
+        return self._web.pages.page(
+            request,
+            "link.html",
+            link=link,
+            picture=segno.make(link, micro=False).svg_data_uri(scale=4, border=2),
+            button=str(button),
+        )
