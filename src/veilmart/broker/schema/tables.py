@@ -115,6 +115,7 @@ name_keys = Table(
     Column("key", Text, primary_key=True),
     Column("account", ForeignKey("accounts.id"), nullable=False),
 )
+Index("name_keys_of_account", name_keys.c.account)
 
 devices = Table(
     "devices",
