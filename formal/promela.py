@@ -13,7 +13,8 @@ from veilmart.protocol.invoice_states import INVOICE, InvoiceEffect, InvoiceEven
 from veilmart.protocol.order_states import ORDER, OrderEvent, OrderState
 from veilmart.protocol.wallet_states import WALLET, WalletEvent, WalletState
 
-Table: TypeAlias = Mapping[tuple[StrEnum, StrEnum], Any]
+# Keys are (state, event) of one of the three enumerations; Mapping is invariant in its keys.
+Table: TypeAlias = Mapping[tuple[Any, Any], Any]
 
 TABLES: Mapping[str, Table] = {"wallet": WALLET, "invoice": INVOICE, "order": ORDER}
 # Prefix of the constants of each enumeration: wallet_is_HELD, invoice_on_PAY, effect_do_HOLD.

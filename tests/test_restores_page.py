@@ -12,7 +12,7 @@ from veilmart.customer.schema.tables import metadata as of_wallet
 from veilmart.merchant.schema.tables import metadata as of_merchant
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "restores.md"
-assert token_tables.metadata is of_wallet
+assert token_tables.token_keys.metadata is of_wallet
 
 
 def lines_of(role: str) -> dict[str, tuple[str, str]]:

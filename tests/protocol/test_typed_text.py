@@ -2,6 +2,7 @@
 
 import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -120,11 +121,12 @@ def test_line_ends_of_every_system_separate_codes(ends: str, tmp_path: Path) -> 
 
 
 def test_folders_from_two_systems_are_the_same_shop(tmp_path: Path) -> None:
-    for form in ("NFC", "NFD"):
+    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+    for form in forms:
         folder = tmp_path / form
         folder.mkdir()
         (folder / unicodedata.normalize(form, "Übung é.txt")).write_text("a")
-        other = "NFD" if form == "NFC" else "NFC"
+        other: Literal["NFC", "NFD"] = "NFD" if form == "NFC" else "NFC"
         name = unicodedata.normalize(other, "Übung é.txt")
         text = f'\ufeffprice = "5.00"\r\n["{name}"]\r\ntitle = "Übung"\r\n'
         (folder / "shop.toml").write_bytes(text.encode())

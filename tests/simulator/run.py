@@ -236,7 +236,7 @@ class Run:
         return START + int(self._loop.time())
 
     def _store(self, disk: Disk, process: Process) -> CrashingStore:
-        return CrashingStore(disk, process, self._weather, lambda: self._check(ALWAYS))  # type: ignore[abstract]
+        return CrashingStore(disk, process, self._weather, lambda: self._check(ALWAYS))
 
     # ---- people --------------------------------------------------------------------------------
 

@@ -104,7 +104,7 @@ def _calm_store(disk: Disk) -> CrashingStore:
     weather = Weather(randoms.Random(0))
     weather.calm = True
     process = Process("maker", lambda _place: False, lambda: None)
-    return CrashingStore(disk, process, weather, lambda: None)  # type: ignore[abstract]
+    return CrashingStore(disk, process, weather, lambda: None)
 
 
 def _make_broker(folder: Path, key: IdentityKey, disk: Disk, random: Any) -> SignedDescriptor:

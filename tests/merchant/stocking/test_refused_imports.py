@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.merchant.conftest import Stall
-from tests.merchant.stocking.test_importing import folder_of, run_import
+from tests.merchant.doubles import Stall
+from tests.merchant.sales.test_codes import run_import
+from tests.merchant.stocking.test_importing import folder_of
 from veilmart.errors import AloneOnShelf, BadArgument, DatabaseFailure
 from veilmart.merchant.goods.products import load_products
 from veilmart.merchant.stocking import importing
