@@ -115,7 +115,7 @@ def test_json_and_exit_code(
     """In an empty home, with nobody to reach or to ask: one JSON object, the same code twice."""
     monkeypatch.chdir(tmp_path)
     words = [*path, *arguments_of(command), "--json", "--home", str(tmp_path / "home")]
-    if path[-1] == "run":
+    if path[-1] in ("run", "web"):
         words += ["--port", str(taken_port)]
     seen = set()
     for _ in range(2):
