@@ -237,15 +237,15 @@ class StreamClient:
         try:
             async with asyncio.timeout(self._connect_seconds):
                 self._end, self._exchange = await open_stream(self._address, self._proxy)
+        except socket_faults() as fault:  # some of them are OSErrors too
+            if was_reached(fault):
+                raise self._failure(f"{self._address}, says the proxy.") from fault
+            raise ProxyFailed(f"{self._proxy}.") from fault
         except TimeoutError as fault:
             raise self._failure(f"{self._address} did not answer in time.") from fault
         except OSError as fault:
             reason = fault.strerror or type(fault).__name__
             raise self._failure(f"{self._address}: {reason}.") from fault
-        except socket_faults() as fault:
-            if was_reached(fault):
-                raise self._failure(f"{self._address}, says the proxy.") from fault
-            raise ProxyFailed(f"{self._proxy}.") from fault
         return self._exchange
 
     def _drop(self, reason: str) -> None:
