@@ -6,8 +6,9 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from tests.web.browser import launch
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Ended with its module: Playwright holds an event loop, in which no other test could run one."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser
