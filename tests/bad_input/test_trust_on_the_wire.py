@@ -52,6 +52,11 @@ def signed_again(known: SignedDescriptor, key: IdentityKey, **changes: Any) -> b
     return sign_descriptor(msgspec.structs.replace(known.descriptor, **fields), key)
 
 
+def signed_next(known: SignedDescriptor, key: IdentityKey) -> bytes:
+    """A true successor of `known`: the next serial, chained to it."""
+    return signed_again(known, key, serial=known.descriptor.serial + 1, previous=known.hash)
+
+
 @contextmanager
 def broker_shows(roles: Roles, signed: bytes) -> Iterator[list[str]]:
     """Somebody before the broker shows this descriptor; yields the paths that were asked."""
@@ -71,14 +76,16 @@ def broker_shows(roles: Roles, signed: bytes) -> Iterator[list[str]]:
 
 @contextmanager
 def merchant_shows(patch: pytest.MonkeyPatch, signed: bytes) -> Iterator[None]:
-    """The broker passes on this descriptor as the merchant's newest."""
+    """The broker passes on this descriptor as the merchant's newest, and the true older ones."""
+    rules: dict[Any, Any] = RULES
+    honest = rules[GetMerchant]
 
-    def rule(*_: object) -> Any:
-        yield from ()
+    def rule(state: Any, session: Any, request: GetMerchant) -> Any:
+        if request.serial:
+            return (yield from honest(state, session, request))
         return Answer(MerchantDescriptor(signed=signed))
 
     with patch.context() as scope:
-        rules: dict[Any, Any] = RULES
         scope.setitem(rules, GetMerchant, rule)
         yield
 
@@ -126,7 +133,7 @@ async def test_lower_serial_of_the_broker(shared: Roles) -> None:
     await shared.customer("observant")
     known = shared.wallet_broker("observant")
     key = shared.opened.identity
-    with broker_shows(shared, signed_again(known, key, serial=known.descriptor.serial + 5)):
+    with broker_shows(shared, signed_next(known, key)):
         await (await shared.connect("observant")).aclose()
     with broker_shows(shared, known.signed) as asked:
         await stopped(shared, "observant", SerialLower, 6102, asked)
@@ -135,7 +142,7 @@ async def test_lower_serial_of_the_broker(shared: Roles) -> None:
 async def test_lower_serial_of_the_merchant(shared: Roles, monkeypatch: pytest.MonkeyPatch) -> None:
     known, key = await merchant_now(shared)
     await shared.customer("chronicler")
-    with merchant_shows(monkeypatch, signed_again(known, key, serial=known.descriptor.serial + 5)):
+    with merchant_shows(monkeypatch, signed_next(known, key)):
         await (await shared.connect("chronicler")).merchant(shared.merchant_print)
     shopper = await shared.connect("chronicler")
     with pytest.raises(SerialLower) as refused:

@@ -50,7 +50,7 @@ def test_other_numbers_of_words(count: int) -> None:
 
 @pytest.mark.parametrize("place", [1, 7, 12])
 @pytest.mark.parametrize(
-    "word", ["winnner", "lega", "gewinner", "ünner", "1", "abandon,", "a" * 99]
+    "word", ["winnner", "lega", "gewinner", "ünner", "1a", "aban,don", "a" * 99]
 )
 def test_a_word_that_is_not_on_the_list(place: int, word: str) -> None:
     words = LEGAL.split()

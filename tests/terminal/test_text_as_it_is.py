@@ -16,7 +16,7 @@ from veilmart.terminal.tables import table_lines
 
 NAME = "The :key: [bold]shop[/bold] :smile:"
 SOURCES = Path(veilmart.__file__).parent
-FINGERPRINT = re.compile(r"(?:[a-z2-7]{4}-){13}[a-z2-7]{4}")
+FINGERPRINT = re.compile(r"(?:[a-z2-7]{4}-){12}[a-z2-7]{4}")
 LOCALES = [
     {"LC_ALL": "C.UTF-8"},
     {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},

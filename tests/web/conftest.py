@@ -8,7 +8,7 @@ from tests.web.browser import launch
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Ended with its module: Playwright holds an event loop, in which no other test could run one."""
+    """Ended with its module: Playwright holds an event loop, and no other test could run one."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser

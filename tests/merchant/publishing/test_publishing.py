@@ -79,10 +79,10 @@ def test_the_brokers_price_points_stay_out_of_the_merchants_descriptor(
 
 
 def test_keys_are_renewed_a_day_before_their_end_and_overlap(stall: Stall) -> None:
+    stall.now = NOW + DESCRIPTOR_SECONDS - DESCRIPTOR_OVERLAP_SECONDS
     link, first = stall.link(), stall.counter.shop
     early = stall.customer(link)
     offered, _, _ = stall.tell(link, early, stall.selection(early), Offered)
-    stall.now = NOW + DESCRIPTOR_SECONDS - DESCRIPTOR_OVERLAP_SECONDS
     assert not renewal_due(first, stall.now)
     stall.now += 1
     assert renewal_due(first, stall.now)
@@ -105,7 +105,7 @@ def test_keys_are_renewed_a_day_before_their_end_and_overlap(stall: Stall) -> No
     stall.tell(link, late, stall.selection(late), Offered)
     # The order made under the old key is delivered under the old key.
     order = order_of(offered.offer)
-    segment = stall.ask(link, FetchSegment(order=order, index=0, held_at=NOW)).attachment
+    segment = stall.ask(link, FetchSegment(order=order, index=0, held_at=stall.now)).attachment
     size = stall.added.shelf.size
     check_segment(first.newest.known.descriptor.signing_key, order, 0, size, segment or b"")
 

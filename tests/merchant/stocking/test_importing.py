@@ -124,11 +124,11 @@ def test_a_new_price_moves_a_product_and_pruning_removes_the_rest(
     [
         ("price = ", BadArgument),
         ('["nobody.txt"]\ntitle = "x"', BadSourceFile),
-        ('["a.txt"]\ncolour = "red"', BadArgument),
-        ('["a.txt"]\ntitle = 5', BadArgument),
-        ('["a.txt"]\ntitle = "\\u001b[2J"', BadArgument),
-        ('["a.txt"]\ntags = "x"', BadArgument),
-        ('["a.txt"]\ntags = ["x", "x"]', BadArgument),
+        ('["a.txt"]\ncolour = "red"', BadSourceFile),
+        ('["a.txt"]\ntitle = 5', BadSourceFile),
+        ('["a.txt"]\ntitle = "\\u001b[2J"', BadSourceFile),
+        ('["a.txt"]\ntags = "x"', BadSourceFile),
+        ('["a.txt"]\ntags = ["x", "x"]', BadSourceFile),
         ('["a.txt"]\ncover = "a.txt"', BadSourceFile),
         ('["a.txt"]\nsample = "nowhere.pdf"', BadSourceFile),
         ('["a.txt"]\nprice = "3.33"', NotAPricePoint),
@@ -339,8 +339,8 @@ def test_a_shop_from_a_folder_on_the_command_line(
     )
     code, out, _ = say("codes", "list")
     assert code == 0 and [line.split() for line in out.splitlines()[1:]] == [
-        ["cards", "1", "0", "0"],
-        ["keys", "3", "0", "0"],
+        ["cards", "1", "0", "0", "1", "0"],
+        ["keys", "3", "0", "0", "3", "0"],
     ]
     code, out, _ = say("shelf", "propose", "--k", "2")
     assert code == 0 and "Padding in all:" in out
