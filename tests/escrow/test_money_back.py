@@ -169,7 +169,7 @@ async def test_a_released_order_without_a_fault_is_finished_not_disputed(
     """The disk was full when the file was written."""
     async with staged(roles, tmp_path) as stage:
         with monkeypatch.context() as patch:
-            patch.setattr("veilmart.storage.files.partial_file.PartialFile._claim", _full)
+            patch.setattr("veilmart.customer.purchase.file_writer.PartialFile.finish", _full)
             with pytest.raises(DiskFull):
                 await stage.buy()
         with pytest.raises(NothingToDispute):
@@ -177,8 +177,8 @@ async def test_a_released_order_without_a_fault_is_finished_not_disputed(
         assert await stage.sync() == "done"
 
 
-def _full(*_: Any) -> None:
-    raise OSError(28, "No space left on device")
+def _full(*_: Any, **__: Any) -> None:
+    raise DiskFull
 
 
 async def test_segments_that_are_gone_are_fetched_again_for_the_evidence(

@@ -78,7 +78,7 @@ def test_a_product_of_markup_is_text_and_its_sample_too(watched: Watched) -> Non
     for number in (0, 1, 2, 3, 4):
         open_the_shop(watched)
         watched.page.locator(".cards h2 a").nth(number).click()
-        assert watched.page.title() == TITLE
+        expect(watched.page).to_have_title(TITLE)
         assert watched.page.locator("main script, main svg").count() == 0
         watched.check()
 
