@@ -210,6 +210,7 @@ def test_words_tokens_and_a_purchase_without_an_account(
     expect(page.get_by_role("alert")).to_be_visible()
     page.get_by_label("Passphrase", exact=True).first.fill("quiet harbour")
     page.get_by_role("button", name="Show them").click()
+    expect(page.locator("ol.words li")).to_have_count(len(words))
     assert [t.strip() for t in page.locator("ol.words li").all_inner_texts()] == words
 
 

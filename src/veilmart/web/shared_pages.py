@@ -86,9 +86,10 @@ class SharedPages:
 
     async def _pieces(self, job: Job) -> AsyncIterator[str]:
         while True:
-            seen = job.changes
+            # Both before the piece is drawn: the job may end while the piece is being sent.
+            seen, running = job.changes, job.running
             yield self._web.pages.part("job_state.html", job=job)
-            if not job.running:
+            if not running:
                 return
             await asyncio.sleep(PIECES_APART_SECONDS)
             await job.wait_changed(seen)
