@@ -215,7 +215,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
         ),
         REPORT,
     ),
-    "voucher issue": (_step("issue", operator=("/vouchers.issue_vouchers",)),),
+    "voucher issue": (_step("issue", operator=("/kept_codes.issue_and_keep",)),),
     "voucher redeem": (
         *VISIT,
         _step(

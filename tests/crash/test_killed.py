@@ -24,7 +24,7 @@ FEW = (
     ("settlement by time", "customer", "/>Acknowledge/heard"),
     ("merchant refund", "broker", "RefundOrder/merchant_refund_rules._refund/committed"),
     ("dispute", "broker", "Dispute/dispute_rules._conclude/committed"),
-    ("voucher issue", "operator", "/vouchers.issue_vouchers/committed"),
+    ("voucher issue", "operator", "/kept_codes.issue_and_keep/committed"),
     ("voucher redeem", "broker", "Redeem/vouchers.redeem/committed"),
     ("voucher void", "operator", "/vouchers.void_batch/uncommitted"),
     ("withdrawal", "broker", "AskToWithdraw/merchant_requests._note_withdrawal/committed"),

@@ -14,5 +14,5 @@ def test_every_transaction_of_the_matrix_is_a_function_of_the_programs() -> None
     assert len(named) > 25
     for module, function in sorted(named):
         files = SOURCE.rglob(f"{module}.py")
-        defined = re.compile(rf"^def {function}\(", re.MULTILINE)
+        defined = re.compile(rf"^ *def {function}\(", re.MULTILINE)
         assert any(defined.search(path.read_text()) for path in files), f"{module}.{function}"

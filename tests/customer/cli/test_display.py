@@ -37,9 +37,10 @@ def test_products_are_found_by_title_number_and_id(market: Market) -> None:
     assert find_product(menu, "3") is third
     assert find_product(menu, "123499") is second
     assert find_product(menu, "ABCD") is third
-    with pytest.raises(BadArgument):
-        find_product(menu, "1234")
-    for wanted in ("0", "4", "abc", "sky", "", "9" * 400):
+    for several in ("1234", "Sky", "sky"):
+        with pytest.raises(BadArgument):
+            find_product(menu, several)
+    for wanted in ("0", "4", "abc", "", "9" * 400):
         with pytest.raises(NoSuchProduct):
             find_product(menu, wanted)
 

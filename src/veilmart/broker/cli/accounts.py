@@ -2,6 +2,7 @@
 
 import base64
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -117,7 +118,9 @@ def credit(
     book_cash(
         user,
         amount,
-        lambda conn, minor: bookkeeping.credit(conn, user, minor, merchant, unix_now(), reference),
+        partial(
+            bookkeeping.credit, name=user, merchant=merchant, now=unix_now(), reference=reference
+        ),
         common,
     )
 

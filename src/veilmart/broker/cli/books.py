@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from sqlalchemy import Connection
 
 from veilmart.broker import settings
 from veilmart.broker.home import BrokerHome, open_home
@@ -36,12 +35,10 @@ def show_table(
     terminal.result(value, lambda console: draw_table(console, heads, rows, gives=("Note",)))
 
 
-def book_cash(
-    name: str, amount: str, book: Callable[[Connection, int], Booked], common: Common
-) -> None:
-    """Run `book(connection, minor units)` and say what `name` has now."""
+def book_cash(name: str, amount: str, book: Callable[..., Booked], common: Common) -> None:
+    """Run the transaction `book(connection, amount=minor units)` and say what `name` has now."""
     with open_books(common) as opened:
         minor = parse_amount(amount, opened.database.run_now(settings.load).decimals)
-        booked = opened.database.run_now(book, minor)
+        booked = opened.database.run_now(book, amount=minor)
     text = f"{visible(name)} has {booked.text} now."
     common.terminal().result(booked, lambda console: console.print(text, markup=False))

@@ -1,5 +1,6 @@
 """`veilmart broker merchant ...|withdrawals|payout`."""
 
+from functools import partial
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -111,8 +112,12 @@ def payout(
     book_cash(
         merchant,
         amount,
-        lambda conn, minor: bookkeeping.payout(
-            conn, merchant, minor, unix_now(), reference, before_restore=before_restore
+        partial(
+            bookkeeping.payout,
+            name=merchant,
+            now=unix_now(),
+            reference=reference,
+            before_restore=before_restore,
         ),
         common,
     )
