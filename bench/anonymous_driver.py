@@ -30,7 +30,7 @@ async def open_customer(home: Path, link: str) -> Wallet:
     """A wallet with words and an account."""
     wallet = open_wallet(home, unix_now, os.urandom)
     async with await connect(wallet, link) as shopper:
-        await shopper.register(home.name, PASSWORD)
+        await shopper.account.register(home.name, PASSWORD)
     return create_seed(wallet, draw_words(wallet, 12), "")
 
 

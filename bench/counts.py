@@ -115,7 +115,7 @@ async def market(folder: Path) -> AsyncIterator[Market]:
         stack.push_async_callback(wallet.aclose)
         link = Link("127.0.0.1", port, opened.fingerprint, merchant, None)
         shopper = await stack.enter_async_context(await connect(wallet, link))
-        await shopper.register("customer", "bench password")
+        await shopper.account.register("customer", "bench password")
         await opened.database.run(credit, "customer", CREDIT, False, unix_now())
         databases = {
             "broker": opened.database,

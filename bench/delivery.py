@@ -126,7 +126,7 @@ async def sealed_market(
         shopper = await connect(wallet, link, observe=watch)
         stack.push_async_callback(wallet.aclose)
         stack.push_async_callback(shopper.aclose)
-        await shopper.register("bench", "bench password")
+        await shopper.account.register("bench", "bench password")
         await run_command("broker", "credit", "bench", "1000", "--home", broker_home)
         merchant_print = parse_link(link).merchant
         assert merchant_print is not None

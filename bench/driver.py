@@ -26,7 +26,7 @@ async def open_shopper(home: Path, link: str, *, new: bool) -> tuple[Wallet, Sho
     wallet = open_wallet(home, unix_now, os.urandom)
     shopper = await connect(wallet, link)
     if new:
-        await shopper.register(home.name, PASSWORD)
+        await shopper.account.register(home.name, PASSWORD)
     return wallet, shopper
 
 

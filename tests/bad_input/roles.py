@@ -201,7 +201,7 @@ class Roles:
     ) -> Shopper:
         """Registered, logged in, with money."""
         shopper = await self.connect(name, suite=suite)
-        await shopper.register(name, PASSWORD)
+        await shopper.account.register(name, PASSWORD)
         if amount:
             await self.pay_in(name, amount)
         return shopper

@@ -70,7 +70,7 @@ async def test_unknown_user_and_wrong_password_are_one_refusal(shared: Roles) ->
 async def test_unknown_user(shared: Roles) -> None:
     shopper = await shared.connect("unknown")
     with pytest.raises(AuthenticationFailed) as refused:
-        await shopper.login("who is this", PASSWORD)
+        await shopper.account.login("who is this", PASSWORD)
     told(refused.value, code=4101, money="")
     assert not shopper.logged_in
 
@@ -78,7 +78,7 @@ async def test_unknown_user(shared: Roles) -> None:
 async def test_wrong_password(shared: Roles) -> None:
     shopper = await shared.customer("forgetful")
     with pytest.raises(AuthenticationFailed) as refused:
-        await shopper.login("forgetful", "long enough but wrong")
+        await shopper.account.login("forgetful", "long enough but wrong")
     told(refused.value, code=4101, money="")
     assert await shared.balance("forgetful") == CREDIT
 

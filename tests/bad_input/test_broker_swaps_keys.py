@@ -188,7 +188,7 @@ async def test_keys_swapped_between_customer_and_broker(
 
     shared.outside.handler = terminate
     with pytest.raises(HandshakeFailed) as caught:
-        await shopper.login(name, PASSWORD)
+        await shopper.account.login(name, PASSWORD)
     shared.outside.reset()
     told(caught.value, code=2104)
     assert asked == ["/v1/session"], "the password stays at home"

@@ -90,7 +90,7 @@ async def test_dh_value_between_customer_and_broker(
 
     shared.outside.handler = handler
     with pytest.raises(BadPublicValue) as refused:
-        await shopper.login("nobody", PASSWORD)
+        await shopper.account.login("nobody", PASSWORD)
     shared.outside.reset()
     told(refused.value, code=2105)
     assert asked == ["/v1/session"], "the password stays at home"

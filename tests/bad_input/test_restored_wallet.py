@@ -40,7 +40,7 @@ async def restored(roles: Roles, name: str, words: str, folder: Path) -> tuple[W
     roles.closing.push_async_callback(locked.aclose)
     wallet = restore_seed(locked, words, "")
     async with await connect(wallet, roles.link) as shopper:
-        await shopper.login(name, PASSWORD)
+        await shopper.account.login(name, PASSWORD)
         return wallet, await restore_tokens(shopper)
 
 
@@ -144,7 +144,7 @@ async def test_two_accounts_of_one_wallet_have_tokens_of_their_own(
     roles: Roles, tmp_path: Path
 ) -> None:
     shopper, wallet = await buyer(roles, "mia", tokens=1)
-    await shopper.register("tomas", PASSWORD)
+    await shopper.account.register("tomas", PASSWORD)
     await roles.pay_in("tomas", CREDIT)
     await withdraw_tokens(shopper, PRICE, 1)
     assert unspent(roles, wallet) == 2

@@ -115,7 +115,7 @@ async def test_changed_fingerprint_of_the_broker(shared: Roles, stranger: Identi
     with broker_shows(shared, forged) as asked:
         await stopped(shared, "pinned", FingerprintChanged, 6101, asked)
         await stopped(shared, "newcomer", FingerprintChanged, 6101, asked)
-    assert (await (await shared.connect("pinned")).account()).balance == CREDIT
+    assert (await (await shared.connect("pinned")).account.read()).balance == CREDIT
 
 
 async def test_changed_fingerprint_of_the_merchant(
@@ -195,7 +195,7 @@ async def test_wrong_suite_is_not_offered(shared: Roles, monkeypatch: pytest.Mon
     with broker_shows(shared, reduced):
         shopper = await shared.connect("insists", suite=wanted)
         with pytest.raises(UnknownSuite) as refused:
-            await shopper.register("insists", PASSWORD)
+            await shopper.account.register("insists", PASSWORD)
     told(refused.value, code=2107)
     only = [item for item in known.descriptor.tunnel_keys if item.suite == 1]
     shopper = await shared.customer("insists too", suite=wanted)
@@ -221,7 +221,7 @@ async def test_wrong_suite_between_customer_and_broker(
     shopper = await shared.connect(f"suite {number}")
     shared.outside.handler = handler
     with pytest.raises(kind) as refused:
-        await shopper.register("somebody", PASSWORD)
+        await shopper.account.register("somebody", PASSWORD)
     shared.outside.reset()
     told(refused.value, code=refused.value.code)
 

@@ -64,7 +64,7 @@ class Load:
         folder = self._market.folder / name
         self.wallets[name] = open_wallet(folder, unix_now, self._random.randbytes)
         async with await connect(self.wallets[name], self._market.link) as shopper:
-            await shopper.register(name, PASSWORD)
+            await shopper.account.register(name, PASSWORD)
         await self._market.opened.database.run(credit, name, PLENTY, False, unix_now())
         self._market.paid_in += PLENTY
 

@@ -74,7 +74,7 @@ class Market:
         wallet = open_wallet(self.folder / name, unix_now, os.urandom)
         try:
             async with await connect(wallet, self.link) as shopper:
-                await shopper.register(name, PASSWORD)
+                await shopper.account.register(name, PASSWORD)
         finally:
             await wallet.aclose()
         if amount:

@@ -213,7 +213,7 @@ async def test_a_dispute_is_said_to_be_won_and_nothing_is_paid(
         monkeypatch.setitem(dispatch.RULES, Dispute, nothing)  # type: ignore[misc]
         await stage.shopper.perform(dispute(order, complaint, roles.clock))
         assert stage.order.state == "refunded"
-        assert (await stage.shopper.account()).balance == CREDIT - PRICE
+        assert (await stage.shopper.account.read()).balance == CREDIT - PRICE
         assert judge(export_proof(order, complaint)).paid
 
 

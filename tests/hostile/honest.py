@@ -51,7 +51,7 @@ class Honest:
     async def register(self) -> None:
         for wallet in (*self._wallets, self._login):
             async with await connect(wallet, self._link) as shopper:
-                await shopper.register(wallet.home.path.name, PASSWORD)
+                await shopper.account.register(wallet.home.path.name, PASSWORD)
 
     async def run(self, seconds: float) -> Seen:
         """Visit for `seconds`; what has begun is finished."""
@@ -86,7 +86,7 @@ class Honest:
         while (began := time.monotonic()) < ends:
             try:
                 async with await connect(self._login, self._link) as shopper:
-                    await shopper.login(self._login.home.path.name, PASSWORD)
+                    await shopper.account.login(self._login.home.path.name, PASSWORD)
                 seen.logins.append(time.monotonic() - began)
             except VeilmartError as error:
                 seen.failures[error.code] += 1

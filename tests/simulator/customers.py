@@ -113,7 +113,7 @@ async def _visit(world: World, process: Process, person: Person, wallet: Wallet)
     )
     await enter(shopper, person)
     if person.voucher:
-        await shopper.redeem(person.voucher)
+        await shopper.account.redeem(person.voucher)
         person.voucher = ""
     await _sync(world, shopper, person, wallet)
     if person.wants > 0:
@@ -129,14 +129,14 @@ async def enter(shopper: Shopper, person: Person) -> None:
         return
     if not person.registered:
         try:
-            await shopper.register(person.name, _password(person))
+            await shopper.account.register(person.name, _password(person))
         except NameTaken:
             # The account was opened, and the answer got lost.
             person.registered = True
         else:
             person.registered = True
             return
-    await shopper.login(person.name, _password(person))
+    await shopper.account.login(person.name, _password(person))
 
 
 def _password(person: Person) -> str:

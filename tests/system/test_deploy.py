@@ -317,7 +317,7 @@ async def main():
         wallet = open_wallet(Path(HOME).parent / "wallet", unix_now, os.urandom)
         address = f"http://127.0.0.1:{await port}"
         async with await connect(wallet, address, approve=lambda role, fresh: True) as shopper:
-            asking = asyncio.create_task(shopper.login("anna", "long enough"))
+            asking = asyncio.create_task(shopper.account.login("anna", "long enough"))
             await verifying.wait()
             print("asked")
             stop.set()

@@ -65,7 +65,7 @@ class Killer:
 
 
 async def attempt(shopper: Shopper, roles: Roles, name: str, out: Path) -> None:
-    await shopper.login(name, PASSWORD)
+    await shopper.account.login(name, PASSWORD)
     menu = await shopper.browse(roles.merchant_print)
     await shopper.buy(menu, product_of(menu, "june.txt"), out)
 

@@ -173,7 +173,7 @@ async def test_purchase_takes_six_exchanges_and_four_commits(
     link = parse_link(market.link)
     assert link.merchant is not None
     async with await connect(wallet, link) as shopper:
-        account = await shopper.account()
+        account = await shopper.account.read()
         menu = await shopper.browse(link.merchant)
         june = next(product for product in menu.products if product.title == "june.txt")
         for turn in range(2):

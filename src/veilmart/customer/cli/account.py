@@ -112,7 +112,7 @@ async def passwd(
         async with visited(wallet, person) as shopper:
             old = person.secret("Current password: ", password_file)
             new = person.new_password(new_password_file, "New password: ")
-            await shopper.change_password(old, new)
+            await shopper.account.change_password(old, new)
     person.terminal.result(
         {"changed": True}, lambda console: console.print("The password was changed.")
     )
@@ -124,7 +124,7 @@ async def balance(*, common: Common = Common()) -> None:
     person = Person(common.terminal())
     with opened_wallet(common) as wallet:
         async with visited(wallet, person) as shopper:
-            account = await shopper.account()
+            account = await shopper.account.read()
             broker = shopper.broker.descriptor
     amount = format_amount(account.balance, broker.decimals)
     result = {"username": account.username, "balance": amount, "currency": broker.currency}

@@ -126,7 +126,7 @@ async def redeem(
     person = Person(common.terminal())
     with opened_wallet(common) as wallet:
         async with visited(wallet, person) as shopper:
-            redeemed = await shopper.redeem(person.secret("Voucher: ", code_file))
+            redeemed = await shopper.account.redeem(person.secret("Voucher: ", code_file))
             decimals = shopper.broker.descriptor.decimals
     value = format_amount(redeemed.value, decimals)
     after = format_amount(redeemed.balance, decimals)

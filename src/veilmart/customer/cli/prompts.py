@@ -93,9 +93,9 @@ async def register_person(
     username = person.username(username)
     password = person.new_password(password_file)
     if invitation is None:
-        welcome = await shopper.register(username, password)
+        welcome = await shopper.account.register(username, password)
     else:
-        welcome = await shopper.register_invited(username, password, invitation)
+        welcome = await shopper.account.register_invited(username, password, invitation)
     person.terminal.say("Registration successful.")
     return welcome.username
 
@@ -105,6 +105,6 @@ async def login_person(
 ) -> str:
     """Returns the username. Raises AuthenticationFailed."""
     username = person.username(username)
-    welcome = await shopper.login(username, person.secret("Password: ", password_file))
+    welcome = await shopper.account.login(username, person.secret("Password: ", password_file))
     person.terminal.say("Login successful.")
     return welcome.username

@@ -13,7 +13,7 @@ from veilmart.customer.browsing.catalogue_rules import fetch_catalogue
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.browsing.showcase_rules import look as look_rule
 from veilmart.customer.browsing.tunnel_rules import Tunnel, open_tunnel
-from veilmart.customer.connection.credentials import check_password, check_username
+from veilmart.customer.connection.account import AccountCalls
 from veilmart.customer.connection.performer import ConfirmQuote, Performer, always
 from veilmart.customer.connection.session import BrokerSession, choose_suite
 from veilmart.customer.events import Observer, StepReached, ignore
@@ -38,38 +38,23 @@ from veilmart.customer.trust.pins import (
     pin_broker,
     pin_merchant,
     pinned_merchant,
-    save_login,
     stored_login,
 )
 from veilmart.customer.wallet.orders import Order
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
-    AuthenticationFailed,
     DescriptorUnknown,
-    MalformedMessage,
-    NotLoggedIn,
     NotPinned,
     ProductOut,
 )
-from veilmart.limits import PASSWORD_MAX_BYTES
 from veilmart.protocol.address import Link
 from veilmart.protocol.catalogue import Product
-from veilmart.protocol.code import parse_code
 from veilmart.protocol.customer_messages import (
-    Account,
-    ChangePassword,
-    GetAccount,
     GetMerchant,
     GetMerchants,
-    Login,
     MerchantDescriptor,
     MerchantEntry,
     Merchants,
-    Redeem,
-    Redeemed,
-    Register,
-    RegisterInvited,
-    Welcome,
 )
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule
@@ -107,6 +92,7 @@ class Shopper:
         self.session = BrokerSession(
             wallet, http, descriptor, suite, login, self.refresh_broker, observe
         )
+        self.account = AccountCalls(wallet, self.session, observe)
 
     async def __aenter__(self) -> "Shopper":
         return self
@@ -137,69 +123,6 @@ class Shopper:
         return await trusted_broker(
             self.wallet, self.http, self.url, fingerprint, refuse, anonymous=self.anonymous
         )
-
-    # ---- the account ---------------------------------------------------------------------------
-
-    async def register(self, username: str, password: str) -> Welcome:
-        """Make an account and log in. Raises NameTaken, WeakPassword, BadArgument."""
-        check_username(username)
-        check_password(password)
-        self.observe(StepReached("login"))
-        return await self.session.enter(Register(username=username, password=password))
-
-    async def register_invited(self, username: str, password: str, invitation: str) -> Welcome:
-        """`register` with an invitation. Raises CodeMistyped before anything is sent."""
-        code = parse_code(invitation)
-        check_username(username)
-        check_password(password)
-        self.observe(StepReached("login"))
-        request = RegisterInvited(username=username, password=password, invitation=code)
-        return await self.session.enter(request)
-
-    async def redeem(self, voucher: str) -> Redeemed:
-        """Put a voucher on the account; asked again by the same account, the same answer.
-
-        Raises NotLoggedIn, CodeMistyped (nobody was asked), VoucherUnknown, VoucherSpent,
-        TooManyAttempts.
-        """
-        code = parse_code(voucher)
-        if not self.logged_in:
-            raise NotLoggedIn
-        redeemed: Redeemed = await self.session.ask(Redeem(code=code), Redeemed)
-        self.session.balance = redeemed.balance
-        return redeemed
-
-    async def login(self, username: str, password: str) -> Welcome:
-        """Log in; the device key is kept. Raises AuthenticationFailed, TooManyAttempts."""
-        check_username(username)
-        if len(password.encode()) > PASSWORD_MAX_BYTES:
-            raise AuthenticationFailed
-        self.observe(StepReached("login"))
-        known = await self.wallet.database.run(stored_login, self.broker.fingerprint)
-        device = known.device if known is not None and known.username == username else b""
-        return await self.session.enter(Login(username=username, password=password, device=device))
-
-    async def change_password(self, old: str, new: str) -> None:
-        """All other devices are logged out. Raises AuthenticationFailed, WeakPassword."""
-        login = self.session.login
-        if login is None:
-            raise NotLoggedIn
-        check_password(new)
-        if len(old.encode()) > PASSWORD_MAX_BYTES:
-            raise AuthenticationFailed
-        welcome: Welcome = await self.session.ask(ChangePassword(old=old, new=new), Welcome)
-        if len(welcome.device) != 32:
-            raise MalformedMessage("A login came without a device key.")
-        self.session.login = StoredLogin(login.username, welcome.device)
-        await self.wallet.database.run(save_login, self.broker.fingerprint, self.session.login)
-
-    async def account(self) -> Account:
-        """Username and balance. Raises NotLoggedIn."""
-        if not self.logged_in:
-            raise NotLoggedIn
-        account: Account = await self.session.ask(GetAccount(), Account)
-        self.session.balance = account.balance
-        return account
 
     # ---- merchants ------------------------------------------------------------------------------
 

@@ -141,9 +141,9 @@ class JoiningPages:
             async with self._desk.visit() as shopper:
                 if form.text("invitation"):
                     code = form.text("invitation")
-                    await shopper.register_invited(form.text("username"), password, code)
+                    await shopper.account.register_invited(form.text("username"), password, code)
                 else:
-                    await shopper.register(form.text("username"), password)
+                    await shopper.account.register(form.text("username"), password)
         except VeilmartError as error:
             return self._account(request, error, "register")
         return go_to("/go")
@@ -152,7 +152,7 @@ class JoiningPages:
         form = await read_form(request)
         try:
             async with self._desk.visit() as shopper:
-                await shopper.login(form.text("username"), form.secret("password"))
+                await shopper.account.login(form.text("username"), form.secret("password"))
         except VeilmartError as error:
             return self._account(request, error, "login")
         return go_to("/go")
@@ -162,7 +162,7 @@ class JoiningPages:
         try:
             password = _new_secret(form, "password")
             async with self._desk.visit() as shopper:
-                await shopper.change_password(form.secret("old"), password)
+                await shopper.account.change_password(form.secret("old"), password)
         except VeilmartError as error:
             return self._account(request, error, "password")
         return self._web.pages.page(

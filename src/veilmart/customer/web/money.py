@@ -87,7 +87,7 @@ class MoneyPages:
     async def ask(self, request: Request) -> Response:
         try:
             async with self._desk.visit() as shopper:
-                await shopper.account()
+                await shopper.account.read()
         except VeilmartError as error:
             return self._money(request, error)
         return go_to("/money")
@@ -97,7 +97,7 @@ class MoneyPages:
         form = await read_form(request)
         try:
             async with self._desk.visit() as shopper:
-                done = await shopper.redeem(form.text("code"))
+                done = await shopper.account.redeem(form.text("code"))
         except VeilmartError as error:
             return self._money(request, error)
         value = format_amount(done.value, self._desk.money().decimals)
