@@ -50,9 +50,9 @@ async def login_refused(roles: Roles, username: str, password: str) -> VeilmartE
     keys = await shopper.session._handshake()
     request = Login(username=username, password=password, device=b"")
     with pytest.raises(AuthenticationFailed) as refused:
-        await shopper.session._exchange(keys, request, Welcome, False, request.answer_cells)
+        await shopper.session._exchange(keys, request, Welcome, False)
     with pytest.raises(SessionUnknown):
-        await shopper.session._exchange(keys, GetMerchants(after=b""), Merchants, False, 4)
+        await shopper.session._exchange(keys, GetMerchants(after=b""), Merchants, False)
     return refused.value
 
 

@@ -68,7 +68,7 @@ async def refused_after(shopper: Shopper, username: str) -> Seconds:
     request = Login(username=username, password="not the password", device=b"")
     begun, idle = time.perf_counter(), time.process_time()
     with pytest.raises(AuthenticationFailed):
-        await shopper.session._exchange(keys, request, Welcome, False, request.answer_cells)
+        await shopper.session._exchange(keys, request, Welcome, False)
     return Seconds(time.perf_counter() - begun, time.process_time() - idle)
 
 

@@ -95,7 +95,7 @@ def terminating_broker(
 
 async def merchant_of(roles: Roles) -> SignedDescriptor:
     shopper = await roles.connect("looker")
-    return read_descriptor(await shopper.fetch_merchant(roles.merchant_print))
+    return read_descriptor(await shopper.descriptors_of(roles.merchant_print).newest())
 
 
 async def nothing_happened(roles: Roles, name: str) -> None:

@@ -92,7 +92,7 @@ def merchant_shows(patch: pytest.MonkeyPatch, signed: bytes) -> Iterator[None]:
 
 async def merchant_now(roles: Roles) -> tuple[SignedDescriptor, IdentityKey]:
     shopper = await roles.connect("looker")
-    signed = await shopper.fetch_merchant(roles.merchant_print)
+    signed = await shopper.descriptors_of(roles.merchant_print).newest()
     with open_merchant(roles.merchant_home) as market:
         return read_descriptor(signed), market.identity
 

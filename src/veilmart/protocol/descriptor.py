@@ -190,3 +190,15 @@ def _check_chain(fresh: SignedDescriptor, known: SignedDescriptor) -> None:
         raise DescriptorForked(f"Serial {new.serial}.")
     if new.serial == old.serial + 1 and new.previous != known.hash:
         raise DescriptorForked(f"Serial {new.serial} does not follow the one seen before.")
+
+
+def choose_suite(descriptor: SignedDescriptor, wanted: Suite | None) -> Suite:
+    """The wanted suite if offered, else the first known one. Raises UnknownSuite."""
+    offered = descriptor.descriptor.suites()
+    if wanted is not None:
+        if wanted.id not in {suite.id for suite in offered}:
+            raise UnknownSuite(wanted.name)
+        return wanted
+    if not offered:
+        raise UnknownSuite
+    return offered[0]

@@ -9,7 +9,6 @@ import pytest
 from tests.customer.scripted_market import NOW, Keys, changed, counting_random
 from veilmart.crypto import signing
 from veilmart.customer.browsing.catalogue_rules import check_chain
-from veilmart.customer.connection.session import choose_suite
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.trust.descriptors import accept_merchant, refuse
 from veilmart.customer.trust.pins import broker_at
@@ -30,7 +29,7 @@ from veilmart.errors import (
 )
 from veilmart.protocol.address import Link
 from veilmart.protocol.catalogue import Catalogue, open_catalogue, sign_catalogue
-from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
+from veilmart.protocol.descriptor import SignedDescriptor, choose_suite, read_descriptor
 
 URL = "http://127.0.0.1:8000"
 
@@ -172,10 +171,14 @@ def test_merchant_is_held_to_its_fingerprint_and_chain(
     shown = keys.descriptor("merchant", [], serial=2, previous=first.hash)
 
     def accept(signed: bytes, merchant: bytes = shown.fingerprint) -> SignedDescriptor:
-        async def fetch(serial: int) -> bytes:
-            return {0: signed, 1: first.signed}[serial]
+        class Source:
+            async def newest(self) -> bytes:
+                return signed
 
-        return asyncio.run(accept_merchant(wallet, broker.fingerprint, merchant, fetch))
+            async def numbered(self, serial: int) -> bytes:
+                return {1: first.signed}[serial]
+
+        return asyncio.run(accept_merchant(wallet, broker.fingerprint, merchant, Source()))
 
     with pytest.raises(FingerprintChanged):
         accept(shown.signed, b"m" * 32)

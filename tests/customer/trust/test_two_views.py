@@ -37,7 +37,7 @@ def entry(key: bytes, price: int = 500, epoch: int = 700) -> bytes:
 
 
 class Chain:
-    """Descriptors 1 ... n of the test broker; `fetch` hands out those between."""
+    """Descriptors 1 ... n of the test broker, and the source that serves them."""
 
     def __init__(self, keys: Keys, count: int, **changes: Any) -> None:
         self.keys = keys
@@ -51,13 +51,16 @@ class Chain:
     def __getitem__(self, serial: int) -> SignedDescriptor:
         return self.papers[serial - 1]
 
-    async def fetch(self, serial: int) -> bytes:
+    async def newest(self) -> bytes:
+        return self.papers[-1].signed
+
+    async def numbered(self, serial: int) -> bytes:
         self.asked.append(serial)
         return self[serial].signed
 
 
 def check(wallet: Wallet, view: View, fresh: SignedDescriptor, chain: Chain) -> None:
-    asyncio.run(check_views(wallet, view, fresh, chain.fetch))
+    asyncio.run(check_views(wallet, view, fresh, chain))
 
 
 @pytest.fixture(scope="module")
@@ -135,11 +138,12 @@ def test_a_chain_that_is_not_shown_stops_one_connection_and_proves_nothing(
     if other_view_saw is not None:
         check(wallet, "account", chain[other_view_saw], chain)
 
-    async def nothing(serial: int) -> bytes:
-        raise UnsignedAnswer("HTTP status 404.")
+    class Nothing(Chain):
+        async def numbered(self, serial: int) -> bytes:
+            raise UnsignedAnswer("HTTP status 404.")
 
     with pytest.raises(UnsignedAnswer):
-        asyncio.run(check_views(wallet, "anonymous", chain[40], nothing))
+        asyncio.run(check_views(wallet, "anonymous", chain[40], Nothing(chain.keys, 0)))
     assert wallet.database.run_now(all_proofs) == []
     wallet.database.run_now(check_not_stopped, chain[40].fingerprint)
     check(wallet, "anonymous", chain[40], chain)

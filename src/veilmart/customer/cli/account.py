@@ -12,7 +12,6 @@ from veilmart.customer.cli.connect import opened_wallet, visited
 from veilmart.customer.cli.prompts import Person, login_person, register_person
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.trust.descriptors import (
-    fetch_broker,
     http_client,
     replace_broker,
     replace_merchant,
@@ -25,6 +24,7 @@ from veilmart.protocol.address import parse_link
 from veilmart.protocol.descriptor import SignedDescriptor, check_descriptor, read_descriptor
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.command import Common, command
+from veilmart.transport.broker_channel import BrokerDescriptors
 
 Yes = Annotated[bool, Parameter(help="Answer every question with yes.")]
 PasswordFile = Annotated[
@@ -161,7 +161,7 @@ async def trust(
 async def _trust_broker(wallet: Wallet, person: Person, address: str | None) -> SignedDescriptor:
     pin = await _pin_for(wallet, address)
     async with http_client(wallet, pin.url) as http:
-        fresh = read_descriptor(await fetch_broker(http))
+        fresh = read_descriptor(await BrokerDescriptors(http).newest())
     fresh = check_descriptor(
         fresh.signed,
         role="broker",
@@ -187,7 +187,7 @@ async def _pin_for(wallet: Wallet, address: str | None) -> PinnedBroker:
 async def _trust_merchant(wallet: Wallet, person: Person, merchant: bytes) -> SignedDescriptor:
     async with visited(wallet, person) as shopper:
         broker = shopper.broker.fingerprint
-        signed = await shopper.fetch_merchant(merchant)
+        signed = await shopper.descriptors_of(merchant).newest()
         fresh = check_descriptor(
             signed, role="merchant", fingerprint=merchant, now=wallet.clock(), known=None
         )

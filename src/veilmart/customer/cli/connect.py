@@ -141,7 +141,7 @@ def _matches(entry: MerchantEntry, wanted: str) -> bool:
 
 async def meet_merchant(shopper: "Shopper", person: Person, fingerprint: bytes) -> None:
     """Pin a merchant that the broker named, after a look at its fingerprint."""
-    shown = read_descriptor(await shopper.show_merchant(fingerprint))
+    shown = read_descriptor(await shopper.descriptors_of(fingerprint).show())
     if shown.fingerprint != fingerprint:
         raise FingerprintChanged(format_fingerprint(shown.fingerprint))
     if not person.approve("merchant", shown):

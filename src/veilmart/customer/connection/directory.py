@@ -41,7 +41,7 @@ async def read_directory(shopper: Shopper) -> list[DirectoryEntry]:
 async def _own_words(shopper: Shopper, merchant: bytes, name: str) -> tuple[str, str]:
     """Name and line from the merchant's own signed descriptor, if it verifies."""
     try:
-        signed = await shopper.fetch_merchant(merchant)
+        signed = await shopper.descriptors_of(merchant).newest()
         shown = check_descriptor(
             signed,
             role="merchant",

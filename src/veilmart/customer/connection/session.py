@@ -20,15 +20,8 @@ from veilmart.errors import (
     DescriptorUnknown,
     MalformedMessage,
     SessionUnknown,
-    UnknownSuite,
 )
-from veilmart.limits import (
-    BODY_MAX_BYTES,
-    CELL_BYTES,
-    HANDSHAKE_MAX_BYTES,
-    SESSION_SECONDS,
-)
-from veilmart.protocol import handshake, labels, tunnel as records
+from veilmart.limits import SESSION_SECONDS
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.customer_messages import (
     GetSegment,
@@ -40,7 +33,9 @@ from veilmart.protocol.customer_messages import (
     Start,
     Welcome,
 )
-from veilmart.protocol.descriptor import SignedDescriptor
+from veilmart.protocol.descriptor import SignedDescriptor, choose_suite
+from veilmart.protocol.handshake import SessionKeys
+from veilmart.transport.broker_channel import begin_session, exchange
 from veilmart.transport.port import Client
 
 K = TypeVar("K")
@@ -54,7 +49,7 @@ FetchDescriptor = Callable[[], Awaitable[SignedDescriptor]]
 class LiveSession:
     """Keys of one session. request_number: for the next tunnel; taken once."""
 
-    keys: handshake.SessionKeys = field(repr=False)
+    keys: SessionKeys = field(repr=False)
     ends_at: int
     numbers: list[bytes]
 
@@ -93,14 +88,14 @@ class BrokerSession:
 
         Raises the refusal that the broker named, or what went wrong on the way.
         """
-        answer, rest = await self._ask(request, kind, bound, request.answer_cells)
+        answer, rest = await self._ask(request, kind, bound)
         if rest:
             raise MalformedMessage("Something follows an answer.")
         return answer
 
     async def ask_segment(self, request: GetSegment, length: int) -> memoryview:
         """The signed segment (`length` bytes) that follows the sealed answer, unverified."""
-        answer, segment = await self._ask(request, SegmentFollows, False, request.answer_cells)
+        answer, segment = await self._ask(request, SegmentFollows, False)
         if answer.length != length or len(segment) != length:
             return memoryview(b"")  # the caller's check says "wrong length" and asks again
         return segment
@@ -123,34 +118,22 @@ class BrokerSession:
             self._live.numbers.append(number)
 
     async def _ask(
-        self, request: BrokerRequest, kind: type[K], bound: bool, answer_cells: int
+        self, request: BrokerRequest, kind: type[K], bound: bool
     ) -> tuple[K, memoryview]:
         live = await self._session()
         try:
-            return await self._exchange(live.keys, request, kind, bound, answer_cells)
+            return await self._exchange(live.keys, request, kind, bound)
         except SessionUnknown:
             self._forget(live)
             if bound:
                 raise
         live = await self._session()
-        return await self._exchange(live.keys, request, kind, bound, answer_cells)
+        return await self._exchange(live.keys, request, kind, bound)
 
     async def _exchange(
-        self,
-        keys: handshake.SessionKeys,
-        request: BrokerRequest,
-        kind: type[K],
-        whole: bool,
-        answer_cells: int,
+        self, keys: SessionKeys, request: BrokerRequest, kind: type[K], whole: bool
     ) -> tuple[K, memoryview]:
-        """One round trip. whole: the answer has its natural length and nothing follows it."""
-        pending = records.PendingRequest(keys, request, request.cells, self._wallet.random)
-        body = await self.http.post("/v1/request", pending.record, max_bytes=BODY_MAX_BYTES)
-        end = len(body)
-        if not whole:
-            end = min(end, records.RECORD_OVERHEAD_BYTES + answer_cells * CELL_BYTES)
-        answer = pending.open_answer(kind, body[:end])
-        return answer, memoryview(body)[end:]
+        return await exchange(self.http, keys, request, kind, self._wallet.random, whole=whole)
 
     # ---- making sessions -----------------------------------------------------------------------
 
@@ -198,7 +181,7 @@ class BrokerSession:
         """A handshake, and who we are as the first request inside it."""
         keys = await self._handshake()
         welcome: Welcome
-        welcome, _ = await self._exchange(keys, request, Welcome, False, request.answer_cells)
+        welcome, _ = await self._exchange(keys, request, Welcome, False)
         ends_at = self._wallet.clock() + SESSION_SECONDS - RENEW_BEFORE_SECONDS
         if not isinstance(request, Start):
             if len(welcome.device) != 32:
@@ -210,7 +193,7 @@ class BrokerSession:
         self._live = LiveSession(keys, ends_at, [welcome.request_number])
         return welcome
 
-    async def _handshake(self) -> handshake.SessionKeys:
+    async def _handshake(self) -> SessionKeys:
         if self._wallet.clock() >= self.descriptor.descriptor.not_after:
             self.descriptor = await self._fetch()
         try:
@@ -219,19 +202,10 @@ class BrokerSession:
             self.descriptor = await self._fetch()
             return await self._shake_hands()
 
-    async def _shake_hands(self) -> handshake.SessionKeys:
+    async def _shake_hands(self) -> SessionKeys:
         descriptor = self.descriptor
         suite = choose_suite(descriptor, self._wanted_suite)
-        prologue = handshake.prologue(labels.PROLOGUE_CUSTOMER_BROKER, suite, descriptor.hash)
-        initiator = handshake.CertifiedInitiator(
-            suite, prologue, descriptor.descriptor.tunnel_key(suite), self._wallet.random
-        )
-        body = bytes([suite.id]) + descriptor.hash + initiator.message1
-        answer = await self.http.post("/v1/session", body, max_bytes=HANDSHAKE_MAX_BYTES)
-        if len(answer) <= handshake.SESSION_ID_BYTES:
-            raise MalformedMessage("The handshake's answer is cut short.")
-        session_id = answer[: handshake.SESSION_ID_BYTES]
-        keys = initiator.finish(session_id, answer[handshake.SESSION_ID_BYTES :])
+        keys = await begin_session(self.http, descriptor, suite, self._wallet.random)
         self._observe(
             BrokerAuthenticated(descriptor.fingerprint, suite.group_name, keys.session_fingerprint)
         )
@@ -240,15 +214,3 @@ class BrokerSession:
     def _forget(self, ended: LiveSession) -> None:
         if self._live is ended:
             self._live = None
-
-
-def choose_suite(descriptor: SignedDescriptor, wanted: Suite | None) -> Suite:
-    """The wanted suite if offered, else the first known one. Raises UnknownSuite."""
-    offered = descriptor.descriptor.suites()
-    if wanted is not None:
-        if wanted.id not in {suite.id for suite in offered}:
-            raise UnknownSuite(wanted.name)
-        return wanted
-    if not offered:
-        raise UnknownSuite
-    return offered[0]

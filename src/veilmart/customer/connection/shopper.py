@@ -3,7 +3,6 @@
 Methods print nothing and ask nothing; the caller passes in who confirms and who watches.
 """
 
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -14,8 +13,9 @@ from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.browsing.showcase_rules import look as look_rule
 from veilmart.customer.browsing.tunnel_rules import Tunnel, open_tunnel
 from veilmart.customer.connection.account import AccountCalls
+from veilmart.customer.connection.merchant_descriptors import MerchantDescriptors
 from veilmart.customer.connection.performer import ConfirmQuote, Performer, always
-from veilmart.customer.connection.session import BrokerSession, choose_suite
+from veilmart.customer.connection.session import BrokerSession
 from veilmart.customer.events import Observer, StepReached, ignore
 from veilmart.customer.purchase.completion_rules import Bought
 from veilmart.customer.purchase.payment_rules import AccountPayment, Payment
@@ -50,13 +50,11 @@ from veilmart.errors import (
 from veilmart.protocol.address import Link
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.customer_messages import (
-    GetMerchant,
     GetMerchants,
-    MerchantDescriptor,
     MerchantEntry,
     Merchants,
 )
-from veilmart.protocol.descriptor import SignedDescriptor
+from veilmart.protocol.descriptor import SignedDescriptor, choose_suite
 from veilmart.protocol.effects import Rule
 from veilmart.protocol.showcase import Picture, Showcase
 from veilmart.transport.port import Client, OpenClient
@@ -87,7 +85,7 @@ class Shopper:
         self.suite = suite
         self.observe = observe
         self._merchants: dict[bytes, SignedDescriptor] = {}
-        self._shown: dict[bytes, bytes] = {}
+        self._sources: dict[bytes, MerchantDescriptors] = {}
         self._tunnel: Tunnel | None = None
         self.session = BrokerSession(
             wallet, http, descriptor, suite, login, self.refresh_broker, observe
@@ -148,25 +146,19 @@ class Shopper:
         if await self.wallet.database.run(pinned_merchant, broker, fingerprint) is None:
             raise NotPinned("The merchant's.")
         await check_trusted(self.wallet, fingerprint)
-        fetch = partial(self.fetch_merchant, fingerprint)
+        source = self.descriptors_of(fingerprint)
         found = await accept_merchant(
-            self.wallet, broker, fingerprint, fetch, anonymous=self.anonymous
+            self.wallet, broker, fingerprint, source, anonymous=self.anonymous
         )
         self._merchants[fingerprint] = found
         return found
 
-    async def show_merchant(self, fingerprint: bytes) -> bytes:
-        """`fetch_merchant` before it is trusted; it is not fetched again for that afterwards."""
-        signed = self._shown[fingerprint] = await self.fetch_merchant(fingerprint)
-        return signed
-
-    async def fetch_merchant(self, fingerprint: bytes, serial: int = 0) -> bytes:
-        """The merchant's signed descriptor, unchecked. serial: 0 for the newest."""
-        if serial == 0 and fingerprint in self._shown:
-            return self._shown.pop(fingerprint)
-        request = GetMerchant(fingerprint=fingerprint, serial=serial)
-        answer: MerchantDescriptor = await self.session.ask(request, MerchantDescriptor)
-        return answer.signed
+    def descriptors_of(self, fingerprint: bytes) -> MerchantDescriptors:
+        """Where a merchant's descriptors come from, unchecked; one source for each merchant."""
+        source = self._sources.get(fingerprint)
+        if source is None:
+            source = self._sources[fingerprint] = MerchantDescriptors(self.session, fingerprint)
+        return source
 
     async def pin_merchant(self, fingerprint: bytes) -> None:
         """Trust a merchant by its fingerprint (32 bytes), from a link or after a look at it."""

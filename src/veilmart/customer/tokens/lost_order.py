@@ -77,14 +77,14 @@ async def _signed_under(
     shopper: Shopper, newest: SignedDescriptor, wanted: bytes
 ) -> SignedDescriptor:
     """The merchant's descriptor with this hash, looked for backwards. Raises DescriptorUnknown."""
-    paper = newest
+    paper, source = newest, shopper.descriptors_of(newest.fingerprint)
     for _ in range(DESCRIPTORS_BACK_MAX):
         if paper.hash == wanted:
             return paper
         serial = paper.descriptor.serial - 1
         if serial < 1:
             break
-        paper = read_descriptor(await shopper.fetch_merchant(newest.fingerprint, serial))
+        paper = read_descriptor(await source.numbered(serial))
         if paper.fingerprint != newest.fingerprint:
             raise DescriptorUnknown(format_fingerprint(newest.fingerprint))
     raise DescriptorUnknown("The offer's descriptor is not shown any more.")

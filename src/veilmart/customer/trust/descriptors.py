@@ -5,7 +5,6 @@ person's yes; after that only a descriptor of the same identity, on the same cha
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Literal
 
 from veilmart.crypto.identity import format_fingerprint
@@ -27,7 +26,7 @@ from veilmart.customer.trust.proofs import (
     settle_proofs,
 )
 from veilmart.customer.trust.seen_descriptors import View, forget_seen, keep_seen, newest_seen
-from veilmart.customer.trust.two_views import NEWEST, FetchSerial, check_token_list, check_views
+from veilmart.customer.trust.two_views import DescriptorSource, check_token_list, check_views
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
     BrokerUnreachable,
@@ -36,17 +35,15 @@ from veilmart.errors import (
     NotInitialised,
     NotPinned,
 )
-from veilmart.limits import CONNECT_SECONDS, DESCRIPTOR_MAX_BYTES, PROXY_CONNECT_SECONDS
+from veilmart.limits import CONNECT_SECONDS, PROXY_CONNECT_SECONDS
 from veilmart.protocol.address import Link, parse_link
 from veilmart.protocol.descriptor import (
-    SIGNATURE_BYTES,
     SignedDescriptor,
     check_descriptor,
     read_descriptor,
 )
+from veilmart.transport.broker_channel import BrokerDescriptors
 from veilmart.transport.port import Client, OpenClient
-
-SIGNED_MAX_BYTES = DESCRIPTOR_MAX_BYTES + SIGNATURE_BYTES
 
 Role = Literal["broker", "merchant"]
 Approve = Callable[[Role, SignedDescriptor], bool]
@@ -77,12 +74,6 @@ def http_client(wallet: Wallet, url: str, open_client: OpenClient | None = None)
     )
 
 
-async def fetch_broker(http: Client, serial: int = NEWEST) -> bytes:
-    """The broker's signed descriptor, the newest or one by its serial, unchecked."""
-    path = "/v1/descriptor" if serial == NEWEST else f"/v1/descriptor/{serial}"
-    return await http.get(path, max_bytes=SIGNED_MAX_BYTES)
-
-
 async def trusted_broker(
     wallet: Wallet,
     http: Client,
@@ -99,8 +90,8 @@ async def trusted_broker(
     DescriptorExpired, ViewsForked, TokenKeysForked, UnsignedAnswer; for an account SerialLower and
     DescriptorForked too.
     """
-    fetch = partial(fetch_broker, http)
-    signed = await fetch(NEWEST)
+    source = BrokerDescriptors(http)
+    signed = await source.newest()
     pin = await wallet.database.run(broker_at, url)
     if pin is not None and expected is not None and pin.fingerprint != expected:
         raise FingerprintChanged("The link names another broker than the one pinned here.")
@@ -115,7 +106,7 @@ async def trusted_broker(
     await check_token_list(wallet, fresh)
     if known is None or known.hash != fresh.hash:
         view: View = "anonymous" if anonymous else "account"
-        await check_views(wallet, view, fresh, fetch)
+        await check_views(wallet, view, fresh, source)
         if not anonymous or pin is None:
             own = PinnedBroker(fresh.fingerprint, url, fresh.signed)
             await wallet.database.run(pin_broker, own, wallet.clock())
@@ -153,18 +144,18 @@ async def accept_merchant(
     wallet: Wallet,
     broker: bytes,
     merchant: bytes,
-    fetch: FetchSerial,
+    source: DescriptorSource,
     *,
     anonymous: bool = False,
 ) -> SignedDescriptor:
     """Fetch a merchant's newest descriptor and check it against the pin and all that was seen."""
-    signed = await fetch(NEWEST)
+    signed = await source.newest()
     known = None if anonymous else await _seen(wallet, merchant)
     fresh = await _check(wallet, signed, "merchant", merchant, known)
     if known is not None and known.hash == fresh.hash:
         return fresh
     view: View = "anonymous" if anonymous else "account"
-    await check_views(wallet, view, fresh, fetch)
+    await check_views(wallet, view, fresh, source)
     if not anonymous:
         await wallet.database.run(
             pin_merchant, PinnedMerchant(broker, merchant, fresh.signed), wallet.clock()

@@ -6,7 +6,7 @@ signed papers that contradict each other are kept as proof, and stop the wallet 
 spent; whatever nobody signed is a failure of the network.
 """
 
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -19,10 +19,17 @@ from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.token_list import listed_keys
 from veilmart.protocol.views import contradiction, epoch_start, serial_below
 
-FetchSerial = Callable[[int], Awaitable[bytes]]
-"""A signed descriptor of the same party by its serial, unchecked."""
-NEWEST = 0
-"""Stands for the newest one: serials begin at 1."""
+
+class DescriptorSource(Protocol):
+    """Signed descriptors of one party, as the broker serves them, unchecked."""
+
+    async def newest(self) -> bytes:
+        """Raises NetworkFailures and refusals, as `numbered` does."""
+        ...
+
+    async def numbered(self, serial: int) -> bytes:
+        """The descriptor with this serial, 1 or higher."""
+        ...
 
 
 async def check_token_list(wallet: Wallet, fresh: SignedDescriptor) -> None:
@@ -36,14 +43,14 @@ async def check_token_list(wallet: Wallet, fresh: SignedDescriptor) -> None:
 
 
 async def check_views(
-    wallet: Wallet, view: View, fresh: SignedDescriptor, fetch: FetchSerial
+    wallet: Wallet, view: View, fresh: SignedDescriptor, source: DescriptorSource
 ) -> None:
     """Fetch the chain below `fresh` and compare it with all that was ever shown to this wallet.
 
-    Raises ViewsForked where two signatures contradict each other, UnsignedAnswer and what `fetch`
+    Raises ViewsForked where two signatures contradict each other, UnsignedAnswer and what `source`
     raises where the chain is not shown: that stops this connection only.
     """
-    chain = await _fetch_chain(wallet, fresh, fetch)
+    chain = await _fetch_chain(wallet, fresh, source)
     conflict = await wallet.database.run(_compare, view, chain, wallet.clock())
     if conflict is not None:
         one, other, finding = conflict
@@ -52,7 +59,7 @@ async def check_views(
 
 
 async def _fetch_chain(
-    wallet: Wallet, fresh: SignedDescriptor, fetch: FetchSerial
+    wallet: Wallet, fresh: SignedDescriptor, source: DescriptorSource
 ) -> list[SignedDescriptor]:
     """`fresh` and what it follows, down to the one that was valid when the epoch began."""
     start = epoch_start(wallet.clock())
@@ -62,7 +69,7 @@ async def _fetch_chain(
         serial = serial_below(above.descriptor)
         if serial is None:
             break
-        below = read_descriptor(await fetch(serial))
+        below = read_descriptor(await source.numbered(serial))
         if below.fingerprint != fresh.fingerprint or below.descriptor.serial != serial:
             raise UnsignedAnswer(f"Instead of descriptor {serial} there came another one.")
         for paper in (above, fresh):

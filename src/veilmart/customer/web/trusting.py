@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from veilmart.customer.trust.descriptors import (
-    fetch_broker,
     http_client,
     replace_broker,
     replace_merchant,
@@ -20,6 +19,7 @@ from veilmart.errors import NoSuchProof, NotInitialised, VeilmartError
 from veilmart.limits import WEB_IDLE_SECONDS
 from veilmart.protocol.descriptor import SignedDescriptor, check_descriptor, read_descriptor
 from veilmart.storage.files.partial_file import PartialFile
+from veilmart.transport.broker_channel import BrokerDescriptors
 from veilmart.web.forms import read_form
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
@@ -86,7 +86,7 @@ class TrustPages:
         """Fetch what the broker shows now; trust nothing yet."""
         wallet, pin = self._desk.wallet, self._pin()
         async with http_client(wallet, pin.url) as http:
-            shown = read_descriptor(await fetch_broker(http))
+            shown = read_descriptor(await BrokerDescriptors(http).newest())
         fresh = check_descriptor(
             shown.signed,
             role="broker",
@@ -106,7 +106,7 @@ class TrustPages:
         merchant = self._web.names.value("merchant", (await read_form(request)).text("merchant"))
         async with desk.visit() as shopper:
             broker = shopper.broker.fingerprint
-            signed = await shopper.fetch_merchant(merchant)
+            signed = await shopper.descriptors_of(merchant).newest()
         fresh = check_descriptor(
             signed, role="merchant", fingerprint=merchant, now=wallet.clock(), known=None
         )

@@ -9,22 +9,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from veilmart.errors import BrokerUnreachable, MalformedMessage, UnknownSuite
-from veilmart.limits import BODY_MAX_BYTES, DESCRIPTOR_MAX_BYTES, HANDSHAKE_MAX_BYTES
+from veilmart.errors import BrokerUnreachable, MalformedMessage
 from veilmart.merchant.publishing.brokers import PinnedBroker
-from veilmart.protocol import labels
 from veilmart.protocol.address import parse_link
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.customer_messages import Noted
-from veilmart.protocol.descriptor import SIGNATURE_BYTES, SignedDescriptor, check_descriptor
-from veilmart.protocol.handshake import (
-    SESSION_ID_BYTES,
-    CertifiedInitiator,
-    SessionKeys,
-    prologue,
-)
+from veilmart.protocol.descriptor import SignedDescriptor, check_descriptor, choose_suite
+from veilmart.protocol.handshake import SessionKeys
 from veilmart.protocol.ports import Random
-from veilmart.protocol.tunnel import PendingRequest
+from veilmart.transport.broker_channel import BrokerDescriptors, begin_session, exchange
 from veilmart.transport.port import Client, OpenClient
 from veilmart.transport.stream_client import StreamClient
 
@@ -54,9 +47,9 @@ class BrokerSession:
 
     async def ask(self, request: BrokerRequest, kind: type[A]) -> A:
         """The answer. Raises BrokerUnreachable and what the broker refuses."""
-        pending = PendingRequest(self.keys, request, request.cells, self.random)
-        record = await self.http.post("/v1/request", pending.record, max_bytes=BODY_MAX_BYTES)
-        answer = pending.open_answer(kind, record)
+        answer, rest = await exchange(self.http, self.keys, request, kind, self.random)
+        if rest:
+            raise MalformedMessage("Something follows an answer.")
         return answer
 
 
@@ -67,22 +60,9 @@ async def asking(
     """A session for one or more questions. Raises BrokerUnreachable, TrustFailures."""
     address = parse_link(broker.url).url.removeprefix("http://")
     async with open_client(address, BrokerUnreachable) as http:
-        signed = await http.get("/v1/descriptor", max_bytes=DESCRIPTOR_MAX_BYTES + SIGNATURE_BYTES)
+        signed = await BrokerDescriptors(http).newest()
         fresh = check_descriptor(
             signed, role="broker", fingerprint=broker.fingerprint, now=now, known=broker.known
         )
-        yield BrokerSession(fresh, http, await _handshake(http, fresh, random), random)
-
-
-async def _handshake(http: Client, descriptor: SignedDescriptor, random: Random) -> SessionKeys:
-    suites = descriptor.descriptor.suites()
-    if not suites:
-        raise UnknownSuite
-    suite = suites[0]
-    bound = prologue(labels.PROLOGUE_CUSTOMER_BROKER, suite, descriptor.hash)
-    initiator = CertifiedInitiator(suite, bound, descriptor.descriptor.tunnel_key(suite), random)
-    body = bytes([suite.id]) + descriptor.hash + initiator.message1
-    answer = await http.post("/v1/session", body, max_bytes=HANDSHAKE_MAX_BYTES)
-    if len(answer) <= SESSION_ID_BYTES:
-        raise MalformedMessage("The handshake's answer is cut short.")
-    return initiator.finish(answer[:SESSION_ID_BYTES], answer[SESSION_ID_BYTES:])
+        keys = await begin_session(http, fresh, choose_suite(fresh, None), random)
+        yield BrokerSession(fresh, http, keys, random)

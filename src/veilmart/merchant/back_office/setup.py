@@ -4,16 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from veilmart.errors import AlreadyInitialised, BrokerUnreachable, Declined
-from veilmart.limits import DESCRIPTOR_MAX_BYTES
 from veilmart.merchant.home import IDENTITY_FILE, create_merchant
 from veilmart.protocol.address import Link
 from veilmart.protocol.descriptor import (
-    SIGNATURE_BYTES,
     SignedDescriptor,
     check_descriptor,
     read_descriptor,
 )
 from veilmart.storage.files.home import Home
+from veilmart.transport.broker_channel import BrokerDescriptors
 from veilmart.transport.stream_client import StreamClient
 
 Confirm = Callable[[SignedDescriptor], bool]
@@ -27,9 +26,7 @@ async def fetch_broker(link: Link, now: int) -> SignedDescriptor:
     """
     address = link.url.removeprefix("http://")
     async with StreamClient(address, BrokerUnreachable) as client:
-        signed = await client.get(
-            "/v1/descriptor", max_bytes=DESCRIPTOR_MAX_BYTES + SIGNATURE_BYTES
-        )
+        signed = await BrokerDescriptors(client).newest()
     pinned = link.broker or read_descriptor(signed).fingerprint
     return check_descriptor(signed, role="broker", fingerprint=pinned, now=now, known=None)
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 from veilmart.crypto.identity import IdentityKey
 from veilmart.errors import PeerFault, Refusal, StatementInvalid
-from veilmart.limits import DESCRIPTOR_MAX_BYTES, STATEMENT_ENTRIES_MAX
+from veilmart.limits import STATEMENT_ENTRIES_MAX
 from veilmart.merchant.back_office.broker_session import BrokerSession, asking
 from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.publishing.brokers import PinnedBroker
 from veilmart.protocol import labels
-from veilmart.protocol.descriptor import SIGNATURE_BYTES, SignedDescriptor, read_descriptor
+from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.encoding import Message, encode
 from veilmart.protocol.merchant_papers import sign_paper
 from veilmart.protocol.ports import Random
@@ -22,6 +22,7 @@ from veilmart.protocol.statement import (
     check_page,
     open_page,
 )
+from veilmart.transport.broker_channel import BrokerDescriptors
 from veilmart.transport.port import OpenClient
 from veilmart.transport.stream_client import StreamClient
 
@@ -103,9 +104,8 @@ async def _published_fees(session: BrokerSession) -> frozenset[int]:
 
 
 async def _descriptor(session: BrokerSession, serial: int) -> SignedDescriptor | None:
-    limit = DESCRIPTOR_MAX_BYTES + SIGNATURE_BYTES
     try:
-        return read_descriptor(await session.http.get(f"/v1/descriptor/{serial}", max_bytes=limit))
+        return read_descriptor(await BrokerDescriptors(session.http).numbered(serial))
     except (Refusal, PeerFault):
         return None  # a restored broker left these numbers out
 
