@@ -23,7 +23,7 @@ from cyclopts.argument import Argument
 
 from veilmart import errors, limits
 from veilmart.cli import build_app
-from veilmart.protocol import purchase
+from veilmart.protocol import invoice_states, order_states, wallet_states
 
 DOCS = Path(__file__).resolve().parent
 SOURCE = DOCS.parent / "src"
@@ -141,9 +141,9 @@ def states() -> str:
         "Drawn by `docs/generate.py` from the tables `src/veilmart/protocol/*_states.py`; "
         "[page 9 of the protocol](protocol/09-purchase.md)\nsays what the events mean. A pair that "
         "is not here is `WrongOrderState` (4111).",
-        *_machine("Broker's invoice", purchase.InvoiceState.OFFERED, purchase.INVOICE),
-        *_machine("Wallet's order", purchase.WalletState.CONFIRMING, purchase.WALLET),
-        *_machine("Merchant's order", purchase.OrderState.OFFERED, purchase.ORDER),
+        *_machine("Broker's invoice", invoice_states.InvoiceState.OFFERED, invoice_states.INVOICE),
+        *_machine("Wallet's order", wallet_states.WalletState.CONFIRMING, wallet_states.WALLET),
+        *_machine("Merchant's order", order_states.OrderState.OFFERED, order_states.ORDER),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -154,7 +154,7 @@ def _machine(name: str, start: StrEnum, table: Mapping[Any, Any]) -> list[str]:
     drawing = ["```mermaid", "stateDiagram-v2", f"    [*] --> {start}"]
     for (state, event), outcome in table.items():
         target, effect = outcome if money else (outcome, "")
-        shown = "" if effect in ("", purchase.InvoiceEffect.NONE) else f" / {effect}"
+        shown = "" if effect in ("", invoice_states.InvoiceEffect.NONE) else f" / {effect}"
         drawing.append(f"    {state} --> {target}: {event}{shown}")
         rows.append((str(state), str(event), str(target)) + ((str(effect),) if money else ()))
     leaving = {state for (state, _), outcome in table.items() if _target(outcome) != state}

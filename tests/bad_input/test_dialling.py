@@ -19,7 +19,7 @@ from veilmart.merchant.publishing.brokers import PinnedBroker, load_brokers
 from veilmart.merchant.server.dialling import Dialler
 from veilmart.merchant.server.http_app import MerchantApp
 from veilmart.merchant.server.running import open_shop
-from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.state import MerchantState
 from veilmart.protocol.stream_frames import Kind, encode_frame
 
 WAIT_SECONDS = 20
@@ -48,10 +48,10 @@ class Dialled:
         roles = self.roles
         with open_merchant(roles.merchant_home) as market:
             shop = await open_shop(market, roles.clock, os.urandom)
-            counter = Counter(shop, market.identity, roles.clock, os.urandom, self.told.append)
+            state = MerchantState(shop, market.identity, roles.clock, os.urandom, self.told.append)
             pinned = market.database.run_now(load_brokers)[0]
             broker = replace(pinned, url=f"http://{roles.broker.address}")
-            answer = MerchantApp(market, counter).asgi.answer_frame
+            answer = MerchantApp(market, state).asgi.answer_frame
             parts = (broker, market.fingerprint, answer, os.urandom, self.told.append)
             self.diallers.append(Dialler(*parts, self.refused))
             task = asyncio.create_task(self.diallers[-1].run())

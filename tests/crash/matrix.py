@@ -7,7 +7,7 @@ point that passes and is not here fails the run, and so does a step whose points
 
 from dataclasses import dataclass, field
 
-from veilmart.protocol.purchase import PURCHASE_STEPS
+from veilmart.protocol.purchase_steps import PURCHASE_STEPS
 
 
 @dataclass(frozen=True)

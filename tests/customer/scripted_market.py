@@ -35,10 +35,11 @@ from veilmart.protocol.descriptor import (
     sign_descriptor,
 )
 from veilmart.protocol.effects import Rule, Transact
+from veilmart.protocol.invoice_states import INVOICE, InvoiceEvent, InvoiceState
 from veilmart.protocol.merchant_messages import CustomerTunnelRequest, Offered
 from veilmart.protocol.order_key import check_action
 from veilmart.protocol.perform import perform_now
-from veilmart.protocol.purchase import INVOICE, InvoiceEvent, InvoiceState, step
+from veilmart.protocol.state_table import step
 from veilmart.protocol.tunnel import ReceivedRequest
 
 NOW = 1_800_000_000

@@ -17,7 +17,7 @@ from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.publishing.snapshot import load_shop
 from veilmart.merchant.server.http_app import read_piece, seal_piece
 from veilmart.merchant.server.link_rules import answer
-from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.state import MerchantState
 from veilmart.merchant.server.tunnels import Link
 from veilmart.merchant.stocking.adding import Added, add_now
 from veilmart.merchant.stocking.packing import sources_in
@@ -105,7 +105,7 @@ class Stall:
 
     market: MerchantHome
     broker: FakeBroker
-    counter: Counter
+    state: MerchantState
     added: Added
     now: int
     random: Callable[[int], bytes]
@@ -123,9 +123,9 @@ class Stall:
         added = add_now(market, tuple(sources_in(goods)), price=500, now=now, random=random)
         shop = market.database.run_now(load_shop, market.identity, market.fingerprint, now, random)
         events: list[Event] = []
-        counter = Counter(shop, market.identity, lambda: now, random, events.append)
-        stall = cls(market, broker, counter, added, now, random, events)
-        counter.clock = lambda: stall.now
+        state = MerchantState(shop, market.identity, lambda: now, random, events.append)
+        stall = cls(market, broker, state, added, now, random, events)
+        state.clock = lambda: stall.now
         return stall
 
     @classmethod
@@ -135,13 +135,13 @@ class Stall:
             load_shop, market.identity, market.fingerprint, before.now, before.random
         )
         events: list[Event] = []
-        counter = Counter(shop, market.identity, lambda: 0, before.random, events.append)
-        stall = cls(market, before.broker, counter, before.added, before.now, before.random, events)
-        counter.clock = lambda: stall.now
+        state = MerchantState(shop, market.identity, lambda: 0, before.random, events.append)
+        stall = cls(market, before.broker, state, before.added, before.now, before.random, events)
+        state.clock = lambda: stall.now
         return stall
 
     def reload(self) -> None:
-        self.counter.shop = self.market.database.run_now(
+        self.state.shop = self.market.database.run_now(
             load_shop, self.market.identity, self.market.fingerprint, self.now, self.random
         )
 
@@ -155,12 +155,12 @@ class Stall:
                 effect.static,
                 effect.number,
                 effect.message1,
-                self.counter.random,
+                self.state.random,
             ),
             ReadPiece: lambda effect: read_piece(self.market.store, effect),
             ReadPieceList: lambda effect: self.market.store.piece_list(effect.root),
         }
-        return perform_now(answer(self.counter, link, message), performers)
+        return perform_now(answer(self.state, link, message), performers)
 
     def unproved(self, suite: Suite | None = None) -> tuple[Link, LinkInitiator, SessionKeys]:
         suite = suite or all_suites()[0]
@@ -176,8 +176,8 @@ class Stall:
             self.random,
         )
         keys = initiator.finish(message2, identity.public_spki(self.market.identity))
-        self.counter.links.open(theirs, self.broker.fingerprint, self.now)
-        return self.counter.links.find(keys.session_id, self.now), initiator, keys
+        self.state.links.open(theirs, self.broker.fingerprint, self.now)
+        return self.state.links.find(keys.session_id, self.now), initiator, keys
 
     def proof(self, initiator: LinkInitiator, keys: SessionKeys) -> LinkProof:
         return LinkProof(
@@ -195,7 +195,7 @@ class Stall:
     ) -> Customer:
         suite = suite or all_suites()[0]
         number = number or self.random(16)
-        known = self.counter.shop.newest.known
+        known = self.state.shop.newest.known
         bound = prologue(labels.PROLOGUE_CUSTOMER_MERCHANT, suite, known.hash, number)
         initiator = CertifiedInitiator(
             suite, bound, known.descriptor.tunnel_key(suite), self.random
@@ -223,10 +223,8 @@ class Stall:
         return pending.open_answer(kinds, relayed.record), relayed.invoice, relayed.record
 
     def selection(self, customer: Customer, title: str = "alpha.txt") -> Select:
-        product = next(
-            found for found in self.counter.shop.products.values() if found.title == title
-        )
-        shelf = self.counter.shop.shelves[product.shelf]
+        product = next(found for found in self.state.shop.products.values() if found.title == title)
+        shelf = self.state.shop.shelves[product.shelf]
         return Select(
             broker=self.broker.fingerprint,
             shelf=shelf.id,

@@ -7,19 +7,11 @@ from typing import Any
 import pytest
 
 from veilmart.errors import WrongOrderState
-from veilmart.protocol.purchase import (
-    INVOICE,
-    ORDER,
-    PURCHASE_STEPS,
-    WALLET,
-    InvoiceEvent,
-    InvoiceState,
-    OrderEvent,
-    OrderState,
-    WalletEvent,
-    WalletState,
-    step,
-)
+from veilmart.protocol.invoice_states import INVOICE, InvoiceEvent, InvoiceState
+from veilmart.protocol.order_states import ORDER, OrderEvent, OrderState
+from veilmart.protocol.purchase_steps import PURCHASE_STEPS
+from veilmart.protocol.state_table import step
+from veilmart.protocol.wallet_states import WALLET, WalletEvent, WalletState
 
 # Written from page 9, in its words; the tables are not asked.
 EXPECTED_INVOICE = {

@@ -12,7 +12,7 @@ from tests.simulator.known import Known
 from veilmart.merchant.effects import Reply, SealPiece
 from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.server.http_app import MerchantApp
-from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.state import MerchantState
 from veilmart.merchant.server.tunnels import Link
 from veilmart.protocol import labels
 from veilmart.protocol.encoding import decode
@@ -33,8 +33,8 @@ def crooked(order: bytes) -> str:
 class CheatingMerchantApp(MerchantApp):
     """The real application; only what it signs for crooked orders is false."""
 
-    def __init__(self, market: MerchantHome, counter: Counter, known: Known) -> None:
-        super().__init__(market, counter)
+    def __init__(self, market: MerchantHome, state: MerchantState, known: Known) -> None:
+        super().__init__(market, state)
         self._known = known
 
     async def _seal_piece(self, effect: SealPiece) -> bytes:
@@ -57,7 +57,7 @@ class CheatingMerchantApp(MerchantApp):
         if crooked(invoice.order) != WRONG_ESCROW:
             return reply
         self._known.crooked[invoice.order] = WRONG_ESCROW
-        seed = self._counter.shop.newest.keys.seed
+        seed = self._state.shop.newest.keys.seed
         useless = replace(invoice, sealed_key=bytes(64))
         signed = sign_object(seed, labels.INVOICE, useless)
         return Reply(replace(relayed, invoice=signed), reply.cells, reply.attachment)

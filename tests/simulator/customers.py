@@ -29,7 +29,7 @@ from veilmart.errors import (
     VeilmartError,
 )
 from veilmart.protocol.catalogue import Product
-from veilmart.protocol.purchase import WalletState
+from veilmart.protocol.wallet_states import WalletState
 from veilmart.storage.files.home import Home
 
 COMPLAINS_OFTEN = 0.7

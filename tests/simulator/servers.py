@@ -16,7 +16,7 @@ from veilmart.broker.server.running import RunningBroker
 from veilmart.errors import VeilmartError
 from veilmart.merchant.server.http_app import MerchantApp
 from veilmart.merchant.server.running import open_shop, sweep, sweep_for_all, watch
-from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.state import MerchantState
 from veilmart.storage.files.home import Home
 
 LOOK_FIRST_SECONDS, LOOK_MAX_SECONDS = 40.0, 8 * 3600.0
@@ -72,19 +72,15 @@ async def live_as_merchant(world: World, process: Process, disk: Disk) -> None:
     market = market_of(world, process, disk)
     shop = await open_shop(market, world.clock, random)
     observe = world.story.observer("merchant")
-    counter = Counter(shop, made.merchant_key, world.clock, random, observe)
+    state = MerchantState(shop, made.merchant_key, world.clock, random, observe)
     honest = not world.merchant_cheats
-    app = (
-        MerchantApp(market, counter)
-        if honest
-        else CheatingMerchantApp(market, counter, world.known)
-    )
+    app = MerchantApp(market, state) if honest else CheatingMerchantApp(market, state, world.known)
     world.network.listen(MERCHANT_ADDRESS, process, app.asgi)
 
     async def look(busy: bool) -> None:
-        await watch(market, counter)
-        await sweep(market, counter)
-        await sweep_for_all(market, counter)
+        await watch(market, state)
+        await sweep(market, state)
+        await sweep_for_all(market, state)
 
     await _look_again_and_again(world, "merchant", look)
 

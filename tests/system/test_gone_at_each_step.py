@@ -20,7 +20,7 @@ from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.events import Event, StepReached
 from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.errors import NO_MONEY, VeilmartError
-from veilmart.protocol.purchase import PURCHASE_STEPS
+from veilmart.protocol.purchase_steps import PURCHASE_STEPS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -12,7 +12,7 @@ class Event:
 
 @dataclass(frozen=True)
 class StepReached(Event):
-    """step: one of `protocol.purchase.PURCHASE_STEPS`, before it is begun."""
+    """step: one of `protocol.purchase_steps.PURCHASE_STEPS`, before it is begun."""
 
     step: str
 

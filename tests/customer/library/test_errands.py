@@ -15,7 +15,7 @@ from veilmart.customer.wallet.copies import DUE, Copy, save_copy
 from veilmart.customer.wallet.orders import Order, add_order, all_orders
 from veilmart.customer.wallet.wallet import Wallet, open_wallet
 from veilmart.limits import ERRAND_SPREAD_SECONDS, REFUND_LOOK_SPREAD_SECONDS
-from veilmart.protocol.purchase import WalletState
+from veilmart.protocol.wallet_states import WalletState
 
 
 def stocked(wallet: Wallet, keys: Keys, out: Path, states: list[WalletState]) -> list[Order]:

@@ -19,7 +19,8 @@ from veilmart.errors import (
     SignatureInvalid,
 )
 from veilmart.limits import PIECE_BYTES
-from veilmart.protocol.purchase import InvoiceState, WalletState
+from veilmart.protocol.invoice_states import InvoiceState
+from veilmart.protocol.wallet_states import WalletState
 
 BIG = bytes(range(256)) * 10_000
 

@@ -28,7 +28,8 @@ from veilmart.errors import (
     WrongOrderState,
 )
 from veilmart.limits import PARCEL_IN_DATABASE_MAX_BYTES, PIECE_BYTES
-from veilmart.protocol.purchase import InvoiceState, WalletState
+from veilmart.protocol.invoice_states import InvoiceState
+from veilmart.protocol.wallet_states import WalletState
 
 LARGE_BYTES = PARCEL_IN_DATABASE_MAX_BYTES + 1024
 

@@ -15,7 +15,7 @@ from veilmart.storage.backup.restore import restore
 
 
 def test_wallets_accept_what_follows(stall: Stall, tmp_path: Path) -> None:
-    market, shop = stall.market, stall.counter.shop
+    market, shop = stall.market, stall.state.shop
     archive = back_up(
         market.home, LAYOUT, tmp_path / "m.tar", identity=market.fingerprint, now=stall.now
     ).path
@@ -53,7 +53,7 @@ def test_wallets_accept_what_follows(stall: Stall, tmp_path: Path) -> None:
 def test_a_merchant_moves_to_postgresql_and_back_to_a_backup_there(
     stall: Stall, tmp_path: Path, postgres: str
 ) -> None:
-    market, shop = stall.market, stall.counter.shop
+    market, shop = stall.market, stall.state.shop
     kept: dict[str, Any] = {"identity": market.fingerprint, "now": stall.now}
     first = back_up(market.home, LAYOUT, tmp_path / "sqlite.tar", **kept).path
     fresh = tmp_path / "moved"

@@ -195,9 +195,9 @@ def test_the_conversation_while_serving(
     assert "note.txt" in out and "beta.txt is no longer on sale." in out
     assert "Please answer add, remove or no." in out
     stall.reload()
-    shown = sorted(product.title for product in stall.counter.shop.products.values())
+    shown = sorted(product.title for product in stall.state.shop.products.values())
     assert shown == ["alpha.txt", "note.txt"]
-    note = next(p for p in stall.counter.shop.products.values() if p.title == "note.txt")
+    note = next(p for p in stall.state.shop.products.values() if p.title == "note.txt")
     assert note.size == len("first line\nsecond line\n")
 
 
@@ -209,7 +209,7 @@ def test_the_conversation_about_a_product_alone(
     assert out.count("Remove it all the same? (y/n)") == 2
     assert "error 1111" in out and "error 1107" in out
     stall.reload()
-    assert [product.title for product in stall.counter.shop.products.values()] == ["beta.txt"]
+    assert [product.title for product in stall.state.shop.products.values()] == ["beta.txt"]
 
 
 def test_the_server_as_a_process(say: Say, fresh: FakeBroker, goods: Path, tmp_path: Path) -> None:

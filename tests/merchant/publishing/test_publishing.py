@@ -30,7 +30,7 @@ from veilmart.protocol.parcel import check_segment
 
 
 def test_the_descriptor_says_what_there_is(stall: Stall, broker: FakeBroker) -> None:
-    descriptor = stall.counter.shop.newest.known.descriptor
+    descriptor = stall.state.shop.newest.known.descriptor
     assert (descriptor.name, descriptor.currency, descriptor.decimals) == ("shop", "EUR", 2)
     assert descriptor.brokers == [broker.fingerprint]
     assert descriptor.shelves == [stall.added.shelf]
@@ -39,21 +39,21 @@ def test_the_descriptor_says_what_there_is(stall: Stall, broker: FakeBroker) -> 
 
 
 def test_nothing_new_means_no_new_serial(stall: Stall) -> None:
-    before = stall.counter.shop
+    before = stall.state.shop
     commits = stall.market.database.commits
     stall.now += 3600
     stall.reload()
-    assert stall.counter.shop.newest.known.signed == before.newest.known.signed
-    assert stall.counter.shop.catalogue == before.catalogue
+    assert stall.state.shop.newest.known.signed == before.newest.known.signed
+    assert stall.state.shop.catalogue == before.catalogue
     assert stall.market.database.commits == commits
 
 
 def test_a_new_shelf_is_a_new_serial_with_the_same_keys(stall: Stall) -> None:
-    before = stall.counter.shop.newest
+    before = stall.state.shop.newest
     stall.now += 3600
     stall.market.database.run_now(create_shelf, "more", 100, 1024)
     stall.reload()
-    after = stall.counter.shop.newest
+    after = stall.state.shop.newest
     check_descriptor(
         after.known.signed,
         role="merchant",
@@ -64,8 +64,8 @@ def test_a_new_shelf_is_a_new_serial_with_the_same_keys(stall: Stall) -> None:
     assert after.serial == before.serial + 1
     assert after.keys.id == before.keys.id
     assert after.known.descriptor.not_after == before.known.descriptor.not_after
-    assert len(stall.counter.shop.descriptors) == 2
-    assert stall.counter.shop.catalogue.serial == 1
+    assert len(stall.state.shop.descriptors) == 2
+    assert stall.state.shop.catalogue.serial == 1
 
 
 def test_the_brokers_price_points_stay_out_of_the_merchants_descriptor(
@@ -74,20 +74,20 @@ def test_the_brokers_price_points_stay_out_of_the_merchants_descriptor(
     fresh = broker.renew(price_points=[100, 500, 700])
     stall.market.database.run_now(renew_broker, 1, fresh)
     stall.reload()
-    assert stall.counter.shop.newest.known.descriptor.price_points == []
-    assert stall.counter.shop.newest.known.descriptor.serial == 1
+    assert stall.state.shop.newest.known.descriptor.price_points == []
+    assert stall.state.shop.newest.known.descriptor.serial == 1
 
 
 def test_keys_are_renewed_a_day_before_their_end_and_overlap(stall: Stall) -> None:
     stall.now = NOW + DESCRIPTOR_SECONDS - DESCRIPTOR_OVERLAP_SECONDS
-    link, first = stall.link(), stall.counter.shop
+    link, first = stall.link(), stall.state.shop
     early = stall.customer(link)
     offered, _, _ = stall.tell(link, early, stall.selection(early), Offered)
     assert not renewal_due(first, stall.now)
     stall.now += 1
     assert renewal_due(first, stall.now)
     stall.reload()
-    shop = stall.counter.shop
+    shop = stall.state.shop
     assert shop.newest.keys.id == first.newest.keys.id + 1
     assert shop.newest.known.descriptor.previous == first.newest.known.hash
     assert set(shop.descriptors) == {first.newest.known.hash, shop.newest.known.hash}
@@ -97,9 +97,9 @@ def test_keys_are_renewed_a_day_before_their_end_and_overlap(stall: Stall) -> No
     signer = shop.newest.known.descriptor.signing_key
     catalogue = open_catalogue(shop.catalogue.blob, signer, stall.market.fingerprint).catalogue
     assert catalogue.previous == first.catalogue.hash
-    stall.counter.shop = first
+    stall.state.shop = first
     late = stall.customer(link)
-    stall.counter.shop = shop
+    stall.state.shop = shop
     with pytest.raises(DescriptorUnknown):
         stall.tell(link, late, GetCatalogue(page=0, known=b""), CataloguePage)
     stall.tell(link, late, stall.selection(late), Offered)
@@ -111,13 +111,13 @@ def test_keys_are_renewed_a_day_before_their_end_and_overlap(stall: Stall) -> No
 
 
 def test_expired_keys_are_deleted(stall: Stall) -> None:
-    first = stall.counter.shop.newest.keys
+    first = stall.state.shop.newest.keys
     stall.now = NOW + DESCRIPTOR_SECONDS
-    assert renewal_due(stall.counter.shop, stall.now)
+    assert renewal_due(stall.state.shop, stall.now)
     run = stall.market.database.run_now
     assert run(drop_expired_keys, stall.now) == len(all_suites())
     stall.reload()
-    assert set(stall.counter.shop.descriptors) == {stall.counter.shop.newest.known.hash}
+    assert set(stall.state.shop.descriptors) == {stall.state.shop.newest.known.hash}
     assert run(load_key_set, first.id).tunnel == {}
     assert run(signing_seed, first.id) == first.seed
     run(drop_expired_keys, stall.now + SEGMENT_SECONDS)
@@ -137,7 +137,7 @@ def test_a_tunnel_under_an_expired_descriptor_is_refused(stall: Stall) -> None:
 
 def test_descriptors_by_serial(stall: Stall) -> None:
     run = stall.market.database.run_now
-    newest = stall.counter.shop.newest.known.signed
+    newest = stall.state.shop.newest.known.signed
     assert run(signed_descriptor, 0) == run(signed_descriptor, 1) == newest
     with pytest.raises(DescriptorUnknown):
         run(signed_descriptor, 2)
@@ -153,21 +153,21 @@ def test_the_catalogue_is_one_blob_for_everyone(stall: Stall) -> None:
         )
         pages.append((page, len(record)))
     assert pages[0] == pages[1]
-    blob = stall.counter.shop.catalogue.blob
+    blob = stall.state.shop.catalogue.blob
     assert pages[0][0].data == blob and len(blob) % CELL_BYTES == 0
 
 
 def test_catalogues_are_chained_and_say_what_changed(stall: Stall) -> None:
     run = stall.market.database.run_now
-    signer = stall.counter.shop.newest.known.descriptor.signing_key
-    first = stall.counter.shop.catalogue
+    signer = stall.state.shop.newest.known.descriptor.signing_key
+    first = stall.state.shop.catalogue
     product = run(load_products)[0]
     run(edit_product, product.id, "Renamed", None, False)
     stall.reload()
-    second = stall.counter.shop.catalogue
+    second = stall.state.shop.catalogue
     run(remove_product, product.id, True)
     stall.reload()
-    third = stall.counter.shop.catalogue
+    third = stall.state.shop.catalogue
     opened = [
         open_catalogue(found.blob, signer, stall.market.fingerprint)
         for found in (first, second, third)
@@ -180,11 +180,11 @@ def test_catalogues_are_chained_and_say_what_changed(stall: Stall) -> None:
 
 
 def test_one_more_character_does_not_show_in_the_catalogues_length(stall: Stall) -> None:
-    before = len(stall.counter.shop.catalogue.blob)
+    before = len(stall.state.shop.catalogue.blob)
     product = stall.market.database.run_now(load_products)[0]
     stall.market.database.run_now(edit_product, product.id, product.title + "x", None, None)
     stall.reload()
-    assert len(stall.counter.shop.catalogue.blob) == before
+    assert len(stall.state.shop.catalogue.blob) == before
 
 
 def test_a_catalogue_of_many_pages(stall: Stall) -> None:
@@ -194,9 +194,9 @@ def test_a_catalogue_of_many_pages(stall: Stall) -> None:
         run(edit_product, product, None, "d" * 2000, None)
     model = run(load_products)[0]
     many = tuple(replace(model, id=os.urandom(16)) for _ in range(200))
-    keys = stall.counter.shop.newest.keys
+    keys = stall.state.shop.newest.keys
     catalogue = run(publish_catalogue, stall.market.fingerprint, keys, many, [], NOW)
-    stall.counter.shop = replace(stall.counter.shop, catalogue=catalogue)
+    stall.state.shop = replace(stall.state.shop, catalogue=catalogue)
     link = stall.link()
     customer = stall.customer(link)
     blob, number, pages = b"", 0, 1

@@ -73,7 +73,7 @@ def run_import(stall: Stall, folder: Path, **how: Any) -> Imported:
 
 def refresh(stall: Stall) -> None:
     stall.reload()
-    asyncio.run(sweep_for_all(stall.market, stall.counter))
+    asyncio.run(sweep_for_all(stall.market, stall.state))
     stall.reload()
 
 
@@ -102,8 +102,8 @@ def delivered(stall: Stall, customer: Any, found: Any, invoice: bytes) -> str:
 
 
 def shown(stall: Stall) -> dict[str, bool]:
-    signer = stall.counter.shop.newest.known.descriptor.signing_key
-    blob = stall.counter.shop.catalogue.blob
+    signer = stall.state.shop.newest.known.descriptor.signing_key
+    blob = stall.state.shop.catalogue.blob
     opened = open_catalogue(blob, signer, stall.market.fingerprint)
     return {p.title: p.available for p in opened.catalogue.products if p.root == NO_ROOT}
 
@@ -124,7 +124,7 @@ async def test_64_buyers_at_once_never_get_one_code_twice(stall: Stall, tmp_path
         (folder / f"{name}.codes").write_text("".join(f"{name}-{n}\n" for n in range(40)))
     run_import(stall, folder)
     stall.reload()
-    await sweep_for_all(stall.market, stall.counter)
+    await sweep_for_all(stall.market, stall.state)
     stall.reload()
     link = stall.link()
     customers = [stall.customer(link) for _ in range(64)]
@@ -136,7 +136,7 @@ async def test_64_buyers_at_once_never_get_one_code_twice(stall: Stall, tmp_path
         request = stall.selection(customer, "sun")
         pending = PendingRequest(customer.keys, request, request.cells, os.urandom)
         relay = TunnelRelay(request_number=customer.number, record=pending.record)
-        reply: Any = await perform(answer(stall.counter, link, relay), {Transact: transact})
+        reply: Any = await perform(answer(stall.state, link, relay), {Transact: transact})
         try:
             found = pending.open_answer(Offered, reply.message.record)
         except ProductOut:
@@ -158,12 +158,12 @@ def test_a_shelf_refuses_all_alike_once_its_scarcest_product_could_be_gone(
     shop_with(stall, tmp_path / "codes", sun=2, moon=9)
     for _ in range(2):
         delivered(stall, *offered(stall, "moon"))
-    before = stall.counter.shop.catalogue.hash
+    before = stall.state.shop.catalogue.hash
     for title in ("sun", "moon"):
         with pytest.raises(ProductOut):
             offered(stall, title)
     refresh(stall)
-    assert stall.counter.shop.catalogue.hash == before  # no sale shows
+    assert stall.state.shop.catalogue.hash == before  # no sale shows
     offered(stall, "alpha.txt")  # other shelves go on
     stall.now += CODE_WINDOW_SECONDS
     refresh(stall)

@@ -41,7 +41,7 @@ from veilmart.protocol.handshake import SessionKeys
 from veilmart.protocol.link_messages import FetchSegment, Report, ReportEntry
 from veilmart.protocol.merchant_messages import Offered
 from veilmart.protocol.offer import order_of
-from veilmart.protocol.purchase import OrderState
+from veilmart.protocol.order_states import OrderState
 
 
 def ordered(stall: Stall, title: str = "alpha.txt") -> bytes:
@@ -80,7 +80,7 @@ def test_a_broker_that_never_reports_gets_no_segments_for_ever(stall: Stall) -> 
     order = ordered(stall)
     asking = FetchSegment(order=order, index=0, held_at=stall.now)
     stall.ask(stall.link(), asking)
-    shelf = next(iter(stall.counter.shop.shelves.values()))
+    shelf = next(iter(stall.state.shop.shelves.values()))
     stall.now += shelf.pay_within + shelf.deliver_within + shelf.settle_within
     stall.ask(stall.link(), asking)
     stall.now += CLOCK_SKEW_SECONDS + SEGMENTS_AFTER_SECONDS
@@ -91,10 +91,10 @@ def test_a_broker_that_never_reports_gets_no_segments_for_ever(stall: Stall) -> 
 async def test_an_unpaid_offer_expires_and_says_so(stall: Stall) -> None:
     order = ordered(stall)
     stall.now += PAY_WITHIN_SECONDS - 1
-    await sweep_for_all(stall.market, stall.counter)
+    await sweep_for_all(stall.market, stall.state)
     assert state_of(stall, order) is OrderState.OFFERED
     stall.now += 1
-    await sweep_for_all(stall.market, stall.counter)
+    await sweep_for_all(stall.market, stall.state)
     assert state_of(stall, order) is OrderState.EXPIRED
     assert stall.events[-1] == PaymentStatus(1, False)
 
@@ -239,7 +239,7 @@ def test_a_damaged_store_is_a_fault_and_no_secret(stall: Stall) -> None:
 
 def test_a_broker_that_was_unpinned_is_refused(stall: Stall) -> None:
     link = stall.link()
-    stall.counter.shop = replace(stall.counter.shop, brokers={})
+    stall.state.shop = replace(stall.state.shop, brokers={})
     with pytest.raises(NotYourBroker):
         stall.ask(link, FetchSegment(order=bytes(32), index=0, held_at=stall.now))
 
@@ -251,17 +251,17 @@ def test_a_wrong_signature_drops_the_link(stall: Stall) -> None:
     with pytest.raises(SignatureInvalid):
         stall.ask(link, changed)
     with pytest.raises(SessionUnknown):
-        stall.counter.links.find(keys.session_id, stall.now)
+        stall.state.links.find(keys.session_id, stall.now)
 
 
 def test_a_link_lives_an_hour(stall: Stall) -> None:
     link = stall.link()
     session_id = link.keys.session_id
-    assert stall.counter.links.find(session_id, stall.now + SESSION_SECONDS - 1) is link
+    assert stall.state.links.find(session_id, stall.now + SESSION_SECONDS - 1) is link
     with pytest.raises(SessionUnknown):
-        stall.counter.links.find(session_id, stall.now + SESSION_SECONDS)
-    stall.counter.links.drop_expired(stall.now + SESSION_SECONDS)
-    assert len(stall.counter.links) == 0
+        stall.state.links.find(session_id, stall.now + SESSION_SECONDS)
+    stall.state.links.drop_expired(stall.now + SESSION_SECONDS)
+    assert len(stall.state.links) == 0
 
 
 def some_keys() -> SessionKeys:
@@ -286,7 +286,7 @@ def test_strangers_cannot_push_out_a_proved_link(stall: Stall) -> None:
 
 def test_the_oldest_tunnel_makes_room(stall: Stall) -> None:
     tunnels = Tunnels(maximum=3)
-    published = stall.counter.shop.newest
+    published = stall.state.shop.newest
     numbers = []
     for _ in range(4):
         keys = some_keys()

@@ -48,8 +48,8 @@ from veilmart.protocol.offer import (
     open_object,
     order_of,
 )
+from veilmart.protocol.order_states import OrderState
 from veilmart.protocol.parcel import check_piece_list, check_segment, open_segment
-from veilmart.protocol.purchase import OrderState
 from veilmart.protocol.tunnel import RECORD_OVERHEAD_BYTES, PendingRequest
 
 
@@ -124,7 +124,7 @@ def test_a_sale_from_handshake_to_settlement(stall: Stall, suite: Suite) -> None
 def test_an_unchanged_catalogue_is_one_cell(stall: Stall) -> None:
     link = stall.link()
     customer = stall.customer(link)
-    known = stall.counter.shop.catalogue.hash
+    known = stall.state.shop.catalogue.hash
     page, _, record = stall.tell(link, customer, GetCatalogue(page=0, known=known), CataloguePage)
     assert page.data == b"" and page.hash == known
     assert len(record) == RECORD_OVERHEAD_BYTES + CELL_BYTES
@@ -256,7 +256,7 @@ def test_junk_on_a_request_number_neither_closes_nor_advances_it(stall: Stall) -
 
 def test_unknown_descriptor_and_suite(stall: Stall) -> None:
     link = stall.link()
-    known = stall.counter.shop.newest.known.hash
+    known = stall.state.shop.newest.known.hash
     request = TunnelOpen(request_number=bytes(16), suite=1, descriptor=bytes(32), message=b"")
     with pytest.raises(DescriptorUnknown):
         stall.ask(link, request)

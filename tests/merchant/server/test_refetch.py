@@ -110,7 +110,7 @@ def test_a_newer_version_of_the_same_product_only(stall: Stall, tmp_path: Any) -
     (folder / "alpha.txt").write_text("Alpha, corrected.\n")
     add_now(stall.market, tuple(sources_in(folder)), price=500, now=stall.now, random=stall.random)
     stall.reload()
-    current = {p.title: p.root for p in stall.counter.shop.products.values()}
+    current = {p.title: p.root for p in stall.state.shop.products.values()}
     assert current["alpha.txt"] != owner.root
     others = [root for title, root in current.items() if title != "alpha.txt"]
     assert isinstance(owner.refused(owner.again(root=others[0])), ProductGone)
@@ -141,7 +141,7 @@ def test_an_order_is_recalled_by_its_order_key(stall: Stall, event: str | None) 
     owner = Owner(stall, event)
     recalled = owner.tell(owner.recall(), Recalled)
     assert recalled.offer == owner.offer
-    [product] = [one for one in stall.counter.shop.products.values() if one.root == owner.root]
+    [product] = [one for one in stall.state.shop.products.values() if one.root == owner.root]
     assert recalled.product == product.id
     assert len(owner.record) == 24 + 1024 + 32
 

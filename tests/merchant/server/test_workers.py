@@ -17,7 +17,7 @@ from veilmart.merchant.home import MerchantHome, create_merchant, open_merchant
 from veilmart.merchant.sales.orders import load_sales
 from veilmart.merchant.server.http_app import MerchantApp
 from veilmart.merchant.server.shared_tunnels import SharedWithWorkers
-from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.state import MerchantState
 from veilmart.protocol.link_messages import TunnelRelay
 from veilmart.protocol.merchant_messages import CataloguePage, GetCatalogue, Offered
 from veilmart.protocol.tunnel import PendingRequest
@@ -28,16 +28,16 @@ class Worker:
     """One worker's memory; requests go through the application, as over HTTP."""
 
     def __init__(self, market: MerchantHome, stall: Stall) -> None:
-        self.counter = Counter(
-            stall.counter.shop, market.identity, lambda: stall.now, os.urandom, lambda _event: None
+        self.state = MerchantState(
+            stall.state.shop, market.identity, lambda: stall.now, os.urandom, lambda _event: None
         )
         keys = RowKeys(market.home, os.urandom)
-        self.sharing = SharedWithWorkers(market.database, keys, self.counter)
-        self.app = MerchantApp(market, self.counter, self.sharing)
+        self.sharing = SharedWithWorkers(market.database, keys, self.state)
+        self.app = MerchantApp(market, self.state, self.sharing)
 
     async def ask(self, session_id: bytes, message: Any) -> Reply:
         await self.sharing.fetch_link(session_id)
-        link = self.counter.links.find(session_id, self.counter.clock())
+        link = self.state.links.find(session_id, self.state.clock())
         return await self.app._answer(link, message)
 
     async def tell(self, link: bytes, customer: Customer, message: Any, kinds: Any) -> Any:
@@ -74,7 +74,7 @@ def workers(stall: Stall) -> tuple[Worker, Worker]:
 
 async def linked(stall: Stall, opened_by: Worker, proved_by: Worker) -> bytes:
     """A link's handshake at one worker, its proof at another; the session's id."""
-    stall.counter = opened_by.counter
+    stall.state = opened_by.state
     _link, initiator, keys = stall.unproved()
     await opened_by.sharing.publish_link(keys.session_id)
     await proved_by.ask(keys.session_id, stall.proof(initiator, keys))
@@ -82,9 +82,9 @@ async def linked(stall: Stall, opened_by: Worker, proved_by: Worker) -> bytes:
 
 
 async def tunnel(stall: Stall, worker: Worker, link: bytes) -> Customer:
-    stall.counter = worker.counter
+    stall.state = worker.state
     await worker.sharing.fetch_link(link)
-    customer = stall.customer(worker.counter.links.find(link, stall.now))
+    customer = stall.customer(worker.state.links.find(link, stall.now))
     await worker.sharing.publish_tunnel(customer.number)
     return customer
 
@@ -126,7 +126,7 @@ async def test_an_unproved_link_is_no_link_anywhere(
     stall: Stall, workers: tuple[Worker, Worker]
 ) -> None:
     first, second = workers
-    stall.counter = first.counter
+    stall.state = first.state
     _link, _initiator, keys = stall.unproved()
     await first.sharing.publish_link(keys.session_id)
     relay = TunnelRelay(request_number=bytes(16), record=bytes(2000))

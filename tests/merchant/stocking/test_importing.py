@@ -219,7 +219,7 @@ def test_covers_come_for_a_whole_shelf_and_are_checked(stall: Stall, tmp_path: P
     )
     run_import(stall, folder)
     stall.reload()
-    known = stall.counter.shop
+    known = stall.state.shop
     signer = known.newest.known.descriptor.signing_key
     opened = open_catalogue(known.catalogue.blob, signer, stall.market.fingerprint)
     (entry,) = opened.catalogue.showcases
@@ -276,7 +276,7 @@ def test_products_move_to_the_proposed_shelves_and_keep_their_content(
     assert run(propose, 2).then == run(propose, 2).now == proposal.then
     assert list(apply_proposal(stall.market, run(propose, 2), os.urandom)) == [Applied(0, 0, ())]
     stall.reload()  # the descriptor is made without the shelf that is out of use
-    assert {s.id for s in stall.counter.shop.newest.known.descriptor.shelves} == set(sizes)
+    assert {s.id for s in stall.state.shop.newest.known.descriptor.shelves} == set(sizes)
 
 
 def run_import_of(stall: Stall, comparison: Any) -> None:

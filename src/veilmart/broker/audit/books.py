@@ -15,7 +15,7 @@ from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.ledger.hot_rows import in_batches
 from veilmart.broker.schema import tables
 from veilmart.protocol.accounting import AccountKind
-from veilmart.protocol.purchase import InvoiceState
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.storage.database.columns import AnyRow
 
 _a, _p, _t, _i = tables.accounts.c, tables.postings.c, tables.transactions.c, tables.invoices.c

@@ -7,7 +7,7 @@ from veilmart.broker.audit.order_file import Dossier, Entry
 from veilmart.broker.audit.signed_invoice import is_folded
 from veilmart.broker.audit.trusted_keys import Known, KnownMerchant
 from veilmart.broker.schema import tables
-from veilmart.protocol.purchase import InvoiceState
+from veilmart.protocol.invoice_states import InvoiceState
 
 EXPECTED: Mapping[str, frozenset[tuple[str, ...]]] = {
     InvoiceState.OFFERED: frozenset({()}),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from veilmart.broker.audit.findings import Finding, order_name
 from veilmart.broker.audit.order_file import Dossier
 from veilmart.broker.audit.signed_invoice import is_folded
-from veilmart.protocol.purchase import InvoiceState
+from veilmart.protocol.invoice_states import InvoiceState
 
 _DAY_SECONDS = 24 * 3600
 EVENTS = {

@@ -10,9 +10,9 @@ from veilmart.broker.schema.dispute_tables import WON
 from veilmart.errors import PeerFault
 from veilmart.protocol import labels
 from veilmart.protocol.dispute_messages import RefundPaper
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.merchant_papers import read_paper, verify_paper
 from veilmart.protocol.order_key import operation_id
-from veilmart.protocol.purchase import InvoiceState
 
 _HASH_BYTES = 32
 

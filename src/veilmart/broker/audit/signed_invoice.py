@@ -9,9 +9,9 @@ from veilmart.errors import PeerFault, SignatureInvalid
 from veilmart.protocol import labels
 from veilmart.protocol.accounting import fee_of
 from veilmart.protocol.encoding import decode
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.offer import SIGNATURE_BYTES, SIGNED_MAX_BYTES, Invoice, open_object
 from veilmart.protocol.order_key import operation_id
-from veilmart.protocol.purchase import InvoiceState
 from veilmart.storage.database.columns import AnyRow
 
 _COLUMNS = ("merchant", "order", "amount", "order_key", "deliver_within", "settle_within")

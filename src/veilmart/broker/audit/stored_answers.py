@@ -12,9 +12,9 @@ from veilmart.limits import BODY_MAX_BYTES
 from veilmart.protocol import labels
 from veilmart.protocol.customer_messages import OrderStatus, Paid, Pay, Released
 from veilmart.protocol.encoding import decode
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.offer import PaymentReceipt, invoice_hash, open_object
 from veilmart.protocol.order_key import operation_id
-from veilmart.protocol.purchase import InvoiceState
 from veilmart.protocol.token_messages import Spent
 from veilmart.storage.database.columns import AnyRow
 

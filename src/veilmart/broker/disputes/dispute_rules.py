@@ -28,9 +28,9 @@ from veilmart.protocol.dispute_messages import Dispute, SendEvidence
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.evidence import Claim, Finding, decide, read_evidence
+from veilmart.protocol.invoice_states import InvoiceEvent, InvoiceState
 from veilmart.protocol.order_key import check_action
 from veilmart.protocol.ports import Clock
-from veilmart.protocol.purchase import InvoiceEvent, InvoiceState
 from veilmart.storage.database.isolation import repeatable
 
 

@@ -18,9 +18,9 @@ from veilmart.protocol import labels
 from veilmart.protocol.customer_messages import Noted
 from veilmart.protocol.dispute_messages import RefundOrder, RefundPaper
 from veilmart.protocol.effects import Rule, transact
+from veilmart.protocol.invoice_states import InvoiceEvent, InvoiceState
 from veilmart.protocol.merchant_papers import check_recent, read_paper, verify_paper
 from veilmart.protocol.ports import Clock
-from veilmart.protocol.purchase import InvoiceEvent, InvoiceState
 from veilmart.storage.database.isolation import repeatable
 
 

@@ -11,8 +11,9 @@ from veilmart.broker.schema import tables
 from veilmart.broker.tokens.published_prefixes import publish_order
 from veilmart.errors import LedgerViolated, OrderUnknown, WrongOrderState
 from veilmart.protocol.accounting import share, transfer
+from veilmart.protocol.invoice_states import INVOICE, InvoiceEffect, InvoiceEvent, InvoiceState
 from veilmart.protocol.offer import Invoice
-from veilmart.protocol.purchase import INVOICE, InvoiceEffect, InvoiceEvent, InvoiceState, step
+from veilmart.protocol.state_table import step
 from veilmart.storage.database.isolation import repeatable, snapshot
 
 EXPIRED_KEPT_SECONDS = 3600

@@ -45,12 +45,12 @@ from veilmart.protocol.customer_messages import (
 )
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
+from veilmart.protocol.invoice_states import InvoiceEvent, InvoiceState
 from veilmart.protocol.link_messages import FetchSegment, SegmentFollows as MerchantSegment
 from veilmart.protocol.offer import PaymentReceipt, invoice_hash, sign_object
 from veilmart.protocol.order_key import check_action
 from veilmart.protocol.parcel import SEGMENT_MAX_BYTES, piece_count, segment_length
 from veilmart.protocol.ports import Clock
-from veilmart.protocol.purchase import InvoiceEvent, InvoiceState
 from veilmart.storage.database.isolation import repeatable, snapshot
 
 OrderAction = Literal["release", "acknowledge", "cancel"]

@@ -41,10 +41,10 @@ from veilmart.protocol import labels
 from veilmart.protocol.accounting import transfer
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
+from veilmart.protocol.invoice_states import InvoiceEvent, InvoiceState
 from veilmart.protocol.offer import PaymentReceipt, invoice_hash, sign_object
 from veilmart.protocol.order_key import check_action
 from veilmart.protocol.ports import Clock
-from veilmart.protocol.purchase import InvoiceEvent, InvoiceState
 from veilmart.protocol.token import INPUT_BYTES, Token, check_token, parse_token
 from veilmart.protocol.token_messages import (
     GetRefund,

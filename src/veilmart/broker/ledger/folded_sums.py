@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, case, func, select
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.operator_tables import folds
 from veilmart.protocol.encoding import Message
-from veilmart.protocol.purchase import InvoiceState
+from veilmart.protocol.invoice_states import InvoiceState
 
 Sums = tuple[int, int, int, int]
 """(settled orders, their amounts, the fees in them, refunded orders); amounts in minor units."""

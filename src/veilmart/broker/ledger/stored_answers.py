@@ -12,8 +12,8 @@ from veilmart.broker.schema import tables
 from veilmart.errors import OperationConflict
 from veilmart.protocol import labels
 from veilmart.protocol.encoding import Message, encode, labelled_hash, le64
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.order_key import operation_id
-from veilmart.protocol.purchase import InvoiceState
 
 ACTIONS: Final = ("pay", "spend", "release", "acknowledge", "cancel", "dispute")
 """Of which an answer can be stored for an order."""

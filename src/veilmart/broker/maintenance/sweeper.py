@@ -24,8 +24,8 @@ from veilmart.broker.keys import descriptors
 from veilmart.broker.ledger import stored_answers
 from veilmart.broker.operator import merchant_requests
 from veilmart.errors import VeilmartError
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.ports import Clock
-from veilmart.protocol.purchase import InvoiceState
 
 _TOLD = {
     InvoiceState.EXPIRED: PaymentLapsed,

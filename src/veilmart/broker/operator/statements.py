@@ -12,8 +12,8 @@ from veilmart.broker.sessions.session import Session
 from veilmart.broker.state import BrokerState
 from veilmart.protocol import labels
 from veilmart.protocol.effects import Rule, transact
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.merchant_papers import check_recent, read_paper, verify_paper
-from veilmart.protocol.purchase import InvoiceState
 from veilmart.protocol.statement import (
     ENTRIES_MAX,
     AskStatement,

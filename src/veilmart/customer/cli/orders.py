@@ -12,7 +12,7 @@ from veilmart.customer.library.updates import newest_copies
 from veilmart.customer.tokens.restore import orders_lost
 from veilmart.customer.wallet.orders import all_orders, faults_by_order, orders_in
 from veilmart.customer.wallet.tokens import orders_without_refund
-from veilmart.protocol.purchase import WalletState
+from veilmart.protocol.wallet_states import WalletState
 from veilmart.storage.files.names import shown_path
 from veilmart.terminal.command import Common, command
 

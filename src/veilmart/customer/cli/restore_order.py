@@ -16,7 +16,7 @@ from veilmart.customer.tokens.restore import LostOrder, orders_lost
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import BadArgument, NoSuchOrder
 from veilmart.protocol.accounting import format_amount
-from veilmart.protocol.purchase import InvoiceState
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.command import Common, command
 

@@ -21,7 +21,7 @@ from veilmart.customer.purchase.recovery_rules import Recovered
 from veilmart.customer.wallet.orders import Order, save_elsewhere
 from veilmart.customer.wallet.wallet import Wallet, find_order
 from veilmart.errors import BadArgument, Declined, NetworkFailure, VeilmartError
-from veilmart.protocol.purchase import WalletState
+from veilmart.protocol.wallet_states import WalletState
 from veilmart.storage.files.names import encodable, shown_path, visible
 from veilmart.terminal.command import Common, command
 

@@ -13,7 +13,7 @@ from veilmart.customer.wallet.orders import Order, terms_of
 from veilmart.errors import PeerFault
 from veilmart.protocol.encoding import decode
 from veilmart.protocol.offer import SIGNATURE_BYTES, SIGNED_MAX_BYTES, Offer, PaymentReceipt
-from veilmart.protocol.purchase import WalletState
+from veilmart.protocol.wallet_states import WalletState
 from veilmart.storage.files.names import shown_path, visible
 
 

@@ -24,9 +24,10 @@ from veilmart.protocol.customer_messages import Noted, OrderStatus
 from veilmart.protocol.dispute_messages import Dispute, SendEvidence
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.evidence import Finding
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.ports import Clock
-from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
+from veilmart.protocol.wallet_states import WalletEvent, WalletState
 
 SENDS = 2
 WON_SYNC_LATER = "The dispute is won; the token comes back with `veilmart customer sync`."

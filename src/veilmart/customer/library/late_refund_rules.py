@@ -10,8 +10,9 @@ from veilmart.customer.wallet.orders import Order, orders_in, save_order
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.limits import REFUND_WATCH_SECONDS
 from veilmart.protocol.effects import Rule, transact
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.ports import Clock
-from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
+from veilmart.protocol.wallet_states import WalletEvent, WalletState
 
 
 def watched(wallet: Wallet) -> list[Order]:

@@ -32,7 +32,7 @@ from veilmart.errors import (
 )
 from veilmart.limits import UPDATE_WINDOW_SECONDS
 from veilmart.protocol.catalogue import NO_ROOT, Product
-from veilmart.protocol.purchase import WalletState
+from veilmart.protocol.wallet_states import WalletState
 
 if TYPE_CHECKING:
     from veilmart.customer.connection.shopper import Shopper

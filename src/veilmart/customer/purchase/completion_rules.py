@@ -49,10 +49,11 @@ from veilmart.protocol.customer_messages import (
 )
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.offer import Invoice
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.ports import Clock
-from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
+from veilmart.protocol.wallet_states import WalletEvent, WalletState
 
 DELIVERY_TRIES = 3
 KEY_TRIES = 3

@@ -48,7 +48,7 @@ from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.offer import PaymentReceipt
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.ports import Clock, Random
-from veilmart.protocol.purchase import WalletEvent, WalletState
+from veilmart.protocol.wallet_states import WalletEvent, WalletState
 
 # Refusals after which the broker certainly holds nothing: an answer stored for the same operation
 # would have been given before any of them.

@@ -42,9 +42,10 @@ from veilmart.limits import CLOCK_SKEW_SECONDS
 from veilmart.protocol.customer_messages import Cancel, OrderStatus
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.effects import Rule, transact
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.ports import Clock
-from veilmart.protocol.purchase import InvoiceState, WalletEvent, WalletState
+from veilmart.protocol.wallet_states import WalletEvent, WalletState
 
 _PAID = (InvoiceState.HELD, InvoiceState.RELEASED, InvoiceState.SETTLED)
 

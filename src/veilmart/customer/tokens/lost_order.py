@@ -26,7 +26,7 @@ from veilmart.customer.wallet.tokens import known_keys
 from veilmart.errors import DescriptorUnknown, WalletLocked
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
-from veilmart.protocol.purchase import InvoiceState
+from veilmart.protocol.invoice_states import InvoiceState
 
 DESCRIPTORS_BACK_MAX = 1024
 Meet = Callable[[bytes], Awaitable[None]]

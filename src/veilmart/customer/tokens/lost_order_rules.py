@@ -22,14 +22,15 @@ from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode
+from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.merchant_messages import Recall, Recalled
 from veilmart.protocol.offer import Invoice, Offer
 from veilmart.protocol.order_key import sign_action
 from veilmart.protocol.ports import Clock, Random
-from veilmart.protocol.purchase import InvoiceState, WalletState
 from veilmart.protocol.token import finish_token
 from veilmart.protocol.token_messages import GetRefund, Recover, Recovered, RefundToken
 from veilmart.protocol.wallet_derivations import order_seed, refund_secrets
+from veilmart.protocol.wallet_states import WalletState
 
 _NO_ORDER = bytes(32)
 _NO_KEY = bytes(32)

@@ -20,7 +20,8 @@ from veilmart.protocol import labels, offer as offers
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.offer import Offer
 from veilmart.protocol.parcel import piece_count
-from veilmart.protocol.purchase import WALLET, WalletEvent, WalletState, step
+from veilmart.protocol.state_table import step
+from veilmart.protocol.wallet_states import WALLET, WalletEvent, WalletState
 
 UNFINISHED = (
     WalletState.CONFIRMING,

@@ -9,8 +9,9 @@ from veilmart.errors import OrderUnknown, SegmentUnknown, WrongOrderState
 from veilmart.limits import CLOCK_SKEW_SECONDS, SEGMENTS_AFTER_SECONDS
 from veilmart.merchant.schema.tables import brokers, orders, shelves
 from veilmart.protocol.link_messages import ReportEntry
+from veilmart.protocol.order_states import ORDER, OrderEvent, OrderState
 from veilmart.protocol.parcel import piece_count
-from veilmart.protocol.purchase import ORDER, OrderEvent, OrderState, step
+from veilmart.protocol.state_table import step
 from veilmart.storage.database.columns import insert
 from veilmart.storage.database.isolation import repeatable, snapshot
 

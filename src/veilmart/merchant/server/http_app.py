@@ -31,7 +31,7 @@ from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.publishing.descriptors import signed_descriptor
 from veilmart.merchant.server.link_rules import answer, pinned
 from veilmart.merchant.server.shared_tunnels import NotShared, Sharing
-from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.state import MerchantState
 from veilmart.merchant.server.tunnels import Link
 from veilmart.merchant.server.wire_errors import wire_error
 from veilmart.protocol.effects import Transact
@@ -89,14 +89,14 @@ def read_piece(store: ProductStore, effect: ReadPiece) -> bytes:
 
 
 class MerchantApp:
-    """Endpoints over one `Counter`; `asgi` is the application to serve."""
+    """Endpoints over one `MerchantState`; `asgi` is the application to serve."""
 
     def __init__(
-        self, market: MerchantHome, counter: Counter, sharing: Sharing | None = None
+        self, market: MerchantHome, state: MerchantState, sharing: Sharing | None = None
     ) -> None:
         self._market = market
         self._sharing: Sharing = NotShared() if sharing is None else sharing
-        self._counter = counter
+        self._state = state
         self._signing = asyncio.Semaphore(SIGNATURES_AT_ONCE)
         self._performers: Performers = {
             Transact: self._transact,
@@ -130,7 +130,7 @@ class MerchantApp:
             effect.static,
             effect.number,
             effect.message1,
-            self._counter.random,
+            self._state.random,
         )
 
     async def _seal_piece(self, effect: SealPiece) -> bytes:
@@ -151,7 +151,7 @@ class MerchantApp:
         """The newest signed descriptor, or the one of a serial."""
         serial = request.path_params.get("serial")
         if serial is None:
-            return binary_answer(self._counter.shop.newest.known.signed)
+            return binary_answer(self._state.shop.newest.known.signed)
         if not (serial.isascii() and serial.isdigit() and len(serial) <= 15 and int(serial)):
             raise DescriptorUnknown
         return binary_answer(await self._market.database.run(signed_descriptor, int(serial)))
@@ -160,37 +160,37 @@ class MerchantApp:
         """suite id (1) ‖ broker fingerprint (32) ‖ message 1 → message 2 ‖ signature."""
         if len(body) <= 1 + _FINGERPRINT_BYTES:
             raise MalformedMessage("A link's first message is cut short.")
-        counter = self._counter
+        state = self._state
         broker, message1 = body[1 : 1 + _FINGERPRINT_BYTES], body[1 + _FINGERPRINT_BYTES :]
         try:
             suite = suite_by_id(body[0])
-            pinned(counter, broker)
-            session_id = counter.random(SESSION_ID_BYTES)
+            pinned(state, broker)
+            session_id = state.random(SESSION_ID_BYTES)
             # An RSA signature takes milliseconds: strangers must not hold up the purchases.
             async with self._signing:
                 message2, keys = await asyncio.to_thread(
                     answer_link,
                     suite,
                     broker,
-                    counter.shop.fingerprint,
-                    counter.identity,
+                    state.shop.fingerprint,
+                    state.identity,
                     session_id,
                     message1,
-                    counter.random,
+                    state.random,
                 )
         except VeilmartError as error:
-            counter.observe(BrokerRefused(str(error)))
+            state.observe(BrokerRefused(str(error)))
             raise
-        counter.links.open(keys, broker, counter.clock())
+        state.links.open(keys, broker, state.clock())
         await self._sharing.publish_link(session_id)
         return message2, None
 
     async def link_request(self, record: bytes, _owner: str) -> Answered:
         """A request record of an open link → answer record [‖ segment]."""
-        counter = self._counter
+        state = self._state
         session_id = record_session(record)
         await self._sharing.fetch_link(session_id)
-        link = counter.links.find(session_id, counter.clock())
+        link = state.links.find(session_id, state.clock())
         received: ReceivedRequest[MerchantRequest] = ReceivedRequest(
             link.keys, LinkRequest, record, LINK_REQUEST_MAX_BYTES
         )
@@ -199,7 +199,7 @@ class MerchantApp:
                 reply = await self._decide(link, received)
         else:
             reply = await self._decide(link, received)
-        sealed = received.seal_answer(reply.message, reply.cells, counter.random)
+        sealed = received.seal_answer(reply.message, reply.cells, state.random)
         return sealed, reply.attachment
 
     async def _decide(self, link: Link, received: ReceivedRequest[MerchantRequest]) -> Reply:
@@ -209,18 +209,18 @@ class MerchantApp:
         except SessionUnknown:
             raise
         except DatabaseAway as error:
-            self._counter.observe(Faulted(str(error)))
+            self._state.observe(Faulted(str(error)))
             return Reply(refusal(ServerBusy()), cells)
         except VeilmartError as error:
             if isinstance(error, StorageFailure):
-                self._counter.observe(Faulted(str(error)))
+                self._state.observe(Faulted(str(error)))
             return Reply(refusal(wire_error(error)), cells)
         except Exception as fault:
             frame = traceback.extract_tb(fault.__traceback__)[-1]
             place = f"{frame.name}:{frame.lineno}"
             # The text of an unexpected exception may quote a message: class and place only.
             _log.error("server fault", kind=type(fault).__name__, place=place)
-            self._counter.observe(Faulted(type(fault).__name__))
+            self._state.observe(Faulted(type(fault).__name__))
             return Reply(refusal(ServerFault()), cells)
 
     async def _answer(self, link: Link, message: MerchantRequest) -> Reply:
@@ -236,7 +236,7 @@ class MerchantApp:
                 await self._sharing.publish_tunnel(message.request_number)
 
     async def _relay(self, link: Link, message: TunnelRelay) -> Reply:
-        number, tunnels = message.request_number, self._counter.tunnels
+        number, tunnels = message.request_number, self._state.tunnels
         await self._sharing.fetch_tunnel(number)
         tunnel = tunnels.known(number)
         undecided = tunnel is not None and tunnel.chosen is None
@@ -254,4 +254,4 @@ class MerchantApp:
         return reply
 
     async def _perform(self, link: Link, message: MerchantRequest) -> Reply:
-        return await perform(answer(self._counter, link, message), self._performers)
+        return await perform(answer(self._state, link, message), self._performers)

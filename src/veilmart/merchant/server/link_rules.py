@@ -24,7 +24,7 @@ from veilmart.merchant.publishing.descriptors import signed_descriptor
 from veilmart.merchant.publishing.key_sets import signing_seed
 from veilmart.merchant.sales.codes import code_asked, code_ended
 from veilmart.merchant.sales.orders import apply_report, last_heard, segment_asked
-from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.state import MerchantState
 from veilmart.merchant.server.tunnel_rules import relay
 from veilmart.merchant.server.tunnels import Link
 from veilmart.protocol import labels
@@ -48,79 +48,79 @@ from veilmart.protocol.link_messages import (
 )
 
 
-def answer(counter: Counter, link: Link, request: MerchantRequest) -> Rule[Reply]:
+def answer(state: MerchantState, link: Link, request: MerchantRequest) -> Rule[Reply]:
     """One request of an open session. Raises what the broker is to hear, or our own failure."""
     if isinstance(request, LinkProof):
-        return (yield from prove(counter, link, request))
+        return (yield from prove(state, link, request))
     if not link.proved:
-        counter.links.drop(link)
+        state.links.drop(link)
         raise SessionUnknown("The link has to be proved first.")
-    broker = pinned(counter, link.broker)
+    broker = pinned(state, link.broker)
     match request:
         case TunnelRelay():
-            return (yield from relay(counter, link.broker, request))
+            return (yield from relay(state, link.broker, request))
         case TunnelOpen():
-            return (yield from open_tunnel(counter, link.broker, request))
+            return (yield from open_tunnel(state, link.broker, request))
         case FetchSegment():
-            return (yield from deliver(counter, broker, request))
+            return (yield from deliver(state, broker, request))
         case Report():
-            return (yield from take_report(counter, broker, request))
+            return (yield from take_report(state, broker, request))
         case FetchDescriptor():
-            return (yield from show_descriptor(counter, request))
+            return (yield from show_descriptor(state, request))
         case _:
             raise MalformedMessage
 
 
-def pinned(counter: Counter, fingerprint: bytes) -> PinnedBroker:
+def pinned(state: MerchantState, fingerprint: bytes) -> PinnedBroker:
     """Raises NotYourBroker."""
-    broker = counter.shop.brokers.get(fingerprint)
+    broker = state.shop.brokers.get(fingerprint)
     if broker is None:
         raise NotYourBroker
     return broker
 
 
-def prove(counter: Counter, link: Link, request: LinkProof) -> Rule[Reply]:
+def prove(state: MerchantState, link: Link, request: LinkProof) -> Rule[Reply]:
     """Message 3 of the link's handshake; a link that fails it is dropped."""
-    shop = counter.shop
+    shop = state.shop
     try:
-        broker = pinned(counter, link.broker)
+        broker = pinned(state, link.broker)
         fresh = check_descriptor(
             request.descriptor,
             role="broker",
             fingerprint=link.broker,
-            now=counter.clock(),
+            now=state.clock(),
             known=broker.known,
         )
         spki = fresh.descriptor.identity
         check_proof(link.keys, link.broker, shop.fingerprint, spki, request.signature)
     except VeilmartError as error:
-        counter.links.drop(link)
-        counter.observe(BrokerRefused(str(error)))
+        state.links.drop(link)
+        state.observe(BrokerRefused(str(error)))
         raise
     if not link.proved:
         if fresh.hash != broker.known.hash:
             yield from transact(renew_broker, broker.id, fresh)
-        counter.links.prove(link, counter.clock())
-        counter.observe(BrokerAuthenticated(link.broker))
+        state.links.prove(link, state.clock())
+        state.observe(BrokerAuthenticated(link.broker))
     heard = yield from transact(last_heard, broker.id)
     return Reply(LinkReady(serial=shop.newest.serial, heard=heard), request.answer_cells)
 
 
-def show_descriptor(counter: Counter, request: FetchDescriptor) -> Rule[Reply]:
+def show_descriptor(state: MerchantState, request: FetchDescriptor) -> Rule[Reply]:
     """Raises DescriptorUnknown."""
-    newest = counter.shop.newest
+    newest = state.shop.newest
     signed = newest.known.signed
     if request.serial not in (0, newest.serial):
         signed = yield from transact(signed_descriptor, request.serial)
     return Reply(LinkDescriptor(signed=signed), request.answer_cells)
 
 
-def open_tunnel(counter: Counter, broker: bytes, request: TunnelOpen) -> Rule[Reply]:
+def open_tunnel(state: MerchantState, broker: bytes, request: TunnelOpen) -> Rule[Reply]:
     """The customer's handshake. Raises DescriptorUnknown, UnknownSuite, UnknownRequestNumber
     and what the handshake raises.
     """
-    now = counter.clock()
-    published = counter.shop.descriptors.get(request.descriptor)
+    now = state.clock()
+    published = state.shop.descriptors.get(request.descriptor)
     if published is None or published.known.descriptor.not_after <= now:
         raise DescriptorUnknown
     suite = suite_by_id(request.suite)
@@ -131,27 +131,27 @@ def open_tunnel(counter: Counter, broker: bytes, request: TunnelOpen) -> Rule[Re
     bound = prologue(labels.PROLOGUE_CUSTOMER_MERCHANT, suite, request.descriptor, number)
     message: bytes
     message, keys = yield from AnswerTunnel(suite, bound, number, request.message, static)
-    tunnel = counter.tunnels.open(keys, broker, published, now)
-    counter.observe(CustomerTunnel(tunnel.label, suite.name, keys.session_fingerprint))
-    opened = TunnelOpened(message=message, serial=counter.shop.newest.serial)
+    tunnel = state.tunnels.open(keys, broker, published, now)
+    state.observe(CustomerTunnel(tunnel.label, suite.name, keys.session_fingerprint))
+    opened = TunnelOpened(message=message, serial=state.shop.newest.serial)
     return Reply(opened, request.answer_cells)
 
 
-def deliver(counter: Counter, broker: PinnedBroker, request: FetchSegment) -> Rule[Reply]:
+def deliver(state: MerchantState, broker: PinnedBroker, request: FetchSegment) -> Rule[Reply]:
     """One signed segment of an order whose payment the broker holds; the first marks it PAID.
 
     Raises OrderUnknown, SegmentUnknown, WrongOrderState, StoreDamaged.
     """
     found = yield from transact(
-        segment_asked, request.order, broker.id, request.index, request.held_at, counter.clock()
+        segment_asked, request.order, broker.id, request.index, request.held_at, state.clock()
     )
     order, first = found
     if first:
-        counter.observe(PaymentStatus(counter.tunnels.label_of(order.order), True))
+        state.observe(PaymentStatus(state.tunnels.label_of(order.order), True))
     piece: bytes | None = None
-    if order.shelf in counter.shop.code_shelves:
+    if order.shelf in state.shop.code_shelves:
         piece = yield from transact(code_asked, order.order, order.size)
-    newest = counter.shop.newest.keys
+    newest = state.shop.newest.keys
     seed = newest.seed
     if order.key_set != newest.id:
         seed = yield from transact(signing_seed, order.key_set)
@@ -168,16 +168,16 @@ def deliver(counter: Counter, broker: PinnedBroker, request: FetchSegment) -> Ru
     return Reply(SegmentFollows(length=len(segment)), request.answer_cells, segment)
 
 
-def take_report(counter: Counter, broker: PinnedBroker, request: Report) -> Rule[Reply]:
+def take_report(state: MerchantState, broker: PinnedBroker, request: Report) -> Rule[Reply]:
     """What became of orders; sent again, it changes nothing."""
-    codes = code_ended if counter.shop.code_shelves else None
+    codes = code_ended if state.shop.code_shelves else None
     outcome = yield from transact(apply_report, broker.id, request.entries, request.balance, codes)
     for ended in outcome.ended:
-        request_number = counter.tunnels.forget_order(ended.order)
+        request_number = state.tunnels.forget_order(ended.order)
         settled, returned = ended.event == "settled", ended.event == "returned"
-        counter.observe(OrderEnded(request_number, settled, ended.funds, returned))
+        state.observe(OrderEnded(request_number, settled, ended.funds, returned))
     if not request.entries:
-        counter.observe(FundsReported(request.balance))
+        state.observe(FundsReported(request.balance))
     if outcome.contradictions:
-        counter.observe(Faulted("The broker's report contradicts an earlier one."))
+        state.observe(Faulted("The broker's report contradicts an earlier one."))
     return Reply(Reported(), request.answer_cells)

@@ -13,7 +13,7 @@ from veilmart.merchant.effects import ReadPiece, ReadPieceList
 from veilmart.merchant.sales.codes import code_asked
 from veilmart.merchant.sales.orders import Order, find_order
 from veilmart.merchant.schema.tables import products
-from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.state import MerchantState
 from veilmart.merchant.server.tunnels import Tunnel
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode
@@ -27,38 +27,38 @@ from veilmart.protocol.merchant_messages import (
 )
 from veilmart.protocol.offer import SIGNATURE_BYTES, SIGNED_MAX_BYTES, Offer, order_of
 from veilmart.protocol.order_key import check_action
+from veilmart.protocol.order_states import OrderState
 from veilmart.protocol.parcel import piece_count, piece_hash
-from veilmart.protocol.purchase import OrderState
 
 
-def grant(counter: Counter, tunnel: Tunnel, request: Again) -> Rule[Granted]:
+def grant(state: MerchantState, tunnel: Tunnel, request: Again) -> Rule[Granted]:
     """Raises OrderUnknown, OrderKeyInvalid, NotSettled, ProductGone, NotYourBroker."""
-    order = yield from _entitled(counter, tunnel, request)
-    if order.shelf in counter.shop.code_shelves:
+    order = yield from _entitled(state, tunnel, request)
+    if order.shelf in state.shop.code_shelves:
         code = yield from transact(code_asked, order.order, order.size)
         return Granted(size=order.size, pieces=piece_hash(code))
     pieces = yield from ReadPieceList(request.root)
     return Granted(size=order.size, pieces=pieces)
 
 
-def hand_out(counter: Counter, tunnel: Tunnel, request: GetPiece) -> Rule[Piece]:
+def hand_out(state: MerchantState, tunnel: Tunnel, request: GetPiece) -> Rule[Piece]:
     """Raises SegmentUnknown and as `grant`."""
-    order = yield from _entitled(counter, tunnel, request)
+    order = yield from _entitled(state, tunnel, request)
     if request.index >= piece_count(order.size):
         raise SegmentUnknown(f"Number {request.index}.")
-    if order.shelf in counter.shop.code_shelves:
+    if order.shelf in state.shop.code_shelves:
         code = yield from transact(code_asked, order.order, order.size)
         return Piece(data=code)
     data = yield from ReadPiece(request.root, order.size, request.index)
     return Piece(data=data)
 
 
-def recall(counter: Counter, tunnel: Tunnel, request: Recall) -> Rule[Recalled]:
+def recall(state: MerchantState, tunnel: Tunnel, request: Recall) -> Rule[Recalled]:
     """The signed offer of an order, for a wallet that has only its order key left (section 7.2).
 
     Raises OrderUnknown, OrderKeyInvalid, NotYourBroker.
     """
-    broker = counter.shop.brokers.get(request.broker)
+    broker = state.shop.brokers.get(request.broker)
     if broker is None or request.broker != tunnel.broker:
         raise NotYourBroker
     order = yield from transact(find_order, request.order, broker.id)
@@ -70,9 +70,9 @@ def recall(counter: Counter, tunnel: Tunnel, request: Recall) -> Rule[Recalled]:
     return Recalled(offer=order.offer, product=order.product)
 
 
-def _entitled(counter: Counter, tunnel: Tunnel, request: Again | GetPiece) -> Rule[Order]:
+def _entitled(state: MerchantState, tunnel: Tunnel, request: Again | GetPiece) -> Rule[Order]:
     """The settled order that pays for what is asked."""
-    broker = counter.shop.brokers.get(request.broker)
+    broker = state.shop.brokers.get(request.broker)
     if broker is None or request.broker != tunnel.broker:
         raise NotYourBroker
     # The offer comes with the request, so this works for orders from before offers were kept.

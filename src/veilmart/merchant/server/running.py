@@ -32,7 +32,7 @@ from veilmart.merchant.server.counters import count, merchant_metrics
 from veilmart.merchant.server.dialling import Refused, dial_brokers
 from veilmart.merchant.server.http_app import MerchantApp
 from veilmart.merchant.server.shared_tunnels import NotShared, SharedWithWorkers, Sharing
-from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.state import MerchantState
 from veilmart.protocol.ports import Clock, Random
 from veilmart.storage.session_rows.hourly_keys import RowKeys
 from veilmart.transport.metrics import Metrics
@@ -51,50 +51,50 @@ async def open_shop(market: MerchantHome, clock: Clock, random: Random) -> Shop:
     return shop
 
 
-async def reload_shop(market: MerchantHome, counter: Counter) -> None:
+async def reload_shop(market: MerchantHome, state: MerchantState) -> None:
     """Replace the snapshot; says so when customers will see another catalogue."""
-    before = counter.shop.catalogue.serial
-    counter.shop = await open_shop(market, counter.clock, counter.random)
-    if counter.shop.catalogue.serial != before:
-        products = len(counter.shop.products)
-        counter.observe(CatalogueChanged(counter.shop.catalogue.serial, products))
+    before = state.shop.catalogue.serial
+    state.shop = await open_shop(market, state.clock, state.random)
+    if state.shop.catalogue.serial != before:
+        products = len(state.shop.products)
+        state.observe(CatalogueChanged(state.shop.catalogue.serial, products))
 
 
-async def watch(market: MerchantHome, counter: Counter) -> None:
+async def watch(market: MerchantHome, state: MerchantState) -> None:
     """Once: load the shop again if a command has changed it."""
-    if await market.database.run(read_revision) != counter.shop.revision:
-        await reload_shop(market, counter)
+    if await market.database.run(read_revision) != state.shop.revision:
+        await reload_shop(market, state)
 
 
-async def sweep(market: MerchantHome, counter: Counter) -> None:
+async def sweep(market: MerchantHome, state: MerchantState) -> None:
     """Once: end what has run out of time here, and renew the descriptor when it is due."""
-    now = counter.clock()
-    counter.tunnels.drop_expired(now)
-    counter.links.drop_expired(now)
-    if renewal_due(counter.shop, now):
-        await reload_shop(market, counter)
+    now = state.clock()
+    state.tunnels.drop_expired(now)
+    state.links.drop_expired(now)
+    if renewal_due(state.shop, now):
+        await reload_shop(market, state)
 
 
-async def sweep_for_all(market: MerchantHome, counter: Counter) -> None:
+async def sweep_for_all(market: MerchantHome, state: MerchantState) -> None:
     """Once: what one worker does for all. What fails keeps nothing else from being done.
 
     Raises what the first of them raised, after all had a turn.
     """
-    now = counter.clock()
+    now = state.clock()
     works: list[Callable[[Connection, int], object]] = [forget_expired, drop_expired_keys]
-    if counter.shop.code_shelves:
+    if state.shop.code_shelves:
         works[1:1] = [give_back_unpaid, open_windows]
-    faults = [await _fault_of(expire_offers(market, counter))]
+    faults = [await _fault_of(expire_offers(market, state))]
     faults += [await _fault_of(market.database.run(work, now)) for work in works]
     for fault in faults:
         if fault is not None:
             raise fault
 
 
-async def expire_offers(market: MerchantHome, counter: Counter) -> None:
+async def expire_offers(market: MerchantHome, state: MerchantState) -> None:
     """Offers that nobody paid in time."""
-    for order in await market.database.run(expire_unpaid, counter.clock()):
-        counter.observe(PaymentStatus(counter.tunnels.label_of(order), False))
+    for order in await market.database.run(expire_unpaid, state.clock()):
+        state.observe(PaymentStatus(state.tunnels.label_of(order), False))
 
 
 async def _fault_of(step: Awaitable[object]) -> Exception | None:
@@ -113,19 +113,19 @@ def renewal_due(shop: Shop, now: int) -> bool:
 
 async def _every(
     seconds: float,
-    action: Callable[[MerchantHome, Counter], Awaitable[None]],
+    action: Callable[[MerchantHome, MerchantState], Awaitable[None]],
     market: MerchantHome,
-    counter: Counter,
+    state: MerchantState,
 ) -> None:
     while True:
         await asyncio.sleep(seconds)
         try:
-            await action(market, counter)
+            await action(market, state)
         except Exception as fault:
             # A full disk today is no reason to stop selling: it is tried again next time. The text
             # of what is not ours may quote a row.
             told = str(fault) if isinstance(fault, VeilmartError) else type(fault).__name__
-            counter.observe(Faulted(told))
+            state.observe(Faulted(told))
 
 
 async def serve_merchant(
@@ -176,20 +176,20 @@ async def serve_opened(
     """
     shop = await open_shop(market, clock, random)
     metrics = merchant_metrics()
-    counter = Counter(shop, market.identity, clock, random, _counting(metrics, observe))
-    app = MerchantApp(market, counter)
+    state = MerchantState(shop, market.identity, clock, random, _counting(metrics, observe))
+    app = MerchantApp(market, state)
 
     def started(actual: int) -> None:
         observe(Listening(host, actual))
         on_started(actual)
 
     if refused is not None:
-        serving = _dial(market, counter, app, refused, stop)
+        serving = _dial(market, state, app, refused, stop)
         on_started(0)
     else:
         serving = serve(app.asgi, host, port, on_started=started, stop=stop)
-    async with _status(market, counter, metrics, stop, status):
-        await _run(market, counter, NotShared(), serving)
+    async with _status(market, state, metrics, stop, status):
+        await _run(market, state, NotShared(), serving)
 
 
 def _counting(metrics: Metrics, observe: Observer) -> Observer:
@@ -202,13 +202,13 @@ def _counting(metrics: Metrics, observe: Observer) -> Observer:
 
 def _status(
     market: MerchantHome,
-    counter: Counter,
+    state: MerchantState,
     metrics: Metrics,
     stop: asyncio.Event,
     status: StatusPlace | None,
 ) -> AbstractAsyncContextManager[None]:
     database = market.database
-    metrics.gauge("tunnels_open", "Tunnels in memory.", lambda: float(len(counter.tunnels)))
+    metrics.gauge("tunnels_open", "Tunnels in memory.", lambda: float(len(state.tunnels)))
     metrics.gauge("database_commits", "Durable commits.", lambda: float(database.commits))
     return status_served(status, metrics, partial(database.run, read_revision), stop)
 
@@ -231,47 +231,51 @@ async def serve_worker(
     """
     shop = await open_shop(market, clock, random)
     metrics = merchant_metrics()
-    counter = Counter(shop, market.identity, clock, random, _counting(metrics, observe))
-    sharing = SharedWithWorkers(market.database, RowKeys(market.home, random), counter)
-    app = MerchantApp(market, counter, sharing)
+    state = MerchantState(shop, market.identity, clock, random, _counting(metrics, observe))
+    sharing = SharedWithWorkers(market.database, RowKeys(market.home, random), state)
+    app = MerchantApp(market, state, sharing)
     if refused is not None:
-        serving = _dial(market, counter, app, refused, stop)
+        serving = _dial(market, state, app, refused, stop)
         on_started(0)
     else:
         serving = serve_on(app.asgi, listener, on_started=on_started, stop=stop)
-    async with _status(market, counter, metrics, stop, status):
-        await _run(market, counter, sharing, serving)
+    async with _status(market, state, metrics, stop, status):
+        await _run(market, state, sharing, serving)
 
 
 async def _dial(
-    market: MerchantHome, counter: Counter, app: MerchantApp, refused: Refused, stop: asyncio.Event
+    market: MerchantHome,
+    state: MerchantState,
+    app: MerchantApp,
+    refused: Refused,
+    stop: asyncio.Event,
 ) -> None:
     brokers = await market.database.run(load_brokers)
-    answer, random, observe = app.asgi.answer_frame, counter.random, counter.observe
+    answer, random, observe = app.asgi.answer_frame, state.random, state.observe
     await dial_brokers(brokers, market.fingerprint, answer, random, observe, refused, stop)
 
 
 async def prepare_workers(market: MerchantHome, clock: Clock, random: Random) -> None:
     """Before the first worker: publish what is due, and make what they share."""
     shop = await open_shop(market, clock, random)
-    counter = Counter(shop, market.identity, clock, random, lambda _event: None)
-    SharedWithWorkers(market.database, RowKeys(market.home, random), counter).make_tables()
+    state = MerchantState(shop, market.identity, clock, random, lambda _event: None)
+    SharedWithWorkers(market.database, RowKeys(market.home, random), state).make_tables()
 
 
 async def _run(
-    market: MerchantHome, counter: Counter, sharing: Sharing, serving: Coroutine[Any, Any, None]
+    market: MerchantHome, state: MerchantState, sharing: Sharing, serving: Coroutine[Any, Any, None]
 ) -> None:
     lease = market.database.lease("background")
 
-    async def sweep_if_ours(market: MerchantHome, counter: Counter) -> None:
+    async def sweep_if_ours(market: MerchantHome, state: MerchantState) -> None:
         if await lease.held():
-            await sweep_for_all(market, counter)
+            await sweep_for_all(market, state)
             await sharing.tidy()
 
     tasks = [
-        asyncio.create_task(_every(WATCH_EVERY_SECONDS, watch, market, counter)),
-        asyncio.create_task(_every(SWEEP_EVERY_SECONDS, sweep, market, counter)),
-        asyncio.create_task(_every(SWEEP_EVERY_SECONDS, sweep_if_ours, market, counter)),
+        asyncio.create_task(_every(WATCH_EVERY_SECONDS, watch, market, state)),
+        asyncio.create_task(_every(SWEEP_EVERY_SECONDS, sweep, market, state)),
+        asyncio.create_task(_every(SWEEP_EVERY_SECONDS, sweep_if_ours, market, state)),
     ]
     try:
         await serving

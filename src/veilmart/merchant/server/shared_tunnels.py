@@ -10,7 +10,7 @@ from typing import Protocol
 
 from veilmart.crypto.suite import suite_by_id
 from veilmart.limits import CATALOGUE_PAGE_BYTES, SESSIONS_MAX
-from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.state import MerchantState
 from veilmart.merchant.server.tunnels import LINKS_UNPROVED_MAX, Link, Tunnel
 from veilmart.protocol.encoding import Message, decode, encode
 from veilmart.protocol.handshake import SessionKeys
@@ -101,31 +101,31 @@ class _StoredTunnel(Message, frozen=True):
 class SharedWithWorkers:
     """A `Sharing` for one of several workers."""
 
-    def __init__(self, database: Database, keys: RowKeys, counter: Counter) -> None:
+    def __init__(self, database: Database, keys: RowKeys, state: MerchantState) -> None:
         self._database = database
-        self._counter = counter
+        self._state = state
         self._links = SealedRows(LINK_TABLE, keys)
         self._tunnels = SealedRows(TUNNEL_TABLE, keys)
         self._versions: dict[bytes, int] = {}
 
     async def fetch_link(self, session_id: bytes) -> None:
-        known = self._counter.links.known(session_id)
+        known = self._state.links.known(session_id)
         if known is not None and known.proved:
             return  # nothing about it changes any more
-        now = self._counter.clock()
+        now = self._state.clock()
         row = await self._database.run(self._links.find, session_id, now)
         plain = None if row is None else self._links.open(row, now)
         if row is None or plain is None:
             if known is not None:
-                self._counter.links.drop(known)
+                self._state.links.drop(known)
             return
         stored = decode(_StoredLink, plain, _ROW_MAX_BYTES)
         if known is None or stored.proved:
             keys = _keys(session_id, stored.keys)
-            self._counter.links.take_over(Link(keys, stored.broker, row.expires, stored.proved))
+            self._state.links.take_over(Link(keys, stored.broker, row.expires, stored.proved))
 
     async def publish_link(self, session_id: bytes) -> None:
-        link, now = self._counter.links.known(session_id), self._counter.clock()
+        link, now = self._state.links.known(session_id), self._state.clock()
         if link is None:
             await self._database.run(self._links.remove, session_id)
             return
@@ -140,16 +140,16 @@ class SharedWithWorkers:
             await self._database.run(self._links.sweep, now, UNPROVED, LINKS_UNPROVED_MAX)
 
     async def fetch_tunnel(self, number: bytes, *, newest: bool = False) -> None:
-        known = self._counter.tunnels.known(number)
+        known = self._state.tunnels.known(number)
         if known is not None and not newest:
             return
-        now = self._counter.clock()
+        now = self._state.clock()
         row = await self._database.run(self._tunnels.find, number, now)
         plain = None if row is None else self._tunnels.open(row, now)
         if row is None or plain is None:
             return
         stored = decode(_StoredTunnel, plain, _ROW_MAX_BYTES)
-        published = self._counter.shop.descriptors.get(stored.descriptor)
+        published = self._state.shop.descriptors.get(stored.descriptor)
         if published is None:
             return
         tunnel = Tunnel(
@@ -160,17 +160,17 @@ class SharedWithWorkers:
             tunnel.chosen = (chosen.request, chosen.answer, chosen.invoice)
         tunnel.used = tunnel.chosen is not None
         self._versions[number] = row.version
-        self._counter.tunnels.take_over(number, tunnel)
+        self._state.tunnels.take_over(number, tunnel)
 
     async def publish_tunnel(self, number: bytes) -> None:
-        tunnel = self._counter.tunnels.known(number)
+        tunnel = self._state.tunnels.known(number)
         if tunnel is not None:
             await self._database.run(self._tunnels.put, self._seal(number, tunnel))
             # A tunnel that was opened again has another version; whoever chooses finds out.
             self._versions[number] = 0
 
     async def publish_choice(self, number: bytes) -> bool:
-        tunnel = self._counter.tunnels.known(number)
+        tunnel = self._state.tunnels.known(number)
         if tunnel is None or tunnel.chosen is None:
             return True
         version = self._versions.get(number, 0)
@@ -182,10 +182,10 @@ class SharedWithWorkers:
         return False
 
     async def tidy(self) -> None:
-        now = self._counter.clock()
+        now = self._state.clock()
         await self._database.run(self._links.sweep, now, UNPROVED, LINKS_UNPROVED_MAX)
         await self._database.run(self._tunnels.sweep, now, UNPROVED, SESSIONS_MAX)
-        known = self._counter.tunnels.known
+        known = self._state.tunnels.known
         self._versions = {n: version for n, version in self._versions.items() if known(n)}
 
     def make_tables(self) -> None:
@@ -205,7 +205,7 @@ class SharedWithWorkers:
             label=tunnel.label,
             chosen=chosen,
         )
-        now = self._counter.clock()
+        now = self._state.clock()
         suite = tunnel.keys.suite
         return self._tunnels.seal(number, UNPROVED, tunnel.expires_at, suite, encode(stored), now)
 

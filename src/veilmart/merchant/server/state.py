@@ -10,7 +10,7 @@ from veilmart.protocol.ports import Clock, Random
 
 
 @dataclass
-class Counter:
+class MerchantState:
     """One per process. `shop` is replaced whole when it changes; nothing else is.
 
     clock: Unix seconds. random: n → n unpredictable bytes.

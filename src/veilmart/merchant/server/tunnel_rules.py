@@ -25,7 +25,7 @@ from veilmart.merchant.goods.showcases import showcase_page
 from veilmart.merchant.sales.codes import sell_code
 from veilmart.merchant.sales.orders import Order, store_order
 from veilmart.merchant.server.refetch_rules import grant, hand_out, recall
-from veilmart.merchant.server.state import Counter
+from veilmart.merchant.server.state import MerchantState
 from veilmart.merchant.server.tunnels import Tunnel
 from veilmart.merchant.server.wire_errors import wire_error
 from veilmart.protocol import labels, offer
@@ -46,8 +46,8 @@ from veilmart.protocol.merchant_messages import (
     Select,
     ShowcasePage,
 )
+from veilmart.protocol.order_states import OrderState
 from veilmart.protocol.parcel import piece_count
-from veilmart.protocol.purchase import OrderState
 from veilmart.protocol.tunnel import ReceivedRequest, cells_for, refusal
 
 Written: TypeAlias = tuple[Offered, bytes, Order]
@@ -61,13 +61,13 @@ def offered_cells(shelf: Shelf | None) -> int:
     return cells_for(len(encode(largest)))
 
 
-def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
+def relay(state: MerchantState, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
     """Open the customer's record, answer it, seal the answer; the broker sees only the invoice.
 
     Raises UnknownRequestNumber, OpenFailed and MalformedMessage to the broker: what did not open
     can only be refused outside the tunnel.
     """
-    tunnel = counter.tunnels.find(request.request_number, broker, counter.clock())
+    tunnel = state.tunnels.find(request.request_number, broker, state.clock())
     received: ReceivedRequest[GetCatalogue | GetShowcase | Select | Again | GetPiece | Recall] = (
         ReceivedRequest(tunnel.keys, CustomerTunnelRequest, request.record, REQUEST_MAX_BYTES)
     )
@@ -75,38 +75,38 @@ def relay(counter: Counter, broker: bytes, request: TunnelRelay) -> Rule[Reply]:
     asked = received.message
     cells = asked.answer_cells
     if isinstance(asked, Select | Again):
-        cells = offered_cells(counter.shop.shelves.get(asked.shelf))
+        cells = offered_cells(state.shop.shelves.get(asked.shelf))
     answer: Message
     invoice = b""
     try:
         if isinstance(asked, Select):
-            answer, invoice = yield from select(counter, tunnel, asked)
+            answer, invoice = yield from select(state, tunnel, asked)
         elif isinstance(asked, GetShowcase):
             data = yield from transact(showcase_page, asked.shelf, asked.page)
             answer = ShowcasePage(data=data)
         elif isinstance(asked, Again):
-            answer = yield from grant(counter, tunnel, asked)
+            answer = yield from grant(state, tunnel, asked)
         elif isinstance(asked, Recall):
-            answer = yield from recall(counter, tunnel, asked)
+            answer = yield from recall(state, tunnel, asked)
         elif isinstance(asked, GetPiece):
-            answer = yield from hand_out(counter, tunnel, asked)
+            answer = yield from hand_out(state, tunnel, asked)
         else:
-            answer = show_catalogue(counter, tunnel, asked)
+            answer = show_catalogue(state, tunnel, asked)
     except VeilmartError as error:
         answer = refusal(wire_error(error))
-    record = received.seal_answer(answer, cells, counter.random)
+    record = received.seal_answer(answer, cells, state.random)
     return Reply(TunnelRelayed(record=record, invoice=invoice), TunnelRelay.answer_cells)
 
 
-def show_catalogue(counter: Counter, tunnel: Tunnel, request: GetCatalogue) -> CataloguePage:
+def show_catalogue(state: MerchantState, tunnel: Tunnel, request: GetCatalogue) -> CataloguePage:
     """One page, the same bytes for everyone; empty when the customer has the newest already.
 
     Raises DescriptorUnknown when the customer holds a descriptor whose key cannot verify it.
     """
-    catalogue = counter.shop.catalogue
+    catalogue = state.shop.catalogue
     pages = page_count(len(catalogue.blob))
     if request.page == 0:
-        counter.observe(MenuSent(tunnel.label))
+        state.observe(MenuSent(tunnel.label))
     if request.known == catalogue.hash:
         return CataloguePage(hash=catalogue.hash, pages=0, data=b"")
     if catalogue.key_set != tunnel.published.keys.id:
@@ -117,7 +117,7 @@ def show_catalogue(counter: Counter, tunnel: Tunnel, request: GetCatalogue) -> C
     return CataloguePage(hash=catalogue.hash, pages=pages, data=data)
 
 
-def select(counter: Counter, tunnel: Tunnel, request: Select) -> Rule[tuple[Offered, bytes]]:
+def select(state: MerchantState, tunnel: Tunnel, request: Select) -> Rule[tuple[Offered, bytes]]:
     """Offer and invoice, stored before they are sent; asked again, they are the same.
 
     Raises BadPublicValue for the order key, NotYourBroker, ProductGone, ProductOut,
@@ -130,7 +130,7 @@ def select(counter: Counter, tunnel: Tunnel, request: Select) -> Rule[tuple[Offe
             raise WrongOrderState("A tunnel is good for one order.", money="No money moved.")
         return answer, invoice
     check_public_key(request.order_key)
-    product, shelf = _current(counter, tunnel, request)
+    product, shelf = _current(state, tunnel, request)
     if tunnel.choosing:
         raise ServerBusy
     tunnel.choosing = True
@@ -138,24 +138,24 @@ def select(counter: Counter, tunnel: Tunnel, request: Select) -> Rule[tuple[Offe
         if product.codes:
 
             def write(found: ShopProduct) -> tuple[Written, Order]:
-                written = _write_offer(counter, tunnel, request, found, shelf)
+                written = _write_offer(state, tunnel, request, found, shelf)
                 return written, written[2]
 
-            now = counter.clock()
+            now = state.clock()
             answer, invoice, order = yield from transact(sell_code, product, shelf, now, write)
         else:
-            answer, invoice, order = _write_offer(counter, tunnel, request, product, shelf)
+            answer, invoice, order = _write_offer(state, tunnel, request, product, shelf)
             yield from transact(store_order, order)
     finally:
         tunnel.choosing = False
     tunnel.chosen = (request, answer, invoice)
-    counter.tunnels.name_order(order.order, tunnel.label)
-    counter.observe(Selected(tunnel.label, product.title, shelf.price))
+    state.tunnels.name_order(order.order, tunnel.label)
+    state.observe(Selected(tunnel.label, product.title, shelf.price))
     return answer, invoice
 
 
-def _current(counter: Counter, tunnel: Tunnel, request: Select) -> tuple[ShopProduct, Shelf]:
-    shop = counter.shop
+def _current(state: MerchantState, tunnel: Tunnel, request: Select) -> tuple[ShopProduct, Shelf]:
+    shop = state.shop
     if request.broker != tunnel.broker or request.broker not in shop.brokers:
         raise NotYourBroker
     product = shop.products.get(request.product)
@@ -171,12 +171,12 @@ def _current(counter: Counter, tunnel: Tunnel, request: Select) -> tuple[ShopPro
 
 
 def _write_offer(
-    counter: Counter, tunnel: Tunnel, request: Select, product: ShopProduct, shelf: Shelf
+    state: MerchantState, tunnel: Tunnel, request: Select, product: ShopProduct, shelf: Shelf
 ) -> Written:
     """Signed offer and invoice with a fresh content key; W only the customer's key opens."""
-    shop, suite, keys = counter.shop, tunnel.keys.suite, tunnel.published.keys
-    now = counter.clock()
-    content_key, random = counter.random(offer.KEY_BYTES), counter.random(offer.KEY_BYTES)
+    shop, suite, keys = state.shop, tunnel.keys.suite, tunnel.published.keys
+    now = state.clock()
+    content_key, random = state.random(offer.KEY_BYTES), state.random(offer.KEY_BYTES)
     escrow = offer.escrow_key(tunnel.keys.exporter, random)
     pay_by = now + shelf.pay_within
     signed = offer.sign_object(

@@ -13,7 +13,7 @@ from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.publishing.shop_link import shop_link
 from veilmart.merchant.sales.orders import load_sales
 from veilmart.merchant.web.desk import Desk
-from veilmart.protocol.purchase import OrderState
+from veilmart.protocol.order_states import OrderState
 from veilmart.web.plan import Web, WebRoute, get
 
 
