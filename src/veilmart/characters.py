@@ -5,7 +5,6 @@ programs that disagree about a name would disagree about who is at fault in a di
 """
 
 import re
-import unicodedata
 
 # First and last code point of each range that is refused.
 REFUSED = (
@@ -45,6 +44,38 @@ UNSEEN = (
     (0x2066, 0x2069),
     (0xD800, 0xDFFF),
 )
+# Space separators other than U+0020, and format characters, of Unicode 16.
+SPACES = (
+    (0x00A0, 0x00A0),
+    (0x1680, 0x1680),
+    (0x2000, 0x200A),
+    (0x202F, 0x202F),
+    (0x205F, 0x205F),
+    (0x3000, 0x3000),
+)
+FORMAT = (
+    (0x00AD, 0x00AD),
+    (0x0600, 0x0605),
+    (0x061C, 0x061C),
+    (0x06DD, 0x06DD),
+    (0x070F, 0x070F),
+    (0x0890, 0x0891),
+    (0x08E2, 0x08E2),
+    (0x180E, 0x180E),
+    (0x200B, 0x200F),
+    (0x202A, 0x202E),
+    (0x2060, 0x2064),
+    (0x2066, 0x206F),
+    (0xFEFF, 0xFEFF),
+    (0xFFF9, 0xFFFB),
+    (0x110BD, 0x110BD),
+    (0x110CD, 0x110CD),
+    (0x13430, 0x1343F),
+    (0x1BCA0, 0x1BCA3),
+    (0x1D173, 0x1D17A),
+    (0xE0001, 0xE0001),
+    (0xE0020, 0xE007F),
+)
 
 
 def _any_of(ranges: tuple[tuple[int, int], ...]) -> re.Pattern[str]:
@@ -53,6 +84,8 @@ def _any_of(ranges: tuple[tuple[int, int], ...]) -> re.Pattern[str]:
 
 _REFUSED = _any_of(REFUSED)
 _UNSEEN = _any_of(UNSEEN)
+_SPACES = _any_of(SPACES)
+_FORMAT = _any_of(FORMAT)
 
 
 def is_plain(text: str) -> bool:
@@ -75,10 +108,14 @@ def without_unseen(text: str) -> str:
     return _UNSEEN.sub("", text)
 
 
-def without_invisible(text: str) -> str:
-    """What a person typed or pasted, without what carries nothing: format characters such as
+def plain_spaces(text: str) -> str:
+    """`text` with U+0020 for every other space."""
+    return _SPACES.sub(" ", text)
 
-    byte order marks, zero-width spaces and soft hyphens go; every space is U+0020.
+
+def without_invisible(text: str) -> str:
+    """Typed or pasted `text` with U+0020 for every space and no format characters.
+
+    Format characters are, for example, byte order marks, zero-width spaces and soft hyphens.
     """
-    kinds = ((character, unicodedata.category(character)) for character in text)
-    return "".join(" " if kind == "Zs" else "" if kind == "Cf" else c for c, kind in kinds)
+    return _FORMAT.sub("", plain_spaces(text))

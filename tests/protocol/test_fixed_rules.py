@@ -1,8 +1,10 @@
 """Rules on a peer's bytes say the same in every version of Python and of its libraries."""
 
 import re
+import unicodedata
 from pathlib import Path
 from struct import pack
+from typing import Literal
 from unicodedata import category
 
 import msgspec
@@ -13,11 +15,15 @@ from tests.protocol.protocol_samples import descriptor
 from veilmart.characters import REFUSED, is_plain
 from veilmart.crypto.identity import IdentityKey, sign_pss
 from veilmart.crypto.padding import pack_product, parse_prefix
-from veilmart.errors import MalformedMessage
+from veilmart.errors import CodeMistyped, MalformedMessage
 from veilmart.protocol import labels
+from veilmart.protocol.code import make_code, parse_code
 from veilmart.protocol.customer_messages import Pay
 from veilmart.protocol.descriptor import read_descriptor, sign_descriptor
 from veilmart.protocol.encoding import decode, encode
+from veilmart.protocol.name_key import name_key
+from veilmart.protocol.typed_text import is_opaque, opaque
+from veilmart.protocol.unicode_forms import all_assigned, fold_case, normalize
 from veilmart.protocol.unique_keys import check_unique_keys
 
 ROOT = Path(__file__).parents[2]
@@ -53,18 +59,53 @@ def test_the_table_has_every_control_format_and_separator_that_this_python_knows
             assert not is_plain(chr(number)), hex(number)
 
 
-TYPED_HERE = {"typed_text.py", "code.py", "codes.py", "characters.py", "name_key.py"}
-"""What a person types is tidied up before it is used, and a broker compares names of its own
-accounts: neither decides a dispute. Where `name_key.py` is another Python's, two names that look
-alike may be told apart."""
+ASSIGNED_LATER = "\U0001ccd6"  # since Unicode 16, which gives it the NFKC form "A"
+
+
+@pytest.fixture
+def newer_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's tables as of Unicode 16, as far as ASSIGNED_LATER is concerned."""
+    known = unicodedata.normalize
+
+    def newer(form: Literal["NFC", "NFKC"], text: str) -> str:
+        return known(form, text.replace(ASSIGNED_LATER, "A") if form == "NFKC" else text)
+
+    monkeypatch.setattr(unicodedata, "normalize", newer)
+
+
+@pytest.mark.usefixtures("newer_python")
+def test_a_newer_unicode_changes_no_name_code_or_password() -> None:
+    assert unicodedata.normalize("NFKC", ASSIGNED_LATER) == "A"
+    assert name_key(f"{ASSIGNED_LATER}NNA") == f"{ASSIGNED_LATER}nna"
+    code = make_code(bytes(10))
+    with pytest.raises(CodeMistyped):
+        parse_code(ASSIGNED_LATER + code[1:])
+    assert not is_opaque(f"password{ASSIGNED_LATER}")
+    assert opaque(f"e\u0301{ASSIGNED_LATER}\u00a0") == f"\u00e9{ASSIGNED_LATER} "
+
+
+def test_the_forms_of_assigned_code_points_are_those_of_this_python() -> None:
+    """Unicode never changes the forms of an assigned code point, so later versions agree too."""
+    for character in filter(all_assigned, map(chr, range(0x110000))):
+        assert category(character) != "Cn", hex(ord(character))
+        assert normalize("NFC", character) == unicodedata.normalize("NFC", character)
+        assert normalize("NFKC", character) == unicodedata.normalize("NFKC", character)
+        assert fold_case(character) == character.casefold()
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cn"])))
+def test_a_text_of_assigned_code_points_has_the_forms_of_this_python(text: str) -> None:
+    if all_assigned(text):
+        assert normalize("NFKC", text) == unicodedata.normalize("NFKC", text)
+        assert fold_case(text) == text.casefold()
 
 
 def test_no_rule_asks_python_what_is_printable() -> None:
-    """What grows with Unicode decides nothing about signed bytes."""
+    """Only the module that fixes a version reads Python's tables, which grow with Unicode."""
     grown = re.compile(r"\.isprintable\(|import unicodedata|unicodedata import (?!ucd_3_2_0)")
     sources = [path for path in sorted((ROOT / "src").rglob("*.py")) if "demo" not in path.parts]
     found = {path.name for path in sources if grown.search(path.read_text())}
-    assert found <= TYPED_HERE
+    assert found == {"unicode_forms.py"}
 
 
 def _twice(body: bytes, name: str, value: object) -> bytes:

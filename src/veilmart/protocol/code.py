@@ -4,12 +4,11 @@ Sixteen random characters of Crockford's base32 (80 bits) and four that check th
 five: a typing mistake is found without asking anybody. The broker keeps a hash only.
 """
 
-import unicodedata
-
 from veilmart.characters import without_invisible
 from veilmart.errors import CodeMistyped, Misuse
 from veilmart.protocol import labels
 from veilmart.protocol.encoding import labelled_hash
+from veilmart.protocol.unicode_forms import normalize
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 RANDOM_BYTES = 10
@@ -40,7 +39,7 @@ def parse_code(text: str) -> str:
 
     Raises CodeMistyped.
     """
-    typed = unicodedata.normalize("NFKC", without_invisible(text)).translate(_AS_HYPHEN)
+    typed = normalize("NFKC", without_invisible(text)).translate(_AS_HYPHEN)
     if not typed.isascii():
         raise CodeMistyped("It has 20 letters and digits.")
     compact = "".join(typed.split()).replace("-", "").upper().translate(_READ_AS)

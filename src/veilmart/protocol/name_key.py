@@ -5,7 +5,7 @@ like Latin ones replaced by those. No two accounts of a broker have the same key
 """
 # ruff: noqa: RUF001
 
-import unicodedata
+from veilmart.protocol.unicode_forms import fold_case, normalize
 
 # From Unicode's confusables.txt (UTS 39), letters that are folded already, one form for each.
 _LOOKALIKES = {
@@ -41,5 +41,5 @@ _AS_LATIN = {ord(form): latin for latin, forms in _LOOKALIKES.items() for form i
 
 def name_key(username: str) -> str:
     """The same for all names that look the same; any text has one."""
-    folded = unicodedata.normalize("NFKC", username).casefold()
-    return unicodedata.normalize("NFKC", folded).casefold().translate(_AS_LATIN)
+    folded = fold_case(normalize("NFKC", username))
+    return fold_case(normalize("NFKC", folded)).translate(_AS_LATIN)

@@ -4,23 +4,23 @@ Passwords and passphrases follow OpaqueString (RFC 8265, section 4.2): every spa
 Normalization Form C. A keyboard that composes its letters another way gives the same password.
 """
 
-import unicodedata
-
-# RFC 8264, section 9: what a person cannot see or type again.
-_REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+from veilmart.characters import is_plain, plain_spaces
+from veilmart.protocol.unicode_forms import all_assigned, normalize
 
 
 def one_form(text: str) -> str:
     """Normalization Form C, in which names and titles are stored and compared."""
-    return unicodedata.normalize("NFC", text)
+    return normalize("NFC", text)
 
 
 def opaque(text: str) -> str:
     """A password or passphrase as it is hashed. It may be refused by `is_opaque` all the same."""
-    spaced = "".join(" " if unicodedata.category(c) == "Zs" else c for c in text)
-    return one_form(spaced)
+    return one_form(plain_spaces(text))
 
 
 def is_opaque(text: str) -> bool:
-    """Whether a new password may be this: nothing in it is invisible or unassigned."""
-    return not any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in text)
+    """Whether a new password may be this: nothing in it is invisible, unassigned or private.
+
+    RFC 8264, section 9, with the tables of page 1.7 and Unicode 14.0.
+    """
+    return is_plain(plain_spaces(text)) and all_assigned(text)

@@ -14,7 +14,6 @@ payment that the broker took in time is delivered or refunded by then. So a code
 to two people of whom both can pay for it.
 """
 
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -37,6 +36,7 @@ from veilmart.merchant.schema.tables import codes, orders
 from veilmart.protocol.descriptor import Shelf
 from veilmart.protocol.parcel import piece_hash, piece_list_root
 from veilmart.protocol.typed_text import is_opaque, opaque
+from veilmart.protocol.unicode_forms import normalize
 
 SALT_BYTES = 32
 FREE, RESERVED, SOLD = "free", "reserved", "sold"
@@ -143,7 +143,7 @@ def read_codes(lines: Iterable[str]) -> list[str]:
             continue
         if not is_opaque(line) or len(line.encode()) > CODE_MAX_BYTES:
             raise BadArgument(f"Line {number} is not 1 to {CODE_MAX_BYTES} bytes of visible text.")
-        if unicodedata.normalize("NFKC", line) != line:
+        if normalize("NFKC", line) != line:
             raise BadArgument(f"Line {number} has letters of another width or form.")
         if line in found:
             raise BadArgument(f"Line {number} is there twice.")
