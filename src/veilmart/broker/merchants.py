@@ -1,7 +1,6 @@
 """The merchants this broker carries: stored rows, and what a running broker keeps of them."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -21,7 +20,7 @@ from veilmart.errors import (
 from veilmart.limits import CLOCK_SKEW_SECONDS, DESCRIPTOR_SECONDS, MERCHANTS_PER_BROKER_MAX
 from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.descriptor import SignedDescriptor, descriptor_hash, read_descriptor
-from veilmart.storage.database.columns import insert as upsert
+from veilmart.storage.database.columns import AnyRow, insert as upsert
 
 ADMITTED = "admitted"
 SUSPENDED = "suspended"
@@ -122,7 +121,7 @@ def load_merchants(conn: Connection) -> list[MerchantView]:
     return [_view(conn, row) for row in conn.execute(_all).all()]
 
 
-def _view(conn: Connection, row: Any) -> MerchantView:
+def _view(conn: Connection, row: AnyRow) -> MerchantView:
     """With its descriptors, but for those that ended before the newest can have begun.
 
     They serve nobody, and are kept for the audit.

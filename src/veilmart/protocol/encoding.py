@@ -28,12 +28,13 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A MessagePack map with exactly the declared fields."""
 
 
+# Any: msgspec's decoder takes and returns whatever type it is made for.
 @cache
 def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
     return msgspec.msgpack.Decoder(kind)
 
 
-def encode(message: Any) -> bytes:
+def encode(message: object) -> bytes:
     """The bytes of a message; encode once, then sign, hash and send those bytes."""
     return msgspec.msgpack.encode(message)
 

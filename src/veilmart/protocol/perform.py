@@ -52,6 +52,7 @@ def perform_now(rule: Rule[T], performers: PerformersNow) -> T:
         rule.close()
 
 
+# Any: the same holds for what is looked up in one.
 def _performer(performers: PerformersNow, effect: Effect[object]) -> Callable[[Any], Any]:
     found = performers.get(type(effect))
     if found is None:

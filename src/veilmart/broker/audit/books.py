@@ -6,9 +6,8 @@ A new kind of transaction goes into SHAPES, or the audit finds it.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
-from sqlalchemy import Connection, func, select, true
+from sqlalchemy import Connection, Executable, func, select, true
 
 from veilmart.broker.audit.findings import Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
@@ -141,7 +140,7 @@ def check_accounts(conn: Connection, known: Known, tally: Tally) -> None:
     _check_pending(conn, tally)
 
 
-def _account_rows() -> Any:
+def _account_rows() -> Executable:
     """(number, kind, balance, pending, sum of postings, its customers, its merchants)."""
     posted = select(_p.account, func.sum(_p.amount).label("total")).group_by(_p.account).subquery()
     waiting = select(_w.account, func.sum(_w.amount).label("total")).group_by(_w.account).subquery()

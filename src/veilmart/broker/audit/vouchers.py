@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, Executable, and_, case, func, select
 
 from veilmart.broker.audit.findings import Finding, Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
@@ -38,7 +37,7 @@ def check_vouchers(conn: Connection, known: Known, tally: Tally) -> None:
         tally.find("vouchers-outstanding", "vouchers", what)
 
 
-def _with_endings() -> Any:
+def _with_endings() -> Executable:
     """Each voucher with the kind, time and gift of the transaction that names it, if any."""
     given = select(_p.entry, func.max(_p.amount).label("amount")).group_by(_p.entry).subquery()
     named = and_(_t.reference == _v.hash, _t.kind.in_(list(_KINDS)))

@@ -7,9 +7,9 @@ a merchant's balance follows from, and what its statement lists. Folding cuts th
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import Connection, Select, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Executable, bindparam, case, func, insert, select, update
 
 from veilmart.broker.ledger import booking, hot_rows
 from veilmart.broker.schema import tables
@@ -93,7 +93,7 @@ def delivered_after(conn: Connection, merchant: bytes, after: int) -> Batch:
     return _batch(conn, _once_delivered, merchant, after)
 
 
-def _batch(conn: Connection, query: Select[Any], merchant: bytes, after: int) -> Batch:
+def _batch(conn: Connection, query: Executable, merchant: bytes, after: int) -> Batch:
     rows = conn.execute(query, {"of": merchant, "after": after}).all()
     entries = [
         ReportEntry(sequence=row[0], order=row[1], event=row[2], at=row[3], fee=row[4])

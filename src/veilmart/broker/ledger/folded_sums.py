@@ -1,9 +1,8 @@
 """What folded months state, and what their invoices say; the audit compares the two."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, select
+from sqlalchemy import Connection, Executable, case, func, select
 
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.operator_tables import folds
@@ -57,6 +56,6 @@ def sums_of_ended(conn: Connection, ended: Sequence[bytes]) -> Sums:
     return _sums(conn, _SUMS.where(_i.order.in_(ended)))
 
 
-def _sums(conn: Connection, query: Select[Any]) -> Sums:
+def _sums(conn: Connection, query: Executable) -> Sums:
     row = conn.execute(query).one()
     return int(row[0]), int(row[1]), int(row[2]), int(row[3])

@@ -1,8 +1,6 @@
 """Statements for merchants (page 5, section 8): pages of reports, then totals of one moment."""
 
-from typing import Any
-
-from sqlalchemy import Connection, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select
 
 from veilmart.broker.effects import Answer, look
 from veilmart.broker.ledger import booking, hot_rows
@@ -39,7 +37,7 @@ _entries = (
 _last = select(_m.last_sequence).where(_m.fingerprint == bindparam("of"))
 
 
-def _sum(condition: Any, value: Any) -> Any:
+def _sum(condition: ColumnElement[bool], value: ColumnElement[int]) -> ColumnElement[int]:
     return func.coalesce(func.sum(case((condition, value), else_=0)), 0)
 
 

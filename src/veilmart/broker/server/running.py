@@ -5,7 +5,6 @@ import socket
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any
 
 from veilmart.broker import merchants as merchant_book, settings
 from veilmart.broker.accounts import administration
@@ -183,7 +182,7 @@ class RunningBroker:
                 self.state.sessions.sweep(self.state.clock())
             await asyncio.sleep(SWEEP_EVERY_SECONDS)
 
-    def background(self) -> list[Coroutine[Any, Any, None]]:
+    def background(self) -> list[Coroutine[object, object, None]]:
         """What runs beside the server, each in its own task: every duty, the look for changes."""
         duties = [self.upkeep.keep(duty) for duty in self.upkeep.duties]
         return [self.keep_looking(), self.keep_sessions(), *duties]
@@ -351,7 +350,7 @@ async def _serve(
     await _run(broker, serve(broker.app.asgi, host, port, on_started=started, stop=stop))
 
 
-async def _run(broker: RunningBroker, serving: Coroutine[Any, Any, None]) -> None:
+async def _run(broker: RunningBroker, serving: Coroutine[object, object, None]) -> None:
     tasks = [asyncio.create_task(work) for work in broker.background()]
     try:
         await serving

@@ -171,7 +171,7 @@ def ask_key(
             )
         except (SignatureInvalid, MalformedMessage):
             continue
-        came = order.after(WalletEvent.KEY_CAME, clock(), invoice=released.invoice)
+        came = replace(order.after(WalletEvent.KEY_CAME, clock()), invoice=released.invoice)
         try:
             return replace(came, content_key=_content_key(came, terms, invoice)), None
         except ContentKeyInvalid as fault:
@@ -219,7 +219,8 @@ def _deliver(
         if delivered.path is not None:
             yield from Tell(IntegrityChecked())
             yield from Tell(FileSaved(delivered.path))
-            return order.after(WalletEvent.FILE_READY, clock(), file_path=str(delivered.path))
+            ready = order.after(WalletEvent.FILE_READY, clock())
+            return replace(ready, file_path=str(delivered.path))
         missing = yield from on_disk(Parcels.missing, order)
         yield from fetch_segments(order, terms, missing)
     raise SegmentDamaged(delivered.damaged[0])

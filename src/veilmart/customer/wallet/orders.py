@@ -8,7 +8,6 @@ own: a wallet that dies there repeats the delivery from RELEASED.
 
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
@@ -61,10 +60,10 @@ class Order:
     file_path: str | None = None
     spend: bytes | None = field(default=None, repr=False)
 
-    def after(self, event: WalletEvent, now: int, **changes: Any) -> "Order":
+    def after(self, event: WalletEvent, now: int) -> "Order":
         """The order after `event`. Raises WrongOrderState for an event it cannot take."""
         state = step(WALLET, WalletState(self.state), event)
-        return replace(self, state=state.value, changed_at=now, **changes)
+        return replace(self, state=state.value, changed_at=now)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Products: what stands on the shelves, one row each; sold bytes live on in the product store."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -154,7 +153,7 @@ def _place(
 ) -> ShopProduct:
     parameters = {"shelf_id": shelf, "name": packed.file_name}
     earlier = connection.execute(_SAME_NAME, parameters).first()
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "size": packed.size,
         "root": packed.root,
         "pieces": packed.pieces,
@@ -248,7 +247,7 @@ def edit_product(
     wish: int | None = None,
 ) -> None:
     """Transaction: change what is given. Raises NoSuchProduct, BadArgument."""
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     if title is not None:
         values["title"] = check_title(title)
     if description is not None:

@@ -7,7 +7,6 @@ to whoever breaks in later. A signing seed stays until no order signed with it c
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
@@ -46,15 +45,15 @@ def make_key_set(connection: Connection, now: int, random: Random) -> KeySet:
     key_set = int(connection.execute(_NEWEST).scalar() or 0) + 1
     expires_at = now + DESCRIPTOR_SECONDS
     seed = signing.generate_signing_key(random)
-    rows = [_row(key_set, SIGNING, KeyPair(seed, signing.public_key(seed)), expires_at)]
-    rows[0]["expires_at"] += SEGMENT_SECONDS
+    pair = KeyPair(seed, signing.public_key(seed))
+    rows = [_row(key_set, SIGNING, pair, expires_at + SEGMENT_SECONDS)]
     for suite in all_suites():
         rows.append(_row(key_set, suite.id, suite.dh.generate(random), expires_at))
     connection.execute(insert(keys), rows)
     return load_key_set(connection, key_set)
 
 
-def _row(key_set: int, suite: int, pair: KeyPair, expires_at: int) -> dict[str, Any]:
+def _row(key_set: int, suite: int, pair: KeyPair, expires_at: int) -> dict[str, object]:
     return {
         "key_set": key_set,
         "suite": suite,

@@ -16,7 +16,7 @@ to two people of whom both can pay for it.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, case, func, insert, literal_column, select, update
 
@@ -95,7 +95,7 @@ _OF_ORDER = select(codes.c.id, codes.c.state, codes.c.packed).where(
     codes.c.order == bindparam("name")
 )
 _SELL = update(codes).where(codes.c.order == bindparam("name")).values(state=SOLD, free_at=None)
-_NOBODYS: dict[str, Any] = {
+_NOBODYS: dict[str, object] = {
     "state": FREE,
     "order": None,
     "window": None,

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -263,7 +262,10 @@ async def prepare_workers(market: MerchantHome, clock: Clock, random: Random) ->
 
 
 async def _run(
-    market: MerchantHome, state: MerchantState, sharing: Sharing, serving: Coroutine[Any, Any, None]
+    market: MerchantHome,
+    state: MerchantState,
+    sharing: Sharing,
+    serving: Coroutine[object, object, None],
 ) -> None:
     lease = market.database.lease("background")
 

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from veilmart.errors import BadArgument, BadName, BadSourceFile, CannotDo
 from veilmart.limits import SAMPLE_MAX_BYTES
@@ -98,7 +97,7 @@ def read_folder(
     return list(found.values())
 
 
-def _read_words(folder: Path) -> dict[str, Any]:
+def _read_words(folder: Path) -> dict[str, object]:
     """What shop.toml says, its names of files in Normalization Form C."""
     path = folder / CATALOGUE_FILE
     if not path.exists():
@@ -114,7 +113,7 @@ def _read_words(folder: Path) -> dict[str, Any]:
     return formed
 
 
-def _entry(folder: Path, path: Path, about: Any, price: int, decimals: int) -> Entry:
+def _entry(folder: Path, path: Path, about: object, price: int, decimals: int) -> Entry:
     if not isinstance(about, dict) or not about.keys() <= _KEYS:
         raise BadArgument(f"{path.name} has other keys than {', '.join(sorted(_KEYS))}.")
     tags = about.get("tags", [])
@@ -150,14 +149,14 @@ def code_lines(path: Path) -> list[str]:
     return read_codes(text.splitlines())
 
 
-def _text(about: dict[str, Any], key: str, default: str) -> str:
+def _text(about: dict[str, object], key: str, default: str) -> str:
     value = about.get(key, default)
     if not isinstance(value, str):
         raise BadArgument(f"{CATALOGUE_FILE}: a {key} is a text.")
     return value
 
 
-def _look(folder: Path, about: dict[str, Any]) -> Look:
+def _look(folder: Path, about: dict[str, object]) -> Look:
     cover, sample = _text(about, "cover", ""), _text(about, "sample", "")
     sample_path = folder / sample
     return Look(
