@@ -9,6 +9,7 @@ from veilmart import __version__
 from veilmart.errors import BadArgument
 from veilmart.storage.files.names import encodable
 from veilmart.terminal.command import report_error
+from veilmart.terminal.completion import installer
 from veilmart.terminal.memory import keep_freed_memory
 from veilmart.terminal.streams import guard_streams
 
@@ -25,6 +26,7 @@ def build_app() -> App:
     app.command("veilmart.merchant.cli.root:app", name="merchant", help="Sell products.")
     app.command("veilmart.customer.cli.root:app", name="customer", help="Browse, buy, keep.")
     app.command("veilmart.demo.cli:demo", name="demo", help="A whole market on this machine.")
+    app.command(installer(app), name="--install-completion")
     return app
 
 

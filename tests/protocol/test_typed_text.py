@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from veilmart.crypto.mnemonic import entropy_from_words, words_from_entropy
-from veilmart.customer.connection.account import check_password
+from veilmart.customer.connection.credentials import check_password
 from veilmart.customer.wallet.seed_file import open_entropy, read_sealed, seal_entropy
 from veilmart.errors import BadArgument, CodeMistyped, WeakPassword, WordUnknown
 from veilmart.merchant.sales.codes import read_codes

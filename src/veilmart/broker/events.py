@@ -15,6 +15,13 @@ class Listening(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Identified(Event):
+    """fingerprint: of the broker's identity (32), which its operator tells everybody."""
+
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class MerchantAuthenticated(Event):
     name: str
     group: str

@@ -93,10 +93,14 @@ class Redeem(BrokerRequest, tag="redeem", frozen=True):
 
 
 class Redeemed(Message, tag="redeemed", tag_field="kind", frozen=True):
-    """Minor units: what the voucher was worth, and the balance afterwards."""
+    """Minor units: what the voucher was worth, and the balance afterwards.
+
+    again: the same account had redeemed it before; nothing was booked now.
+    """
 
     value: Natural
     balance: Natural
+    again: bool
 
 
 class Account(Message, tag="account", tag_field="kind", frozen=True):

@@ -16,10 +16,11 @@ from typing import Annotated, Any, ParamSpec, TypeAlias
 import msgspec
 from cyclopts import Parameter
 
-from veilmart.errors import Interrupted, OutputLost, VeilmartError
+from veilmart.errors import DiskFull, Interrupted, OutputLost, StorageFailure, VeilmartError
 from veilmart.terminal.console import Terminal
 
 _SYNC = "`veilmart customer sync` finishes a purchase that was under way."
+_MAKE_ROOM = "Make room, then run it again."
 P = ParamSpec("P")
 Outcome: TypeAlias = Coroutine[Any, Any, int | None] | int | None
 """What a command hands back: its exit code, None for 0."""
@@ -99,18 +100,18 @@ def _command(function: Callable[P, Outcome], *, serving: bool) -> Callable[P, in
             lambda: function(*args, **options),
             json=json,
             serving=serving,
-            interrupted=_SYNC if ".customer." in function.__module__ else "",
+            shopping=".customer." in function.__module__,
         )
 
     return run_it
 
 
 def run(
-    function: Callable[[], Outcome], *, json: bool, serving: bool = False, interrupted: str = ""
+    function: Callable[[], Outcome], *, json: bool, serving: bool = False, shopping: bool = False
 ) -> int:
     """Run a command to its end and return its exit code. Ctrl-C is exit code 130.
 
-    interrupted: what else to say then.
+    shopping: it is a customer's, so that errors may speak of a purchase and its money.
     """
     try:
         outcome = function()
@@ -118,9 +119,12 @@ def run(
             outcome = _run_serving(outcome) if serving else asyncio.run(outcome)
         sys.stdout.flush()
     except VeilmartError as error:
+        if isinstance(error, StorageFailure) and not shopping:
+            error.money_now = ""
+            error.hint = _MAKE_ROOM if isinstance(error, DiskFull) else error.hint
         return report_error(error, json)
     except KeyboardInterrupt:
-        return report_error(Interrupted(interrupted), json)
+        return report_error(Interrupted(_SYNC if shopping else ""), json)
     except BrokenPipeError:
         # The reader (head, less) went away: there is nobody left to tell.
         return 0

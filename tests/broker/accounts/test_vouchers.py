@@ -12,9 +12,11 @@ from tests.conftest import both_engines
 from veilmart.broker import settings
 from veilmart.broker.accounts import invitations, vouchers
 from veilmart.broker.accounts.customers import add_customer
-from veilmart.broker.cli.voucher_sheet import draw_sheet
+from veilmart.broker.cli.voucher_sheet import Cards, draw_sheet
+from veilmart.broker.cli.vouchers import HOW_TO_USE
 from veilmart.broker.ledger import booking
 from veilmart.broker.sessions.session import Login
+from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import (
     BadArgument,
     InvitationInvalid,
@@ -52,8 +54,9 @@ async def test_a_voucher_is_money_until_it_is_redeemed(market: Market) -> None:
     assert outstanding(market) == 4000
     session = await market.customer("anna", 100)
     answer = await market.ask(session, Redeem(code=first))
-    assert answer == Redeemed(value=2000, balance=2100)
-    assert await market.ask(session, Redeem(code=first.lower())) == answer
+    assert answer == Redeemed(value=2000, balance=2100, again=False)
+    repeated = await market.ask(session, Redeem(code=first.lower()))
+    assert repeated == Redeemed(value=2000, balance=2100, again=True)
     assert outstanding(market) == 2000
     market.check_books()
     other = await market.customer("bert")
@@ -116,7 +119,7 @@ async def test_vouchers_are_taken_back_once(market: Market) -> None:
     with pytest.raises(NoSuchCode):
         market.run(vouchers.void_batch, 1, market.clock())
     (line,) = market.run(vouchers.voucher_lines)
-    assert (line.issued, line.redeemed, line.void) == (0, 1, 2)
+    assert (line.issued, line.left, line.redeemed, line.void) == (3, 0, 1, 2)
     assert outstanding(market) == 0
     market.check_books()
 
@@ -173,9 +176,13 @@ async def test_closed_is_closed(market: Market) -> None:
 @pytest.mark.parametrize("suffix", [".html", ".svg"])
 def test_a_sheet_has_every_code_and_no_markup_of_strangers(suffix: str) -> None:
     made = [make_code(os.urandom(10)) for _ in range(4)]
-    sheet = draw_sheet(suffix, "<script>", "20.00 EUR", made)
+    cards = Cards("<script>", bytes(32), "20.00 EUR", HOW_TO_USE["voucher"])
+    sheet = draw_sheet(suffix, cards, made)
     assert all(code in sheet for code in made)
     assert "<script>" not in sheet
     assert sheet.count("<path") >= 4
+    assert sheet.count("veilmart customer redeem") == len(made)
+    fingerprint = format_fingerprint(bytes(32))
+    assert sheet.count(fingerprint[:24]) >= len(made)
     with pytest.raises(BadArgument):
-        draw_sheet(".pdf", "shop", "1", made)
+        draw_sheet(".pdf", cards, made)

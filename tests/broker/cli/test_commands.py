@@ -127,6 +127,7 @@ def test_narration_tells_only_what_the_broker_knows() -> None:
     narrator = Narrator(lines.append, narrate=True, decimals=2)
     for event in (
         events.Listening("127.0.0.1", 8000),
+        events.Identified(bytes(32)),
         events.CustomerSession("ffdhe3072", "00ff"),
         events.CustomerAuthenticated("anna"),
         events.TunnelCarried(b"n" * 16, "shop"),
@@ -140,6 +141,7 @@ def test_narration_tells_only_what_the_broker_knows() -> None:
         narrator(event)
     assert lines == [
         "Broker listening on 127.0.0.1:8000",
+        f"Fingerprint: {identity.format_fingerprint(bytes(32))}",
         "Customer session: group ffdhe3072, session fingerprint 00ff",
         "Customer anna authenticated successfully.",
         "R1 tunnel to merchant shop forwarded",

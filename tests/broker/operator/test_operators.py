@@ -240,6 +240,8 @@ def test_the_operators_commands(home: Path, capsys: pytest.CaptureFixture[str]) 
     assert sheet.stat().st_mode & 0o777 == 0o600
     assert say("voucher", "list")[0]["issued"] == 3
     assert say("voucher", "void", issued["codes"][0])["void"] == 1
+    (line,) = say("voucher", "list")
+    assert (line["issued"], line["left"], line["void"]) == (3, 2, 1)
     assert say("voucher", "void", "--batch", "1")["void"] == 2
     assert run("voucher", "void", home=home) == 2
     assert run("voucher", "void", issued["codes"][0], home=home) == 2

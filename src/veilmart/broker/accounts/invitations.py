@@ -49,4 +49,4 @@ def invitation_lines(conn: Connection) -> list[BatchLine]:
         .group_by(invitations.c.batch)
         .order_by(invitations.c.batch)
     )
-    return [BatchLine(row[0], row[1], 0, row[2], 0, 0) for row in conn.execute(query)]
+    return [BatchLine(row[0], row[1], 0, row[2], row[2], 0, 0) for row in conn.execute(query)]

@@ -28,5 +28,7 @@ def redeem(state: BrokerState, session: Session, request: Redeem) -> Rule[Answer
         raise VoucherSpent
     if found.outcome == "unconfirmed":
         raise VoucherUnconfirmed
-    state.observe(VoucherRedeemed())
-    return Answer(Redeemed(value=found.value, balance=found.balance))
+    again = found.outcome == "again"
+    if not again:
+        state.observe(VoucherRedeemed())
+    return Answer(Redeemed(value=found.value, balance=found.balance, again=again))

@@ -45,15 +45,17 @@ class Issued:
 
 
 class BatchLine(msgspec.Struct, frozen=True):
-    """How many codes of a batch are in each state. value: of one, minor units.
+    """How many codes of a batch were issued, and what became of them. value: of one, minor units.
 
-    unconfirmed: how many of the issued ones may have been taken back since the backup.
+    left: not used, not taken back. unconfirmed: how many of these may have been taken back since
+    the backup. An invitation that was used is not remembered, and not among the issued ones.
     """
 
     batch: int
     issued_at: int
     value: int
     issued: int
+    left: int
     redeemed: int
     void: int
     unconfirmed: int = 0
@@ -61,7 +63,10 @@ class BatchLine(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Redemption:
-    """outcome: "redeemed", "unknown", "spent" or "unconfirmed". value, balance: minor units."""
+    """outcome: "redeemed", "again" (by the same account before), "unknown", "spent" or
+
+    "unconfirmed". value, balance: minor units.
+    """
 
     outcome: str
     value: int = 0
@@ -108,14 +113,16 @@ def redeem(conn: Connection, secret: bytes, account: int, hashed: bytes, now: in
     if state == ISSUED and row[3]:
         guess_limit.forgive(conn, name)
         return Redemption("unconfirmed")
-    if state == ISSUED:
+    again = state != ISSUED
+    if not again:
         conn.execute(_end, {"of": hashed, "reached": REDEEMED, "now": now})
         source = booking.account_of(conn, AccountKind.VOUCHERS)
         booking.book(conn, "redeem", hashed, now, transfer(source, account, value))
     elif state == VOID or conn.execute(_redeemer, {"of": hashed}).scalar() != account:
         return Redemption("spent")
     guess_limit.forgive(conn, name)
-    return Redemption("redeemed", value, booking.balance_of(conn, account))
+    balance = booking.balance_of(conn, account)
+    return Redemption("again" if again else "redeemed", value, balance)
 
 
 def confirm_vouchers(conn: Connection, code: str | None, batch: int | None) -> int:
@@ -191,7 +198,8 @@ def voucher_lines(conn: Connection) -> list[BatchLine]:
             batch,
             since[batch],
             value,
-            issued=states.get(ISSUED, 0),
+            issued=sum(states.values()),
+            left=states.get(ISSUED, 0),
             redeemed=states.get(REDEEMED, 0),
             void=states.get(VOID, 0),
             unconfirmed=open_.get(batch, 0),

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from veilmart.broker import settings
-from veilmart.broker.events import Listening, Trouble
+from veilmart.broker.events import Identified, Listening, Trouble
 from veilmart.broker.home import (
     BrokerHome,
     initialise,
@@ -114,7 +114,8 @@ async def _run(host: str, port: int, telling: Telling, workers: int, common: Com
             renew_descriptor(opened, unix_now(), os.urandom)
             with opened.home.lock("server", wait=False):
                 opened.database.close()
-                await _supervise(host, port, telling, workers, common, narrator, stop)
+                own = opened.fingerprint
+                await _supervise(host, port, telling, workers, common, narrator, stop, own)
             return
         await serve_opened(
             opened,
@@ -138,10 +139,12 @@ async def _supervise(
     common: Common,
     narrator: Observe,
     stop: asyncio.Event,
+    fingerprint: bytes,
 ) -> None:
     socket = await listen(host, port)
     with socket:
         narrator(Listening(host, socket.getsockname()[1]))
+        narrator(Identified(fingerprint))
         await run_workers(
             worker_command("broker", home_of(common), telling.words()),
             workers,

@@ -12,7 +12,8 @@ from veilmart.broker import settings
 from veilmart.broker.accounts import invitations, vouchers as codes
 from veilmart.broker.accounts.vouchers import BatchLine, Issued
 from veilmart.broker.cli.books import open_books, show_table
-from veilmart.broker.cli.voucher_sheet import draw_sheet
+from veilmart.broker.cli.voucher_sheet import Cards, draw_sheet
+from veilmart.broker.home import BrokerHome
 from veilmart.broker.operator.kept_codes import KeptCodes, Kind, issued_and_kept, kept_batch
 from veilmart.errors import BadArgument, OutputLost
 from veilmart.protocol.accounting import format_amount, parse_amount
@@ -26,6 +27,10 @@ from veilmart.terminal.numbers import CodeCount, whole
 voucher_app = App(name="voucher", help="Vouchers that customers redeem.")
 invitation_app = App(name="invitation", help="Invitations to open an account.")
 
+HOW_TO_USE: dict[Kind, tuple[str, ...]] = {
+    "voucher": ("To redeem: veilmart customer redeem,", "or Money in veilmart customer web."),
+    "invitation": ("Opens one account: veilmart", "customer register --invitation CODE"),
+}
 Sheet = Annotated[Path | None, Parameter(help="Also write cards to print: an .html or .svg file.")]
 Batch = Annotated[int | None, Parameter(converter=whole(1), help="All that is left of a batch.")]
 
@@ -45,13 +50,13 @@ def issue_vouchers(
         amount = parse_amount(value, current.decimals)
         shown = f"{format_amount(amount, current.decimals)} {current.currency}"
         if sheet is not None:
-            draw_sheet(sheet.suffix, current.name, shown, [])  # a wrong suffix is said before
+            draw_sheet(sheet.suffix, _cards(opened, "voucher", shown), [])  # said before
 
         def issue(conn: Connection) -> Issued:
             return codes.issue_vouchers(conn, count, amount, unix_now(), os.urandom)
 
         with issued_and_kept(opened, "voucher", shown, issue) as kept:
-            _show(common.terminal(), kept, sheet, current.name)
+            _show(opened, common.terminal(), kept, sheet)
 
 
 @invitation_app.command(name="issue")
@@ -64,15 +69,14 @@ def issue_invitations(
 ) -> None:
     """Make invitations, each good for one account. The codes are shown now and never again."""
     with open_books(common) as opened:
-        current = opened.database.run_now(settings.load)
         if sheet is not None:
-            draw_sheet(sheet.suffix, current.name, "", [])
+            draw_sheet(sheet.suffix, _cards(opened, "invitation", ""), [])
 
         def issue(conn: Connection) -> Issued:
             return invitations.issue_invitations(conn, count, unix_now(), os.urandom)
 
         with issued_and_kept(opened, "invitation", "Invitation", issue) as kept:
-            _show(common.terminal(), kept, sheet, current.name)
+            _show(opened, common.terminal(), kept, sheet)
 
 
 @voucher_app.command(name="show")
@@ -91,17 +95,21 @@ def show_invitations(*, sheet: Sheet = None, common: Common = Common()) -> None:
 
 def _show_kept(kind: Kind, sheet: Path | None, common: Common) -> None:
     with open_books(common) as opened:
-        title = opened.database.run_now(settings.load).name
         if sheet is not None:
-            draw_sheet(sheet.suffix, title, "", [])
+            draw_sheet(sheet.suffix, _cards(opened, kind, ""), [])
         with kept_batch(opened, kind) as kept:
-            _show(common.terminal(), kept, sheet, title)
+            _show(opened, common.terminal(), kept, sheet)
 
 
-def _show(terminal: Terminal, issued: KeptCodes, sheet: Path | None, title: str) -> None:
+def _cards(opened: BrokerHome, kind: Kind, value: str) -> Cards:
+    name = opened.database.run_now(settings.load).name
+    return Cards(name, opened.fingerprint, value, HOW_TO_USE[kind])
+
+
+def _show(opened: BrokerHome, terminal: Terminal, issued: KeptCodes, sheet: Path | None) -> None:
     written = None
     if sheet is not None:
-        text = draw_sheet(sheet.suffix, title, issued.value, issued.codes)
+        text = draw_sheet(sheet.suffix, _cards(opened, issued.kind, issued.value), issued.codes)
         with PartialFile(sheet.parent, sheet.name) as partial:
             partial.write(text.encode())
             written = partial.finish()
@@ -146,14 +154,15 @@ def _list(vouchers: bool, common: Common) -> None:
         (
             str(line.batch),
             format_amount(line.value, decimals) if vouchers else "",
-            str(line.issued),
+            str(line.issued) if vouchers else "",
+            str(line.left),
             str(line.redeemed) if vouchers else "",
             str(line.void) if vouchers else "",
             str(line.unconfirmed) if vouchers else "",
         )
         for line in lines
     ]
-    heads = ("Batch", "Value", "Left", "Redeemed", "Taken back", "Unknown since backup")
+    heads = ("Batch", "Value", "Issued", "Left", "Redeemed", "Taken back", "Unknown since backup")
     show_table(common.terminal(), lines, heads, rows)
 
 

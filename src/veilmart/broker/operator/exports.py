@@ -87,9 +87,11 @@ def _folds(conn: Connection) -> Exported:
 
 def _vouchers(conn: Connection) -> Exported:
     rows: list[tuple[object, ...]] = [
-        (v.batch, v.issued_at, v.value, v.issued, v.redeemed, v.void) for v in voucher_lines(conn)
+        (v.batch, v.issued_at, v.value, v.issued, v.left, v.redeemed, v.void)
+        for v in voucher_lines(conn)
     ]
-    return Exported(("batch", "issued_at", "value", "issued", "redeemed", "void"), rows)
+    heads = ("batch", "issued_at", "value", "issued", "left", "redeemed", "void")
+    return Exported(heads, rows)
 
 
 def _withdrawals(conn: Connection) -> Exported:

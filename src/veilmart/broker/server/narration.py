@@ -8,12 +8,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from veilmart.broker import events
+from veilmart.crypto.identity import format_fingerprint
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.names import visible
 
 REMEMBERED_MAX = 10_000
 QUIET = (
     events.Listening,
+    events.Identified,
     events.MerchantAuthenticated,
     events.MerchantLost,
     events.CustomerAuthenticated,
@@ -47,6 +49,8 @@ def _office_line(event: events.Event) -> str:
     match event:
         case events.TokenKeyRetired(_price, epoch, expired):
             return f"A token key of epoch {epoch} was retired; {expired} tokens expired."
+        case events.Identified(own):
+            return f"Fingerprint: {format_fingerprint(own)}"
         case events.VoucherRedeemed():
             return "A voucher was redeemed."
         case events.MerchantAsked(what):

@@ -11,6 +11,7 @@ from veilmart.broker.accounts import administration
 from veilmart.broker.accounts.passwords import Passwords
 from veilmart.broker.events import (
     Event,
+    Identified,
     Listening,
     MerchantLost,
     Trouble,
@@ -345,6 +346,7 @@ async def _serve(
 ) -> None:
     def started(actual_port: int) -> None:
         broker.state.observe(Listening(host, actual_port))
+        broker.state.observe(Identified(broker.state.fingerprint))
         on_started(actual_port)
 
     await _run(broker, serve(broker.app.asgi, host, port, on_started=started, stop=stop))

@@ -18,7 +18,7 @@ from veilmart.customer.trust.descriptors import (
 )
 from veilmart.customer.trust.pins import PinnedBroker, broker_at, current_broker, pinned_merchant
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import BadArgument, Declined, NotInitialised
+from veilmart.errors import AuthenticationFailed, BadArgument, Declined, NotInitialised
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.address import parse_link
 from veilmart.protocol.descriptor import SignedDescriptor, check_descriptor, read_descriptor
@@ -32,6 +32,9 @@ PasswordFile = Annotated[
     Parameter(
         help="Read the password from this file; - is standard input.", allow_leading_hyphen=True
     ),
+]
+InvitationCode = Annotated[
+    str | None, Parameter(help="A code from the operator, where accounts are by invitation.")
 ]
 Username = Annotated[str | None, Parameter(help="Asked for when it is not given.")]
 
@@ -58,9 +61,7 @@ async def register(
     username: Username = None,
     *,
     password_file: PasswordFile = None,
-    invitation: Annotated[
-        str | None, Parameter(help="A code from the operator, where accounts are by invitation.")
-    ] = None,
+    invitation: InvitationCode = None,
     common: Common = Common(),
 ) -> None:
     """Open an account with the broker."""
@@ -112,7 +113,15 @@ async def passwd(
         async with visited(wallet, person) as shopper:
             old = person.secret("Current password: ", password_file)
             new = person.new_password(new_password_file, "New password: ")
-            await shopper.account.change_password(old, new)
+            while True:
+                try:
+                    await shopper.account.change_password(old, new)
+                    break
+                except AuthenticationFailed:
+                    if not person.types(password_file):
+                        raise
+                    person.terminal.say("That is not the current password. Type it again.")
+                    old = person.secret("Current password: ")
     person.terminal.result(
         {"changed": True}, lambda console: console.print("The password was changed.")
     )

@@ -76,13 +76,14 @@ class WayToPay(Protocol):
 
 @dataclass(frozen=True)
 class FromAccount:
-    """From the balance, logged in. password: a file, or None to ask."""
+    """From the balance, logged in. password: a file, or None to ask. invitation: for an account."""
 
     password: Path | None
+    invitation: str | None = None
     anonymous: bool = field(default=False, init=False)
 
     async def enter(self, shopper: Shopper, person: Person) -> None:
-        await ensure_login(shopper, person, self.password)
+        await ensure_login(shopper, person, self.password, self.invitation)
 
     async def payment(self, shopper: Shopper, person: Person, price: int) -> Payment:
         return AccountPayment()

@@ -130,9 +130,10 @@ async def redeem(
             decimals = shopper.broker.descriptor.decimals
     value = format_amount(redeemed.value, decimals)
     after = format_amount(redeemed.balance, decimals)
+    said = f"{value} already redeemed by you" if redeemed.again else f"{value} redeemed"
     person.terminal.result(
-        {"value": value, "balance": after},
-        lambda console: console.print(f"{value} redeemed. Balance: {after}", markup=False),
+        {"value": value, "balance": after, "again": redeemed.again},
+        lambda console: console.print(f"{said}. Balance: {after}", markup=False),
     )
 
 

@@ -47,7 +47,8 @@ def orders(*, common: Common = Common()) -> None:
         for order in lost:
             console.print(f"{order.order_key.hex()[:8]}  known by its key", markup=False)
         if lost:
-            console.print("`veilmart customer restore-order KEY` asks what became of one.")
+            console.print("`veilmart customer restore-order KEY` asks about one,")
+            console.print("`veilmart customer restore-orders` about all of them.")
         if not lines and not lost:
             console.print("Nothing yet.")
 

@@ -1,14 +1,17 @@
 """Asking for the passphrase, and unlocking the wallet with it."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from cyclopts import Parameter
 
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.wallet.seed import has_seed, is_protected, unlock
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import BadArgument, WalletLocked
+from veilmart.errors import BadArgument, WalletLocked, WrongPassphrase
+
+T = TypeVar("T")
 
 PassphraseFile = Annotated[
     Path | None,
@@ -24,11 +27,27 @@ def unlocked(wallet: Wallet, person: Person, file: Path | None) -> Wallet:
 
     Raises NoSeed, WalletLocked, WrongPassphrase, SeedDamaged.
     """
+    return with_passphrase(wallet, person, file, lambda passphrase: unlock(wallet, passphrase))
+
+
+def with_passphrase(
+    wallet: Wallet, person: Person, file: Path | None, use: Callable[[str], T]
+) -> T:
+    """What `use` makes of the passphrase; a wrong one that was typed is asked for again.
+
+    Raises WalletLocked, and as `use`.
+    """
     if not is_protected(wallet):
-        return unlock(wallet, "")
+        return use("")
     if file is None and not person.terminal.interactive:
         raise WalletLocked
-    return unlock(wallet, person.secret("Passphrase: ", file))
+    while True:
+        try:
+            return use(person.secret("Passphrase: ", file))
+        except WrongPassphrase as error:
+            if not person.types(file):
+                raise
+            person.terminal.say(error.summary)
 
 
 def unlocked_if_easy(wallet: Wallet, person: Person, file: Path | None) -> Wallet:

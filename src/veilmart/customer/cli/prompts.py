@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING
 
 from veilmart.characters import without_invisible
 from veilmart.crypto.identity import format_fingerprint
+from veilmart.customer.connection.credentials import PASSWORD_RULE, check_password
 from veilmart.customer.trust.descriptors import Role
-from veilmart.errors import BadArgument, NotLoggedIn
+from veilmart.errors import (
+    AuthenticationFailed,
+    InvitationInvalid,
+    NameTaken,
+    NotLoggedIn,
+    TooManyAttempts,
+    WeakPassword,
+)
 from veilmart.protocol.code import parse_code
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.typed_text import one_form
@@ -49,16 +57,32 @@ class Person:
             return False
         return self.confirm("Is that what its operator told you? (y/n) ")
 
+    def types(self, file: Path | None) -> bool:
+        """Whether a secret that is wrong can be typed once more."""
+        return file is None and self.terminal.interactive and not self.terminal.json
+
     def new_password(self, file: Path | None, what: str = "Password: ") -> str:
-        """Asked twice on a terminal. Raises BadArgument when the two differ."""
-        password = self.secret(what, file)
-        twice = file is None and self.terminal.interactive
-        if twice and self.secret("Repeat it: ") != password:
-            raise BadArgument("The two passwords differ.")
-        return password
+        """Asked for twice on a terminal, after its rule, until it fits and both are the same.
+
+        Raises WeakPassword where nobody can type another one.
+        """
+        if not self.types(file):
+            return check_password(self.secret(what, file))
+        self.terminal.say(PASSWORD_RULE)
+        while True:
+            try:
+                password = check_password(self.secret(what))
+            except WeakPassword as error:
+                self.terminal.say(error.detail or PASSWORD_RULE)
+                continue
+            if self.secret("Repeat it: ") == password:
+                return password
+            self.terminal.say("The two passwords differ. Type it again.")
 
 
-async def ensure_login(shopper: "Shopper", person: Person, password_file: Path | None) -> None:
+async def ensure_login(
+    shopper: "Shopper", person: Person, password_file: Path | None, invitation: str | None = None
+) -> None:
     """Use the stored login, or ask: register or log in? Raises NotLoggedIn when nobody answers.
 
     --yes never registers silently.
@@ -69,10 +93,17 @@ async def ensure_login(shopper: "Shopper", person: Person, password_file: Path |
         return
     if person.yes:
         raise NotLoggedIn
+    await register_or_log_in(shopper, person, password_file, invitation)
+
+
+async def register_or_log_in(
+    shopper: "Shopper", person: Person, password_file: Path | None, invitation: str | None
+) -> None:
+    """For a person whom this machine does not know yet."""
     while True:
         answer = person.ask("Register or log in? (r/l) ").strip().lower()
         if answer in ("r", "register"):
-            await register_person(shopper, person, None, password_file)
+            await register_person(shopper, person, None, password_file, invitation)
             return
         if answer in ("l", "login", "log in"):
             await login_person(shopper, person, None, password_file)
@@ -87,24 +118,48 @@ async def register_person(
     password_file: Path | None,
     invitation: str | None = None,
 ) -> str:
-    """Returns the username. Raises CodeMistyped before anything is asked."""
+    """Returns the username. Raises CodeMistyped before anything is asked.
+
+    On a terminal another name is asked for where one is taken, and an invitation where it takes
+    one.
+    """
     if invitation is not None:
         parse_code(invitation)
     username = person.username(username)
     password = person.new_password(password_file)
-    if invitation is None:
-        welcome = await shopper.account.register(username, password)
-    else:
-        welcome = await shopper.account.register_invited(username, password, invitation)
-    person.terminal.say("Registration successful.")
-    return welcome.username
+    while True:
+        try:
+            welcome = await shopper.account.register(username, password, invitation)
+        except (NameTaken, InvitationInvalid) as error:
+            if not person.types(password_file):
+                raise
+            person.terminal.say(error.summary)
+            if isinstance(error, NameTaken):
+                username = person.username(None)
+            else:
+                invitation = person.ask("Invitation: ")
+            continue
+        person.terminal.say("Registration successful.")
+        return welcome.username
 
 
 async def login_person(
     shopper: "Shopper", person: Person, username: str | None, password_file: Path | None
 ) -> str:
-    """Returns the username. Raises AuthenticationFailed."""
+    """Returns the username. On a terminal a wrong password is asked for again, until Ctrl-C.
+
+    Raises AuthenticationFailed, TooManyAttempts where nobody can type another one.
+    """
     username = person.username(username)
-    welcome = await shopper.account.login(username, person.secret("Password: ", password_file))
-    person.terminal.say("Login successful.")
-    return welcome.username
+    while True:
+        password = person.secret("Password: ", password_file)
+        try:
+            welcome = await shopper.account.login(username, password)
+        except (AuthenticationFailed, TooManyAttempts) as error:
+            if not person.types(password_file):
+                raise
+            person.terminal.say(f"{error.summary} {error.hint}")
+            username = person.ask(f"Username ({visible(username)}): ").strip() or username
+            continue
+        person.terminal.say("Login successful.")
+        return welcome.username

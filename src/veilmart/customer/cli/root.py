@@ -87,6 +87,18 @@ mount(
             "Ask what became of an order of a restored wallet, and bring it or its token back.",
         ),
         "tokens": ("tokens:tokens_app", "What pays without an account: one token, one purchase."),
+        "solvency": (
+            "solvency:solvency",
+            "Whether the broker accounts for every token: what was given out is spent, back or open.",
+        ),
+        "restore-orders": (
+            "restore_order:restore_orders",
+            (
+                "Ask what became of every order of a restored wallet, each on a connection of its own.\n"
+                "\n"
+                "The broker can tell that orders asked about within minutes belong together."
+            ),
+        ),
         "web": (
             "web:web",
             "Shop in the browser. The pages are served on this machine, to one person.",

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from veilmart.customer.browsing.menu import Menu
-from veilmart.customer.cli.account import PasswordFile, Yes
+from veilmart.customer.cli.account import InvitationCode, PasswordFile, Yes
 from veilmart.customer.cli.buying import (
     FromAccount,
     Wish,
@@ -21,7 +21,7 @@ from veilmart.customer.cli.connect import choose_merchant, opened_wallet, visite
 from veilmart.customer.cli.network import ProxyOption
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked_if_seeded
 from veilmart.customer.cli.progress import Drawer
-from veilmart.customer.cli.prompts import Person, login_person
+from veilmart.customer.cli.prompts import Person, login_person, register_or_log_in
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.display.lists import menu_lines, menu_text, order_line
 from veilmart.customer.purchase.payment_rules import AccountPayment
@@ -94,6 +94,7 @@ async def buy(
     proxy: ProxyOption = None,
     password_file: PasswordFile = None,
     passphrase_file: PassphraseFile = None,
+    invitation: InvitationCode = None,
     common: Common = Common(),
 ) -> int:
     """Buy one product; a link works with nothing prepared."""
@@ -116,7 +117,7 @@ async def buy(
         wallet = unlocked_if_seeded(locked, person, passphrase_file)
         if anonymous:
             wallet = with_seed(wallet, person, passphrase_file)
-        way = FromAccount(password_file)
+        way = FromAccount(password_file, invitation)
         try:
             bought = await buy_one(wallet, person, drawer, wish, way, token=not account)
         except Declined as declined:
@@ -140,6 +141,7 @@ async def shop(
     suite: SuiteName = None,
     proxy: ProxyOption = None,
     passphrase_file: PassphraseFile = None,
+    invitation: InvitationCode = None,
     common: Common = Common(),
 ) -> None:
     """Log in, look at the menu, buy, step by step: all of it as the account."""
@@ -150,7 +152,10 @@ async def shop(
         wallet = unlocked_if_seeded(locked, person, passphrase_file)
         async with visited(wallet, person, link, suite=suite, observe=drawer) as shopper:
             drawer.decimals = shopper.broker.descriptor.decimals
-            await login_person(shopper, person, None, None)
+            if shopper.session.login is None:
+                await register_or_log_in(shopper, person, None, invitation)
+            else:
+                await login_person(shopper, person, None, None)
             menu = await open_menu(shopper, person, link, merchant)
             while (chosen := choose_from_menu(menu, person, drawer.decimals)) is not None:
                 await _serve_choice(shopper, person, drawer, menu, chosen, out)

@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from veilmart.customer.cli.connect import opened_wallet, visited
-from veilmart.customer.cli.passphrase import PassphraseFile, new_passphrase
+from veilmart.customer.cli.passphrase import PassphraseFile, new_passphrase, with_passphrase
 from veilmart.customer.cli.prompts import Person, ensure_login
 from veilmart.customer.tokens.restore import Restored, restore_tokens
 from veilmart.customer.trust.pins import current_broker
@@ -15,12 +15,11 @@ from veilmart.customer.wallet.seed import (
     create_seed,
     draw_words,
     has_seed,
-    is_protected,
     restore_seed,
     seed_words,
 )
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import AlreadyInitialised, Declined, NotInitialised, WalletLocked
+from veilmart.errors import AlreadyInitialised, Declined, NotInitialised
 from veilmart.terminal.command import Common, command
 from veilmart.terminal.numbers import one_of
 
@@ -95,16 +94,10 @@ def show_seed(*, passphrase_file: PassphraseFile = None, common: Common = Common
     """Show the words again."""
     person = Person(common.terminal())
     with opened_wallet(common) as wallet:
-        words = seed_words(wallet, _passphrase(wallet, person, passphrase_file))
+        words = with_passphrase(
+            wallet, person, passphrase_file, lambda passphrase: seed_words(wallet, passphrase)
+        )
     person.terminal.result({"words": words}, lambda console: _show_words(person, words))
-
-
-def _passphrase(wallet: Wallet, person: Person, file: Path | None) -> str:
-    if not is_protected(wallet):
-        return ""
-    if file is None and not person.terminal.interactive:
-        raise WalletLocked
-    return person.secret("Passphrase: ", file)
 
 
 # ---- restoring -----------------------------------------------------------------------------------
@@ -132,11 +125,14 @@ async def restore(
         if wallet.database.run_now(current_broker) is None:
             raise NotInitialised("Join the broker of this wallet first.")
         words = person.terminal.secret_text("Words: ", words_file)
+
+        def seed(passphrase: str) -> Wallet:
+            return restore_seed(wallet, words, passphrase)
+
         if has_seed(wallet):
-            passphrase = _passphrase(wallet, person, passphrase_file)
+            seeded = with_passphrase(wallet, person, passphrase_file, seed)
         else:
-            passphrase = new_passphrase(person, passphrase_file, none=no_passphrase)
-        seeded = restore_seed(wallet, words, passphrase)
+            seeded = seed(new_passphrase(person, passphrase_file, none=no_passphrase))
         async with visited(seeded, person, mention=False) as shopper:
             await ensure_login(shopper, person, None)
             restored = await restore_tokens(shopper)

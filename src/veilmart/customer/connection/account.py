@@ -1,18 +1,16 @@
 """The customer's account at the broker: open it, log in, change its password, add a voucher."""
 
-from veilmart.characters import is_plain
+from veilmart.customer.connection.credentials import check_password, check_username
 from veilmart.customer.connection.session import BrokerSession
 from veilmart.customer.events import Observer, StepReached
 from veilmart.customer.trust.pins import StoredLogin, save_login, stored_login
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
     AuthenticationFailed,
-    BadArgument,
     MalformedMessage,
     NotLoggedIn,
-    WeakPassword,
 )
-from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES, USERNAME_MAX_BYTES
+from veilmart.limits import PASSWORD_MAX_BYTES
 from veilmart.protocol.code import parse_code
 from veilmart.protocol.customer_messages import (
     Account,
@@ -25,7 +23,6 @@ from veilmart.protocol.customer_messages import (
     RegisterInvited,
     Welcome,
 )
-from veilmart.protocol.typed_text import is_opaque
 
 
 class AccountCalls:
@@ -36,17 +33,18 @@ class AccountCalls:
         self._session = session
         self._observe = observe
 
-    async def register(self, username: str, password: str) -> Welcome:
-        """Open an account and log in. Raises NameTaken, WeakPassword, BadArgument."""
-        check_username(username)
-        check_password(password)
-        return await self._enter(Register(username=username, password=password))
+    async def register(
+        self, username: str, password: str, invitation: str | None = None
+    ) -> Welcome:
+        """Open an account and log in. Raises NameTaken, WeakPassword, BadArgument,
 
-    async def register_invited(self, username: str, password: str, invitation: str) -> Welcome:
-        """`register` with an invitation. Raises CodeMistyped before anything is sent."""
-        code = parse_code(invitation)
+        InvitationInvalid; CodeMistyped before anything is sent.
+        """
         check_username(username)
         check_password(password)
+        if invitation is None:
+            return await self._enter(Register(username=username, password=password))
+        code = parse_code(invitation)
         request = RegisterInvited(username=username, password=password, invitation=code)
         return await self._enter(request)
 
@@ -99,17 +97,3 @@ class AccountCalls:
     async def _enter(self, request: Login | Register | RegisterInvited) -> Welcome:
         self._observe(StepReached("login"))
         return await self._session.enter(request)
-
-
-def check_username(username: str) -> None:
-    """Raises BadArgument unless it has 1 to 64 bytes, all printable."""
-    if not is_plain(username) or not 1 <= len(username.encode()) <= USERNAME_MAX_BYTES:
-        raise BadArgument(f"A username has 1 to {USERNAME_MAX_BYTES} bytes of printable text.")
-
-
-def check_password(password: str) -> None:
-    """Raises WeakPassword unless it has 8 to 128 bytes of characters that can be typed again."""
-    if not PASSWORD_MIN_BYTES <= len(password.encode()) <= PASSWORD_MAX_BYTES:
-        raise WeakPassword
-    if not is_opaque(password):
-        raise WeakPassword("It has a character that cannot be seen.")

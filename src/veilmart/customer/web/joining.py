@@ -139,11 +139,8 @@ class JoiningPages:
         try:
             password = _new_secret(form, "password")
             async with self._desk.visit() as shopper:
-                if form.text("invitation"):
-                    code = form.text("invitation")
-                    await shopper.account.register_invited(form.text("username"), password, code)
-                else:
-                    await shopper.account.register(form.text("username"), password)
+                invitation = form.text("invitation") or None
+                await shopper.account.register(form.text("username"), password, invitation)
         except VeilmartError as error:
             return self._account(request, error, "register")
         return go_to("/go")

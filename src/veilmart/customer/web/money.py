@@ -101,7 +101,8 @@ class MoneyPages:
         except VeilmartError as error:
             return self._money(request, error)
         value = format_amount(done.value, self._desk.money().decimals)
-        return self._money(request, None, f"{value} redeemed.")
+        said = "already redeemed by you; nothing was added now" if done.again else "redeemed"
+        return self._money(request, None, f"{value} {said}.")
 
     # ---- tokens ---------------------------------------------------------------------------------
 
