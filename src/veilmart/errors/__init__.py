@@ -160,6 +160,7 @@ from veilmart.errors.storage import (
     DiskFull as DiskFull,
     LedgerViolated as LedgerViolated,
     OutputLost as OutputLost,
+    PoolerUnfit as PoolerUnfit,
     SeedDamaged as SeedDamaged,
     SegmentDamaged as SegmentDamaged,
     StoreAway as StoreAway,

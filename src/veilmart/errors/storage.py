@@ -71,6 +71,12 @@ class StoreAway(StorageFailure):
     hint = "Look at its address, the bucket and the AWS_* variables; then try again."
 
 
+class PoolerUnfit(StorageFailure):
+    code = 5113
+    summary = "The pooler before PostgreSQL does not keep sessions (transaction mode?)."
+    hint = "Set its pool_mode to session, or connect to PostgreSQL itself."
+
+
 class ClockInDoubt(StorageFailure):
     code = 5112
     summary = "The machine's clock has jumped; deadlines wait and nothing is forgotten."

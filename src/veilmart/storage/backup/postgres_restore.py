@@ -15,7 +15,8 @@ from veilmart.storage.backup.backup import HomeLayout, Tables
 from veilmart.storage.backup.row_copy import copy_rows, move_serials
 from veilmart.storage.database.isolation import Isolation
 from veilmart.storage.database.migrations import migrate_within
-from veilmart.storage.database.postgres_engine import postgres_engine, postgres_error, postgres_url
+from veilmart.storage.database.postgres_address import postgres_address
+from veilmart.storage.database.postgres_engine import check_pooler, postgres_engine, postgres_error
 from veilmart.storage.database.sqlite_database import SqliteDatabase
 from veilmart.storage.database.sqlite_engine import database_url, reading_connection
 
@@ -67,8 +68,9 @@ def _put_aside(target: Connection, schema: str) -> str | None:
 @contextmanager
 def _connected(url: str, tables: Tables) -> Iterator[Connection]:
     """One transaction, committed at the end."""
-    engine: Engine = postgres_engine(postgres_url(url), tables.schema)
+    engine: Engine = postgres_engine(postgres_address(url), tables.schema)
     try:
+        check_pooler(engine)
         with (
             engine.connect().execution_options(
                 isolation_level=Isolation.STATEMENT.value

@@ -5,9 +5,10 @@ and is run again when PostgreSQL undid it because it met another one. When the c
 - before COMMIT, nothing was done: it is run once more on a fresh connection;
 - during COMMIT, nobody can tell. A `repeatable` transaction is run again. Of any other one the
   database is asked by the transaction's number whether it was committed, and only if it was not
-  is it run again.
-While the server is away every transaction fails with `DatabaseAway`, at once; when it is back the
-next one succeeds.
+  is it run again. A standby that has become the primary counts on from an older number: it cannot
+  be asked, and the transaction fails with `DatabaseAway`.
+An error that says that a session's server takes no writes empties the pool. While the server is
+away every transaction fails with `DatabaseAway`, at once; when it is back the next one succeeds.
 """
 
 import asyncio
@@ -33,14 +34,15 @@ from veilmart.storage.database.isolation import Isolation, is_repeatable, level_
 from veilmart.storage.database.lease import Lease
 from veilmart.storage.database.migrations import upgrade_postgres
 from veilmart.storage.database.port import Database
+from veilmart.storage.database.postgres_address import postgres_address
 from veilmart.storage.database.postgres_engine import (
     WROTE,
+    check_pooler,
     is_duplicate,
     is_lost,
     may_run_again,
     postgres_engine,
     postgres_error,
-    postgres_url,
 )
 from veilmart.storage.database.postgres_lease import PostgresLease
 
@@ -51,7 +53,11 @@ _LOST_MAX = 1  # a restarted server breaks every pooled connection; a fresh one 
 _DUPLICATES_MAX = 2
 _PAUSE_FIRST_SECONDS = 0.001
 _PAUSE_MAX_SECONDS = 0.1
-_NUMBER = text("SELECT pg_current_xact_id_if_assigned()::text")
+# A timeline begins with each promotion of a standby; its number heads the names of WAL files.
+_TIMELINE = "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
+_NUMBER = text(f"SELECT {_TIMELINE} || ' ' || pg_current_xact_id_if_assigned()")
+_NOW_ON = text(f"SELECT {_TIMELINE}")
+_ANSWERS = text("SELECT 1")
 _OUTCOME = text("SELECT pg_xact_status(CAST(:number AS xid8))")
 
 
@@ -69,9 +75,12 @@ class PostgresDatabase(Database):
     def connect(
         cls, url: str, metadata: MetaData, migrations: ModuleType | Path | str, schema: str
     ) -> "PostgresDatabase":
-        """Connect and migrate. Raises `DatabaseAway`, `DatabaseFailure`, `BadArgument`."""
-        engine = postgres_engine(postgres_url(url), schema)
+        """Connect and migrate. Raises `DatabaseAway`, `DatabaseFailure`, `PoolerUnfit`,
+        `BadArgument`.
+        """
+        engine = postgres_engine(postgres_address(url), schema)
         try:
+            check_pooler(engine)
             with engine.connect().execution_options(
                 isolation_level=Isolation.STATEMENT.value
             ) as connection:
@@ -161,14 +170,26 @@ class PostgresDatabase(Database):
         if self._closed:
             raise _closed_error()
         try:
-            with self._engine.connect() as connection:
-                connection.execution_options(
-                    isolation_level=Isolation.SNAPSHOT.value, postgresql_readonly=True
-                )
-                with connection.begin():
-                    return reading(connection, *args, **kwargs)
+            with self._reader() as connection, connection.begin():
+                return reading(connection, *args, **kwargs)
         except SQLAlchemyError as fault:
             raise postgres_error(fault) from fault
+
+    def _reader(self) -> Connection:
+        """A connection that has just answered: what reads is not run twice."""
+        for last in range(_LOST_MAX, -1, -1):
+            connection = self._engine.connect().execution_options(
+                isolation_level=Isolation.SNAPSHOT.value, postgresql_readonly=True
+            )
+            try:
+                with connection.begin():
+                    connection.execute(_ANSWERS)
+                break
+            except SQLAlchemyError as fault:
+                connection.close()
+                if not last or not is_lost(fault):
+                    raise
+        return connection
 
     def close(self) -> None:
         """See `Database`."""
@@ -248,11 +269,16 @@ class PostgresDatabase(Database):
         return result
 
     def _was_committed(self, number: str, deadline: float) -> bool:
-        """Ask until the database answers. Raises `DatabaseAway` when it does not in time."""
+        """Ask until the database answers. Raises `DatabaseAway` when it does not in time, or when
+        another server answers: what its transaction of that number did says nothing about ours.
+        """
+        timeline, _, transaction = number.partition(" ")
         while True:
             try:
                 with self._engine.connect() as connection:
-                    outcome = connection.execute(_OUTCOME, {"number": number}).scalar()
+                    if connection.execute(_NOW_ON).scalar() != timeline:
+                        raise DatabaseAway("Another server took over during the last change.")
+                    outcome = connection.execute(_OUTCOME, {"number": transaction}).scalar()
                 if outcome != "in progress":
                     return bool(outcome == "committed")
             except SQLAlchemyError as fault:

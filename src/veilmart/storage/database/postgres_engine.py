@@ -2,30 +2,24 @@
 
 from typing import Any
 
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import (
-    ArgumentError,
     DBAPIError,
     OperationalError,
     SQLAlchemyError,
     TimeoutError as PoolTimeout,
 )
 
-from veilmart.errors import (
-    BadArgument,
-    DatabaseAway,
-    DatabaseFailure,
-    DiskFull,
-    ServerBusy,
-    VeilmartError,
-)
-from veilmart.limits import (
-    CONNECT_SECONDS,
-    DATABASE_BUSY_SECONDS,
-    DATABASE_CONNECTIONS_MAX,
+from veilmart.errors import DatabaseAway, DatabaseFailure, DiskFull, ServerBusy, VeilmartError
+from veilmart.limits import DATABASE_BUSY_SECONDS, DATABASE_CONNECTIONS_MAX
+from veilmart.storage.database.postgres_address import PostgresAddress
+from veilmart.storage.database.postgres_session import (
+    check_sessions_kept,
+    connect_parameters,
+    is_pooled,
+    open_session,
 )
 
 WROTE = "wrote"
@@ -33,63 +27,63 @@ WROTE = "wrote"
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _RUN_AGAIN = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
-_AWAY = frozenset({"57P01", "57P02", "57P03", "25006"})  # stopping, crashed, starting, a standby
+# The server stops, crashed, starts, lost the database, closed an idle session; takes no writes;
+# a standby has no serializable level, and a plan made before a migration no use; disk errors.
+_UNFIT = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25006", "0A000", "55000"})
+_UNFIT |= {"58000", "58030"}
 _NO_ROOM = frozenset({"53100"})
 _TOO_MUCH = frozenset({"53300", "55P03"})  # too_many_connections, lock_not_available
 _UNIQUE = "23505"
 _OVERFLOW = 4  # commands and start-up beside the worker threads
 
 
-def postgres_url(text: str) -> URL:
-    """For psycopg 3. Raises `BadArgument`; the text may hold a password and is not repeated."""
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError) as fault:
-        raise BadArgument("That is not a database URL.") from fault
-    return url.set(drivername="postgresql+psycopg")
-
-
-def postgres_engine(url: URL, schema: str) -> Engine:
+def postgres_engine(address: PostgresAddress, schema: str) -> Engine:
     """A pool of `DATABASE_CONNECTIONS_MAX` connections whose tables lie in `schema`.
 
-    A dead peer is noticed within `DATABASE_BUSY_SECONDS`; nobody waits longer for a lock.
+    A dead peer is noticed within `DATABASE_BUSY_SECONDS`; nobody waits longer for a lock. An error
+    that says that its server takes no writes makes the pool replace every connection that it has.
     """
-    wait = DATABASE_BUSY_SECONDS * 1000
-    settings = (
-        f"-c search_path={schema} -c lock_timeout={wait} "
-        f"-c idle_in_transaction_session_timeout={3 * wait} -c synchronous_commit=on"
-    )
-    given = url.query.get("options")
+    parameters = connect_parameters(address.parameters, schema)
     engine = create_engine(
-        url,
+        "postgresql+psycopg://",
         pool_size=DATABASE_CONNECTIONS_MAX,
         max_overflow=_OVERFLOW,
         pool_timeout=DATABASE_BUSY_SECONDS,
         pool_use_lifo=True,
         hide_parameters=True,
         isolation_level="SERIALIZABLE",
-        connect_args={
-            "connect_timeout": CONNECT_SECONDS,
-            "options": f"{given} {settings}" if isinstance(given, str) else settings,
-            "tcp_user_timeout": wait,
-            "keepalives_idle": DATABASE_BUSY_SECONDS,
-            "application_name": schema,
-        },
     )
+
+    def do_connect(_dialect: Any, _record: Any, _args: Any, given: dict[str, Any]) -> Any:
+        try:
+            return open_session({**given, **parameters}, schema)
+        except psycopg.OperationalError as fault:
+            clean = type(fault)(address.without_password(str(fault)))
+        raise clean  # here, so that no chain of errors leads to what libpq said
+
+    event.listen(engine, "do_connect", do_connect)
     event.listen(engine, "after_cursor_execute", _note_writing)
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "handle_error", _drop_unfit)
     return engine
 
 
-class _IntegerLoader(Loader):
-    """The sum of a column of integers comes as NUMERIC; there is no other NUMERIC here."""
+def check_pooler(engine: Engine) -> None:
+    """Raises PoolerUnfit when a pooler stands before the server and does not keep sessions."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as first:
+        if is_pooled(_session(first)):
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as second:
+                check_sessions_kept(_session(first), _session(second))
 
-    def load(self, data: Buffer) -> int:
-        return int(bytes(data))
+
+def _session(connection: Connection) -> psycopg.Connection:
+    session: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    return session
 
 
-def _prepare(raw: Any, _record: object) -> None:
-    raw.adapters.register_loader("numeric", _IntegerLoader)
+def _drop_unfit(context: ExceptionContext) -> None:
+    """One session whose server takes no writes: the others of the pool lead to the same server."""
+    if _is_unfit(str(getattr(context.original_exception, "sqlstate", None) or "")):
+        context.is_disconnect = True
 
 
 def _note_writing(connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -102,7 +96,12 @@ def is_lost(fault: BaseException) -> bool:
     if not isinstance(fault, DBAPIError):
         return False
     state = sqlstate(fault)
-    return fault.connection_invalidated or state in _AWAY or state.startswith("08")
+    return fault.connection_invalidated or _is_unfit(state)
+
+
+def _is_unfit(state: str) -> bool:
+    """Whether an error says that this session's server cannot take a write."""
+    return state in _UNFIT or state.startswith("08")
 
 
 def may_run_again(fault: BaseException) -> bool:

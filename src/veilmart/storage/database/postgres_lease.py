@@ -5,8 +5,10 @@ import asyncio
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from veilmart.errors import StorageFailure
+
 _TAKE = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
-_ALIVE = text("SELECT 1")
+_ALIVE = text("SELECT NOT pg_is_in_recovery()")
 
 
 class PostgresLease:
@@ -31,10 +33,11 @@ class PostgresLease:
     def _held(self) -> bool:
         try:
             if self._connection is not None:
-                self._connection.execute(_ALIVE)
-                return True
+                if self._connection.execute(_ALIVE).scalar():
+                    return True
+                self._let_go()
             connection = self._engine.connect()
-        except SQLAlchemyError:
+        except (SQLAlchemyError, StorageFailure):
             self._let_go()
             return False
         try:

@@ -31,13 +31,13 @@ def database_url(url_or_path: str | Path) -> URL:
     """A SQLite URL from a path or a URL. Raises `BadArgument` for anything but SQLite."""
     if isinstance(url_or_path, Path) or "://" not in url_or_path:
         return URL.create("sqlite", database=str(Path(url_or_path).absolute()))
+    if not url_or_path.startswith("sqlite:"):
+        kind = url_or_path.partition("://")[0]
+        raise BadArgument(f"Databases of the kind {kind[:20]!r} are not supported.")
     try:
-        url = make_url(url_or_path)
+        return make_url(url_or_path)
     except ArgumentError as fault:
         raise BadArgument("That is not a database URL.") from fault
-    if url.get_backend_name() != "sqlite":
-        raise BadArgument(f"Databases of the kind {url.get_backend_name()} are not supported.")
-    return url
 
 
 def database_file(url: URL) -> Path | None:

@@ -49,8 +49,10 @@ def remember_store(home: Home, place: str | None) -> None:
 def _first_line(file: Path) -> str:
     try:
         line = file.read_bytes()[:_MAX_BYTES].decode().strip().splitlines()[0]
-    except (OSError, UnicodeDecodeError, IndexError) as fault:
-        raise BadArgument(f"{file} is neither a database URL nor a file that holds one.") from fault
-    if "://" not in line:
-        raise BadArgument(f"The first line of {file} is no database URL.")
-    return line
+    except (OSError, ValueError, IndexError):
+        line = ""
+    if "://" in line:
+        return line
+    # It may be a URL without its scheme, and hold a password: not repeated, nor chained.
+    named = "That" if "@" in str(file) else str(file)
+    raise BadArgument(f"{named} is neither a database URL nor a file that begins with one.")
