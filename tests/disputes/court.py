@@ -14,8 +14,8 @@ from veilmart.crypto import identity
 from veilmart.errors import EvidenceInvalid
 from veilmart.protocol import labels
 from veilmart.protocol.customer_messages import Acknowledge, OrderStatus, Relay, Release
-from veilmart.protocol.dispute_messages import Evidence, Reason, RefundOrder, RefundPaper
-from veilmart.protocol.merchant_papers import sign_paper
+from veilmart.protocol.dispute_messages import Evidence, Reason, RefundOrder, RefundRequest
+from veilmart.protocol.signed_requests import sign_request
 
 CREDIT = 20_00
 
@@ -104,8 +104,8 @@ class Court:
             "order": papers.order,
             "at": self.market.clock(),
         } | other
-        paper = RefundPaper(**fields)
-        return RefundOrder(signed=sign_paper(key or merchant.key, labels.MERCHANT_REFUND, paper))
+        paper = RefundRequest(**fields)
+        return RefundOrder(signed=sign_request(key or merchant.key, labels.MERCHANT_REFUND, paper))
 
     async def give_back(self, request: RefundOrder) -> None:
         await self.market.ask(self.market.session(), request)

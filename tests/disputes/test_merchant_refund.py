@@ -24,8 +24,8 @@ from veilmart.errors import (
 from veilmart.limits import SIGNED_REQUEST_SECONDS
 from veilmart.protocol import labels
 from veilmart.protocol.customer_messages import Acknowledge, Cancel
-from veilmart.protocol.dispute_messages import RefundOrder, RefundPaper
-from veilmart.protocol.merchant_papers import sign_paper
+from veilmart.protocol.dispute_messages import RefundOrder, RefundRequest
+from veilmart.protocol.signed_requests import sign_request
 
 MONTHS = 100 * 24 * 3600
 
@@ -83,13 +83,13 @@ async def test_a_balance_that_does_not_cover_it(court: Court) -> None:
 async def test_an_order_that_nobody_paid(court: Court) -> None:
     session = await court.market.customer("anna", CREDIT)
     order = await court.market.offered(session)
-    paper = RefundPaper(
+    paper = RefundRequest(
         broker=court.market.opened.fingerprint,
         merchant=court.market.merchant.fingerprint,
         order=order,
         at=court.market.clock(),
     )
-    signed = sign_paper(court.market.merchant.key, labels.MERCHANT_REFUND, paper)
+    signed = sign_request(court.market.merchant.key, labels.MERCHANT_REFUND, paper)
     with pytest.raises(WrongOrderState):
         await court.give_back(RefundOrder(signed=signed))
 
@@ -162,14 +162,14 @@ async def test_a_stale_paper(court: Court, late: int) -> None:
 
 async def test_a_paper_signed_for_something_else(court: Court) -> None:
     papers = await court.released()
-    paper = RefundPaper(
+    paper = RefundRequest(
         broker=court.market.opened.fingerprint,
         merchant=court.market.merchant.fingerprint,
         order=papers.order,
         at=court.market.clock(),
     )
     for label in (labels.WITHDRAWAL, labels.JOIN_REQUEST, labels.DESCRIPTOR):
-        signed = sign_paper(court.market.merchant.key, label, paper)
+        signed = sign_request(court.market.merchant.key, label, paper)
         with pytest.raises(SignatureInvalid):
             await court.give_back(RefundOrder(signed=signed))
 

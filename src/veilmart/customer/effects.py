@@ -112,7 +112,7 @@ class KnownBalance(Effect[int]):
 
 
 @dataclass(frozen=True, slots=True)
-class BrokerPapers(Effect[SignedDescriptor]):
+class BrokerDescriptor(Effect[SignedDescriptor]):
     """The broker's `SignedDescriptor`; with `fresh`, fetched and checked anew."""
 
     fresh: bool = False

@@ -20,7 +20,7 @@ from veilmart.limits import (
 from veilmart.protocol import dispute_messages as disputes, statement, token_messages as tokens
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.encoding import Bytes16, Bytes32, Bytes64, Message, Natural
-from veilmart.protocol.merchant_papers import PAPER_MAX_BYTES, WITHDRAWAL_MAX_BYTES
+from veilmart.protocol.signed_requests import SIGNED_REQUEST_MAX_BYTES, WITHDRAWAL_MAX_BYTES
 
 Username = Annotated[str, Meta(min_length=1, max_length=USERNAME_MAX_BYTES)]
 Password = Annotated[str, Meta(max_length=PASSWORD_MAX_BYTES)]
@@ -28,7 +28,7 @@ Device = Annotated[bytes, Meta(max_length=32)]
 
 
 Code = Annotated[str, Meta(max_length=64)]
-Paper = Annotated[bytes, Meta(max_length=PAPER_MAX_BYTES)]
+SignedRequest = Annotated[bytes, Meta(max_length=SIGNED_REQUEST_MAX_BYTES)]
 
 
 # ---- sessions and accounts -------------------------------------------------------------------
@@ -262,14 +262,14 @@ class OrderStatus(Message, tag="status", tag_field="kind", frozen=True):
 
 
 class AskToJoin(BrokerRequest, tag="join", frozen=True):
-    """signed: a `JoinPaper` under the merchant's identity."""
+    """signed: a `JoinRequest` under the merchant's identity."""
 
     cells: ClassVar[int] = 17
-    signed: Paper
+    signed: SignedRequest
 
 
 class AskToWithdraw(BrokerRequest, tag="withdraw", frozen=True):
-    """signed: a `WithdrawalPaper` under the merchant's identity."""
+    """signed: a `WithdrawalRequest` under the merchant's identity."""
 
     cells: ClassVar[int] = 2
     signed: Annotated[bytes, Meta(max_length=WITHDRAWAL_MAX_BYTES)]

@@ -13,8 +13,8 @@ from veilmart.limits import (
 )
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.encoding import Bytes16, Bytes32, Bytes64, Message, Natural
-from veilmart.protocol.merchant_papers import WITHDRAWAL_MAX_BYTES
 from veilmart.protocol.parcel import SEGMENT_MAX_BYTES
+from veilmart.protocol.signed_requests import WITHDRAWAL_MAX_BYTES
 
 EVIDENCE_MAX_BYTES = EVIDENCE_PARTS_MAX * EVIDENCE_PART_BYTES
 
@@ -54,13 +54,13 @@ class Evidence(Message, frozen=True):
 
 
 class RefundOrder(BrokerRequest, tag="refund_order", frozen=True):
-    """signed: a `RefundPaper` under the merchant's identity."""
+    """signed: a `RefundRequest` under the merchant's identity."""
 
     cells: ClassVar[int] = 2
     signed: Annotated[bytes, Meta(max_length=WITHDRAWAL_MAX_BYTES)]
 
 
-class RefundPaper(Message, frozen=True):
+class RefundRequest(Message, frozen=True):
     """The merchant gives this order's money back. at: Unix seconds."""
 
     broker: Bytes32

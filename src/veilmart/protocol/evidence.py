@@ -57,7 +57,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class _Papers:
+class _Documents:
     """The customer's side of the order, verified."""
 
     merchant: SignedDescriptor
@@ -79,16 +79,16 @@ def decide(signed_invoice: bytes, merchant: bytes, claim: Claim, evidence: Evide
     signed_invoice: the broker's own copy, which it verified under a key of `merchant` (fingerprint,
     32 bytes) when it took it.
     """
-    papers = _read_papers(merchant, claim, evidence)
-    invoice_fault = _invoice_fault(signed_invoice, papers, claim.order)
+    documents = _read_documents(merchant, claim, evidence)
+    invoice_fault = _invoice_fault(signed_invoice, documents, claim.order)
     if isinstance(invoice_fault, Finding):
         return invoice_fault
     if claim.reason == "key":
         raise EvidenceInvalid("The invoice's key is the one that the offer promised.")
-    return _segment_fault(papers, claim, invoice_fault)
+    return _segment_fault(documents, claim, invoice_fault)
 
 
-def _read_papers(merchant: bytes, claim: Claim, evidence: Evidence) -> _Papers:
+def _read_documents(merchant: bytes, claim: Claim, evidence: Evidence) -> _Documents:
     """Steps 2 and 3. Raises EvidenceInvalid."""
     try:
         descriptor = read_descriptor(evidence.descriptor)
@@ -108,12 +108,12 @@ def _read_papers(merchant: bytes, claim: Claim, evidence: Evidence) -> _Papers:
         raise EvidenceInvalid("The descriptor is not the one that the offer names.")
     if escrow_key_hash(evidence.escrow_key) != offer.escrow_key_hash:
         raise EvidenceInvalid("The escrow key is not the one that the offer names.")
-    return _Papers(descriptor, offer, evidence)
+    return _Documents(descriptor, offer, evidence)
 
 
-def _invoice_fault(signed: bytes, papers: _Papers, order: bytes) -> Finding | bytes:
+def _invoice_fault(signed: bytes, documents: _Documents, order: bytes) -> Finding | bytes:
     """What is wrong with the invoice, or else the content key that it gives."""
-    offer, key = papers.offer, papers.merchant.descriptor.signing_key
+    offer, key = documents.offer, documents.merchant.descriptor.signing_key
     try:
         invoice = open_object(Invoice, key, labels.INVOICE, signed)
     except SignatureInvalid:
@@ -125,17 +125,17 @@ def _invoice_fault(signed: bytes, papers: _Papers, order: bytes) -> Finding | by
         check_invoice(invoice, offer, order)
     except OfferMismatch:
         return Finding.INVOICE
-    suite, escrow = suite_by_id(offer.suite), papers.evidence.escrow_key
+    suite, escrow = suite_by_id(offer.suite), documents.evidence.escrow_key
     try:
         return open_content_key(suite, escrow, offer, order, invoice.sealed_key)
     except ContentKeyInvalid:
         return Finding.KEY
 
 
-def _segment_fault(papers: _Papers, claim: Claim, content_key: bytes) -> Finding:
+def _segment_fault(documents: _Documents, claim: Claim, content_key: bytes) -> Finding:
     """Raises EvidenceInvalid when the segment is not the merchant's, or is as promised."""
-    offer, evidence, index = papers.offer, papers.evidence, claim.index
-    key, order = papers.merchant.descriptor.signing_key, claim.order
+    offer, evidence, index = documents.offer, documents.evidence, claim.index
+    key, order = documents.merchant.descriptor.signing_key, claim.order
     try:
         check_piece_list(evidence.pieces, offer.product, offer.size)
     except PieceMismatch as fault:

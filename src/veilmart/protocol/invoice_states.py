@@ -77,7 +77,7 @@ INVOICE: Final[Mapping[tuple[InvoiceState, InvoiceEvent], tuple[InvoiceState, In
         InvoiceState.REFUNDED,
         InvoiceEffect.GIVE_BACK,
     ),
-    # The same paper again changes nothing.
+    # A repeated request changes nothing.
     (InvoiceState.REFUNDED, InvoiceEvent.MERCHANT_REFUND): (
         InvoiceState.REFUNDED,
         InvoiceEffect.NONE,

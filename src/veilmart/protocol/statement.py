@@ -1,7 +1,7 @@
 """A merchant's statement: what the broker owes it and why, signed (page 5, section 8).
 
-A merchant asks with a signed paper; the broker answers with pages of entries in the order of its
-reports, each page signed under its descriptor's signing key and bound to the paper that asked for
+A merchant sends a signed request; the broker answers with pages of entries in the order of its
+reports, each page signed under its descriptor's signing key and bound to the request for
 it. The page that ends the statement has the totals, all from one moment.
 """
 
@@ -15,14 +15,14 @@ from veilmart.errors import MalformedMessage, StatementInvalid
 from veilmart.protocol import labels
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.encoding import Bytes32, Message, Natural, decode, encode, labelled_hash
-from veilmart.protocol.merchant_papers import WITHDRAWAL_MAX_BYTES
+from veilmart.protocol.signed_requests import WITHDRAWAL_MAX_BYTES
 
 SIGNATURE_BYTES = 64
 ENTRIES_MAX = 1000
 PAGE_MAX_BYTES = 124 * 1024
 
 
-class StatementPaper(Message, frozen=True):
+class StatementRequest(Message, frozen=True):
     """after: sequence of the last entry that the merchant has; 0 for a statement from the start."""
 
     broker: Bytes32
@@ -62,7 +62,10 @@ class StatementTotals(Message, frozen=True):
 
 
 class StatementPage(Message, frozen=True):
-    """asked: hash of the paper. last: sequence of the newest report. totals: on the last page."""
+    """asked: hash of the signed request. last: sequence of the newest report.
+
+    totals: on the last page, else nil.
+    """
 
     broker: Bytes32
     merchant: Bytes32
@@ -74,7 +77,7 @@ class StatementPage(Message, frozen=True):
 
 
 class AskStatement(BrokerRequest, tag="statement", frozen=True):
-    """signed: a `StatementPaper` under the merchant's identity."""
+    """signed: a `StatementRequest` under the merchant's identity."""
 
     cells: ClassVar[int] = 2
     answer_cells: ClassVar[int] = 125
@@ -87,9 +90,9 @@ class Statement(Message, tag="statement", tag_field="kind", frozen=True):
     signed: Annotated[bytes, Meta(max_length=PAGE_MAX_BYTES)]
 
 
-def asked_hash(signed_paper: bytes) -> bytes:
+def asked_hash(signed_request: bytes) -> bytes:
     """32 bytes: what a page names as the question that it answers."""
-    return labelled_hash(labels.STATEMENT_ASKED, signed_paper)
+    return labelled_hash(labels.STATEMENT_ASKED, signed_request)
 
 
 def sign_page(seed: bytes, page: StatementPage) -> bytes:
@@ -107,16 +110,16 @@ def open_page(public: bytes, signed: bytes) -> StatementPage:
     return decode(StatementPage, body, PAGE_MAX_BYTES)
 
 
-def check_page(page: StatementPage, paper: StatementPaper, signed_paper: bytes) -> None:
-    """The page answers this paper and no other, and goes on where it has to.
+def check_page(page: StatementPage, request: StatementRequest, signed_request: bytes) -> None:
+    """The page answers this request and continues where the last one ended.
 
     Raises StatementInvalid.
     """
-    if (page.broker, page.merchant) != (paper.broker, paper.merchant):
+    if (page.broker, page.merchant) != (request.broker, request.merchant):
         raise StatementInvalid("It is another merchant's or another broker's.")
-    if page.asked != asked_hash(signed_paper):
+    if page.asked != asked_hash(signed_request):
         raise StatementInvalid("It answers another question, perhaps an older one.")
-    sequences = [paper.after, *(entry.sequence for entry in page.entries)]
+    sequences = [request.after, *(entry.sequence for entry in page.entries)]
     if any(later <= earlier for earlier, later in pairwise(sequences)):
         raise StatementInvalid("Its entries do not go on from those before.")
     if page.totals is None and len(page.entries) < ENTRIES_MAX:

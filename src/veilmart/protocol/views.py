@@ -1,6 +1,6 @@
-"""When two papers of one party contradict each other (docs/protocol/11-tokens.md, 11.7).
+"""When two signed documents of one party contradict each other (docs/protocol/11-tokens.md, 11.7).
 
-Descriptors and catalogues are chains: a serial has one paper, and the next names its hash. Pure
+Descriptors and catalogues are chains: a serial has one document, and the next names its hash. Pure
 verdicts; who shows what to whom, and what is done about it, is elsewhere.
 """
 
@@ -19,7 +19,7 @@ FOLLOWS_EXTENSION = "follows"
 
 def contradiction(one: SignedDescriptor, other: SignedDescriptor) -> str | None:
     """What two descriptors of one identity say against each other; None when nothing."""
-    lower, higher = sorted((one, other), key=lambda paper: paper.descriptor.serial)
+    lower, higher = sorted((one, other), key=lambda document: document.descriptor.serial)
     step = higher.descriptor.serial - lower.descriptor.serial
     if step == 0 and lower.hash != higher.hash:
         return f"There are two descriptors {lower.descriptor.serial}."
@@ -37,7 +37,7 @@ def contradiction(one: SignedDescriptor, other: SignedDescriptor) -> str | None:
 
 def catalogue_contradiction(one: SignedCatalogue, other: SignedCatalogue) -> str | None:
     """The same for two catalogues of one merchant."""
-    lower, higher = sorted((one, other), key=lambda paper: paper.catalogue.serial)
+    lower, higher = sorted((one, other), key=lambda document: document.catalogue.serial)
     step = higher.catalogue.serial - lower.catalogue.serial
     if step == 0 and lower.hash != higher.hash:
         return f"There are two catalogues {lower.catalogue.serial}."

@@ -19,8 +19,8 @@ from veilmart.broker.server.running import RunningBroker
 from veilmart.broker.sessions.session import Session
 from veilmart.crypto.identity import IdentityKey
 from veilmart.protocol import customer_messages as messages, labels
-from veilmart.protocol.merchant_papers import JoinPaper, WithdrawalPaper, sign_paper
 from veilmart.protocol.offer import order_of
+from veilmart.protocol.signed_requests import JoinRequest, WithdrawalRequest, sign_request
 from veilmart.protocol.token_messages import Deposit
 
 MONTHS = 62 * 24 * 3600
@@ -192,14 +192,14 @@ async def _bought(market: Market, session: Session) -> bytes:
 
 
 def _joining(merchant: ScriptedMerchant, at: int) -> messages.AskToJoin:
-    paper = JoinPaper(
+    paper = JoinRequest(
         broker=merchant.broker, address="rival.example:8100", descriptor=merchant.signed, at=at
     )
-    return messages.AskToJoin(signed=sign_paper(merchant.key, labels.JOIN_REQUEST, paper))
+    return messages.AskToJoin(signed=sign_request(merchant.key, labels.JOIN_REQUEST, paper))
 
 
 def _withdrawing(merchant: ScriptedMerchant, at: int, amount: int) -> messages.AskToWithdraw:
-    paper = WithdrawalPaper(
+    paper = WithdrawalRequest(
         broker=merchant.broker,
         merchant=merchant.fingerprint,
         id=os.urandom(16),
@@ -207,4 +207,4 @@ def _withdrawing(merchant: ScriptedMerchant, at: int, amount: int) -> messages.A
         note="",
         at=at,
     )
-    return messages.AskToWithdraw(signed=sign_paper(merchant.key, labels.WITHDRAWAL, paper))
+    return messages.AskToWithdraw(signed=sign_request(merchant.key, labels.WITHDRAWAL, paper))

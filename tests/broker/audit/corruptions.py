@@ -317,16 +317,16 @@ RETURNED = {
         "operation-missing", 'DELETE FROM refund_papers WHERE "order" = :not_delivered'
     ),
     "a signed refund laid on another order": sql(
-        "refund-paper",
+        "refund-differs",
         "UPDATE refund_papers SET signed = (SELECT signed FROM refund_papers "
         'WHERE "order" = :returned) WHERE "order" = :given_back',
         both=True,
     ),
     "a signed refund that is none": sql(
-        "refund-paper", 'UPDATE refund_papers SET signed = :junk WHERE "order" = :returned'
+        "refund-differs", 'UPDATE refund_papers SET signed = :junk WHERE "order" = :returned'
     ),
     "a signed refund of a sale": sql(
-        "refund-paper",
+        "refund-differs",
         'UPDATE refund_papers SET "order" = :settled WHERE "order" = :given_back',
     ),
     "a refund of an order that is not there": sql(

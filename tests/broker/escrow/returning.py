@@ -10,13 +10,13 @@ from veilmart.protocol.dispute_messages import (
     Dispute,
     Evidence,
     RefundOrder,
-    RefundPaper,
+    RefundRequest,
     SendEvidence,
 )
 from veilmart.protocol.encoding import encode
-from veilmart.protocol.merchant_papers import sign_paper
 from veilmart.protocol.offer import Offer, escrow_key_hash, sign_object
 from veilmart.protocol.order_key import operation_id, sign_action
+from veilmart.protocol.signed_requests import sign_request
 
 
 def signed_offer(market: Market, escrow: bytes) -> bytes:
@@ -72,7 +72,7 @@ async def dispute_the_key(market: Market, order: bytes, offer: bytes, escrow: by
 def refund_of(market: Market, order: bytes) -> RefundOrder:
     """The merchant's signed paper."""
     merchant = market.merchant
-    paper = RefundPaper(
+    paper = RefundRequest(
         broker=merchant.broker, merchant=merchant.fingerprint, order=order, at=market.clock()
     )
-    return RefundOrder(signed=sign_paper(merchant.key, labels.MERCHANT_REFUND, paper))
+    return RefundOrder(signed=sign_request(merchant.key, labels.MERCHANT_REFUND, paper))

@@ -35,8 +35,8 @@ from veilmart.protocol import customer_messages as messages
 from veilmart.protocol.accounting import AccountKind, transfer
 from veilmart.protocol.code import code_hash, parse_code
 from veilmart.protocol.dispute_messages import SendEvidence
-from veilmart.protocol.merchant_papers import WithdrawalPaper
 from veilmart.protocol.order_key import sign_action
+from veilmart.protocol.signed_requests import WithdrawalRequest
 from veilmart.protocol.token import blind_token, finish_token
 from veilmart.protocol.token_messages import Deposit
 
@@ -182,7 +182,7 @@ async def test_two_requests_for_one_balance(market: Market) -> None:
     await sold(market)
     view = market.broker.state.merchants.all()[0]
     papers = [
-        WithdrawalPaper(
+        WithdrawalRequest(
             broker=market.opened.fingerprint,
             merchant=view.fingerprint,
             id=os.urandom(16),

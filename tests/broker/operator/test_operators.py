@@ -36,7 +36,7 @@ from veilmart.errors import (
 )
 from veilmart.limits import JOIN_REQUESTS_MAX, WITHDRAWALS_OPEN_MAX
 from veilmart.protocol import customer_messages as messages, labels
-from veilmart.protocol.merchant_papers import JoinPaper, WithdrawalPaper, sign_paper
+from veilmart.protocol.signed_requests import JoinRequest, WithdrawalRequest, sign_request
 
 
 async def bought(market: Market, session: Any, settle: bool = True) -> bytes:
@@ -125,8 +125,8 @@ def joining(merchant: ScriptedMerchant, at: int, **changes: Any) -> messages.Ask
         "descriptor": merchant.signed,
         "at": at,
     }
-    paper = JoinPaper(**(fields | changes))
-    return messages.AskToJoin(signed=sign_paper(merchant.key, labels.JOIN_REQUEST, paper))
+    paper = JoinRequest(**(fields | changes))
+    return messages.AskToJoin(signed=sign_request(merchant.key, labels.JOIN_REQUEST, paper))
 
 
 async def test_a_merchant_asks_to_join_and_is_noted_once(
@@ -184,8 +184,8 @@ def withdrawing(market: Market, amount: int, key: Any = None, **changes: Any) ->
         "note": "to the usual account",
         "at": market.clock(),
     }
-    paper = WithdrawalPaper(**(fields | changes))
-    signed = sign_paper(key or market.merchant.key, labels.WITHDRAWAL, paper)
+    paper = WithdrawalRequest(**(fields | changes))
+    signed = sign_request(key or market.merchant.key, labels.WITHDRAWAL, paper)
     return messages.AskToWithdraw(signed=signed)
 
 

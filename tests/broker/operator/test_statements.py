@@ -32,14 +32,14 @@ from veilmart.merchant.publishing.brokers import PinnedBroker
 from veilmart.protocol import customer_messages as messages, labels
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.encoding import encode
-from veilmart.protocol.merchant_papers import sign_paper
 from veilmart.protocol.order_states import OrderState
+from veilmart.protocol.signed_requests import sign_request
 from veilmart.protocol.statement import (
     AskStatement,
     Statement,
     StatementEntry,
     StatementPage,
-    StatementPaper,
+    StatementRequest,
     StatementTotals,
     asked_hash,
     check_page,
@@ -48,18 +48,18 @@ from veilmart.protocol.statement import (
 )
 
 
-def paper_of(merchant: ScriptedMerchant, at: int, after: int = 0, **other: Any) -> StatementPaper:
+def paper_of(merchant: ScriptedMerchant, at: int, after: int = 0, **other: Any) -> StatementRequest:
     fields: dict[str, Any] = {
         "broker": merchant.broker,
         "merchant": merchant.fingerprint,
         "after": after,
         "at": at,
     }
-    return StatementPaper(**(fields | other))
+    return StatementRequest(**(fields | other))
 
 
-def ask(merchant: ScriptedMerchant, paper: StatementPaper) -> AskStatement:
-    return AskStatement(signed=sign_paper(merchant.key, labels.STATEMENT_REQUEST, paper))
+def ask(merchant: ScriptedMerchant, paper: StatementRequest) -> AskStatement:
+    return AskStatement(signed=sign_request(merchant.key, labels.STATEMENT_REQUEST, paper))
 
 
 async def fetch(market: Market, after: int = 0) -> StatementPage:
@@ -144,7 +144,7 @@ async def test_who_may_not_ask(market: Market, other_key: identity.IdentityKey) 
         (ask(merchant, paper_of(merchant, now - 601)), MalformedMessage),
         (AskStatement(signed=b"short"), MalformedMessage),
     ]
-    signed = sign_paper(merchant.key, labels.WITHDRAWAL, paper_of(merchant, now))
+    signed = sign_request(merchant.key, labels.WITHDRAWAL, paper_of(merchant, now))
     cases.append((AskStatement(signed=signed), SignatureInvalid))
     for request, error in cases:
         with pytest.raises(error):
@@ -154,7 +154,7 @@ async def test_who_may_not_ask(market: Market, other_key: identity.IdentityKey) 
 # ---- pages that the merchant refuses -------------------------------------------------------------
 
 SEED, BROKER, MERCHANT = bytes(range(32)), b"b" * 32, b"m" * 32
-PAPER = StatementPaper(broker=BROKER, merchant=MERCHANT, after=0, at=1)
+PAPER = StatementRequest(broker=BROKER, merchant=MERCHANT, after=0, at=1)
 SIGNED = b"the signed paper"
 ENTRY = StatementEntry(sequence=1, order=bytes(32), event="settled", at=1, amount=500, fee=0)
 TOTALS = StatementTotals(

@@ -23,7 +23,7 @@ from veilmart.merchant.publishing.brokers import (
     load_brokers,
     pin_broker,
 )
-from veilmart.protocol.merchant_papers import WithdrawalPaper, read_paper
+from veilmart.protocol.signed_requests import WithdrawalRequest, read_request
 from veilmart.protocol.statement import StatementTotals
 
 SECOND_URL = "http://127.0.0.1:8001"
@@ -57,11 +57,11 @@ async def test_each_is_asked_for_its_own_and_a_cut_to_one_leaves_the_other(
     second: FakeBroker,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[tuple[bytes, WithdrawalPaper]] = []
+    asked: list[tuple[bytes, WithdrawalRequest]] = []
     away: set[bytes] = {broker.known.fingerprint}
 
     async def ask(to: PinnedBroker, request: Any, _now: int, _random: Any) -> None:
-        asked.append((to.fingerprint, read_paper(WithdrawalPaper, request.signed)))
+        asked.append((to.fingerprint, read_request(WithdrawalRequest, request.signed)))
         if to.fingerprint in away:
             raise BrokerUnreachable
 
@@ -87,7 +87,7 @@ def test_a_statement_is_compared_with_the_one_before_of_the_same_broker(
     totals = StatementTotals(**dict.fromkeys(StatementTotals.__struct_fields__, 0))
 
     def keep(broker: PinnedBroker, at: int) -> str:
-        kept = KeptStatement(descriptor=broker.known.signed, papers=[], pages=[])
+        kept = KeptStatement(descriptor=broker.known.signed, requests=[], pages=[])
         return keep_statement(market, broker, FetchedStatement(at, [], totals, frozenset(), kept))
 
     names = {keep(one, NOW), keep(two, NOW), keep(two, NOW + 1)}

@@ -12,7 +12,7 @@ from veilmart.errors import PeerFault
 from veilmart.protocol import labels
 from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.descriptor import read_descriptor
-from veilmart.protocol.merchant_papers import JoinPaper, read_paper, verify_paper
+from veilmart.protocol.signed_requests import JoinRequest, read_request, verify_request
 
 _a, _m, _d = tables.accounts.c, tables.merchants.c, tables.merchant_descriptors.c
 _r, _t, _p, _w, _j = (
@@ -110,12 +110,12 @@ def check_join_requests(conn: Connection, known: Known, tally: Tally) -> None:
         tally.row()
         name = f"request of merchant {format_fingerprint(row.fingerprint)[:9]}"
         try:
-            paper = read_paper(JoinPaper, row.signed)
-            claimed = read_descriptor(paper.descriptor)
-            verify_paper(claimed.descriptor.identity, labels.JOIN_REQUEST, row.signed)
+            request = read_request(JoinRequest, row.signed)
+            claimed = read_descriptor(request.descriptor)
+            verify_request(claimed.descriptor.identity, labels.JOIN_REQUEST, row.signed)
         except PeerFault:
             tally.find("join-request", name, "Its signature does not verify.")
             continue
-        said = (claimed.fingerprint, claimed.descriptor.name, paper.address, paper.broker)
+        said = (claimed.fingerprint, claimed.descriptor.name, request.address, request.broker)
         if said != (row.fingerprint, row.name, row.address, known.broker):
             tally.find("join-request", name, "It does not say what was signed.")

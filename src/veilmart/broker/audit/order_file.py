@@ -13,7 +13,7 @@ from sqlalchemy import Connection, null, select
 
 from veilmart.broker.audit.findings import stream
 from veilmart.broker.schema import tables
-from veilmart.broker.schema.dispute_tables import disputes, refund_papers
+from veilmart.broker.schema.dispute_tables import disputes, signed_refunds
 from veilmart.broker.schema.token_tables import spent_tokens
 from veilmart.storage.database.columns import AnyRow
 
@@ -23,7 +23,7 @@ ORDER_KINDS = ("hold", "settle", "refund", "give back")
 
 _i, _t, _p, _o = tables.invoices.c, tables.transactions.c, tables.postings.c, tables.operations.c
 _r, _w, _s = tables.reports.c, tables.pending_reports.c, spent_tokens.c
-_INVOICE, _POSTING, _ANSWER, _REPORT, _DISPUTE, _PAPER, _TOKEN = range(7)
+_INVOICE, _POSTING, _ANSWER, _REPORT, _DISPUTE, _REFUND, _TOKEN = range(7)
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Reported:
 @dataclass(slots=True)
 class Dossier:
     """invoice: its row, or None. spent: the token that was shown for it. dispute: the row of its
-    last one. paper: the merchant's signed refund. overflow: more than an order can have.
+    last one. signed_refund: the merchant's own. overflow: more than an order can have.
     """
 
     order: bytes
@@ -67,7 +67,7 @@ class Dossier:
     reports: list[Reported] = field(default_factory=list)
     spent: AnyRow = None
     dispute: AnyRow = None
-    paper: AnyRow = None
+    signed_refund: AnyRow = None
     overflow: bool = False
 
 
@@ -80,7 +80,7 @@ def dossiers(conn: Connection) -> Iterator[Dossier]:
         _reports,
         _waiting_reports,
         _disputes,
-        _papers,
+        _signed_refunds,
         _tokens,
     )
     rows = merge(*(source(conn) for source in sources), key=lambda row: (row[0], row[1]))
@@ -103,8 +103,8 @@ def _gather(order: bytes, rows: Iterator[tuple[bytes, int, AnyRow]]) -> Dossier:
             found.reports.append(Reported(row.merchant, row.sequence, row.event, row.at))
         elif source == _DISPUTE:
             found.dispute = row
-        elif source == _PAPER:
-            found.paper = row
+        elif source == _REFUND:
+            found.signed_refund = row
         else:
             found.spent = row
     return found
@@ -156,9 +156,9 @@ def _disputes(conn: Connection) -> Iterator[tuple[bytes, int, AnyRow]]:
     return _tagged(_DISPUTE, stream(conn, query))
 
 
-def _papers(conn: Connection) -> Iterator[tuple[bytes, int, AnyRow]]:
-    query = select(refund_papers).order_by(refund_papers.c.order)
-    return _tagged(_PAPER, stream(conn, query))
+def _signed_refunds(conn: Connection) -> Iterator[tuple[bytes, int, AnyRow]]:
+    query = select(signed_refunds).order_by(signed_refunds.c.order)
+    return _tagged(_REFUND, stream(conn, query))
 
 
 def _tokens(conn: Connection) -> Iterator[tuple[bytes, int, AnyRow]]:

@@ -55,5 +55,5 @@ def _without_invoice(dossier: Dossier, name: str) -> Iterator[Finding]:
         yield Finding("report-without-order", name, what)
     if dossier.spent is not None and not dossier.spent.late:
         yield Finding("token-payment", name, "A token paid for it; there is no invoice.")
-    if dossier.dispute is not None or dossier.paper is not None:
+    if dossier.dispute is not None or dossier.signed_refund is not None:
         yield Finding("refund-without-order", name, "A dispute or refund names it.")

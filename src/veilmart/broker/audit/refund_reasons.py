@@ -1,4 +1,4 @@
-"""Why an order went back: a dispute that was won, or a paper that its merchant signed. Pure."""
+"""Why an order went back: a dispute that was won, or a refund that its merchant signed. Pure."""
 
 from collections.abc import Iterator
 
@@ -9,16 +9,16 @@ from veilmart.broker.audit.trusted_keys import Known, KnownMerchant
 from veilmart.broker.schema.dispute_tables import WON
 from veilmart.errors import PeerFault
 from veilmart.protocol import labels
-from veilmart.protocol.dispute_messages import RefundPaper
+from veilmart.protocol.dispute_messages import RefundRequest
 from veilmart.protocol.invoice_states import InvoiceState
-from veilmart.protocol.merchant_papers import read_paper, verify_paper
 from veilmart.protocol.order_key import operation_id
+from veilmart.protocol.signed_requests import read_request, verify_request
 
 _HASH_BYTES = 32
 
 
 def check_returned(dossier: Dossier, known: Known, merchant: KnownMerchant) -> Iterator[Finding]:
-    """dispute-differs, refund-paper, refund-unsigned."""
+    """dispute-differs, refund-differs, refund-unsigned."""
     row, name = dossier.invoice, order_name(dossier.order)
     refunds = {entry.at for entry in dossier.entries if entry.kind in ("refund", "give back")}
     disputed = any(op.id == operation_id(dossier.order, "dispute") for op in dossier.operations)
@@ -29,24 +29,24 @@ def check_returned(dossier: Dossier, known: Known, merchant: KnownMerchant) -> I
         yield Finding("dispute-differs", name, "Its dispute was won at another time.")
     if disputed and not won:
         yield Finding("dispute-differs", name, "A dispute was answered and is not noted.")
-    if dossier.paper is not None:
-        yield from _paper(dossier, known, merchant, refunds, name)
+    if dossier.signed_refund is not None:
+        yield from _signed_refund(dossier, known, merchant, refunds, name)
     elif any(entry.kind == "give back" for entry in dossier.entries):
         yield Finding("refund-unsigned", name, "Its merchant gave it back; it did not sign that.")
 
 
-def _paper(
+def _signed_refund(
     dossier: Dossier, known: Known, merchant: KnownMerchant, refunds: set[int], name: str
 ) -> Iterator[Finding]:
     row = dossier.invoice
     try:
-        paper = read_paper(RefundPaper, dossier.paper.signed)
-        verify_paper(merchant.identity, labels.MERCHANT_REFUND, dossier.paper.signed)
+        request = read_request(RefundRequest, dossier.signed_refund.signed)
+        verify_request(merchant.identity, labels.MERCHANT_REFUND, dossier.signed_refund.signed)
     except PeerFault:
-        yield Finding("refund-paper", name, "Its merchant did not sign the refund that is kept.")
+        yield Finding("refund-differs", name, "Its merchant did not sign the refund that is kept.")
         return
-    if (paper.broker, paper.merchant, paper.order) != (known.broker, row.merchant, row.order):
-        yield Finding("refund-paper", name, "Its merchant's refund names something else.")
+    if (request.broker, request.merchant, request.order) != (known.broker, row.merchant, row.order):
+        yield Finding("refund-differs", name, "Its merchant's refund names something else.")
     folded = is_folded(row) and not refunds
-    if row.state != InvoiceState.REFUNDED or not (folded or dossier.paper.at in refunds):
-        yield Finding("refund-paper", name, "Its merchant signed a refund that was not made then.")
+    if row.state != InvoiceState.REFUNDED or not (folded or dossier.signed_refund.at in refunds):
+        yield Finding("refund-differs", name, "Its merchant signed a refund; none was made then.")

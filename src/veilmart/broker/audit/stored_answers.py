@@ -78,8 +78,8 @@ def _reason(
     dossier: Dossier, entry: Entry, found: dict[str, Operation], name: str
 ) -> Iterator[Finding]:
     """Why money left escrow before its time: somebody said so. At its time nobody has to."""
-    if entry.kind == "give back" or dossier.paper is not None:
-        return  # the merchant's paper is looked at elsewhere
+    if entry.kind == "give back" or dossier.signed_refund is not None:
+        return  # refund_reasons.py checks the merchant's signed refund
     if dossier.invoice.due <= entry.at or not any(op.at < entry.at for op in found.values()):
         return  # by itself, or so long ago that answers are forgotten
     reasons = ("acknowledge",) if entry.kind == "settle" else ("cancel", "dispute")

@@ -1,6 +1,6 @@
 """Merchants ask the operator: to be carried, to be paid out (page 5, section 8).
 
-Nothing here does anything but note it down; the operator admits, declines and pays. A paper is
+The rules only record the request; the operator admits, declines and pays. A request is
 signed by the merchant's identity, recent, and noted once however often it is sent.
 """
 
@@ -15,6 +15,7 @@ from veilmart.broker.merchants import ADMITTED, MerchantView
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.operator_tables import ASKED, DECLINED, PAID, join_requests, withdrawals
 from veilmart.broker.sessions.session import Session
+from veilmart.broker.signed_requests import read_carried
 from veilmart.broker.state import BrokerState
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import (
@@ -39,12 +40,12 @@ from veilmart.protocol.address import parse_link
 from veilmart.protocol.customer_messages import AskToJoin, AskToWithdraw, Noted
 from veilmart.protocol.descriptor import check_descriptor, read_descriptor
 from veilmart.protocol.effects import Rule, transact
-from veilmart.protocol.merchant_papers import (
-    JoinPaper,
-    WithdrawalPaper,
+from veilmart.protocol.signed_requests import (
+    JoinRequest,
+    WithdrawalRequest,
     check_recent,
-    read_paper,
-    verify_paper,
+    read_request,
+    verify_request,
 )
 
 _j, _w = join_requests.c, withdrawals.c
@@ -77,27 +78,27 @@ def join(state: BrokerState, session: Session, request: AskToJoin) -> Rule[Answe
 
     expired descriptor, and what `read_descriptor` raises.
     """
-    paper = read_paper(JoinPaper, request.signed)
-    claimed = read_descriptor(paper.descriptor)
-    verify_paper(claimed.descriptor.identity, labels.JOIN_REQUEST, request.signed)
+    wanted = read_request(JoinRequest, request.signed)
+    claimed = read_descriptor(wanted.descriptor)
+    verify_request(claimed.descriptor.identity, labels.JOIN_REQUEST, request.signed)
     now = state.clock()
-    check_recent(paper.at, paper.broker, state.fingerprint, now)
+    check_recent(wanted.at, wanted.broker, state.fingerprint, now)
     try:
         checked = check_descriptor(
-            paper.descriptor, role="merchant", fingerprint=claimed.fingerprint, now=now, known=None
+            wanted.descriptor, role="merchant", fingerprint=claimed.fingerprint, now=now, known=None
         )
     except DescriptorExpired as fault:
         raise DescriptorUnknown("The merchant's descriptor is not valid at this time.") from fault
     merchants.check_terms(checked, state.fingerprint, state.settings)
     try:
-        if paper.address:
-            parse_link(f"http://{paper.address}")
+        if wanted.address:
+            parse_link(f"http://{wanted.address}")
     except BadLink as fault:
         raise MalformedMessage("An address is host:port.") from fault
     row = {
         "fingerprint": checked.fingerprint,
         "name": checked.descriptor.name,
-        "address": paper.address,
+        "address": wanted.address,
         "signed": request.signed,
         "at": now,
     }
@@ -129,7 +130,7 @@ def join_descriptor(conn: Connection, fingerprint: bytes) -> bytes:
     signed = conn.execute(select(_j.signed).where(_j.fingerprint == fingerprint)).scalar()
     if signed is None:
         raise NoSuchRequest
-    return read_paper(JoinPaper, signed).descriptor
+    return read_request(JoinRequest, signed).descriptor
 
 
 def find_join(conn: Connection, text: str) -> JoinLine:
@@ -155,21 +156,19 @@ def forget_join(conn: Connection, fingerprint: bytes) -> None:
 
 def withdraw(state: BrokerState, session: Session, request: AskToWithdraw) -> Rule[Answer]:
     """Raises MerchantUnknown, SignatureInvalid, InsufficientBalance, TooManyOpen."""
-    paper = read_paper(WithdrawalPaper, request.signed)
-    merchant = state.merchants.known(paper.merchant)
-    identity = merchant.newest.descriptor.identity
-    verify_paper(identity, labels.WITHDRAWAL, request.signed)
     now = state.clock()
-    check_recent(paper.at, paper.broker, state.fingerprint, now)
-    yield from transact(_note_withdrawal, paper, merchant, now)
+    wanted, merchant = read_carried(
+        state, WithdrawalRequest, labels.WITHDRAWAL, request.signed, now
+    )
+    yield from transact(_note_withdrawal, wanted, merchant, now)
     state.observe(MerchantAsked("withdrawal"))
     return Answer(Noted())
 
 
 def _note_withdrawal(
-    conn: Connection, paper: WithdrawalPaper, merchant: MerchantView, now: int
+    conn: Connection, wanted: WithdrawalRequest, merchant: MerchantView, now: int
 ) -> None:
-    if conn.execute(select(_w.id).where(_w.id == paper.id)).one_or_none() is not None:
+    if conn.execute(select(_w.id).where(_w.id == wanted.id)).one_or_none() is not None:
         return
     count, asked = conn.execute(
         select(func.count(), func.coalesce(func.sum(_w.amount), 0)).where(
@@ -178,15 +177,15 @@ def _note_withdrawal(
     ).one()
     if count >= WITHDRAWALS_OPEN_MAX:
         raise TooManyOpen("Wait until the operator has paid some.")
-    if not 0 < paper.amount <= INTEGER_MAX - asked:
+    if not 0 < wanted.amount <= INTEGER_MAX - asked:
         raise MalformedMessage("An amount is more than zero.")
-    if booking.balance_of(conn, merchant.account) < asked + paper.amount:
+    if booking.balance_of(conn, merchant.account) < asked + wanted.amount:
         raise InsufficientBalance("What is asked for already counts.")
     row = {
-        "id": paper.id,
-        "merchant": paper.merchant,
-        "amount": paper.amount,
-        "note": paper.note,
+        "id": wanted.id,
+        "merchant": wanted.merchant,
+        "amount": wanted.amount,
+        "note": wanted.note,
         "state": ASKED,
         "at": now,
     }

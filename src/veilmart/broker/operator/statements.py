@@ -7,18 +7,18 @@ from veilmart.broker.ledger import booking, hot_rows
 from veilmart.broker.merchants import MerchantView
 from veilmart.broker.schema import tables
 from veilmart.broker.sessions.session import Session
+from veilmart.broker.signed_requests import read_carried
 from veilmart.broker.state import BrokerState
 from veilmart.protocol import labels
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.invoice_states import InvoiceState
-from veilmart.protocol.merchant_papers import check_recent, read_paper, verify_paper
 from veilmart.protocol.statement import (
     ENTRIES_MAX,
     AskStatement,
     Statement,
     StatementEntry,
     StatementPage,
-    StatementPaper,
+    StatementRequest,
     StatementTotals,
     asked_hash,
     sign_page,
@@ -65,16 +65,12 @@ _open = select(
 
 def statement(state: BrokerState, session: Session, request: AskStatement) -> Rule[Answer]:
     """Raises MerchantUnknown, SignatureInvalid, NotYourBroker, MalformedMessage."""
-    paper = read_paper(StatementPaper, request.signed)
-    merchant = state.merchants.known(paper.merchant)
-    identity = merchant.newest.descriptor.identity
-    verify_paper(identity, labels.STATEMENT_REQUEST, request.signed)
-    now = state.clock()
-    check_recent(paper.at, paper.broker, state.fingerprint, now)
-    asked = asked_hash(request.signed)
+    signed, now = request.signed, state.clock()
+    wanted, merchant = read_carried(state, StatementRequest, labels.STATEMENT_REQUEST, signed, now)
+    asked = asked_hash(signed)
     # Every page may add up all that the merchant ever sold: beside the writer, one at a time.
     yield from transact(_number_reports, merchant.fingerprint)
-    page = yield from look(read_page, paper, merchant, asked, now)
+    page = yield from look(read_page, wanted, merchant, asked, now)
     seed = state.own.by_serial(session.descriptor).signing_seed
     return Answer(Statement(signed=sign_page(seed, page)))
 
@@ -87,21 +83,21 @@ def _number_reports(conn: Connection, merchant: bytes) -> None:
 
 
 def read_page(
-    conn: Connection, paper: StatementPaper, merchant: MerchantView, asked: bytes, now: int
+    conn: Connection, wanted: StatementRequest, merchant: MerchantView, asked: bytes, now: int
 ) -> StatementPage:
     """A reading: the next entries; with the totals if there are no more."""
     of = {"of": merchant.fingerprint}
-    rows = conn.execute(_entries, of | {"after": paper.after}).all()
+    rows = conn.execute(_entries, of | {"after": wanted.after}).all()
     entries = [
         StatementEntry(sequence=r[0], order=r[1], event=r[2], at=r[3], amount=r[4], fee=r[5])
         for r in rows
     ]
     return StatementPage(
-        broker=paper.broker,
+        broker=wanted.broker,
         merchant=merchant.fingerprint,
         asked=asked,
         at=now,
-        last=_newest(conn, of, paper.after, entries),
+        last=_newest(conn, of, wanted.after, entries),
         entries=entries,
         totals=_totals(conn, merchant, of) if len(entries) < ENTRIES_MAX else None,
     )

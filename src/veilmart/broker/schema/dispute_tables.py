@@ -36,8 +36,9 @@ disputes = Table(
     CheckConstraint("outcome IN ('won', 'refused')", name="dispute_outcome"),
     Index("disputes_by_outcome", "outcome", "at"),
 )
-# The merchant's signed paper behind every refund that it made itself.
-refund_papers = Table(
+# The merchant's signed request behind every refund that it made itself. The table's name in the
+# database is that of version 0.1.
+signed_refunds = Table(
     "refund_papers",
     metadata,
     Column("order", ForeignKey("invoices.order"), primary_key=True),

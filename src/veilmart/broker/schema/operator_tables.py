@@ -59,7 +59,7 @@ invitations = Table(
     Column("issued_at", Integer, nullable=False),
 )
 
-# signed: the JoinPaper as sent.
+# signed: the JoinRequest as sent.
 join_requests = Table(
     "join_requests",
     metadata,

@@ -52,15 +52,15 @@ def fetch_catalogue(
         if known.signed == blob:
             is_new = is_new and of_anonymous != anonymous
             continue
-        paper = open_catalogue(known.signed, known.signing_key, merchant.fingerprint)
-        finding = catalogue_contradiction(fresh, paper)
+        earlier = open_catalogue(known.signed, known.signing_key, merchant.fingerprint)
+        finding = catalogue_contradiction(fresh, earlier)
         if finding is not None:
-            proof = catalogue_proof(fresh, paper, (merchant.signed, known.certificate or b""))
+            proof = catalogue_proof(fresh, earlier, (merchant.signed, known.certificate or b""))
             yield from transact(keep_proof, merchant.fingerprint, proof, clock())
             raise ViewsForked(finding) if of_anonymous != anonymous else DescriptorForked(finding)
         if not anonymous and not of_anonymous:
-            check_chain(fresh, paper)  # an anonymous connection knows nothing of earlier ones
-        elif of_anonymous == anonymous and fresh.catalogue.serial < paper.catalogue.serial:
+            check_chain(fresh, earlier)  # an anonymous connection knows nothing of earlier ones
+        elif of_anonymous == anonymous and fresh.catalogue.serial < earlier.catalogue.serial:
             is_new = False
     if not is_new:
         return fresh

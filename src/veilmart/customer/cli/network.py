@@ -146,7 +146,7 @@ def verify_file(
 
 
 def _draw_verified(console: Console, found: VerifiedProof) -> None:
-    said = "The proof holds." if found.conclusive else "Both papers are genuine."
+    said = "The proof holds." if found.conclusive else "Both signatures are genuine."
     for line in (said, found.finding, f"The {found.role} {visible(found.name)}", found.party):
         console.print(line, markup=False)
 

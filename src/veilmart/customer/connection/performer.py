@@ -69,7 +69,7 @@ class Performer:
             effects.UnlockedSeed: self._unlocked_seed,
             effects.Confirm: self._ask_person,
             effects.Pace: self._pace,
-            effects.BrokerPapers: self._papers,
+            effects.BrokerDescriptor: self._broker_descriptor,
             effects.Together: self._together,
             effects.OnDisk: self._on_disk,
         }
@@ -139,7 +139,7 @@ class Performer:
             await asyncio.sleep(slots * effect.slot_seconds - passed)
         return loop.time()
 
-    async def _papers(self, effect: effects.BrokerPapers) -> SignedDescriptor:
+    async def _broker_descriptor(self, effect: effects.BrokerDescriptor) -> SignedDescriptor:
         if effect.fresh:
             self._session.descriptor = await self._refresh()
         return self._session.descriptor

@@ -1,7 +1,7 @@
-"""What is wrong with an order, found by the same rules that the broker decides by.
+"""Finding the fault in a delivery by the rules by which the broker decides a dispute.
 
-Everything is on this machine: the merchant's signed papers, the keys, the sealed segments. A fault
-found here is one that the broker has to find too, and that anybody can verify offline.
+Everything needed is on this machine: the merchant's signed documents, the keys, the sealed
+segments. The broker must find the same fault, and anybody can verify it offline.
 """
 
 from collections.abc import Callable

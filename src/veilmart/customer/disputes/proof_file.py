@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.customer.disputes.fault_finder import Complaint
-from veilmart.customer.purchase.receipts import SignedPaper, check_payment
+from veilmart.customer.purchase.receipts import ObjectBytes, check_payment
 from veilmart.customer.wallet.orders import Order
 from veilmart.errors import (
     EvidenceInvalid,
@@ -36,8 +36,8 @@ class DisputeProof(Message, frozen=True):
     reason: Reason
     index: Natural
     evidence: Annotated[bytes, Meta(max_length=EVIDENCE_MAX_BYTES)]
-    invoice: SignedPaper
-    receipt: SignedPaper
+    invoice: ObjectBytes
+    receipt: ObjectBytes
     broker_descriptor: Annotated[bytes, Meta(max_length=SIGNED_DESCRIPTOR_MAX_BYTES)]
 
 

@@ -13,7 +13,13 @@ from sqlalchemy import Connection
 
 from veilmart.crypto import blind_rsa
 from veilmart.crypto.token_key import SPKI_BYTES, parse_token_key
-from veilmart.customer.effects import AskBroker, BrokerPapers, GetPublic, KnownBalance, UnlockedSeed
+from veilmart.customer.effects import (
+    AskBroker,
+    BrokerDescriptor,
+    GetPublic,
+    KnownBalance,
+    UnlockedSeed,
+)
 from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.orders import Order, add_order, order_key, save_order
 from veilmart.customer.wallet.tokens import (
@@ -195,7 +201,7 @@ def renew_refund(order: Order, clock: Clock) -> Rule[Order]:
     WalletLocked, RefundKeyUnfit.
     """
     seed = yield from UnlockedSeed()
-    broker = yield from BrokerPapers(fresh=True)
+    broker = yield from BrokerDescriptor(fresh=True)
     spend = refunding(order)
     listed = issuing_key(listed_keys(broker.descriptor), spend.amount, clock())
     if listed is None:

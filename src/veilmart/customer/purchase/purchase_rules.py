@@ -13,7 +13,7 @@ The order of things is the safety of the money:
 from dataclasses import replace
 
 from veilmart.customer.browsing.tunnel_rules import Tunnel
-from veilmart.customer.effects import BrokerPapers, Confirm, Tell, on_disk
+from veilmart.customer.effects import BrokerDescriptor, Confirm, Tell, on_disk
 from veilmart.customer.events import Dropped, PaymentHeld, StepReached
 from veilmart.customer.purchase.completion_rules import Bought, complete
 from veilmart.customer.purchase.destination import try_destination
@@ -127,7 +127,7 @@ def new_order(quote: Quote, now: int) -> Order:
 
 
 def agreed_terms(quote: Quote) -> Terms:
-    """What `terms_of` would read from the stored papers; they were verified a moment ago."""
+    """What `terms_of` would read from the stored offer, which was verified a moment ago."""
     key = quote.choice.merchant.descriptor.signing_key
     return Terms(quote.offer, quote.choice.suite, key, piece_count(quote.offer.size))
 
@@ -135,14 +135,14 @@ def agreed_terms(quote: Quote) -> Terms:
 def pay(
     order: Order,
     terms: Terms,
-    papers: SignedDescriptor,
+    broker: SignedDescriptor,
     clock: Clock,
     *,
     known_held: bool = False,
 ) -> Rule[tuple[Order, int | None]]:
     """Send the payment and check its receipt: (the order with its receipt, the balance after).
 
-    papers: the broker's descriptor that the order was made under.
+    broker: the broker's descriptor that the order was made under.
     The same operation id every time, so that a second one is answered like the first and charges
     nothing. A refusal that proves that nothing is held abandons the order, unless the broker has
     just said that it is held (`known_held`): then only the receipt is missing. A token that comes
@@ -160,29 +160,29 @@ def pay(
         yield from keep_refund(order, refunding(order).refund_key, paid.refund, clock)
         yield from transact(save_ended, order.after(WalletEvent.REFUND_SEEN, clock()))
         raise OfferExpired(money=EXCHANGED)
-    signed_by = yield from _check_receipt(order, terms, papers, paid.receipt)
+    signed_by = yield from _check_receipt(order, terms, broker, paid.receipt)
     yield from Tell(PaymentHeld(terms.offer.price, paid.balance))
     return replace(order, receipt=paid.receipt, broker_descriptor=signed_by.signed), paid.balance
 
 
 def _check_receipt(
-    order: Order, terms: Terms, papers: SignedDescriptor, signed: bytes
+    order: Order, terms: Terms, broker: SignedDescriptor, signed: bytes
 ) -> Rule[SignedDescriptor]:
     """Which descriptor of the broker certifies the receipt. Raises SignatureInvalid, OfferMismatch.
 
     The broker may have renewed its descriptor since the session began, hence the second try.
     """
     try:
-        receipt = _open_receipt(papers, signed)
+        receipt = _open_receipt(broker, signed)
     except SignatureInvalid:
-        papers = yield from BrokerPapers(fresh=True)
-        receipt = _open_receipt(papers, signed)
+        broker = yield from BrokerDescriptor(fresh=True)
+        receipt = _open_receipt(broker, signed)
     check_receipt(receipt, terms.offer, order.order)
-    return papers
+    return broker
 
 
-def _open_receipt(papers: SignedDescriptor, signed: bytes) -> PaymentReceipt:
-    key = papers.descriptor.signing_key
+def _open_receipt(broker: SignedDescriptor, signed: bytes) -> PaymentReceipt:
+    key = broker.descriptor.signing_key
     return offers.open_object(PaymentReceipt, key, labels.PAYMENT_RECEIPT, signed)
 
 

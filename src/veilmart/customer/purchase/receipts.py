@@ -22,18 +22,18 @@ from veilmart.protocol.offer import Invoice, Offer, PaymentReceipt
 
 RECEIPT_MAX_BYTES = 64 * 1024
 
-SignedPaper = Annotated[bytes, Meta(max_length=offers.SIGNED_MAX_BYTES)]
-SignedPapers = Annotated[bytes, Meta(max_length=SIGNED_DESCRIPTOR_MAX_BYTES)]
+ObjectBytes = Annotated[bytes, Meta(max_length=offers.SIGNED_MAX_BYTES)]
+DescriptorBytes = Annotated[bytes, Meta(max_length=SIGNED_DESCRIPTOR_MAX_BYTES)]
 
 
 class ReceiptFile(Message, frozen=True):
     """Everything as it was signed; nothing in it is secret, nothing names the customer."""
 
-    offer: SignedPaper
-    invoice: SignedPaper
-    receipt: SignedPaper
-    merchant_descriptor: SignedPapers
-    broker_descriptor: SignedPapers
+    offer: ObjectBytes
+    invoice: ObjectBytes
+    receipt: ObjectBytes
+    merchant_descriptor: DescriptorBytes
+    broker_descriptor: DescriptorBytes
 
 
 @dataclass(frozen=True)
@@ -67,25 +67,25 @@ def export_receipt(order: Order) -> bytes:
 
 
 def verify_receipt(data: bytes) -> VerifiedReceipt:
-    """Check every signature and that all papers speak of the same purchase. Raises ReceiptInvalid.
+    """Check every signature and that all objects are of the same purchase. Raises ReceiptInvalid.
 
     Who merchant and broker are is shown, not judged: compare the fingerprints.
     """
     try:
-        papers = decode(ReceiptFile, data, RECEIPT_MAX_BYTES)
-        merchant = read_descriptor(papers.merchant_descriptor)
-        broker = read_descriptor(papers.broker_descriptor)
+        file = decode(ReceiptFile, data, RECEIPT_MAX_BYTES)
+        merchant = read_descriptor(file.merchant_descriptor)
+        broker = read_descriptor(file.broker_descriptor)
         merchant_key = merchant.descriptor.signing_key
-        offer = offers.open_object(Offer, merchant_key, labels.OFFER, papers.offer)
-        invoice = offers.open_object(Invoice, merchant_key, labels.INVOICE, papers.invoice)
+        offer = offers.open_object(Offer, merchant_key, labels.OFFER, file.offer)
+        invoice = offers.open_object(Invoice, merchant_key, labels.INVOICE, file.invoice)
         receipt = offers.open_object(
-            PaymentReceipt, broker.descriptor.signing_key, labels.PAYMENT_RECEIPT, papers.receipt
+            PaymentReceipt, broker.descriptor.signing_key, labels.PAYMENT_RECEIPT, file.receipt
         )
-        order = offers.order_of(papers.offer)
+        order = offers.order_of(file.offer)
         offers.check_invoice(invoice, offer, order)
         check_receipt(receipt, offer, order)
-        _check_papers(offer, merchant, broker, receipt)
-        if receipt.invoice != offers.invoice_hash(papers.invoice):
+        _check_descriptors(offer, merchant, broker, receipt)
+        if receipt.invoice != offers.invoice_hash(file.invoice):
             raise OfferMismatch("The receipt's invoice differs.")
     except PeerFault as fault:
         raise ReceiptInvalid(fault.detail or fault.summary) from fault
@@ -119,15 +119,15 @@ def check_payment(
         PaymentReceipt, broker.descriptor.signing_key, labels.PAYMENT_RECEIPT, signed_receipt
     )
     check_receipt(receipt, offer, offers.order_of(signed_offer))
-    _check_papers(offer, merchant, broker, receipt)
+    _check_descriptors(offer, merchant, broker, receipt)
     if receipt.invoice != offers.invoice_hash(signed_invoice):
         raise OfferMismatch("The receipt's invoice differs.")
 
 
-def _check_papers(
+def _check_descriptors(
     offer: Offer, merchant: SignedDescriptor, broker: SignedDescriptor, receipt: PaymentReceipt
 ) -> None:
-    """The descriptors are those that the papers name, of the right roles, valid at the time."""
+    """Raises OfferMismatch for a descriptor that offer or receipt do not name or that had ended."""
     if merchant.descriptor.role != "merchant" or broker.descriptor.role != "broker":
         raise OfferMismatch("A descriptor is of the wrong role.")
     if offer.merchant != merchant.fingerprint or offer.descriptor != merchant.hash:

@@ -104,13 +104,13 @@ def _recover(order: Order, clock: Clock) -> Rule[Recovered]:
 
 def _spend_again(order: Order, clock: Clock) -> Rule[Order | Recovered]:
     """The token belongs to this order, so it is sent (again): it pays, or is exchanged."""
-    papers = read_descriptor(order.broker_descriptor)
+    broker = read_descriptor(order.broker_descriptor)
     try:
         try:
-            order, _ = yield from pay(order, terms_of(order), papers, clock)
+            order, _ = yield from pay(order, terms_of(order), broker, clock)
         except RefundKeyUnfit:
             order = yield from renew_refund(order, clock)
-            order, _ = yield from pay(order, terms_of(order), papers, clock)
+            order, _ = yield from pay(order, terms_of(order), broker, clock)
     except OfferExpired:
         return Recovered(order, "refunded")
     except CERTAINLY_UNPAID:
@@ -183,9 +183,9 @@ def _asked_state(order: Order) -> Rule[str]:
 
 def _receipt_again(order: Order, clock: Clock) -> Rule[Order]:
     """Without a login, or once the broker has forgotten the operation, it goes on without."""
-    papers = read_descriptor(order.broker_descriptor)
+    broker = read_descriptor(order.broker_descriptor)
     try:
-        order, _ = yield from pay(order, terms_of(order), papers, clock, known_held=True)
+        order, _ = yield from pay(order, terms_of(order), broker, clock, known_held=True)
     except (NotLoggedIn, Refusal):
         return order
     return order

@@ -129,7 +129,7 @@ anonymous_view = Table(
     Column("certificate", LargeBinary),
 )
 
-# Two signed papers that contradict each other. stops: whether they still stop the wallet.
+# Two signed documents that contradict each other. stops: whether they still stop the wallet.
 proofs = Table(
     "proofs",
     metadata,

@@ -66,9 +66,9 @@ async def _recall(shopper: Shopper, meet: Meet, traced: Traced, merchant: bytes,
     menu = await shopper.browse(merchant)
     tunnel = await shopper.tunnel(menu.merchant)
     recalled = await shopper.perform(recall(tunnel, traced, wallet.random))
-    papers = await _signed_under(shopper, menu.merchant, offered_under(recalled))
+    merchant_then = await _signed_under(shopper, menu.merchant, offered_under(recalled))
     product: Product | None = next((p for p in menu.products if p.id == recalled.product), None)
-    order = rebuild(traced, recalled, (shopper.broker, papers), product, wallet.clock())
+    order = rebuild(traced, recalled, (shopper.broker, merchant_then), product, wallet.clock())
     await shopper.perform(keep(_fetched_into(order, out), traced.lost))
     return order.title
 
@@ -77,17 +77,17 @@ async def _signed_under(
     shopper: Shopper, newest: SignedDescriptor, wanted: bytes
 ) -> SignedDescriptor:
     """The merchant's descriptor with this hash, looked for backwards. Raises DescriptorUnknown."""
-    paper, source = newest, shopper.descriptors_of(newest.fingerprint)
+    found, source = newest, shopper.descriptors_of(newest.fingerprint)
     for _ in range(DESCRIPTORS_BACK_MAX):
-        if paper.hash == wanted:
-            return paper
-        serial = paper.descriptor.serial - 1
+        if found.hash == wanted:
+            return found
+        serial = found.descriptor.serial - 1
         if serial < 1:
             break
-        paper = read_descriptor(await source.numbered(serial))
-        if paper.fingerprint != newest.fingerprint:
+        found = read_descriptor(await source.numbered(serial))
+        if found.fingerprint != newest.fingerprint:
             raise DescriptorUnknown(format_fingerprint(newest.fingerprint))
-    raise DescriptorUnknown("The offer's descriptor is not shown any more.")
+    raise DescriptorUnknown("The offer's descriptor is not served any more.")
 
 
 def _fetched_into(order: Order, out: Path) -> Order:

@@ -106,15 +106,15 @@ def offered_under(recalled: Recalled) -> bytes:
 def rebuild(
     traced: Traced,
     recalled: Recalled,
-    papers: tuple[SignedDescriptor, SignedDescriptor],
+    descriptors: tuple[SignedDescriptor, SignedDescriptor],
     product: Product | None,
     now: int,
 ) -> Order:
-    """The order's row. papers: the broker's descriptor, and the merchant's that the offer names.
+    """The order's row. descriptors: the broker's, and the merchant's that the offer names.
 
-    product: as it stands in the catalogue now, if it does. Raises SignatureInvalid, OfferMismatch.
+    product: its present entry in the catalogue, if any. Raises SignatureInvalid, OfferMismatch.
     """
-    broker, merchant = papers
+    broker, merchant = descriptors
     key = merchant.descriptor.signing_key
     offer = offers.open_object(Offer, key, labels.OFFER, recalled.offer)
     named = (offer.order_key, offer.broker, offer.merchant)

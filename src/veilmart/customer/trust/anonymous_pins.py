@@ -44,8 +44,8 @@ def seen(connection: Connection, kind: Kind, party: bytes) -> Seen | None:
     return None if row is None else Seen(*row)
 
 
-def save_seen(connection: Connection, kind: Kind, party: bytes, paper: Seen) -> None:
-    connection.execute(_SAVE, {"kind": kind, "party": party} | vars(paper))
+def save_seen(connection: Connection, kind: Kind, party: bytes, seen: Seen) -> None:
+    connection.execute(_SAVE, {"kind": kind, "party": party} | vars(seen))
 
 
 def forget_catalogue(connection: Connection, party: bytes) -> None:

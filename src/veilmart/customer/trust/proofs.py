@@ -1,7 +1,7 @@
-"""Proofs: papers of one party that contradict each other, kept as received, verified offline.
+"""Proofs: contradicting documents that one party signed, stored as received, verified offline.
 
-A proof file is one MessagePack map. What makes it a proof is in the papers alone: both are signed
-by the party itself, so nobody has to believe the wallet.
+A proof file is one MessagePack map. The documents alone are the proof: the party itself
+signed both, so nobody has to believe the wallet.
 """
 
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ from veilmart.protocol.views import catalogue_contradiction, contradiction
 PROOF_MAX_BYTES = 2 * CATALOGUE_MAX_BYTES + 64 * 1024
 NOT_SHOWN = "What lies between the two was not shown; by themselves they do not contradict."
 
-Papers = Annotated[bytes, Meta(max_length=CATALOGUE_MAX_BYTES)]
+Signed = Annotated[bytes, Meta(max_length=CATALOGUE_MAX_BYTES)]
 Certificate = Annotated[bytes, Meta(max_length=SIGNED_DESCRIPTOR_MAX_BYTES)]
 
 
@@ -41,8 +41,8 @@ class ProofFile(Message, frozen=True):
     """
 
     kind: Literal["descriptors", "catalogues"]
-    one: Papers
-    other: Papers
+    one: Signed
+    other: Signed
     one_descriptor: Certificate
     other_descriptor: Certificate
 
@@ -60,7 +60,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class VerifiedProof:
-    """party: fingerprint as people write it. finding: what the papers say against each other.
+    """party: fingerprint as people write it. finding: how the documents contradict each other.
 
     conclusive: False where only what lies between was held back.
     """
@@ -159,21 +159,21 @@ def _verify_catalogues(proof: ProofFile) -> VerifiedProof:
     merchants = [read_descriptor(proof.one_descriptor), read_descriptor(proof.other_descriptor)]
     if merchants[0].fingerprint != merchants[1].fingerprint:
         raise ProofInvalid("The catalogues are of different merchants.")
-    papers = [
+    both = [
         open_catalogue(blob, merchant.descriptor.signing_key, merchant.fingerprint)
         for blob, merchant in zip((proof.one, proof.other), merchants, strict=True)
     ]
-    finding = catalogue_contradiction(*papers)
+    finding = catalogue_contradiction(*both)
     if finding is None:
         raise ProofInvalid("The catalogues do not contradict each other.")
     return _found(merchants[0], finding)
 
 
-def _found(paper: SignedDescriptor, finding: str, *, conclusive: bool = True) -> VerifiedProof:
+def _found(signed: SignedDescriptor, finding: str, *, conclusive: bool = True) -> VerifiedProof:
     return VerifiedProof(
-        party=format_fingerprint(paper.fingerprint),
-        name=paper.descriptor.name,
-        role=paper.descriptor.role,
+        party=format_fingerprint(signed.fingerprint),
+        name=signed.descriptor.name,
+        role=signed.descriptor.role,
         finding=finding,
         conclusive=conclusive,
     )

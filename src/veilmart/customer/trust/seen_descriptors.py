@@ -38,17 +38,17 @@ def seen_of(connection: Connection, party: bytes) -> list[SignedDescriptor]:
     return [read_descriptor(signed) for signed in rows]
 
 
-def keep_seen(connection: Connection, view: View, papers: list[SignedDescriptor]) -> None:
-    """Papers of one party; those that are kept already stay as they are."""
+def keep_seen(connection: Connection, view: View, descriptors: list[SignedDescriptor]) -> None:
+    """Store descriptors of one party; rows that exist already do not change."""
     rows = [
         {
             "view": view,
-            "party": paper.fingerprint,
-            "serial": paper.descriptor.serial,
-            "not_before": paper.descriptor.not_before,
-            "signed": paper.signed,
+            "party": one.fingerprint,
+            "serial": one.descriptor.serial,
+            "not_before": one.descriptor.not_before,
+            "signed": one.signed,
         }
-        for paper in papers
+        for one in descriptors
     ]
     connection.execute(_KEEP, rows)
 

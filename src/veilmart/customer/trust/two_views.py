@@ -1,9 +1,9 @@
-"""What a party shows to everybody, fetched alike by everybody and compared at home.
+"""Comparing the descriptors that a party shows to the wallet's two identities (page 11.7).
 
-docs/protocol/11-tokens.md, 11.7. Nothing that is asked for depends on what the wallet's other view
-has seen: the descriptors since the beginning of the epoch are fetched, whatever is known. Two
-signed papers that contradict each other are kept as proof, and stop the wallet before anything is
-spent; whatever nobody signed is a failure of the network.
+What a wallet requests does not depend on its other view: it fetches all descriptors since the
+beginning of the epoch, whatever it has already. Two signed documents that contradict each other
+are stored as proof and stop the wallet before it spends anything. An unsigned answer proves nothing
+and counts as a failure of the network.
 """
 
 from typing import Protocol
@@ -72,10 +72,10 @@ async def _fetch_chain(
         below = read_descriptor(await source.numbered(serial))
         if below.fingerprint != fresh.fingerprint or below.descriptor.serial != serial:
             raise UnsignedAnswer(f"Instead of descriptor {serial} there came another one.")
-        for paper in (above, fresh):
-            finding = contradiction(paper, below)
+        for other in (above, fresh):
+            finding = contradiction(other, below)
             if finding is not None:
-                await _keep(wallet, paper, below)
+                await _keep(wallet, other, below)
                 raise ViewsForked(finding)
         if len(chain) > 2 * DESCRIPTORS_PER_EPOCH_MAX:
             raise UnsignedAnswer("The chain of descriptors has no end.")
@@ -86,19 +86,19 @@ async def _fetch_chain(
 def _compare(
     connection: Connection, view: View, chain: list[SignedDescriptor], now: int
 ) -> tuple[SignedDescriptor, SignedDescriptor, str] | None:
-    """Keep what this view was shown; two papers that contradict each other, if there are any."""
+    """Keep what this view was shown; return two that contradict each other, if there are any."""
     party, fresh = chain[0].fingerprint, chain[0]
     before = seen_of(connection, party)
     by_serial: dict[int, list[SignedDescriptor]] = {}
-    for paper in before:
-        by_serial.setdefault(paper.descriptor.serial, []).append(paper)
-    for paper in chain:
-        serial = paper.descriptor.serial
-        near = {serial - 1, serial, serial + 1, serial_below(paper.descriptor) or 0}
+    for earlier in before:
+        by_serial.setdefault(earlier.descriptor.serial, []).append(earlier)
+    for shown in chain:
+        serial = shown.descriptor.serial
+        near = {serial - 1, serial, serial + 1, serial_below(shown.descriptor) or 0}
         for other in (one for neighbour in near for one in by_serial.get(neighbour, ())):
-            finding = contradiction(paper, other)
+            finding = contradiction(shown, other)
             if finding is not None:
-                return paper, other, finding
+                return shown, other, finding
     for other in before:
         finding = contradiction(fresh, other)
         if finding is not None:

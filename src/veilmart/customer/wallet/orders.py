@@ -68,7 +68,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Terms:
-    """What an order's signed papers say: just verified, or read again from the stored bytes."""
+    """The terms of an order's signed offer: just verified, or read again from the stored bytes."""
 
     offer: Offer
     suite: Suite
@@ -77,7 +77,7 @@ class Terms:
 
 
 def terms_of(order: Order) -> Terms:
-    """Read an order's own papers again. Raises StoreDamaged when they do not verify any more."""
+    """Verify an order's stored documents again. Raises StoreDamaged when they do not verify."""
     try:
         return _read_terms(order.merchant_descriptor, order.offer)
     except PeerFault as fault:

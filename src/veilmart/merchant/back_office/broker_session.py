@@ -31,7 +31,7 @@ async def ask_operator(
     random: Random,
     open_client: OpenClient = StreamClient,
 ) -> None:
-    """Hand a signed paper in. Raises BrokerUnreachable, what the broker refuses, TrustFailures."""
+    """Send a signed request. Raises BrokerUnreachable, what the broker refuses, TrustFailures."""
     async with asking(broker, now, random, open_client) as session:
         await session.ask(request, Noted)
 

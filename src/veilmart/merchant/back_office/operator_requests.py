@@ -12,8 +12,8 @@ from veilmart.merchant.publishing.snapshot import load_shop
 from veilmart.protocol import labels
 from veilmart.protocol.address import parse_link
 from veilmart.protocol.customer_messages import AskToJoin, AskToWithdraw
-from veilmart.protocol.merchant_papers import JoinPaper, WithdrawalPaper, sign_paper
 from veilmart.protocol.ports import Random
+from veilmart.protocol.signed_requests import JoinRequest, WithdrawalRequest, sign_request
 
 WITHDRAWAL_ID_BYTES = 16
 ASKED_FILE = "withdrawal-asked"
@@ -40,13 +40,13 @@ async def ask_to_join(
     run = market.database.run_now
     shop = run(load_shop, market.identity, market.fingerprint, now, random)
     broker = run(choose_broker, which)
-    paper = JoinPaper(
+    request = JoinRequest(
         broker=broker.fingerprint,
         address=address,
         descriptor=shop.newest.known.signed,
         at=now,
     )
-    signed = sign_paper(market.identity, labels.JOIN_REQUEST, paper)
+    signed = sign_request(market.identity, labels.JOIN_REQUEST, request)
     await ask_operator(broker, AskToJoin(signed=signed), now, random)
     return address
 
@@ -78,7 +78,7 @@ async def ask_to_withdraw(
         raise BadArgument(f"A note has at most {NOTE_MAX_CHARACTERS} printable characters.")
     broker = market.database.run_now(choose_broker, which)
     kept = f"{ASKED_FILE}-{broker.fingerprint.hex()[:16]}"
-    paper = WithdrawalPaper(
+    request = WithdrawalRequest(
         broker=broker.fingerprint,
         merchant=market.fingerprint,
         id=_same_or_new_id(market, kept, Asked(random(WITHDRAWAL_ID_BYTES), amount, note)),
@@ -86,7 +86,7 @@ async def ask_to_withdraw(
         note=note,
         at=now,
     )
-    signed = sign_paper(market.identity, labels.WITHDRAWAL, paper)
+    signed = sign_request(market.identity, labels.WITHDRAWAL, request)
     try:
         await ask_operator(broker, AskToWithdraw(signed=signed), now, random)
     except NetworkFailure:

@@ -12,9 +12,9 @@ from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.schema.tables import orders, products
 from veilmart.protocol import labels
 from veilmart.protocol.accounting import format_amount
-from veilmart.protocol.dispute_messages import RefundOrder, RefundPaper
-from veilmart.protocol.merchant_papers import sign_paper
+from veilmart.protocol.dispute_messages import RefundOrder, RefundRequest
 from veilmart.protocol.ports import Random
+from veilmart.protocol.signed_requests import sign_request
 from veilmart.transport.port import OpenClient
 from veilmart.transport.stream_client import StreamClient
 
@@ -76,8 +76,8 @@ async def refund_order(
     """
     brokers = {broker.id: broker for broker in market.database.run_now(load_brokers)}
     broker = brokers[found.broker]
-    paper = RefundPaper(
+    request = RefundRequest(
         broker=broker.fingerprint, merchant=market.fingerprint, order=found.order, at=now
     )
-    signed = sign_paper(market.identity, labels.MERCHANT_REFUND, paper)
+    signed = sign_request(market.identity, labels.MERCHANT_REFUND, request)
     await ask_operator(broker, RefundOrder(signed=signed), now, random, open_client)

@@ -11,13 +11,13 @@ from veilmart.merchant.publishing.brokers import PinnedBroker
 from veilmart.protocol import labels
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.encoding import Message, encode
-from veilmart.protocol.merchant_papers import sign_paper
 from veilmart.protocol.ports import Random
+from veilmart.protocol.signed_requests import sign_request
 from veilmart.protocol.statement import (
     AskStatement,
     Statement,
     StatementEntry,
-    StatementPaper,
+    StatementRequest,
     StatementTotals,
     check_page,
     open_page,
@@ -30,11 +30,11 @@ FEE_EXTENSION = "fee"
 _DESCRIPTORS_MAX = 600
 
 
-class KeptStatement(Message, frozen=True):
-    """What is kept: papers and pages as sent, and the descriptor that certifies their key."""
+class KeptStatement(Message, frozen=True, rename={"requests": "papers"}):
+    """Requests and pages as sent, and the descriptor that certifies the pages' key."""
 
     descriptor: bytes
-    papers: list[bytes]
+    requests: list[bytes]
     pages: list[bytes]
 
 
@@ -64,26 +64,26 @@ async def fetch_statement(
     the broker refuses.
     """
     entries: list[StatementEntry] = []
-    papers, pages = list[bytes](), list[bytes]()
+    requests, pages = list[bytes](), list[bytes]()
     async with asking(broker, now, random, open_client) as session:
         while True:
             after = entries[-1].sequence if entries else 0
-            paper = StatementPaper(
+            request = StatementRequest(
                 broker=broker.fingerprint, merchant=merchant, after=after, at=now
             )
-            signed = sign_paper(key, labels.STATEMENT_REQUEST, paper)
+            signed = sign_request(key, labels.STATEMENT_REQUEST, request)
             answer = await session.ask(AskStatement(signed=signed), Statement)
             page = open_page(session.descriptor.descriptor.signing_key, answer.signed)
-            check_page(page, paper, signed)
+            check_page(page, request, signed)
             entries += page.entries
-            papers.append(signed)
+            requests.append(signed)
             pages.append(answer.signed)
             if page.totals is not None:
                 break
             if len(entries) >= STATEMENT_ENTRIES_MAX:
                 raise StatementInvalid("It has no end.")
         rates = await _published_fees(session)
-    kept = KeptStatement(descriptor=session.descriptor.signed, papers=papers, pages=pages)
+    kept = KeptStatement(descriptor=session.descriptor.signed, requests=requests, pages=pages)
     return FetchedStatement(page.at, entries, page.totals, rates, kept)
 
 

@@ -1,7 +1,7 @@
 """What a merchant asks of a broker's operator, signed with its identity (page 5, section 8).
 
-A signed paper is signature (384, RSASSA-PSS) ‖ MessagePack body. It travels inside an ordinary
-session with the broker, so nobody on the wire reads an address or an amount.
+A signed request is signature (384, RSASSA-PSS) ‖ MessagePack body. It travels inside an ordinary
+session with the broker, so an observer of the wire reads neither address nor amount.
 """
 
 from typing import Annotated, TypeVar
@@ -14,14 +14,14 @@ from veilmart.limits import NOTE_MAX_CHARACTERS, SIGNED_DESCRIPTOR_MAX_BYTES, SI
 from veilmart.protocol.descriptor import SIGNATURE_BYTES
 from veilmart.protocol.encoding import Bytes16, Bytes32, Message, Natural, decode, encode
 
-PAPER_MAX_BYTES = SIGNED_DESCRIPTOR_MAX_BYTES + 1024
+SIGNED_REQUEST_MAX_BYTES = SIGNED_DESCRIPTOR_MAX_BYTES + 1024
 WITHDRAWAL_MAX_BYTES = SIGNATURE_BYTES + 1536
 ADDRESS_MAX_CHARACTERS = 255
 
 M = TypeVar("M", bound=Message)
 
 
-class JoinPaper(Message, frozen=True):
+class JoinRequest(Message, frozen=True):
     """address: host:port at which the broker reaches the merchant, empty if it dials."""
 
     broker: Bytes32
@@ -30,8 +30,8 @@ class JoinPaper(Message, frozen=True):
     at: Natural
 
 
-class WithdrawalPaper(Message, frozen=True):
-    """id: 16 random bytes; the same paper sent again asks once. amount: minor units."""
+class WithdrawalRequest(Message, frozen=True):
+    """id: 16 random bytes; a repeated request is noted once. amount: minor units."""
 
     broker: Bytes32
     merchant: Bytes32
@@ -41,26 +41,26 @@ class WithdrawalPaper(Message, frozen=True):
     at: Natural
 
 
-def sign_paper(key: identity.IdentityKey, label: str, paper: Message) -> bytes:
+def sign_request(key: identity.IdentityKey, label: str, request: Message) -> bytes:
     """signature (384) ‖ body."""
-    body = encode(paper)
+    body = encode(request)
     return identity.sign_pss(key, label, body) + body
 
 
-def read_paper(kind: type[M], signed: bytes) -> M:
-    """The paper, not verified yet: it names whose key that takes. Raises MalformedMessage."""
+def read_request(kind: type[M], signed: bytes) -> M:
+    """The request, not verified yet: it names the merchant. Raises MalformedMessage."""
     if len(signed) <= SIGNATURE_BYTES:
-        raise MalformedMessage("A signed paper is cut short.")
-    return decode(kind, signed[SIGNATURE_BYTES:], PAPER_MAX_BYTES)
+        raise MalformedMessage("A signed request is cut short.")
+    return decode(kind, signed[SIGNATURE_BYTES:], SIGNED_REQUEST_MAX_BYTES)
 
 
-def verify_paper(spki: bytes, label: str, signed: bytes) -> None:
+def verify_request(spki: bytes, label: str, signed: bytes) -> None:
     """Raises SignatureInvalid."""
     identity.verify_pss(spki, label, signed[SIGNATURE_BYTES:], signed[:SIGNATURE_BYTES])
 
 
 def check_recent(at: int, named: bytes, broker: bytes, now: int) -> None:
-    """A signed paper is for us and of the last minutes. Raises NotYourBroker, MalformedMessage."""
+    """Raises NotYourBroker unless `named` is us, MalformedMessage unless `at` is recent."""
     if named != broker:
         raise NotYourBroker
     if abs(now - at) > SIGNED_REQUEST_SECONDS:
