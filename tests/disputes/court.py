@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.broker.conftest import Market
 from tests.broker.scripted import PRICE, SHELF
-from tests.disputes.papers import Papers, make_papers
+from tests.disputes.signed_orders import Papers, make_papers
 from veilmart.broker.accounts.customers import find_customer
 from veilmart.broker.escrow.outbox import next_batch
 from veilmart.broker.ledger.booking import balance_of

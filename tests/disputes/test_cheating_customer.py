@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, SHELF, Court
-from tests.disputes.papers import TWO_PIECES, Cheats, make_papers, product
+from tests.disputes.signed_orders import TWO_PIECES, Cheats, make_papers, product
 from veilmart.broker.disputes.evidence import join_parts
 from veilmart.broker.disputes.records import dispute_lines
 from veilmart.broker.maintenance.sweeper import FORGETTING, sweep_invoices

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, SHELF, Court
-from tests.disputes.papers import TWO_PIECES, Cheats, cut, product
+from tests.disputes.signed_orders import TWO_PIECES, Cheats, cut, product
 from veilmart.broker import events, merchants
 from veilmart.broker.disputes.records import dispute_lines
 from veilmart.crypto import signing

@@ -8,7 +8,7 @@ import pytest
 from tests.broker.scripted import ScriptedMerchant
 from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, Court
-from tests.disputes.papers import Cheats
+from tests.disputes.signed_orders import Cheats
 from veilmart.broker import events, merchants, settings
 from veilmart.broker.operator import bookkeeping
 from veilmart.errors import (

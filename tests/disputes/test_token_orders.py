@@ -5,7 +5,7 @@ import pytest
 from tests.broker.tokens.token_wallet import TokenWallet
 from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, Court
-from tests.disputes.papers import Cheats, Papers
+from tests.disputes.signed_orders import Cheats, Papers
 from veilmart.errors import NotRefunded
 from veilmart.protocol.customer_messages import Acknowledge, Release
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tests.disputes.papers import resigned
+from tests.disputes.signed_orders import resigned
 from veilmart.cli import main
 from veilmart.merchant.server import http_app
 from veilmart.protocol import offer as offers, parcel

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.bad_input.roles import CREDIT, PRICE, Roles
-from tests.disputes.papers import resigned
+from tests.disputes.signed_orders import resigned
 from tests.escrow.stage import Stage, staged
 from veilmart.customer.disputes.dispute_rules import examine
 from veilmart.customer.disputes.proof_file import export_proof, judge
