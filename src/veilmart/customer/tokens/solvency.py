@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from veilmart.customer.effects import BrokerPapers, GetPublic
+from veilmart.customer.effects import BrokerDescriptor, GetPublic
 from veilmart.errors import MalformedMessage
 from veilmart.limits import BODY_MAX_BYTES, INTEGER_MAX
 from veilmart.protocol.effects import Rule
@@ -58,7 +58,7 @@ class Solvency:
 def read_solvency() -> Rule[Solvency]:
     """Fetch and check it. Raises MalformedMessage."""
     data = yield from GetPublic("/v1/solvency", BODY_MAX_BYTES)
-    broker = yield from BrokerPapers()
+    broker = yield from BrokerDescriptor()
     try:
         said = msgspec.msgpack.decode(data, type=_Statement)
     except msgspec.MsgspecError as fault:
