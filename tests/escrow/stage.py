@@ -15,7 +15,7 @@ from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.display.order_status import Standing, standing
 from veilmart.customer.disputes.dispute_rules import dispute, examine
 from veilmart.customer.disputes.fault_finder import Complaint
-from veilmart.customer.library.late_refund_rules import look
+from veilmart.customer.purchase.recovery_rules import find_late_refund
 from veilmart.customer.wallet.orders import Order, all_orders, faults_by_order
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import VeilmartError
@@ -67,7 +67,7 @@ class Stage:
         return complaint
 
     async def look(self) -> Any:
-        return await self.shopper.perform(look(self.order, self.wallet.clock))
+        return await self.shopper.perform(find_late_refund(self.order, self.wallet.clock))
 
     def standing(self) -> Standing:
         faults = self.wallet.database.run_now(faults_by_order)

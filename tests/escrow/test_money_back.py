@@ -11,7 +11,7 @@ from tests.disputes.signed_orders import resigned
 from tests.escrow.stage import Stage, staged
 from veilmart.customer.disputes.dispute_rules import examine
 from veilmart.customer.disputes.proof_file import export_proof, judge
-from veilmart.customer.library.late_refund_rules import watched
+from veilmart.customer.purchase.recovery_rules import may_be_refunded
 from veilmart.customer.wallet.orders import terms_of
 from veilmart.errors import (
     ContentKeyInvalid,
@@ -220,11 +220,11 @@ async def test_a_refund_after_the_purchase_is_noticed(roles: Roles, tmp_path: Pa
         await stage.merchant_says("settled")
         assert await stage.look() is None
         await stage.merchant_refunds()
-        assert [order.order for order in watched(stage.wallet)] == [bought.order.order]
+        assert [order.order for order in may_be_refunded(stage.wallet)] == [bought.order.order]
         assert (await stage.look()).outcome == "returned"
         assert stage.order.state == "refunded" and bought.path.exists()
         assert stage.standing().goods == "here all the same"
-        assert watched(stage.wallet) == []
+        assert may_be_refunded(stage.wallet) == []
         assert await stage.money() == (CREDIT, 0)
         await stage.merchant_says("refunded")
         await roles.check_books()
@@ -269,4 +269,4 @@ def _cut_off(*_: Any) -> Any:
 
 async def test_an_empty_stage_has_nothing_to_watch(roles: Roles, tmp_path: Path) -> None:
     async with staged(roles, tmp_path) as stage:
-        assert isinstance(stage, Stage) and watched(stage.wallet) == []
+        assert isinstance(stage, Stage) and may_be_refunded(stage.wallet) == []

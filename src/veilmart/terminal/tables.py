@@ -9,6 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from veilmart.storage.files.names import visible
+from veilmart.terminal.console import Terminal
 
 GAP = "  "
 LEAST_CELLS = 8
@@ -25,6 +26,17 @@ def draw_table(
     width = console.width if console.is_terminal else None
     for line in table_lines(heads, rows, gives, width):
         console.print(line)
+
+
+def show_table(
+    terminal: Terminal,
+    value: object,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    gives: Sequence[str] = ("Note", "title"),
+) -> None:
+    """A command's result: `value` with --json, else the table of `draw_table`."""
+    terminal.result(value, lambda console: draw_table(console, heads, rows, gives))
 
 
 def table_lines(

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from veilmart.broker.accounts.name_keys import keep_key, stored_name
 from veilmart.broker.ledger import booking
 from veilmart.broker.schema import tables
 from veilmart.errors import NameTaken
 from veilmart.limits import DEVICE_IDLE_MAX_SECONDS
 from veilmart.protocol.accounting import AccountKind
+from veilmart.protocol.name_key import name_key
 
 DEVICE_BYTES = 32
 DEVICES_PER_ACCOUNT_MAX = 16
@@ -31,6 +31,12 @@ _by_name = (
     .join(tables.accounts, tables.accounts.c.id == tables.customers.c.account)
     .where(tables.customers.c.username == bindparam("of"))
 )
+_name_with_key = (
+    select(tables.customers.c.username)
+    .join(tables.name_keys, tables.name_keys.c.account == tables.customers.c.account)
+    .where(tables.name_keys.c.key == bindparam("key"))
+)
+_new_key = insert(tables.name_keys)
 _hash_of = select(tables.customers.c.password_hash).where(
     tables.customers.c.account == bindparam("of")
 )
@@ -80,7 +86,8 @@ def find_customer(conn: Connection, username: str) -> Customer | None:
     """By exactly this name, else by one that looks the same."""
     row = conn.execute(_by_name, {"of": username}).one_or_none()
     if row is None:
-        stored = stored_name(conn, username)
+        key = {"key": name_key(username)}
+        stored = conn.execute(_name_with_key, key).scalar_one_or_none()
         return None if stored is None else find_customer(conn, stored)
     return Customer(int(row[0]), username, int(row[2]), str(row[1]), bool(row[3]))
 
@@ -96,7 +103,7 @@ def add_customer(conn: Connection, username: str, hashed: str, device: bytes, no
         conn.execute(
             _new_customer, {"account": account, "username": username, "password_hash": hashed}
         )
-        keep_key(conn, username, account)
+        conn.execute(_new_key, {"key": name_key(username), "account": account})
     except IntegrityError as fault:
         raise NameTaken from fault
     add_device(conn, account, device, now)

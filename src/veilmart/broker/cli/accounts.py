@@ -12,7 +12,7 @@ from rich.console import Console
 from veilmart.broker import settings
 from veilmart.broker.accounts import administration
 from veilmart.broker.accounts.passwords import Passwords
-from veilmart.broker.cli.books import Reference, book_cash, open_books, show_table
+from veilmart.broker.cli.books import Reference, book_cash, open_books
 from veilmart.broker.operator import bookkeeping
 from veilmart.errors import WeakPassword
 from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES
@@ -20,6 +20,7 @@ from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.tables import show_table
 
 NEW_PASSWORD_BYTES = 10
 

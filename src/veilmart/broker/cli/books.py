@@ -1,8 +1,8 @@
 """What every command of the operator needs: the opened home, and lists drawn as tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -13,8 +13,6 @@ from veilmart.protocol.accounting import parse_amount
 from veilmart.storage.files.home import default_home
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.command import ServerCommon as Common
-from veilmart.terminal.console import Terminal
-from veilmart.terminal.tables import draw_table
 
 Reference = Annotated[
     str | None,
@@ -26,13 +24,6 @@ def open_books(common: Common) -> BrokerHome:
     """The broker's home of this command."""
     home: Path = common.home or default_home("broker")
     return open_home(home, common.database)
-
-
-def show_table(
-    terminal: Terminal, value: Any, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]
-) -> None:
-    """A list as a table for people, as it is for programs."""
-    terminal.result(value, lambda console: draw_table(console, heads, rows, gives=("Note",)))
 
 
 def book_cash(name: str, amount: str, book: Callable[..., Booked], common: Common) -> None:

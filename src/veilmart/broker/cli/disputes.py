@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 
 from veilmart.broker import settings
-from veilmart.broker.cli.books import open_books, show_table
+from veilmart.broker.cli.books import open_books
 from veilmart.broker.disputes.records import dispute_lines
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.tables import show_table
 
 
 @command

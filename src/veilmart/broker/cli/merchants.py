@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from veilmart.broker import settings
-from veilmart.broker.cli.books import Reference, book_cash, open_books, show_table
+from veilmart.broker.cli.books import Reference, book_cash, open_books
 from veilmart.broker.operator import admission, bookkeeping, merchant_requests
 from veilmart.crypto.identity import parse_fingerprint
 from veilmart.errors import Declined
@@ -14,6 +14,7 @@ from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.tables import show_table
 
 DIALS = "(it dials)"
 merchant_app = App(name="merchant", help="The merchants that this broker carries.")

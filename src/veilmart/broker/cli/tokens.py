@@ -5,13 +5,14 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from veilmart.broker import settings
-from veilmart.broker.cli.books import open_books, show_table
+from veilmart.broker.cli.books import open_books
 from veilmart.broker.tokens.key_retirement import retire_key
 from veilmart.broker.tokens.key_totals import find_living, key_lines, key_totals
 from veilmart.errors import Declined
 from veilmart.protocol.accounting import format_amount
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.tables import show_table
 
 token_app = App(name="token", help="The keys under which this broker signs tokens.")
 _ID_SHOWN = 8

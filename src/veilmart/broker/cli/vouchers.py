@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from veilmart.broker import settings
 from veilmart.broker.accounts import invitations, vouchers as codes
 from veilmart.broker.accounts.vouchers import BatchLine, Issued
-from veilmart.broker.cli.books import open_books, show_table
+from veilmart.broker.cli.books import open_books
 from veilmart.broker.cli.voucher_sheet import Cards, draw_sheet
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.operator.kept_codes import KeptCodes, Kind, issued_and_kept, kept_batch
@@ -23,6 +23,7 @@ from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
 from veilmart.terminal.numbers import CodeCount, whole
+from veilmart.terminal.tables import show_table
 
 voucher_app = App(name="voucher", help="Vouchers that customers redeem.")
 invitation_app = App(name="invitation", help="Invitations to open an account.")

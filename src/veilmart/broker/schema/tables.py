@@ -108,7 +108,7 @@ customers = Table(
     Column("disabled", Integer, nullable=False, server_default=text("0")),
 )
 
-# One for each customer; see accounts/name_keys.py.
+# One for each customer; see protocol/name_key.py.
 name_keys = Table(
     "name_keys",
     metadata,

@@ -16,8 +16,7 @@ from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.cli.tokens import brokers_to_refill, refill_stocks
 from veilmart.customer.library.errands import Errand, all_errands, draw, served
-from veilmart.customer.library.late_refund_rules import look
-from veilmart.customer.purchase.recovery_rules import Recovered
+from veilmart.customer.purchase.recovery_rules import Recovered, find_late_refund
 from veilmart.customer.wallet.orders import Order, save_elsewhere
 from veilmart.customer.wallet.wallet import Wallet, find_order
 from veilmart.errors import BadArgument, Declined, NetworkFailure, VeilmartError
@@ -167,7 +166,7 @@ async def _look_for_refunds(wallet: Wallet, person: Person, errand: Errand) -> l
     try:
         async with visited(wallet, person, url, mention=False, anonymous=anonymous) as shopper:
             for order in errand.settled:
-                recovered = await shopper.perform(look(order, wallet.clock))
+                recovered = await shopper.perform(find_late_refund(order, wallet.clock))
                 if recovered is not None:
                     found.append(recovered.order)
     except NetworkFailure:

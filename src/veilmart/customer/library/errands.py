@@ -13,9 +13,8 @@ from typing import Literal
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
-from veilmart.customer.library.late_refund_rules import watched
 from veilmart.customer.library.updates import due_copies
-from veilmart.customer.purchase.recovery_rules import to_sync
+from veilmart.customer.purchase.recovery_rules import may_be_refunded, to_sync
 from veilmart.customer.schema.token_tables import errands
 from veilmart.customer.wallet.copies import DONE, Copy, find_copy, save_copy
 from veilmart.customer.wallet.orders import Order
@@ -48,7 +47,7 @@ class Errand:
 
 def all_errands(wallet: Wallet) -> list[Errand]:
     """Everything there is to do; tasks that are new get their time now."""
-    unfinished, settled = to_sync(wallet), watched(wallet)
+    unfinished, settled = to_sync(wallet), may_be_refunded(wallet)
     found = [
         Errand(
             kind="account",

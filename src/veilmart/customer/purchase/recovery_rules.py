@@ -1,6 +1,6 @@
-"""What becomes of purchases that were interrupted (docs/protocol/09-purchase.md, section 7).
+"""Interrupted purchases, and refunds after the end (docs/protocol/09-purchase.md, 9.4).
 
-HELD, RELEASED and DELIVERED orders are simply finished. A CONFIRMING order is one whose Pay may
+HELD, RELEASED and DELIVERED orders are finished. A CONFIRMING order is one whose Pay may
 or may not have reached the broker, so the broker is asked:
 
 - It holds the money: the purchase goes on. Pay is sent once more, which charges nothing (the
@@ -12,9 +12,12 @@ or may not have reached the broker, so the broker is asked:
 An order that a token pays is finished instead: its token is committed to it, and only spending it
 brings its value back, as a purchase or as its refund token.
 
-A Pay that was still on its way when the order was abandoned may be carried out after all. So an
-abandoned order is asked about until its time to pay is over, and if it turns out to be held, it
-is cancelled, which gives the whole amount back.
+A Pay that was still in transit when the order was abandoned may take effect later. The wallet
+therefore asks about an abandoned order until its time to pay is over, and cancels it if it is held;
+that returns the whole amount.
+
+A merchant may refund a settled order until the broker folds the month in which it ended (page
+12.4): two months and some days at most. `sync` asks for as long.
 """
 
 from dataclasses import dataclass
@@ -24,7 +27,14 @@ from veilmart.customer.effects import AskBroker, on_disk
 from veilmart.customer.purchase.completion_rules import REFUNDED, complete, order_status
 from veilmart.customer.purchase.payment_rules import fetch_refund, renew_refund
 from veilmart.customer.purchase.purchase_rules import CERTAINLY_UNPAID, money_may_be_held, pay
-from veilmart.customer.wallet.orders import UNFINISHED, Order, order_key, orders_in, terms_of
+from veilmart.customer.wallet.orders import (
+    UNFINISHED,
+    Order,
+    order_key,
+    orders_in,
+    save_order,
+    terms_of,
+)
 from veilmart.customer.wallet.parcels import Parcels, save_ended
 from veilmart.customer.wallet.tokens import orders_without_refund, token_of_order
 from veilmart.customer.wallet.wallet import Wallet, unfinished
@@ -38,7 +48,7 @@ from veilmart.errors import (
     VeilmartError,
     WrongOrderState,
 )
-from veilmart.limits import CLOCK_SKEW_SECONDS
+from veilmart.limits import CLOCK_SKEW_SECONDS, REFUND_WATCH_SECONDS
 from veilmart.protocol.customer_messages import Cancel, OrderStatus
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.effects import Rule, transact
@@ -207,3 +217,24 @@ def to_sync(wallet: Wallet) -> list[Order]:
     abandoned = wallet.database.run_now(orders_in, (WalletState.ABANDONED,))
     unpaid = [order for order in abandoned if may_still_be_paid(order, now)]
     return unpaid + wallet.database.run_now(orders_without_refund) + unfinished(wallet)
+
+
+def may_be_refunded(wallet: Wallet) -> list[Order]:
+    """Finished orders that the merchant may still refund, oldest first."""
+    begin = wallet.clock() - REFUND_WATCH_SECONDS
+    done = wallet.database.run_now(orders_in, (WalletState.DONE,))
+    return [order for order in reversed(done) if order.changed_at >= begin]
+
+
+def find_late_refund(order: Order, clock: Clock) -> Rule[Recovered | None]:
+    """Ask the broker whether a finished order was refunded; None if not. The file stays.
+
+    An order that a token paid brings its refund token; if that fails, the next sync brings it.
+    """
+    status = yield from order_status(order)
+    if status.state != InvoiceState.REFUNDED:
+        return None
+    refunded = order.after(WalletEvent.REFUND_SEEN, clock())
+    yield from transact(save_order, refunded)
+    yield from bring_refund(refunded, clock)
+    return Recovered(refunded, "returned")

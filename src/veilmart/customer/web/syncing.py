@@ -1,9 +1,8 @@
 """Everything that is due, as `customer sync` does it: each order on a connection of its own."""
 
 from veilmart.customer.library.errands import Errand, all_errands, draw, served
-from veilmart.customer.library.late_refund_rules import look
 from veilmart.customer.library.updates import due_copies, fetch_due
-from veilmart.customer.purchase.recovery_rules import Recovered
+from veilmart.customer.purchase.recovery_rules import Recovered, find_late_refund
 from veilmart.customer.tokens.stock import due_stocks, refill
 from veilmart.customer.wallet.copies import Copy
 from veilmart.customer.wallet.orders import Order
@@ -81,7 +80,7 @@ async def _late_refunds(desk: Desk, report: Report, errand: Errand) -> None:
         anonymous = errand.kind != "account"
         async with desk.visit_for(errand.settled[0], anonymous=anonymous) as shopper:
             for order in errand.settled:
-                if await shopper.perform(look(order, desk.wallet.clock)) is not None:
+                if await shopper.perform(find_late_refund(order, desk.wallet.clock)) is not None:
                     report.line(f"{order.title}: its merchant gave the money back")
     except NetworkFailure:
         return

@@ -30,7 +30,7 @@ from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
-from veilmart.terminal.tables import draw_table
+from veilmart.terminal.tables import show_table
 
 DEFAULTS = Common()
 _UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
@@ -226,13 +226,11 @@ def list_shelves(*, common: Common = DEFAULTS) -> None:
     """All shelves with price, padded size and number of products."""
     with open_merchant(_home(common), common.database) as market:
         views = market.database.run_now(shelf_views)
-    common.terminal().result(
+    show_table(
+        common.terminal(),
         views,
-        lambda console: draw_table(
-            console,
-            ("#", "name", "price", "bytes", "products"),
-            [(v.number, v.name, v.price, v.size, v.products) for v in views],
-        ),
+        ("#", "name", "price", "bytes", "products"),
+        [(v.number, v.name, v.price, v.size, v.products) for v in views],
     )
 
 

@@ -34,7 +34,7 @@ from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.numbers import ProductCount
-from veilmart.terminal.tables import draw_table
+from veilmart.terminal.tables import show_table
 
 Price = Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")]
 
@@ -267,7 +267,8 @@ def list_stock(*, common: Common = DEFAULTS) -> None:
             for product in market.database.run_now(load_products)
             if product.codes
         ]
-    common.terminal().result(
+    show_table(
+        common.terminal(),
         [
             {
                 "title": title,
@@ -279,12 +280,8 @@ def list_stock(*, common: Common = DEFAULTS) -> None:
             }
             for title, f, left in named
         ],
-        lambda console: draw_table(
-            console,
-            ("title", "free", "offered", "sold", "orders it is good for", "unknown since backup"),
-            [(title, f.free, f.reserved, f.sold, left, f.unconfirmed) for title, f, left in named],
-            ("title",),
-        ),
+        ("title", "free", "offered", "sold", "orders it is good for", "unknown since backup"),
+        [(title, f.free, f.reserved, f.sold, left, f.unconfirmed) for title, f, left in named],
     )
 
 

@@ -39,7 +39,7 @@ from veilmart.terminal.serving import (
     worker_environment,
 )
 from veilmart.terminal.streams import tell
-from veilmart.terminal.tables import draw_table
+from veilmart.terminal.tables import show_table
 from veilmart.transport.server import listen
 from veilmart.transport.workers import inherited_listener, run_workers, stop_with_parent
 
@@ -288,13 +288,11 @@ def balance(*, common: Common = DEFAULTS) -> None:
     """The merchant's account, as the broker last reported it."""
     with open_merchant(home_of(common), common.database) as market:
         views = market.database.run_now(balance_views)
-    common.terminal().result(
+    show_table(
+        common.terminal(),
         views,
-        lambda console: draw_table(
-            console,
-            ("broker", "balance", "currency"),
-            [(view.broker, view.balance, view.currency) for view in views],
-        ),
+        ("broker", "balance", "currency"),
+        [(view.broker, view.balance, view.currency) for view in views],
     )
 
 
@@ -303,14 +301,11 @@ def sales(*, common: Common = DEFAULTS) -> None:
     """Orders by product and state."""
     with open_merchant(home_of(common), common.database) as market:
         views = market.database.run_now(sales_views)
-    common.terminal().result(
+    show_table(
+        common.terminal(),
         views,
-        lambda console: draw_table(
-            console,
-            ("title", "shelf", "state", "orders", "amount"),
-            [(v.title, v.shelf, v.state, v.count, v.amount) for v in views],
-            ("title",),
-        ),
+        ("title", "shelf", "state", "orders", "amount"),
+        [(v.title, v.shelf, v.state, v.count, v.amount) for v in views],
     )
 
 
