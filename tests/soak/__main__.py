@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tests.postgres import PostgresServer
-from tests.soak.market import Life, Month, size_bytes
+from tests.soak.market import Life, Month
 from veilmart.broker.home import initialise
 
 SLOWER_MAX = 1.1
@@ -29,30 +29,32 @@ async def play(
     began = time.perf_counter()
     server = PostgresServer() if engine == "postgresql" else None
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "broker"
         url = None if server is None else server.new_database()
-        with initialise(home, os.urandom, database=url) as opened:
-            life = Life(opened, random.Random(seed))
-            await life.open_accounts()
-            for number in range(months):
-                count = purchases * (number + 1) // months - purchases * number // months
-                await life.month(count)
-                print(f"{engine} month {number + 1}: {told(life.months[-1])}", flush=True)
-            findings = await life.close()
-        size = size_bytes(home)
+        opened = initialise(Path(folder) / "broker", os.urandom, database=url)
+        life = Life(opened, url, random.Random(seed))
+        await life.open_accounts()
+        for number in range(months):
+            count = purchases * (number + 1) // months - purchases * number // months
+            await life.month(count)
+            print(f"{engine} month {number + 1}: {described(life.months[-1])}", flush=True)
+        await life.close()
     if server is not None:
         server.remove()
     took = time.perf_counter() - began
     print(
         f"{engine}: {purchases} purchases, {months} months, {life.deaths} deaths, "
-        f"{life.clock_steps} clock steps, seed {seed}: {took:.0f} s, {size} bytes"
+        f"{life.restored} restores, {life.left} merchants left, {life.clock_steps} clock steps, "
+        f"seed {seed}: {took:.0f} s"
     )
-    return [*findings, *judged(life.months, pace=pace)]
+    return [*life.findings, *judged(life.months, pace=pace)]
 
 
-def told(month: Month) -> str:
+def described(month: Month) -> str:
     rows = ", ".join(f"{name} {count}" for name, count in month.rows.items())
-    return f"{month.cpu_ms:.2f} ms of processor, {month.wall_ms:.2f} ms; {rows}"
+    return (
+        f"{month.cpu_ms:.2f} ms of processor, {month.wall_ms:.2f} ms; "
+        f"{month.size / 1e6:.1f} MB; {rows}"
+    )
 
 
 def judged(months: list[Month], *, pace: bool = True) -> list[str]:

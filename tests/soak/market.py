@@ -1,22 +1,28 @@
-"""A market that lives for months in one process: a real broker and database, a scripted merchant.
+"""A market that lives for months in one process: a real broker and database, scripted merchants.
 
-Time is virtual. A step is five days: the merchant makes a new descriptor, people buy, the broker
-does its duties. Clocks step, and the broker's process dies and starts again.
+Time is virtual. A step is five days: merchants make new descriptors, people buy, the broker does
+its duties. Clocks step, the broker's process dies between and within its steps, backups are
+restored, merchants come and go.
 """
 
 import os
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
-from tests.broker.conftest import Market
-from tests.broker.scripted import Clock, ScriptedMerchant
+from tests.broker.conftest import PASSWORD, Market
+from tests.broker.scripted import PRICE, Clock, ScriptedMerchant
+from tests.broker.tokens.token_wallet import TokenWallet
+from tests.soak.mortal import Died, MortalStore
 from veilmart.broker import merchants
 from veilmart.broker.audit import audit
-from veilmart.broker.home import BrokerHome
+from veilmart.broker.backup_layout import LAYOUT
+from veilmart.broker.home import BrokerHome, open_home
+from veilmart.broker.keys import token_keys
 from veilmart.broker.maintenance.upkeep import SELDOM_EVERY_ROUNDS, confirm_clock
 from veilmart.broker.operator import bookkeeping
 from veilmart.broker.schema import tables
@@ -25,6 +31,8 @@ from veilmart.broker.sessions.session import Session
 from veilmart.crypto.identity import generate_identity
 from veilmart.errors import ClockInDoubt
 from veilmart.protocol import customer_messages as messages
+from veilmart.storage.backup.backup import back_up
+from veilmart.storage.backup.restore import restore
 
 DAY = 24 * 3600
 STEPS = 6
@@ -32,42 +40,56 @@ STEP_DAYS = 5
 CUSTOMERS = 20
 CREDIT = 10**9
 CLOCK_STEPS = (-3600, -1, 1, 200)
+MERCHANTS = 3
+COMES_AND_GOES_EVERY_MONTHS = 3
+RESTORED_EVERY_MONTHS = 5
+DIES_IN = (1, 2, 3)
+"""Of the transactions of one request, the one in which the process dies."""
+DEATHS_SHARE = 0.01
+TOKENS_SHARE = 0.02
+COUNTED = (tables.transactions, tables.postings, tables.operations, tables.invoices)
 
 
 @dataclass
 class Month:
-    """cpu_ms, wall_ms: of one purchase on average. rows: of tables that folding keeps short."""
+    """cpu_ms, wall_ms: of one purchase on average. rows: of tables that folding keeps short.
+
+    size: bytes of the whole database.
+    """
 
     purchases: int
     cpu_ms: float
     wall_ms: float
     rows: dict[str, int]
+    size: int
 
 
 @dataclass
 class Life:
-    """A market and what was measured of it."""
+    """A market and what was measured of it. url: of its PostgreSQL database."""
 
     opened: BrokerHome
+    url: str | None
     random: random.Random
     months: list[Month] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
     deaths: int = 0
     clock_steps: int = 0
+    restored: int = 0
+    left: int = 0
 
     def __post_init__(self) -> None:
         self.clock = Clock()
         self._up = 0.0
-        merchant = ScriptedMerchant(generate_identity(), self.opened.fingerprint)
-        self.opened.database.run_now(merchants.admit, merchant.descriptor, "127.0.0.1:9")
-        self.market = Market(self.opened, self._start(merchant), merchant, self.clock, [])
+        self._merchants: dict[bytes, ScriptedMerchant] = {}
+        self._open: list[ScriptedMerchant] = []
         self._people: list[Session] = []
-
-    def _start(self, merchant: ScriptedMerchant) -> RunningBroker:
-        broker = RunningBroker(
-            self.opened, self.clock, os.urandom, lambda _event: None, elapsed=lambda: self._up
-        )
-        broker.links.ask = merchant.ask  # type: ignore[assignment, method-assign]
-        return broker
+        self._backup: Path | None = None
+        self.market = Market(self.opened, None, None, self.clock, [])  # type: ignore[arg-type]
+        for _ in range(MERCHANTS):
+            self._arrives()
+        self._start()
+        self._wallet = TokenWallet(self.market)
 
     async def open_accounts(self) -> None:
         for number in range(CUSTOMERS):
@@ -78,6 +100,7 @@ class Life:
     async def month(self, purchases: int) -> None:
         """Thirty days with so many purchases."""
         cpu = wall = 0.0
+        number = len(self.months) + 1
         for step in range(STEPS):
             await self._five_days()
             count = purchases * (step + 1) // STEPS - purchases * step // STEPS
@@ -89,32 +112,131 @@ class Life:
             if self.random.random() < 0.5:
                 self.clock.now += self.random.choice(CLOCK_STEPS)
                 self.clock_steps += 1
+            if number % RESTORED_EVERY_MONTHS == 0 and step == 1:
+                self._take_backup()
+            if number % RESTORED_EVERY_MONTHS == 0 and step == 3:
+                await self._go_back()
+        if number % COMES_AND_GOES_EVERY_MONTHS == 0:
+            self._leaves(self._open[0])
+            self._arrives()
         await self._die()
         each = 1000 / max(1, purchases)
         rows = {
             table.name: self.market.run(
                 lambda conn, t=table: conn.execute(select(func.count()).select_from(t)).scalar_one()
             )
-            for table in (tables.transactions, tables.postings, tables.operations)
+            for table in COUNTED
         }
-        self.months.append(Month(purchases, cpu * each, wall * each, rows))
+        self.months.append(Month(purchases, cpu * each, wall * each, rows, self._size()))
 
-    async def close(self) -> list[str]:
-        """Let every deadline pass; what the audit finds then."""
+    async def close(self) -> None:
+        """Let every deadline pass, and audit."""
         await self._five_days()
         await self.market.broker.aclose()
-        return [
-            f"{found.name}: {found.row}: {found.what}"
+        self._audit("at the end")
+        self.opened.close()
+
+    # ---- the broker's process ----
+
+    def _start(self) -> None:
+        self._store = MortalStore(self.opened.database)
+        mortal = replace(self.opened, database=self._store)
+        self.market.opened = self.opened
+        broker = RunningBroker(
+            mortal, self.clock, os.urandom, lambda _event: None, elapsed=lambda: self._up
+        )
+        broker.links.ask = self._ask_merchant  # type: ignore[assignment, method-assign]
+        self.market.broker = broker
+
+    async def _die(self) -> None:
+        """The broker's process ends and another one takes its place."""
+        self._store.dead = True
+        try:
+            await self.market.broker.aclose()
+        except Died:
+            pass
+        self._start()
+        self.deaths += 1
+
+    async def _ask(self, session: Session, request: Any) -> Any:
+        """As a wallet asks: once more on a new session where the broker died meanwhile."""
+        try:
+            return await self.market.ask(session, request)
+        except Died:
+            await self._die()
+            self.market.broker.state.sessions.add(session)
+            return await self.market.ask(session, request)
+
+    def _take_backup(self) -> None:
+        target = self.opened.home.path.parent / f"{len(self.months)}.tar"
+        self._backup = back_up(
+            self.opened.home,
+            LAYOUT,
+            target,
+            identity=self.opened.fingerprint,
+            now=self.clock(),
+            database=self.opened.database,
+        ).path
+
+    async def _go_back(self) -> None:
+        """The database is lost, and the backup of ten days ago is restored."""
+        assert self._backup is not None
+        await self.market.broker.aclose()
+        self.opened.close()
+        path, mine = self.opened.home.path, self.opened.fingerprint
+        restore(self._backup, path, LAYOUT, identity=mine, over_newer=True, database=self.url)
+        self._backup.unlink()
+        self.opened = open_home(path)
+        self._start()
+        self.restored += 1
+        self._audit("after a restore")
+
+    def _audit(self, when: str) -> None:
+        self.findings += [
+            f"{when}: {found.name}: {found.row}: {found.what}"
             for check in self.opened.database.read_now(audit, self.opened.fingerprint)
             for found in check.findings
         ]
 
-    async def _five_days(self) -> None:
-        market, merchant = self.market, self.market.merchant
-        self.clock.now += STEP_DAYS * DAY
-        self._up += STEP_DAYS * DAY
+    def _size(self) -> int:
+        """Bytes of the database's files."""
+        if self.url is None:
+            return sum(file.stat().st_size for file in self.opened.home.path.glob("broker.sqlite*"))
+        asked = text("SELECT pg_database_size(current_database())")
+        return int(self.market.run(lambda conn: conn.execute(asked).scalar_one()))
+
+    # ---- merchants ----
+
+    def _arrives(self) -> None:
+        merchant = ScriptedMerchant(generate_identity(), self.opened.fingerprint)
         merchant.since = self.clock.now
         merchant.renew()
+        run = self.opened.database.run_now
+        run(merchants.admit, merchant.descriptor, f"127.0.0.1:{9 + len(self._merchants)}")
+        self._merchants[merchant.fingerprint] = merchant
+        self._open.append(merchant)
+
+    def _leaves(self, merchant: ScriptedMerchant) -> None:
+        """No new orders; the broker still reports those that are under way."""
+        run = self.opened.database.run_now
+        views = run(merchants.load_merchants)
+        (view,) = [view for view in views if view.fingerprint == merchant.fingerprint]
+        run(merchants.suspend, view)
+        self._open.remove(merchant)
+        self.left += 1
+
+    async def _ask_merchant(self, merchant: bytes, message: Any, kind: type[Any]) -> Any:
+        return self._merchants[merchant].answer(message)
+
+    # ---- what happens in five days ----
+
+    async def _five_days(self) -> None:
+        market = self.market
+        self.clock.now += STEP_DAYS * DAY
+        self._up += STEP_DAYS * DAY
+        for merchant in self._open:
+            merchant.since = self.clock.now
+            merchant.renew()
         for _ in range(SELDOM_EVERY_ROUNDS):
             try:
                 await market.broker.sweep()
@@ -123,36 +245,64 @@ class Life:
                 market.run(confirm_clock, self.clock())
                 await market.broker.look()
         await market.broker.look()
-        asked = messages.GetMerchant(fingerprint=merchant.fingerprint, serial=0)
-        await market.ask(market.session(), asked)
-
-    async def _die(self) -> None:
-        """The broker's process ends and another one takes its place."""
-        await self.market.broker.aclose()
-        self.market.broker = self._start(self.market.merchant)
-        self.deaths += 1
+        for merchant in self._open:
+            asked = messages.GetMerchant(fingerprint=merchant.fingerprint, serial=0)
+            await market.ask(market.session(), asked)
 
     async def _purchase(self) -> None:
         """Bought and acknowledged; of a hundred some are cancelled, left alone, or never paid."""
         market, fate = self.market, self.random.random()
+        if self.random.random() < DEATHS_SHARE:
+            chosen = self.random.choice(DIES_IN)
+            self._store.die_in(chosen, after_commit=self.random.random() < 0.5)
+        market.merchant = self.random.choice(self._open)
         session = market.session()
+        if self.random.random() < TOKENS_SHARE and self._tokens_are_issued():
+            await self._token_purchase(session)
+            return
         session.login = self.random.choice(self._people).login
-        order = await market.offered(session)
+        order = await self._offered(session)
         if fate < 0.03:
             return
-        await market.ask(session, market.pay(order))
+        await self._ask(session, market.pay(order))
         if fate < 0.06:
             return
         if fate < 0.1:
-            await market.ask(session, market.act(messages.Cancel, order))
+            await self._ask(session, market.act(messages.Cancel, order))
             return
-        await market.ask(session, market.act(messages.Release, order))
+        await self._ask(session, market.act(messages.Release, order))
         if fate > 0.12:
-            await market.ask(session, market.act(messages.Acknowledge, order))
+            await self._ask(session, market.act(messages.Acknowledge, order))
         market.seeds.pop(order, None)
         market.broker.state.sessions.drop(session)
 
+    async def _offered(self, session: Session) -> bytes:
+        """A tunnel does not outlive the broker's process: the customer begins anew."""
+        try:
+            return await self.market.offered(session)
+        except Died:
+            await self._die()
+            self.market.broker.state.sessions.add(session)
+            return await self.market.offered(session)
 
-def size_bytes(home: Path) -> int:
-    """Of the database's files."""
-    return sum(file.stat().st_size for file in home.glob("broker.sqlite*"))
+    def _tokens_are_issued(self) -> bool:
+        """After a restore none are, until the next epoch begins (docs/restores.md)."""
+        now, rows = self.clock(), self.market.run(token_keys.living)
+        return any(row.price == PRICE and row.issues(now) for row in rows)
+
+    async def _token_purchase(self, session: Session) -> None:
+        """One token withdrawn by the account, and spent by nobody known."""
+        market, wallet = self.market, self._wallet
+        name = f"customer {self.random.randrange(CUSTOMERS)}"
+        login = messages.Login(username=name, password=PASSWORD, device=b"")
+        await self._ask(session, login)
+        key = wallet.key()
+        request, secrets = wallet.asking(key, 1)
+        (token,) = wallet.finish(key, secrets, await self._ask(session, request))
+        stranger = market.session()
+        order = await self._offered(stranger)
+        await self._ask(stranger, wallet.spending(order, token))
+        for kind in (messages.Release, messages.Acknowledge):
+            await self._ask(stranger, market.act(kind, order))
+        wallet.secrets.pop(order, None)
+        market.seeds.pop(order, None)
