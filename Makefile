@@ -91,6 +91,9 @@ screenshots: $(DEV_STAMP)  ## pictures of the main pages, in both colours
 sim: $(DEV_STAMP)  ## whole markets from seeds; SEEDS=n FIRST=n
 	$(BIN)/python -m tests.simulator $(SEEDS) --first $(FIRST)
 
+soak: $(DEV_STAMP)  ## two years of a market on both databases, half an hour; PURCHASES=n
+	$(BIN)/python -m tests.soak $(if $(PURCHASES),--purchases $(PURCHASES))
+
 vectors: $(DEV_STAMP)  ## compute the test vectors anew
 	$(BIN)/python -m tests.crypto.make_vectors
 

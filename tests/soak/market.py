@@ -8,6 +8,7 @@ restored, merchants come and go.
 import os
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from veilmart.broker.operator import bookkeeping
 from veilmart.broker.schema import tables
 from veilmart.broker.server.running import RunningBroker
 from veilmart.broker.sessions.session import Session
-from veilmart.crypto.identity import generate_identity
+from veilmart.crypto.identity import IdentityKey, generate_identity, sign_pss
 from veilmart.errors import ClockInDoubt
 from veilmart.protocol import customer_messages as messages
 from veilmart.storage.backup.backup import back_up
@@ -47,18 +48,31 @@ DIES_IN = (1, 2, 3)
 """Of the transactions of one request, the one in which the process dies."""
 DEATHS_SHARE = 0.01
 TOKENS_SHARE = 0.02
+FIXED_EVERY = 20
 COUNTED = (tables.transactions, tables.postings, tables.operations, tables.invoices)
+
+
+def fixed_work(key: IdentityKey) -> float:
+    """Signatures and dictionaries, always as many; the seconds of processor time they took."""
+    began = time.process_time()
+    for number in range(3):
+        sign_pss(key, "soak", bytes([number]))
+    rows = [{"number": number, "text": str(number)} for number in range(3000)]
+    sorted(rows, key=lambda row: str(row["text"]))
+    return time.process_time() - began
 
 
 @dataclass
 class Month:
     """cpu_ms, wall_ms: of one purchase on average. rows: of tables that folding keeps short.
 
-    size: bytes of the whole database.
+    fixed_ms: processor time of a fixed piece of work, done between the purchases: how fast the
+    machine was in this month. size: bytes of the whole database.
     """
 
     purchases: int
     cpu_ms: float
+    fixed_ms: float
     wall_ms: float
     rows: dict[str, int]
     size: int
@@ -80,6 +94,7 @@ class Life:
 
     def __post_init__(self) -> None:
         self.clock = Clock()
+        self._key = generate_identity()
         self._up = 0.0
         self._merchants: dict[bytes, ScriptedMerchant] = {}
         self._open: list[ScriptedMerchant] = []
@@ -100,13 +115,17 @@ class Life:
     async def month(self, purchases: int) -> None:
         """Thirty days with so many purchases."""
         cpu = wall = 0.0
+        fixed: list[float] = []
         number = len(self.months) + 1
         for step in range(STEPS):
             await self._five_days()
             count = purchases * (step + 1) // STEPS - purchases * step // STEPS
             began, busy = time.perf_counter(), time.process_time()
-            for _ in range(count):
+            for at in range(count):
                 await self._purchase()
+                if at % FIXED_EVERY == 0:
+                    fixed.append(fixed_work(self._key))
+                    busy, began = busy + fixed[-1], began + fixed[-1]
             cpu += time.process_time() - busy
             wall += time.perf_counter() - began
             if self.random.random() < 0.5:
@@ -121,13 +140,14 @@ class Life:
             self._arrives()
         await self._die()
         each = 1000 / max(1, purchases)
+        fixed_ms = 1000 * sum(fixed) / max(1, len(fixed))
         rows = {
             table.name: self.market.run(
                 lambda conn, t=table: conn.execute(select(func.count()).select_from(t)).scalar_one()
             )
             for table in COUNTED
         }
-        self.months.append(Month(purchases, cpu * each, wall * each, rows, self._size()))
+        self.months.append(Month(purchases, cpu * each, fixed_ms, wall * each, rows, self._size()))
 
     async def close(self) -> None:
         """Let every deadline pass, and audit."""
@@ -145,16 +165,14 @@ class Life:
         broker = RunningBroker(
             mortal, self.clock, os.urandom, lambda _event: None, elapsed=lambda: self._up
         )
-        broker.links.ask = self._ask_merchant  # type: ignore[assignment, method-assign]
+        broker.links.ask = self._ask_merchant  # type: ignore[method-assign]
         self.market.broker = broker
 
     async def _die(self) -> None:
         """The broker's process ends and another one takes its place."""
         self._store.dead = True
-        try:
+        with suppress(Died):
             await self.market.broker.aclose()
-        except Died:
-            pass
         self._start()
         self.deaths += 1
 
@@ -202,7 +220,10 @@ class Life:
         """Bytes of the database's files."""
         if self.url is None:
             return sum(file.stat().st_size for file in self.opened.home.path.glob("broker.sqlite*"))
-        asked = text("SELECT pg_database_size(current_database())")
+        asked = text(
+            "SELECT sum(pg_total_relation_size(oid)) FROM pg_class "
+            "WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
+        )
         return int(self.market.run(lambda conn: conn.execute(asked).scalar_one()))
 
     # ---- merchants ----
