@@ -55,7 +55,7 @@ async def drive(link: str, folder: Path, names: list[str], seconds: float) -> Re
         for turn in range(WARM_UP_PURCHASES):
             await buy(turn)
         buyers.append(buy)
-    result = await measure(buyers, wallets, seconds)
+    result = await measure(buyers, seconds)
     for wallet in wallets:
         await wallet.aclose()
     return result

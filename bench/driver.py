@@ -44,8 +44,7 @@ async def drive(link: str, folder: Path, names: list[str], seconds: float) -> Re
         for turn in range(WARM_UP_PURCHASES):
             await buy(turn)
         buyers.append(buy)
-    result = await measure(buyers, [wallet for wallet, _ in opened], seconds)
-    result["exchanges"] = sum(shopper.http.exchanges for _, shopper in opened)
+    result = await measure(buyers, seconds)
     for wallet, shopper in opened:
         await shopper.aclose()
         await wallet.aclose()

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from veilmart.customer.wallet.wallet import Wallet
 from veilmart.terminal.memory import keep_freed_memory, serve_from_here
 
 Result = dict[str, object]
@@ -24,7 +23,7 @@ async def say_and_wait(word: str) -> None:
     await asyncio.to_thread(sys.stdin.readline)
 
 
-async def measure(buyers: Sequence[Buy], wallets: Sequence[Wallet], seconds: float) -> Result:
+async def measure(buyers: Sequence[Buy], seconds: float) -> Result:
     """Every buyer purchases again and again for `seconds`, at the same time as the others."""
     serve_from_here()
     await say_and_wait("warm")
@@ -36,7 +35,6 @@ async def measure(buyers: Sequence[Buy], wallets: Sequence[Wallet], seconds: flo
         "seconds": time.perf_counter() - began,
         "cpu_seconds": time.process_time() - cpu,
         "durations": sorted(took),
-        "commits": sum(wallet.database.commits for wallet in wallets),
     }
 
 
