@@ -33,6 +33,7 @@ OPTIONAL = (
     "tokens",
     "anonymous",
     "folding",
+    "importing",
 )
 SECONDS = 15.0
 SINGLE_SECONDS = 8.0

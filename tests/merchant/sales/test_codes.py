@@ -24,7 +24,8 @@ from veilmart.merchant.sales.code_stock_windows import certain_stock, recount
 from veilmart.merchant.sales.codes import read_codes, stock
 from veilmart.merchant.server.link_rules import answer
 from veilmart.merchant.server.running import sweep_for_all
-from veilmart.merchant.stocking.importing import Imported, compare, import_folder
+from veilmart.merchant.stocking.comparing import compare
+from veilmart.merchant.stocking.importing import Imported, import_folder
 from veilmart.merchant.stocking.shop_folder import read_folder
 from veilmart.protocol import labels
 from veilmart.protocol.catalogue import NO_ROOT, open_catalogue

@@ -27,8 +27,8 @@ from veilmart.merchant.goods.products import edit_product, load_products
 from veilmart.merchant.goods.shelves import load_shelves
 from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.stocking.anonymity_report import shelf_reports
+from veilmart.merchant.stocking.comparing import compare
 from veilmart.merchant.stocking.covers import encode_cover
-from veilmart.merchant.stocking.importing import compare
 from veilmart.merchant.stocking.shelf_moves import Applied, apply_proposal, check_proposal, propose
 from veilmart.merchant.stocking.shop_folder import read_folder
 from veilmart.protocol.catalogue import open_catalogue

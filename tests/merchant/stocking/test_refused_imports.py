@@ -10,8 +10,8 @@ from tests.merchant.stocking.test_importing import folder_of
 from veilmart.errors import AloneOnShelf, BadArgument, DatabaseFailure
 from veilmart.merchant.goods.products import load_products
 from veilmart.merchant.stocking import importing
+from veilmart.merchant.stocking.comparing import compare
 from veilmart.merchant.stocking.foreseeing import foresee_import
-from veilmart.merchant.stocking.importing import compare
 from veilmart.merchant.stocking.shop_folder import read_folder
 
 

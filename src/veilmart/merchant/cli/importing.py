@@ -1,7 +1,6 @@
 """`veilmart merchant import` and `codes`."""
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,18 +16,18 @@ from veilmart.merchant.goods.showcases import Look
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.sales.code_stock_windows import certain_stock, recount
 from veilmart.merchant.sales.codes import (
-    SALT_BYTES,
     Stock,
     code_count,
     confirm_codes,
-    restock,
     stock,
     unconfirmed_codes,
 )
 from veilmart.merchant.stocking.adding import check_price
+from veilmart.merchant.stocking.comparing import Comparison, compare
 from veilmart.merchant.stocking.foreseeing import foresee_import
-from veilmart.merchant.stocking.importing import Comparison, Imported, compare, import_folder
+from veilmart.merchant.stocking.importing import Imported, import_folder
 from veilmart.merchant.stocking.packing import look_at
+from veilmart.merchant.stocking.restocking import restock_in_parts
 from veilmart.merchant.stocking.shop_folder import CODES_SUFFIX, Entry, code_lines, read_folder
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.terminal.clock import unix_now
@@ -62,10 +61,9 @@ def import_shop(
         amount = None if price is None else parse_amount(price, decimals)
         usual = market.database.run_now(check_price, amount)
         entries = read_folder(folder, usual, decimals, skip_bad=skip_bad, tell=terminal.say)
-        comparison = market.database.run_now(compare, entries, k)
-        foresee = partial(foresee_import, prune=prune, alone=alone)
-        market.database.run_now(foresee, comparison)
+        comparison = market.database.read_now(compare, entries, k)
         if dry_run:
+            market.database.read_now(foresee_import, comparison, prune=prune, alone=alone)
             terminal.result(
                 _as_json(comparison, decimals, prune),
                 lambda console: _draw(console, comparison, decimals, prune),
@@ -171,8 +169,7 @@ def _add(
             given += len(lines)
             product = standing.get(f"{stem}.txt")
             if product is not None:
-                salts = [os.urandom(SALT_BYTES) for _ in lines]
-                added += market.database.run_now(restock, product, lines, salts).added
+                added += restock_in_parts(market, product, lines, os.urandom)
                 continue
             source = look_at(
                 path, file_name=f"{stem}.txt", title=title or stem, description=description
@@ -181,7 +178,7 @@ def _add(
             entries.append(Entry(source, cost, "", Look(), b"", tuple(lines)))
         if entries:
             before = market.database.run_now(code_count)
-            comparison = market.database.run_now(compare, entries, len(entries))
+            comparison = market.database.read_now(compare, entries, len(entries))
             now = unix_now()
             for _ in import_folder(
                 market, comparison, prune=False, alone=alone, now=now, random=os.urandom

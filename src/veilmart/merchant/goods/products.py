@@ -1,6 +1,7 @@
 """Products: what stands on the shelves, one row each; sold bytes live on in the product store."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -80,6 +81,7 @@ _SHOWN = (
     .where(products.c.removed.is_(False))
     .order_by(products.c.shelf, products.c.title, products.c.id)
 )
+_INSERT = insert(products)
 _SAME_NAME = select(products).where(
     products.c.shelf == bindparam("shelf_id"), products.c.file_name == bindparam("name")
 )
@@ -92,6 +94,14 @@ def _product(row: AnyRow) -> ShopProduct:
 def load_products(connection: Connection) -> tuple[ShopProduct, ...]:
     """Transaction: everything on the shelves, by shelf and title; the menu's order."""
     return tuple(_product(row) for row in connection.execute(_SHOWN))
+
+
+def product_on_shelf(connection: Connection, shelf: int, file_name: str) -> ShopProduct:
+    """Transaction. Raises NoSuchProduct."""
+    row = connection.execute(_SAME_NAME, {"shelf_id": shelf, "name": file_name}).first()
+    if row is None:
+        raise NoSuchProduct
+    return _product(row)
 
 
 def check_title(title: str) -> str:
@@ -136,24 +146,30 @@ def place_products(
     AloneOnShelf unless `alone` or at least two products stand there afterwards.
     """
     placed = tuple(
-        _place(connection, shelf, packed, fresh, now)
+        place_product(connection, shelf, packed, fresh, now)
         for packed, fresh in zip(batch, fresh_ids, strict=True)
     )
     standing = load_products(connection)
     if not alone:
         check_company(standing, shelf)
-    if len(standing) > PRODUCTS_MAX:
-        raise BadArgument(f"A merchant has {PRODUCTS_MAX} products at most.")
+    check_count(len(standing))
     touch(connection)
     return placed
 
 
-def _place(
+def check_count(standing: int) -> None:
+    """Raises BadArgument for more products than a merchant may have."""
+    if standing > PRODUCTS_MAX:
+        raise BadArgument(f"A merchant has {PRODUCTS_MAX} products at most; these are {standing}.")
+
+
+def place_product(
     connection: Connection, shelf: int, packed: Packed, fresh: bytes, now: int
 ) -> ShopProduct:
+    """Part of a transaction: one product on a shelf. It does not raise the shop's revision."""
     parameters = {"shelf_id": shelf, "name": packed.file_name}
     earlier = connection.execute(_SAME_NAME, parameters).first()
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "size": packed.size,
         "root": packed.root,
         "pieces": packed.pieces,
@@ -175,17 +191,17 @@ def _place(
             "tags": packed.tags or "",
             "wish": None,
         }
-        connection.execute(insert(products).values(values))
-    else:
-        values["version"] = earlier.version + 1
-        if packed.title is not None:
-            values["title"] = packed.title
-        if packed.description is not None:
-            values["description"] = packed.description
-        if packed.tags is not None:
-            values["tags"] = packed.tags
-        changed = update(products).where(products.c.id == earlier.id)
-        connection.execute(changed.values(values))
+        connection.execute(_INSERT, values)
+        return ShopProduct(**{column: values[column] for column in _COLUMNS})
+    values["version"] = earlier.version + 1
+    if packed.title is not None:
+        values["title"] = packed.title
+    if packed.description is not None:
+        values["description"] = packed.description
+    if packed.tags is not None:
+        values["tags"] = packed.tags
+    changed = update(products).where(products.c.id == earlier.id)
+    connection.execute(changed.values(values))
     return _product(connection.execute(_SAME_NAME, parameters).one())
 
 

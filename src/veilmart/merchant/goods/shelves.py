@@ -75,7 +75,14 @@ def find_shelf(known: tuple[Shelf, ...], name: str) -> Shelf:
     raise NoSuchShelf(repr(name[:NAME_MAX_CHARACTERS]))
 
 
-def create_shelf(
+def create_shelf(connection: Connection, name: str, price: int, size: int) -> Shelf:
+    """Transaction: `make_shelf` for products without codes, seen by the running server at once."""
+    shelf = make_shelf(connection, name, price, size)
+    touch(connection)
+    return shelf
+
+
+def make_shelf(
     connection: Connection,
     name: str,
     price: int,
@@ -84,10 +91,11 @@ def create_shelf(
     codes: bool = False,
     leaving: int = 0,
 ) -> Shelf:
-    """Transaction: a shelf for products of up to `size` packed bytes, rounded up as the protocol
-    prescribes. `price` must have been checked against the broker's price points. A shelf of `codes`
-    has shorter deadlines, so that what nobody pays for is soon given to somebody else. leaving: how
-    many shelves the same transaction takes out of use.
+    """Part of a transaction: a shelf for products of up to `size` packed bytes, rounded up as the
+    protocol prescribes. It does not raise the shop's revision. `price` must have been checked
+    against the broker's price points. A shelf of `codes` has shorter deadlines, so that what nobody
+    pays for is soon given to somebody else. leaving: how many shelves the same transaction takes
+    out of use.
 
     Raises BadArgument when the name is taken or there are too many shelves already.
     """
@@ -112,7 +120,6 @@ def create_shelf(
     values = {column: getattr(shelf, column) for column in _COLUMNS}
     values |= {"codes": codes, "window": 0, "quota": 0, "retired": False}
     connection.execute(insert(shelves).values(values))
-    touch(connection)
     return shelf
 
 

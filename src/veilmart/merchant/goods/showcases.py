@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from veilmart.errors import ProductGone
-from veilmart.merchant.goods.products import ShopProduct
-from veilmart.merchant.goods.shop_row import touch
 from veilmart.merchant.schema.tables import pictures, products, showcase_pages, showcases
 from veilmart.protocol.catalogue import ShowcaseEntry, page, page_count
 from veilmart.protocol.encoding import encode
@@ -34,7 +32,6 @@ _DIGESTS = (
     .where(products.c.removed.is_(False))
     .order_by(products.c.shelf, pictures.c.product)
 )
-_DIGEST = select(pictures.c.digest).where(pictures.c.product == bindparam("of"))
 _PICTURES = (
     select(pictures)
     .join(products, products.c.id == pictures.c.product)
@@ -50,35 +47,40 @@ _DROP_PAGES = delete(showcase_pages).where(showcase_pages.c.shelf == bindparam("
 _DROP_PICTURE = delete(pictures).where(pictures.c.product == bindparam("of"))
 
 
-def look_digest(connection: Connection, product: bytes) -> bytes:
-    """Transaction: of what is stored; of nothing at all when there is none."""
-    found = connection.execute(_DIGEST, {"of": product}).scalar_one_or_none()
-    return Look().digest if found is None else bytes(found)
+def look_digests(connection: Connection) -> dict[bytes, bytes]:
+    """Transaction: by product id, of what is stored; products with nothing are not named."""
+    return {row.product: bytes(row.digest) for row in connection.execute(_DIGESTS)}
 
 
 def set_look(connection: Connection, product: bytes, look: Look) -> None:
-    """Transaction: replace a product's cover and sample; an empty look removes both."""
+    """Part of a transaction: replace a product's cover and sample; an empty look removes both.
+
+    It does not raise the shop's revision.
+    """
     connection.execute(_DROP_PICTURE, {"of": product})
     if look != Look():
         values = {"product": product, **vars(look), "digest": look.digest}
         connection.execute(insert(pictures), values)
-    touch(connection)
 
 
-def publish_showcases(
-    connection: Connection, standing: tuple[ShopProduct, ...]
-) -> list[ShowcaseEntry]:
-    """Part of a transaction: the blobs of all shelves, made anew where anything in them changed."""
-    wanted = dict.fromkeys(sorted({product.shelf for product in standing}), b"")
-    shown = set()
+def wanted_showcases(connection: Connection) -> dict[int, bytes]:
+    """Transaction: by shelf, a hash of all that its blob shows; shelves with nothing are absent."""
+    wanted: dict[int, bytes] = {}
     for shelf, product, digest in connection.execute(_DIGESTS):
-        wanted[shelf] = hashlib.sha256(wanted[shelf] + product + digest).digest()
-        shown.add(shelf)
+        wanted[shelf] = hashlib.sha256(wanted.get(shelf, b"") + product + digest).digest()
+    return wanted
+
+
+def publish_showcases(connection: Connection, wanted: dict[int, bytes]) -> list[ShowcaseEntry]:
+    """Part of a transaction: the blobs of all shelves, made anew where anything in them changed.
+
+    wanted: from `wanted_showcases`.
+    """
     current = {row.shelf: row for row in connection.execute(_CURRENT).all()}
     entries = []
-    for shelf in current.keys() - shown:
+    for shelf in current.keys() - wanted.keys():
         _drop(connection, shelf)
-    for shelf in sorted(shown):
+    for shelf in sorted(wanted):
         row = current.get(shelf)
         if row is not None and row.inputs == wanted[shelf]:
             entries.append(ShowcaseEntry(shelf=shelf, hash=row.hash, size=row.size))

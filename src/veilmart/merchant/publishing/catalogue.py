@@ -6,8 +6,9 @@ what they were shown find out when it was not the same.
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from veilmart.merchant.goods.products import ShopProduct
 from veilmart.merchant.publishing.key_sets import KeySet
@@ -21,6 +22,7 @@ from veilmart.protocol.catalogue import (
 )
 from veilmart.protocol.descriptor import FIRST_PREVIOUS
 from veilmart.protocol.encoding import encode
+from veilmart.storage.database.columns import AnyRow
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,11 @@ class PublishedCatalogue:
 
 
 _NEWEST = select(catalogues).order_by(catalogues.c.serial.desc()).limit(1)
+_LAST_SERIAL = select(func.max(catalogues.c.serial))
 _EMPTY_EARLIER = (
-    update(catalogues).where(catalogues.c.serial < bindparam("newest")).values(blob=b"")
+    update(catalogues)
+    .where(catalogues.c.serial < bindparam("newest"), catalogues.c.blob != b"")
+    .values(blob=b"")
 )
 
 
@@ -58,20 +63,30 @@ def catalogue_entries(products: tuple[ShopProduct, ...]) -> list[Product]:
     ]
 
 
-def publish_catalogue(
-    connection: Connection,
+@dataclass(frozen=True)
+class CatalogueDraft:
+    """A catalogue ready to be stored. products_hash: SHA-256 of what it lists."""
+
+    catalogue: PublishedCatalogue
+    products_hash: bytes
+
+
+def draft_catalogue(
+    newest: AnyRow | None,
     merchant: bytes,
     keys: KeySet,
     products: tuple[ShopProduct, ...],
     showcases: list[ShowcaseEntry],
     now: int,
-) -> PublishedCatalogue:
-    """Part of a transaction: the newest catalogue, made if the last one is out of date."""
+) -> CatalogueDraft | None:
+    """Pure: the catalogue that follows `newest` (of `newest_catalogue`); None when that will do.
+
+    Work that grows with the shop, for any thread and outside of every transaction.
+    """
     entries = catalogue_entries(products)
     digest = hashlib.sha256(encode((entries, showcases))).digest()
-    newest = connection.execute(_NEWEST).first()
     if newest is not None and (newest.products_hash, newest.key_set) == (digest, keys.id):
-        return PublishedCatalogue(newest.serial, newest.hash, newest.key_set, newest.blob)
+        return None
     catalogue = Catalogue(
         merchant=merchant,
         serial=1 if newest is None else newest.serial + 1,
@@ -82,14 +97,50 @@ def publish_catalogue(
     )
     blob = sign_catalogue(keys.seed, catalogue)
     published = PublishedCatalogue(catalogue.serial, catalogue_hash(blob), keys.id, blob)
+    return CatalogueDraft(published, digest)
+
+
+def newest_catalogue(connection: Connection) -> AnyRow | None:
+    """Transaction: the row of the newest one, if any."""
+    return connection.execute(_NEWEST).first()
+
+
+def store_catalogue(connection: Connection, draft: CatalogueDraft) -> bool:
+    """Part of a transaction: publish it; False when another one was published meanwhile."""
+    fresh = draft.catalogue
+    last = connection.execute(_LAST_SERIAL).scalar()
+    if last is not None and last + 1 != fresh.serial:
+        return False
     connection.execute(
         insert(catalogues).values(
-            serial=published.serial,
-            hash=published.hash,
-            products_hash=digest,
-            key_set=keys.id,
-            blob=blob,
+            serial=fresh.serial,
+            hash=fresh.hash,
+            products_hash=draft.products_hash,
+            key_set=fresh.key_set,
+            blob=fresh.blob,
         )
     )
-    connection.execute(_EMPTY_EARLIER, {"newest": published.serial})
-    return published
+    connection.execute(_EMPTY_EARLIER, {"newest": fresh.serial})
+    return True
+
+
+def publish_catalogue(
+    connection: Connection,
+    merchant: bytes,
+    keys: KeySet,
+    products: tuple[ShopProduct, ...],
+    showcases: list[ShowcaseEntry],
+    now: int,
+) -> PublishedCatalogue:
+    """Part of a transaction: the newest catalogue, made if the last one is out of date."""
+    newest = newest_catalogue(connection)
+    draft = draft_catalogue(newest, merchant, keys, products, showcases, now)
+    if draft is not None:
+        store_catalogue(connection, draft)
+        return draft.catalogue
+    return published_of(newest)
+
+
+def published_of(row: Any) -> PublishedCatalogue:
+    """From the row of `newest_catalogue`."""
+    return PublishedCatalogue(row.serial, row.hash, row.key_set, row.blob)

@@ -23,7 +23,7 @@ from veilmart.merchant.goods.shop_row import read_revision
 from veilmart.merchant.home import SERVER_LOCK, MerchantHome, open_merchant
 from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.publishing.key_sets import drop_expired_keys
-from veilmart.merchant.publishing.snapshot import Shop, load_shop
+from veilmart.merchant.publishing.snapshot import Shop, open_snapshot
 from veilmart.merchant.sales.code_stock_windows import open_windows
 from veilmart.merchant.sales.codes import give_back_unpaid
 from veilmart.merchant.sales.orders import expire_unpaid, forget_expired
@@ -43,8 +43,8 @@ WATCH_EVERY_SECONDS = 0.5
 
 async def open_shop(market: MerchantHome, clock: Clock, random: Random) -> Shop:
     """Publish what is due and load the snapshot; no product's first sale is a slow one."""
-    shop = await market.database.run(
-        load_shop, market.identity, market.fingerprint, clock(), random
+    shop = await open_snapshot(
+        market.database, market.identity, market.fingerprint, clock(), random
     )
     await asyncio.to_thread(market.store.learn)
     return shop

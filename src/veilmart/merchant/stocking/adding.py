@@ -20,9 +20,9 @@ from veilmart.merchant.goods.products import (
 from veilmart.merchant.goods.shelves import (
     automatic_name,
     code_shelves,
-    create_shelf,
     find_shelf,
     load_shelves,
+    make_shelf,
     smallest_fit,
 )
 from veilmart.merchant.goods.shop_row import read_shop
@@ -66,15 +66,23 @@ class _Plan:
 
 def check_price(connection: Connection, price: int | None) -> int:
     """Transaction: `price`, or the usual one for None. Raises NotAPricePoint with the choices."""
-    decimals = read_shop(connection).decimals
+    if price is not None:
+        check_prices(connection, {price})
+        return price
+    usual = USUAL_PRICE * 10 ** read_shop(connection).decimals
     offered = price_points(load_brokers(connection))
-    if price is None:
-        usual = USUAL_PRICE * 10**decimals
-        price = usual if usual in offered else min(offered, default=0)
-    if price not in offered:
+    price = usual if usual in offered else min(offered, default=0)
+    check_prices(connection, {price})
+    return price
+
+
+def check_prices(connection: Connection, prices: set[int]) -> None:
+    """Transaction. Raises NotAPricePoint with the choices unless the brokers have every price."""
+    offered = price_points(load_brokers(connection))
+    if not prices <= set(offered):
+        decimals = read_shop(connection).decimals
         choices = ", ".join(format_amount(point, decimals) for point in offered) or "none"
         raise NotAPricePoint(f"It has {choices}.")
-    return price
 
 
 def _plan(
@@ -115,7 +123,7 @@ def _place(
 ) -> Added:
     shelf = plan.shelf
     if shelf is None:
-        shelf = create_shelf(connection, plan.name, plan.price, plan.size)
+        shelf = make_shelf(connection, plan.name, plan.price, plan.size)
     return Added(shelf, place_products(connection, shelf.id, batch, fresh_ids, alone, now))
 
 

@@ -1,68 +1,43 @@
 """`merchant import`: make the shop what the folder says; only what changed is packed and sent on.
 
-First everything is compared (`compare`), which is all that a dry run does. Then changed files are
-packed into the store, and at last one transaction changes the shop: all of it or nothing.
+First everything is compared (comparing.py) and what would be refused is foreseen (foreseeing.py),
+which is all that a dry run does. Then shelf by shelf some products are packed and put on sale in
+one short transaction, so that a shop that sells meanwhile never waits long. The last transaction
+raises the shop's revision: the running server loads it then. An import that was interrupted is
+continued by importing again.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 
 from sqlalchemy import Connection, update
 
-from veilmart.errors import BadArgument
-from veilmart.limits import SHELVES_MAX
+from veilmart.limits import CODES_AT_ONCE, PRODUCTS_AT_ONCE
 from veilmart.merchant.goods.products import (
     Packed,
     ShopProduct,
-    check_company,
-    load_products,
-    place_products,
+    place_product,
+    product_on_shelf,
     remove_product,
 )
-from veilmart.merchant.goods.shelves import (
-    automatic_name,
-    code_shelves,
-    create_shelf,
-    load_shelves,
-    smallest_fit,
-)
+from veilmart.merchant.goods.shelves import automatic_name, load_shelves, make_shelf
 from veilmart.merchant.goods.shop_row import read_shop, touch
-from veilmart.merchant.goods.showcases import look_digest, set_look
+from veilmart.merchant.goods.showcases import set_look
 from veilmart.merchant.home import MerchantHome
-from veilmart.merchant.sales.codes import add_codes, unknown_codes
+from veilmart.merchant.sales.codes import SALT_BYTES, restock
 from veilmart.merchant.schema.tables import products
-from veilmart.merchant.stocking.adding import PRODUCT_ID_BYTES, ProductPacked, check_price
+from veilmart.merchant.stocking.adding import PRODUCT_ID_BYTES, ProductPacked
+from veilmart.merchant.stocking.comparing import Change, Comparison
+from veilmart.merchant.stocking.foreseeing import foresee_import
 from veilmart.merchant.stocking.packing import gone_if_refused, pack
 from veilmart.merchant.stocking.shelf_moves import move_product
-from veilmart.merchant.stocking.shelf_planning import Item, PlannedShelf, plan_shelves
+from veilmart.merchant.stocking.shelf_planning import PlannedShelf
 from veilmart.merchant.stocking.shop_folder import Entry
 from veilmart.protocol.catalogue import NO_ROOT
-from veilmart.protocol.descriptor import Shelf
+from veilmart.protocol.ports import Random
 
-CODE_SHELF_BYTES = 1024
-SALT_BYTES = 32
-
-
-@dataclass(frozen=True)
-class Change:
-    """what: any of new, content, price, words, look, codes; empty when all is as it was.
-
-    shelf: number of the shelf that it is put on, or None for a planned one.
-    """
-
-    entry: Entry
-    product: ShopProduct | None
-    what: tuple[str, ...]
-    shelf: int | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """planned: new shelves, of the changes whose `shelf` is None. gone: not in the folder."""
-
-    changes: tuple[Change, ...]
-    planned: tuple[PlannedShelf[Change], ...]
-    gone: tuple[ShopProduct, ...]
+_PACKED = frozenset({"new", "content", "price"})
 
 
 @dataclass(frozen=True)
@@ -77,92 +52,13 @@ class Imported:
 
 
 @dataclass
-class _Work:
-    """What the transaction is to do, gathered while packing."""
+class _Batch:
+    """Changes of one shelf that become visible together. number: the shelf's, once it has one."""
 
-    comparison: Comparison
+    changes: list[Change]
+    planned: PlannedShelf[Change] | None
+    number: int | None
     packed: dict[str, Packed] = field(default_factory=dict)
-    prune: bool = False
-    alone: bool = False
-
-
-def compare(connection: Connection, entries: list[Entry], k: int) -> Comparison:
-    """Transaction: the folder against the shop, matched by file name. Changes nothing.
-
-    Raises NotAPricePoint, BadArgument.
-    """
-    shelves = {shelf.id: shelf for shelf in load_shelves(connection)}
-    with_codes = code_shelves(connection)
-    standing = {product.file_name: product for product in load_products(connection)}
-    if len({entry.source.file_name for entry in entries}) != len(entries):
-        raise BadArgument("Two products of the folder have the same file name.")
-    changes = []
-    for entry in entries:
-        check_price(connection, entry.price)
-        product = standing.get(entry.source.file_name)
-        if product is not None and product.codes != bool(entry.codes):
-            raise BadArgument(f"{product.file_name} cannot change between codes and a file.")
-        changes.append(_change(connection, entry, product, shelves, with_codes))
-    homeless = [change for change in changes if change.shelf is None]
-    files = [
-        Item(change, change.entry.price, change.entry.source.packed_size)
-        for change in homeless
-        if not change.entry.codes
-    ]
-    rows: dict[int, list[Item[Change]]] = {}
-    for change in homeless:
-        if change.entry.codes:
-            item = Item(change, change.entry.price, CODE_SHELF_BYTES)
-            rows.setdefault(change.entry.price, []).append(item)
-    room = SHELVES_MAX - len(shelves) - len(rows)
-    planned = plan_shelves(files, k, room) if files else []
-    for price, row in rows.items():
-        planned.append(PlannedShelf(price, CODE_SHELF_BYTES, tuple(row), len(row) < k))
-    names = {entry.source.file_name for entry in entries}
-    gone = tuple(product for name, product in standing.items() if name not in names)
-    return Comparison(tuple(changes), tuple(planned), gone)
-
-
-def _change(
-    connection: Connection,
-    entry: Entry,
-    product: ShopProduct | None,
-    shelves: dict[int, Shelf],
-    with_codes: frozenset[int],
-) -> Change:
-    same_kind = tuple(
-        shelf for shelf in shelves.values() if (shelf.id in with_codes) == bool(entry.codes)
-    )
-    needed = CODE_SHELF_BYTES if entry.codes else entry.source.packed_size
-    fit = smallest_fit(same_kind, needed, entry.price)
-    target = None if fit is None else fit.id
-    if product is None:
-        return Change(entry, None, ("new",), target)
-    what = []
-    if product.codes:
-        if unknown_codes(connection, entry.codes):
-            what.append("codes")
-    elif product.source != entry.digest:
-        what.append("content")
-    shelf = shelves[product.shelf]
-    if shelf.price != entry.price:
-        if product.codes:
-            raise BadArgument(f"The codes of {product.file_name} keep their shelf and price.")
-        what.append("price")
-    elif product.codes or shelf.size >= needed:
-        target = shelf.id
-    source = entry.source
-    if (product.title, product.description, product.tags) != (
-        entry.title,
-        source.description or "",
-        entry.tags,
-    ):
-        what.append("words")
-    if look_digest(connection, product.id) != entry.look.digest:
-        what.append("look")
-    if not {"content", "price"} & set(what):
-        target = product.shelf
-    return Change(entry, product, tuple(what), target)
 
 
 def import_folder(
@@ -172,76 +68,107 @@ def import_folder(
     prune: bool,
     alone: bool,
     now: int,
-    random: Callable[[int], bytes],
+    random: Random,
 ) -> Iterator[ProductPacked | Imported]:
     """Use case: yields progress, `Imported` last. Blocks; call in a thread.
 
-    prune: take what is not in the folder off the shelves. Raises AloneOnShelf, SourceChanged,
-    BadSourceFile, BadArgument (the shop changed meanwhile) and StorageFailures.
+    prune: take what is not in the folder off the shelves. Raises what `foresee_import` does, before
+    anything is packed; SourceChanged, BadSourceFile, BadArgument (the shop changed meanwhile) and
+    StorageFailures. What was put on sale before one of these stays; importing again goes on.
     """
-    work = _Work(comparison, prune=prune, alone=alone)
-    sizes = {shelf.id: shelf.size for shelf in market.database.run_now(load_shelves)}
-    planned = {id(item.key): shelf.size for shelf in comparison.planned for item in shelf.items}
-    due = [
-        change
-        for change in comparison.changes
-        if {"new", "content", "price"} & set(change.what) and not change.entry.codes
-    ]
-    with gone_if_refused(market.store) as roots:
-        for done, change in enumerate(due, start=1):
-            size = planned[id(change)] if change.shelf is None else sizes[change.shelf]
-            name = change.entry.source.file_name
-            work.packed[name] = pack(change.entry.source, size, market.store, random)
-            roots.append(work.packed[name].root)
-            yield ProductPacked(done, len(due), name)
-        imported = market.database.run_now(_carry_out, work, now, random)
-    yield imported
+    database = market.database
+    database.read_now(foresee_import, comparison, prune=prune, alone=alone)
+    sizes = {shelf.id: shelf.size for shelf in database.read_now(load_shelves)}
+    total, done = sum(_is_packed(change) for change in comparison.changes), 0
+    numbers: dict[int, int] = {}
+    for batch in _batches(comparison):
+        size = batch.planned.size if batch.planned else sizes[batch.number or 0]
+        if batch.planned is not None:
+            batch.number = numbers.get(id(batch.planned))
+        with gone_if_refused(market.store) as roots:
+            for change in filter(_is_packed, batch.changes):
+                name = change.entry.source.file_name
+                batch.packed[name] = pack(change.entry.source, size, market.store, random)
+                roots.append(batch.packed[name].root)
+                done += 1
+                yield ProductPacked(done, total, name)
+            shelf = database.run_now(_carry_out, batch, now, random)
+        if batch.planned is not None:
+            numbers[id(batch.planned)] = shelf
+        _add_more_codes(market, batch, shelf, random)
+    removed = comparison.gone if prune else ()
+    database.run_now(_finish, removed)
+    yield _counted(comparison, len(removed))
 
 
-def _carry_out(
-    connection: Connection, work: _Work, now: int, random: Callable[[int], bytes]
-) -> Imported:
-    comparison = work.comparison
-    decimals = read_shop(connection).decimals
-    targets: dict[int, int] = {}
+def _is_packed(change: Change) -> bool:
+    return not change.entry.codes and bool(_PACKED & set(change.what))
+
+
+def _batches(comparison: Comparison) -> Iterator[_Batch]:
+    """Some changes at a time, shelf by shelf. No batch leaves one product alone on a new shelf."""
     for planned in comparison.planned:
-        name = automatic_name(load_shelves(connection), planned.price, planned.size, decimals)
-        codes = bool(planned.items[0].key.entry.codes)
-        name = f"{name}-codes" if codes else name
-        shelf = create_shelf(connection, name, planned.price, planned.size, codes=codes)
-        targets |= {id(item.key): shelf.id for item in planned.items}
-    touched = set()
+        for part in _parts([item.key for item in planned.items]):
+            yield _Batch(part, planned, None)
+    standing: dict[int, list[Change]] = {}
     for change in comparison.changes:
-        number = targets[id(change)] if change.shelf is None else change.shelf
-        if change.what:
-            _apply(connection, work, change, number, now, random)
-            touched |= {number} | ({change.product.shelf} if change.product else set())
-    removed = comparison.gone if work.prune else ()
-    for product in removed:
-        remove_product(connection, product.id, True)
-        touched.add(product.shelf)
-    if not work.alone:
-        standing = load_products(connection)
-        for number in sorted(touched):
-            check_company(standing, number)
-    touch(connection)
+        if change.what and change.shelf is not None:
+            standing.setdefault(change.shelf, []).append(change)
+    for number, changes in standing.items():
+        for part in _parts(changes):
+            yield _Batch(part, None, number)
+
+
+def _parts(changes: list[Change]) -> Iterator[list[Change]]:
+    left = iter(changes)
+    while part := list(islice(left, PRODUCTS_AT_ONCE)):
+        rest = list(islice(left, 2))
+        if len(rest) == 1:
+            part += rest
+        left = chain(rest if len(rest) > 1 else (), left)
+        yield part
+
+
+def _counted(comparison: Comparison, removed: int) -> Imported:
     new = sum("new" in change.what for change in comparison.changes)
     same = sum(not change.what for change in comparison.changes)
     changed = len(comparison.changes) - new - same
-    return Imported(new, changed, same, len(removed), len(comparison.planned))
+    return Imported(new, changed, same, removed, len(comparison.planned))
+
+
+def _carry_out(connection: Connection, batch: _Batch, now: int, random: Random) -> int:
+    """Transaction: the shelf's number, which is made if it is planned."""
+    number = batch.number
+    if number is None and batch.planned is not None:
+        planned, decimals = batch.planned, read_shop(connection).decimals
+        name = automatic_name(load_shelves(connection), planned.price, planned.size, decimals)
+        codes = bool(batch.changes[0].entry.codes)
+        name = f"{name}-codes" if codes else name
+        number = make_shelf(connection, name, planned.price, planned.size, codes=codes).id
+    shelf = number or 0
+    for change in batch.changes:
+        if change.what:
+            _apply(connection, batch, change, shelf, now, random)
+    return shelf
+
+
+def _finish(connection: Connection, removed: tuple[ShopProduct, ...]) -> None:
+    for product in removed:
+        remove_product(connection, product.id, True)
+    touch(connection)
 
 
 def _apply(
     connection: Connection,
-    work: _Work,
+    batch: _Batch,
     change: Change,
     shelf: int,
     now: int,
-    random: Callable[[int], bytes],
+    random: Random,
 ) -> None:
     """One product: bytes, words, look, codes; whatever of them changed."""
     entry = change.entry
-    packed = work.packed.get(entry.source.file_name)
+    packed = batch.packed.get(entry.source.file_name)
     product = change.product
     if product is None:
         product = _place_new(connection, entry, packed, shelf, now, random)
@@ -251,16 +178,14 @@ def _apply(
         version = product.version + ("content" in change.what)
         values = {"size": packed.size, "source": packed.source, "version": version}
         connection.execute(changed.values(values | {"wish": None}))
-    if "words" in change.what or "new" in change.what:
+    if "words" in change.what:
         words = {"title": entry.title, "description": entry.source.description or ""}
         changed = update(products).where(products.c.id == product.id)
         connection.execute(changed.values(words | {"tags": entry.tags}))
     if "look" in change.what or "new" in change.what:
         set_look(connection, product.id, entry.look)
     if entry.codes:
-        place = next(known for known in load_shelves(connection) if known.id == shelf)
-        salts = [random(SALT_BYTES) for _ in entry.codes]
-        add_codes(connection, product, place, list(entry.codes), salts)
+        _add_some(connection, product, list(entry.codes[:CODES_AT_ONCE]), random)
 
 
 def _place_new(
@@ -269,12 +194,35 @@ def _place_new(
     packed: Packed | None,
     shelf: int,
     now: int,
-    random: Callable[[int], bytes],
+    random: Random,
 ) -> ShopProduct:
+    source = entry.source
     if packed is None:
-        source = entry.source
-        packed = Packed(
-            source.file_name, source.title, source.description, 0, NO_ROOT, b"", codes=True
-        )
-    ids = (random(PRODUCT_ID_BYTES),)
-    return place_products(connection, shelf, (packed,), ids, True, now)[0]
+        packed = Packed(source.file_name, None, None, 0, NO_ROOT, b"", codes=True)
+    packed = replace(
+        packed, title=entry.title, description=source.description or "", tags=entry.tags
+    )
+    return place_product(connection, shelf, packed, random(PRODUCT_ID_BYTES), now)
+
+
+def _add_some(
+    connection: Connection, product: ShopProduct, lines: list[str], random: Random
+) -> None:
+    restock(connection, product, lines, [random(SALT_BYTES) for _ in lines])
+
+
+def _add_more_codes(market: MerchantHome, batch: _Batch, shelf: int, random: Random) -> None:
+    """What of long lists of codes did not go into the transaction that put them on sale."""
+    for change in batch.changes:
+        more = change.entry.codes[CODES_AT_ONCE:] if change.what else ()
+        for start in range(0, len(more), CODES_AT_ONCE):
+            lines = list(more[start : start + CODES_AT_ONCE])
+            name = change.entry.source.file_name
+            market.database.run_now(_add_to, shelf, name, lines, random)
+
+
+def _add_to(
+    connection: Connection, shelf: int, file_name: str, lines: list[str], random: Random
+) -> None:
+    product = product_on_shelf(connection, shelf, file_name)
+    _add_some(connection, product, lines, random)

@@ -16,8 +16,8 @@ from veilmart.merchant.goods.products import ShopProduct, load_products
 from veilmart.merchant.goods.shelves import (
     automatic_name,
     code_shelves,
-    create_shelf,
     load_shelves,
+    make_shelf,
     retire_empty,
 )
 from veilmart.merchant.goods.shop_row import read_shop, touch
@@ -188,20 +188,24 @@ def _carry_out(
     for shelf, target in zip(proposal.shelves, targets, strict=True):
         if target is None:
             name = automatic_name(load_shelves(connection), shelf.price, shelf.size, decimals)
-            fresh = create_shelf(connection, name, shelf.price, shelf.size, leaving=leaving)
+            fresh = make_shelf(connection, name, shelf.price, shelf.size, leaving=leaving)
             numbers.append(fresh.id)
         else:
             numbers.append(target)
     for move in moved:
         move_product(connection, move.product, numbers[move.target], move.root, move.pieces)
     retired = retire_empty(connection)
+    touch(connection)
     return Applied(len(moved), targets.count(None), retired)
 
 
 def move_product(
     connection: Connection, product: ShopProduct, shelf: int, root: bytes, pieces: bytes
 ) -> None:
-    """Part of a transaction. Raises BadArgument when the product has changed since it was read."""
+    """Part of a transaction, which raises the shop's revision at its end.
+
+    Raises BadArgument when the product has changed since it was read.
+    """
     at = {"at": shelf, "name": product.file_name}
     for gone in connection.execute(_IN_THE_WAY, at).scalars().all():
         # A removed product keeps its row for its orders, but not its name.
@@ -210,4 +214,3 @@ def move_product(
     values = {"moved": product.id, "before": product.root, "to": shelf, "now": root}
     if connection.execute(_MOVE, values | {"listed": pieces}).rowcount != 1:
         raise BadArgument(f"{product.file_name} was changed meanwhile; propose again.")
-    touch(connection)

@@ -7,13 +7,16 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from veilmart.errors import VeilmartError
+from veilmart.errors import BadArgument, VeilmartError
 from veilmart.merchant.goods.products import ShopProduct, load_products
 from veilmart.merchant.sales.code_stock_windows import certain_stock
-from veilmart.merchant.sales.codes import SALT_BYTES, Stock, restock, stock
+from veilmart.merchant.sales.codes import Stock, read_codes, stock
 from veilmart.merchant.stocking.adding import check_price
 from veilmart.merchant.stocking.anonymity_report import shelf_reports
-from veilmart.merchant.stocking.importing import Comparison, Imported, compare, import_folder
+from veilmart.merchant.stocking.comparing import Comparison, compare
+from veilmart.merchant.stocking.foreseeing import foresee_import
+from veilmart.merchant.stocking.importing import Imported, import_folder
+from veilmart.merchant.stocking.restocking import restock_in_parts
 from veilmart.merchant.stocking.shelf_moves import Applied, apply_proposal, check_proposal, propose
 from veilmart.merchant.stocking.shop_folder import read_folder
 from veilmart.merchant.web.desk import (
@@ -29,7 +32,6 @@ from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import read_form
 from veilmart.web.jobs import Report
 from veilmart.web.plan import Web, WebRoute, get, post
-from veilmart.web.rendering import go_to
 
 CHANGES_SHOWN_MAX = 200
 
@@ -43,7 +45,7 @@ class CodeRow:
     certain: int
 
 
-def read_codes(conn: Connection) -> list[CodeRow]:
+def read_code_rows(conn: Connection) -> list[CodeRow]:
     counts, certain = stock(conn), certain_stock(conn)
     return [
         CodeRow(p, counts.get(p.id, Stock(p.id, 0, 0, 0)), certain.get(p.id, 0))
@@ -140,6 +142,7 @@ class ShelvingPages:
             usual = await self._desk.read(check_price, price_of(form, money))
             entries = await asyncio.to_thread(read_folder, folder, usual, money.decimals)
             comparison = await self._desk.read(compare, entries, k)
+            await self._desk.read(foresee_import, comparison, prune=prune, alone=alone)
         except VeilmartError as error:
             return await self._importing(request, error)
 
@@ -176,7 +179,7 @@ class ShelvingPages:
 
     async def _codes(self, request: Request, error: VeilmartError | None = None) -> Response:
         name = self._web.names.name
-        rows = await self._desk.read(read_codes)
+        rows = await self._desk.read(read_code_rows)
         return self._web.pages.page(
             request,
             "codes.html",
@@ -188,12 +191,15 @@ class ShelvingPages:
         """More codes for a product that has some. New products come by a folder's .codes file."""
         form = await read_form(request)
         wanted = self._web.names.value("codes", form.text("product"))
-        lines = [line.strip() for line in form.secret("codes").splitlines() if line.strip()]
+        try:
+            lines = read_codes(form.secret("codes").splitlines())
+        except BadArgument as error:
+            return await self._codes(request, error)
 
         def perform() -> str:
-            run_now = self._desk.market.database.run_now
-            product = next(p for p in run_now(load_products) if p.id == wanted)
-            run_now(restock, product, lines, [self._desk.random(SALT_BYTES) for _ in lines])
+            market = self._desk.market
+            product = next(p for p in market.database.read_now(load_products) if p.id == wanted)
+            restock_in_parts(market, product, lines, self._desk.random)
             return "/codes"
 
         act = Act(
@@ -204,7 +210,7 @@ class ShelvingPages:
             perform=in_thread(perform),
             facts=(("Codes", str(len(lines))),),
         )
-        return self._acts.ask(request, act) if lines else go_to("/codes")
+        return self._acts.ask(request, act)
 
 
 def _changes(comparison: Comparison, money: Money, prune: bool) -> tuple[tuple[str, str], ...]:
