@@ -209,14 +209,14 @@ class Roles:
     # ---- what is true afterwards -----------------------------------------------------------
 
     async def balance(self, name: str) -> int:
-        lines = await self.database.run(account_lines)
+        lines = await self.database.run(lambda conn: list(account_lines(conn)))
         return next(line.balance for line in lines if line.name == name)
 
     async def check_books(self) -> None:
         """The audit finds nothing, and every minor unit that was paid in is still somewhere."""
         checks = await self.database.run(audit)
         assert [finding for check in checks for finding in check.findings] == []
-        lines = await self.database.run(account_lines)
+        lines = await self.database.run(lambda conn: list(account_lines(conn)))
         kept = sum(line.balance for line in lines if line.kind != "cash")
         assert kept == self.credited
 

@@ -99,7 +99,7 @@ class Market:
             wallet.close()
 
     async def balance(self, name: str) -> int:
-        lines = await self.opened.database.run(account_lines)
+        lines = await self.opened.database.run(lambda conn: list(account_lines(conn)))
         return next(line.balance for line in lines if line.name == name)
 
     # ---- commands ----------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class Market:
         """The audit finds nothing, and what was paid in is still somewhere."""
         checks = await self.opened.database.run(audit)
         assert [finding for check in checks for finding in check.findings] == []
-        lines = await self.opened.database.run(account_lines)
+        lines = await self.opened.database.run(lambda conn: list(account_lines(conn)))
         kept = sum(line.balance for line in lines if line.kind != "cash")
         assert kept == self.paid_in, f"{kept} kept of {self.paid_in} paid in"
 

@@ -304,6 +304,12 @@ REPORTS = {
     "a last number that no report has": sql(
         "report-sequence", "UPDATE merchants SET last_sequence = last_sequence + 1", both=True
     ),
+    "sums of reports that never were": sql(
+        "report-totals",
+        "INSERT INTO report_totals (merchant, until, settled, fees, back, given_back) "
+        "SELECT fingerprint, 1, 77, 0, 0, 0 FROM merchants LIMIT 1",
+        both=True,
+    ),
     "reports of a merchant that is not there": sql(
         "report-merchant", "UPDATE reports SET merchant = :junk"
     ),

@@ -1,6 +1,6 @@
 """The audit: everything the database claims, recomputed from postings and signed records.
 
-Design section 9. One file for each subject, each a function of a connection that only reads; they
+One file for each subject, each a function of a connection that only reads; they
 all see the same snapshot. `Database.read_now` gives one that holds nobody up; a fold audits inside
 its own transaction. What an intruder with the database, but without our identity and the
 merchants' and customers' keys, can change without being found is in docs/threat-model.md.
@@ -20,6 +20,7 @@ from veilmart.broker.audit.merchants import (
     check_join_requests,
     check_merchants,
     check_report_numbers,
+    check_report_totals,
     check_withdrawals,
 )
 from veilmart.broker.audit.orders import check_orders
@@ -42,6 +43,7 @@ SUBJECTS: dict[str, Subject] = {
     "escrow": check_escrow,
     "orders": check_orders,
     "report numbers": check_report_numbers,
+    "sums of reports": check_report_totals,
     "vouchers": check_vouchers,
     "token keys": check_token_keys,
     "withdrawn tokens": check_issues,

@@ -5,8 +5,14 @@ from sqlalchemy import Connection, func, select
 from veilmart.broker.audit.findings import Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.home import SERIALS_SKIPPED
+from veilmart.broker.operator import running_totals
 from veilmart.broker.schema import tables
-from veilmart.broker.schema.operator_tables import ASKED, PAID, join_requests, withdrawals
+from veilmart.broker.schema.operator_tables import (
+    ASKED,
+    PAID,
+    join_requests,
+    withdrawals,
+)
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import PeerFault
 from veilmart.protocol import labels
@@ -72,6 +78,16 @@ def _check_number(merchant: bytes, before: int, sequence: int, tally: Tally) -> 
         row = f"merchant {format_fingerprint(merchant)[:9]}"
         what = f"Its reports leave out numbers between {before} and {sequence}."
         tally.find("report-sequence", row, what)
+
+
+def check_report_totals(conn: Connection, known: Known, tally: Tally) -> None:
+    """What statements begin with is what the reports add up to."""
+    for merchant in conn.execute(select(_m.fingerprint)).scalars().all():
+        tally.row()
+        until, carried = running_totals.carried(conn, merchant)
+        if carried != running_totals.sums_between(conn, merchant, 0, until):
+            row = f"merchant {format_fingerprint(merchant)[:9]}"
+            tally.find("report-totals", row, "The sums of its reports differ from the reports.")
 
 
 def check_withdrawals(conn: Connection, known: Known, tally: Tally) -> None:

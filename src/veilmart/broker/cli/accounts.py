@@ -32,7 +32,7 @@ user_app = App(name="user", help="Customers' accounts.")
 def list_users(*, common: Common = Common()) -> None:
     """Every customer with balance and state."""
     with open_books(common) as opened:
-        lines = opened.database.run_now(administration.user_lines)
+        lines = opened.database.read_now(administration.user_lines)
         decimals = opened.database.run_now(settings.load).decimals
     rows = [
         (
@@ -130,7 +130,7 @@ def credit(
 def accounts(*, common: Common = Common()) -> None:
     """Every account with its balance."""
     with open_books(common) as opened:
-        lines = opened.database.run_now(bookkeeping.account_lines)
+        lines = opened.database.read_now(lambda conn: list(bookkeeping.account_lines(conn)))
         decimals = opened.database.run_now(settings.load).decimals
     rows = [
         (str(line.account), line.kind, visible(line.name), format_amount(line.balance, decimals))

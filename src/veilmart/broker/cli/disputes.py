@@ -15,7 +15,7 @@ from veilmart.terminal.tables import show_table
 def disputes(*, common: Common = Common()) -> None:
     """How disputes were decided, newest first; nobody has to do anything about them."""
     with open_books(common) as opened:
-        lines = opened.database.run_now(dispute_lines)
+        lines = opened.database.read_now(dispute_lines)
         decimals = opened.database.run_now(settings.load).decimals
     rows = [
         (

@@ -67,7 +67,7 @@ async def admit(
 def list_merchants(*, common: Common = Common()) -> None:
     """Every merchant with its state and balance."""
     with open_books(common) as opened:
-        lines = opened.database.run_now(admission.merchant_lines)
+        lines = opened.database.read_now(admission.merchant_lines)
         decimals = opened.database.run_now(settings.load).decimals
     rows = [
         (
@@ -137,7 +137,7 @@ def withdrawals(
         run_now = opened.database.run_now
         if decline is not None:
             run_now(merchant_requests.decline_withdrawal, decline, unix_now())
-        lines = run_now(merchant_requests.withdrawal_lines)
+        lines = opened.database.read_now(merchant_requests.withdrawal_lines)
         decimals = run_now(settings.load).decimals
     rows = [
         (
@@ -157,7 +157,7 @@ def withdrawals(
 def list_requests(*, common: Common = Common()) -> None:
     """Merchants that ask to be carried; admit NAME does it."""
     with open_books(common) as opened:
-        lines = opened.database.run_now(merchant_requests.join_lines)
+        lines = opened.database.read_now(merchant_requests.join_lines)
     rows = [(visible(line.name), visible(line.address), line.fingerprint) for line in lines]
     show_table(common.terminal(), lines, ("Name", "Address", "Fingerprint"), rows)
 

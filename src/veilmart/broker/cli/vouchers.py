@@ -149,7 +149,7 @@ def list_invitations(*, common: Common = Common()) -> None:
 def _list(vouchers: bool, common: Common) -> None:
     with open_books(common) as opened:
         query = codes.voucher_lines if vouchers else invitations.invitation_lines
-        lines: list[BatchLine] = opened.database.run_now(query)
+        lines: list[BatchLine] = opened.database.read_now(query)
         decimals = opened.database.run_now(settings.load).decimals
     rows = [
         (

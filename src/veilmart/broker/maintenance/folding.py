@@ -1,6 +1,6 @@
 """Folding: after thirty days a month's postings become one per account, without times.
 
-Design section 9. Invoices name no customer; who paid one is known only through the postings of
+Invoices name no customer; who paid one is known only through the postings of
 its hold. Once a month is over for thirty days (the longest that stored answers are kept) the books
 are audited, the audit is signed, and every posting of an order that ended in that month, of every
 credit, voucher and payout, is replaced by one posting per account with their sum. Balances do not

@@ -1,7 +1,9 @@
 """Cash the operator takes in and pays out, and the list of accounts. Each returns a struct."""
 
+from collections.abc import Iterator
+
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from veilmart.broker import settings
 from veilmart.broker.accounts import customers
@@ -17,6 +19,8 @@ from veilmart.errors import (
     ReferenceNeeded,
 )
 from veilmart.protocol.accounting import format_amount, transfer
+
+ROWS_AT_ONCE = 1000
 
 
 class AccountLine(msgspec.Struct, frozen=True):
@@ -35,20 +39,21 @@ class Booked(msgspec.Struct, frozen=True):
     text: str
 
 
-def account_lines(conn: Connection) -> list[AccountLine]:
-    """Every account with its owner's name."""
-    names: dict[int, str] = {
-        row[0]: row[1]
-        for row in conn.execute(select(tables.customers.c.account, tables.customers.c.username))
-    }
-    owners = select(tables.merchants.c.account, tables.merchants.c.name)
-    names |= {row.account: row.name for row in conn.execute(owners)}
-    names |= {row.account: row.id.hex()[:8] for row in token_keys.living(conn)}
-    query = select(tables.accounts.c.id, tables.accounts.c.kind, booking.true_balance)
-    return [
-        AccountLine(row[0], row[1], names.get(row[0], ""), row[2])
-        for row in conn.execute(query.order_by(tables.accounts.c.id))
-    ]
+def account_lines(conn: Connection) -> Iterator[AccountLine]:
+    """Every account with its owner's name; read while they are taken."""
+    keys = {row.account: row.id.hex()[:8] for row in token_keys.living(conn)}
+    a, c, m = tables.accounts.c, tables.customers.c, tables.merchants.c
+    query = (
+        select(a.id, a.kind, func.coalesce(c.username, m.name, ""), booking.true_balance)
+        .select_from(tables.accounts)
+        .join(tables.customers, c.account == a.id, isouter=True)
+        .join(tables.merchants, m.account == a.id, isouter=True)
+        .order_by(a.id)
+    )
+    for number, kind, name, balance in conn.execute(
+        query, execution_options={"yield_per": ROWS_AT_ONCE}
+    ):
+        yield AccountLine(number, kind, name or keys.get(number, ""), balance)
 
 
 def credit(

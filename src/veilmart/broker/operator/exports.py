@@ -8,14 +8,12 @@ from sqlalchemy import Connection, Select, select
 from veilmart.broker.accounts.vouchers import voucher_lines
 from veilmart.broker.ledger.folded_sums import is_folded
 from veilmart.broker.operator.admission import merchant_lines
-from veilmart.broker.operator.bookkeeping import account_lines
+from veilmart.broker.operator.bookkeeping import ROWS_AT_ONCE, account_lines
 from veilmart.broker.operator.merchant_requests import withdrawal_lines
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.operator_tables import folds
 from veilmart.broker.tokens.key_totals import KeyTotals, key_totals
 from veilmart.errors import BadArgument
-
-ROWS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,7 @@ def export(conn: Connection, kind: str) -> Exported:
 
 
 def _accounts(conn: Connection) -> Exported:
-    rows: list[tuple[object, ...]] = [
-        (line.account, line.kind, line.name, line.balance) for line in account_lines(conn)
-    ]
+    rows = ((line.account, line.kind, line.name, line.balance) for line in account_lines(conn))
     return Exported(("account", "kind", "name", "balance"), rows)
 
 

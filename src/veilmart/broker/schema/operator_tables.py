@@ -122,3 +122,15 @@ folds = Table(
     Column("statement", LargeBinary, nullable=False),
     Index("folds_by_entry", "entry"),
 )
+
+# Sums of a merchant's reports up to the number `until` (operator/running_totals.py).
+report_totals = Table(
+    "report_totals",
+    metadata,
+    Column("merchant", ForeignKey("merchants.fingerprint"), primary_key=True),
+    Column("until", Integer, nullable=False),
+    Column("settled", Integer, nullable=False),
+    Column("fees", Integer, nullable=False),
+    Column("back", Integer, nullable=False),
+    Column("given_back", Integer, nullable=False),
+)

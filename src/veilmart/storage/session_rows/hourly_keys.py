@@ -2,7 +2,7 @@
 
 Whoever gets the database, or an old backup of it, gets no session. A row is sealed under its
 hour's key; the hour before is still opened, as long as a session lives. Whichever worker needs a
-new key first makes it. Design section 5.
+new key first makes it.
 """
 
 from collections.abc import Callable
