@@ -223,7 +223,7 @@ async def test_a_refund_after_the_purchase_is_noticed(roles: Roles, tmp_path: Pa
         assert [order.order for order in may_be_refunded(stage.wallet)] == [bought.order.order]
         assert (await stage.look()).outcome == "returned"
         assert stage.order.state == "refunded" and bought.path.exists()
-        assert stage.standing().goods == "here all the same"
+        assert stage.standing().goods == "here as well"
         assert may_be_refunded(stage.wallet) == []
         assert await stage.money() == (CREDIT, 0)
         await stage.merchant_says("refunded")

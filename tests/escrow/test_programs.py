@@ -90,7 +90,7 @@ def test_a_dispute_from_the_purchase_to_the_money(
     again = market.customer(tmp_path, "dispute", order[:8], "--yes")
     assert again.code == WrongOrderState.exit_code
     shown = market.customer(tmp_path, "orders").out
-    assert "money: back with you, the whole amount" in shown and "to do" not in shown
+    assert "money: returned to you, the whole amount" in shown and "to do" not in shown
 
     lines = msgspec.json.decode(market.run("broker", "disputes", "--json").out)
     [noted] = [found for found in lines if found["order"] == order]
@@ -113,8 +113,8 @@ def test_a_merchant_gives_back_what_was_settled(market: RealMarket, tmp_path: Pa
     synced = market.customer(tmp_path, "sync", "--now")
     assert "its merchant gave the money back" in synced.out
     [line] = asked(market, tmp_path, "orders")["orders"]
-    assert (line["state"], line["money"]) == ("refunded", "back with you, the whole amount")
-    assert Path(bought["path"]).exists() and line["goods"] == "here all the same"
+    assert (line["state"], line["money"]) == ("refunded", "returned to you, the whole amount")
+    assert Path(bought["path"]).exists() and line["goods"] == "here as well"
     assert asked(market, tmp_path, "library")["orders"] == []
     assert market.run("broker", "audit").code == 0
 
@@ -135,7 +135,7 @@ def test_a_token_comes_back_for_a_token(market: RealMarket, tmp_path: Path, lie:
     won = asked(market, tmp_path, "dispute", line["order"][:8], "--yes")
     assert won["outcome"] == "refunded"
     [line] = asked(market, tmp_path, "orders")["orders"]
-    assert line["money"] == "back with you, the whole amount"
+    assert line["money"] == "returned to you, the whole amount"
     again = market.customer(tmp_path, *anonymous)
     assert again.code == 0, again.err
     assert asked(market, tmp_path, "balance")["balance"] in (9_500, "95.00")

@@ -229,7 +229,7 @@ def test_a_refund_of_the_merchant_is_found_and_shown(
     watched.page.get_by_role("button", name="Look for refunds").click()
     done(watched)
     watched.goto("/orders")
-    expect(watched.page.get_by_text("back with you, the whole amount")).to_be_visible()
+    expect(watched.page.get_by_text("returned to you, the whole amount")).to_be_visible()
     watched.check()
 
 

@@ -1,4 +1,4 @@
-"""What a purchase tells while it runs: frozen events for whoever draws them."""
+"""The frozen events that a running purchase reports to its observer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Selected(Event):
 
 @dataclass(frozen=True)
 class Dropped(Event):
-    """The person said no; nothing was stored and nothing moved."""
+    """The person declined; nothing was stored and no money moved."""
 
 
 @dataclass(frozen=True)
@@ -126,4 +126,4 @@ Observer = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The observer of somebody who does not look."""
+    """An observer that ignores every event."""

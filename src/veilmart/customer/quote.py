@@ -1,4 +1,4 @@
-"""What is bought from whom, and what the merchant offered for it."""
+"""The person's choice, and the merchant's offer for it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,9 +1,9 @@
 """One tree of errors, one code each.
 
 The families answer the question whose fault it was: ours (`Misuse`), the person's request
-(`CannotDo`), a peer that broke the protocol (`PeerFault`), a peer that was not to be reached
-(`NetworkFailure`), a peer's rule that said no (`Refusal`, the family made to cross the
-wire), a trust decision (`TrustFailure`) or the machine's disk and database (`StorageFailure`).
+(`CannotDo`), a peer that broke the protocol (`PeerFault`), a peer that could not be reached
+(`NetworkFailure`), a peer's rule that refused (`Refusal`, the family made to cross the wire), a
+trust decision (`TrustFailure`) or the machine's disk and database (`StorageFailure`).
 
 Every concrete error has a `code` (unique, never reused; a test asserts it), a sentence on what
 happened, one on whether money moved, and one on what to do next.

@@ -106,7 +106,7 @@ class Declined(CannotDo):
 class Interrupted(CannotDo):
     code = 1117
     summary = "Interrupted."
-    hint = "Run it again; what was done so far stands, and nothing is half done."
+    hint = "Run it again; completed steps are kept, and no step is half done."
     exit_code = 130
 
 
@@ -125,14 +125,14 @@ class InputEnded(NeedsConfirmation):
 
 class AlreadyOwned(CannotDo):
     code = 1119
-    summary = "You own this already."
+    summary = "You already own this."
     money = NO_MONEY
     hint = "See `veilmart customer library`; pass --again to buy it once more."
 
 
 class PortInUse(CannotDo):
     code = 1120
-    summary = "That address cannot be listened on."
+    summary = "This program cannot listen on that address."
     hint = "Another program may hold the port; choose another with --port."
 
 
@@ -151,7 +151,7 @@ class NoSuchAccount(CannotDo):
 class ReceiptInvalid(CannotDo):
     code = 1123
     summary = "The receipt does not verify."
-    hint = "It was changed, cut off, or is not a veilmart receipt."
+    hint = "It was altered, is truncated, or is not a veilmart receipt."
 
 
 class WeakPassword(CannotDo):
@@ -163,12 +163,12 @@ class WeakPassword(CannotDo):
 class CodeMistyped(CannotDo):
     code = 1140
     summary = "That code is mistyped: its check characters do not fit."
-    hint = "Compare it with the sheet; O is read as 0, and I and L as 1. Nobody was asked."
+    hint = "Compare it with the sheet; O is read as 0, and I and L as 1. Nothing was sent."
 
 
 class NoSuchCode(CannotDo):
     code = 1141
-    summary = "There is no such voucher or invitation that could be changed."
+    summary = "There is no such voucher or invitation to change."
     hint = "See `veilmart broker voucher list` and `veilmart broker invitation list`."
 
 
@@ -180,44 +180,44 @@ class NoSuchRequest(CannotDo):
 
 class BackupInvalid(CannotDo):
     code = 1143
-    summary = "That is not a whole backup of this role."
-    hint = "It was cut off, changed, or belongs to another role or identity. Nothing was changed."
+    summary = "That is not a complete backup of this role."
+    hint = "It is truncated or altered, or of another role or identity. Nothing was changed."
 
 
 class NoSuchBroker(CannotDo):
     code = 1197
-    summary = "That does not say which of the accepted brokers is meant."
+    summary = "That does not identify one of the accepted brokers."
     hint = "Pass --broker with its address or the beginning of its fingerprint."
 
 
 class ReferenceNeeded(CannotDo):
     code = 1194
-    summary = "No merchant waits for exactly that payment, and it has no reference."
-    hint = "Look at `veilmart broker withdrawals`, or pass --reference with a number of its own."
+    summary = "No merchant is waiting for exactly that payment, and it has no reference."
+    hint = "See `veilmart broker withdrawals`, or pass --reference with a unique number."
 
 
 class ReferenceUsed(CannotDo):
     code = 1195
-    summary = "That reference stands for another payment."
-    hint = "Each payment has a reference of its own; nothing was booked now."
+    summary = "That reference belongs to another payment."
+    hint = "Give each payment its own reference; nothing was booked now."
 
 
 class UnknownSinceBackup(CannotDo):
     code = 1196
-    summary = "The broker was restored; nobody has said yet what was paid since its backup."
-    hint = "`veilmart broker restored` shows what is to be looked at, and how it is confirmed."
+    summary = "The broker was restored, and the payments since its backup have not been confirmed."
+    hint = "`veilmart broker restored` lists what to check and how to confirm it."
 
 
 class BackupOlder(CannotDo):
     code = 1144
-    summary = "What is in this home is newer than the backup."
-    hint = "Nothing was changed. With --over-newer it is put aside, not deleted, and replaced."
+    summary = "The data in this home is newer than the backup."
+    hint = "Nothing was changed. --over-newer moves it aside, without deleting it, and replaces it."
 
 
 class ProofInvalid(CannotDo):
     code = 1151
-    summary = "That proves nothing."
-    hint = "It was changed, cut off, or is not a proof of `veilmart customer proof`."
+    summary = "That file proves nothing."
+    hint = "It was altered, is truncated, or was not made by `veilmart customer proof`."
 
 
 class NoSuchProof(CannotDo):
@@ -228,7 +228,7 @@ class NoSuchProof(CannotDo):
 
 class NoSuchTokenKey(CannotDo):
     code = 1145
-    summary = "There is no such token key that could be retired."
+    summary = "There is no such token key to retire."
     hint = "See `veilmart broker token list`."
 
 
@@ -240,8 +240,8 @@ class NoSeed(CannotDo):
 
 class SeedDiffers(CannotDo):
     code = 1181
-    summary = "Those are the words of another wallet."
-    hint = "Nothing was changed. Restore them in a home folder of their own with --home."
+    summary = "These are the words of another wallet."
+    hint = "Nothing was changed. Restore that wallet into another home folder with --home."
 
 
 class WrongPassphrase(CannotDo):
@@ -258,7 +258,7 @@ class WalletLocked(CannotDo):
 
 class WalletOutdated(CannotDo):
     code = 1184
-    summary = "This wallet was put back from a backup, so it does not know what was used since."
+    summary = "This wallet was restored from a backup and may not know all tokens used since."
     hint = "Run `veilmart customer wallet restore` with its words; nothing is lost."
 
 
@@ -271,7 +271,7 @@ class NoTokens(CannotDo):
 
 class SpendingTooSoon(CannotDo):
     code = 1186
-    summary = "Your tokens are so fresh that spending one tells who withdrew it."
+    summary = "Your tokens are so fresh that spending one would reveal who withdrew it."
     money = NO_MONEY
     hint = "Wait a day after withdrawing, or pass --now if you do not mind."
 
@@ -290,26 +290,26 @@ class WordCountWrong(CannotDo):
 
 class WordUnknown(CannotDo):
     code = 1171
-    summary = "One of the words is not on the list of words that wallets use."
-    hint = "Look at its spelling; the words are English, and written in full."
+    summary = "One of the words is not on the word list of wallets."
+    hint = "Check its spelling; the words are English and written in full."
 
 
 class WordsMistyped(CannotDo):
     code = 1172
-    summary = "The words do not belong together: their checksum is wrong."
-    hint = "One of them is another word of the list, or they stand in another order."
+    summary = "The words do not fit together: their checksum is wrong."
+    hint = "One of them is wrong, or they are in another order."
 
 
 class NothingToDispute(CannotDo):
     code = 1155
-    summary = "Nothing that the merchant signed for this order is wrong."
+    summary = "Everything that the merchant signed for this order is right."
     hint = "`veilmart customer sync` finishes it. For another complaint, turn to the merchant."
 
 
 class JudgementInvalid(CannotDo):
     code = 1156
     summary = "That file does not show a merchant's fault."
-    hint = "It was changed, cut off, or is not a proof of `veilmart customer dispute --save`."
+    hint = "It was altered, is truncated, or was not made by `veilmart customer dispute --save`."
 
 
 class FormInvalid(CannotDo):
@@ -321,17 +321,17 @@ class FormInvalid(CannotDo):
 class PageOutdated(CannotDo):
     code = 1192
     summary = "This page is no longer up to date."
-    hint = "Go to the start page and begin there again; nothing is done twice."
+    hint = "Begin again from the start page; nothing is done twice."
     http_status = 410
 
 
 class NameNotConfirmed(CannotDo):
     code = 1193
-    summary = "The name that you typed is not the name of what would be changed."
+    summary = "The name that you typed is not the name shown on the page."
     hint = "Type the name exactly as it is shown."
 
 
 class NoSuchFinding(CannotDo):
     code = 1187
-    summary = "The audit does not find that."
+    summary = "The audit has no such finding."
     hint = "Copy the finding's name and row from `veilmart broker audit`."

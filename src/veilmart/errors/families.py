@@ -17,7 +17,7 @@ class VeilmartError(Exception):
     http_status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
     crosses: ClassVar[bool] = False
-    """Whether a peer may name it inside a session. What is proved by bytes arises locally only."""
+    """Whether a peer may name it inside a session. Errors that bytes prove arise locally only."""
 
     def __init__(self, detail: str = "", *, money: str | None = None) -> None:
         """`detail` says what this one occurrence was about; it must hold no secret."""
@@ -66,9 +66,10 @@ class NetworkFailure(VeilmartError):
 
 
 class Refusal(VeilmartError):
-    """A rule of the other side said no. Crosses the wire as {code, detail}, as peer's faults and
+    """A rule of the other side refused.
 
-    network failures do that the other side noticed.
+    It crosses the wire as {code, detail}, like the peer's faults and network failures that the
+    other side noticed.
     """
 
     crosses = True
@@ -84,7 +85,7 @@ class TrustFailure(VeilmartError):
 
 
 class StorageFailure(VeilmartError):
-    """The disk or the database said no."""
+    """The disk or the database failed."""
 
     money = ""  # it cannot know; whoever raises it in a purchase says so
     exit_code = 7

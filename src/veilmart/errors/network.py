@@ -19,21 +19,21 @@ class MerchantUnreachable(NetworkFailure):
 class SessionUnknown(NetworkFailure):
     code = 3103
     summary = "The session has ended."
-    hint = "A new one is made by trying again."
+    hint = "Trying again makes a new one."
     http_status = 410
 
 
 class ServerBusy(NetworkFailure):
     code = 3104
-    summary = "The other side has too much to do."
+    summary = "The other side is busy."
     hint = "Try again in a moment."
     http_status = 503
 
 
 class ServerFault(NetworkFailure):
     code = 3105
-    summary = "The other side failed on its own fault."
-    hint = "Try again; tell its operator the error code if it stays."
+    summary = "The other side has an internal fault."
+    hint = "Try again; if that does not help, tell its operator the error code."
     http_status = 500
 
 
@@ -41,11 +41,11 @@ class ProxyFailed(NetworkFailure):
     code = 3106
     crosses = False
     summary = "The proxy cannot be reached, or does not let us through."
-    hint = "Nothing was sent without it. Start it, or see `veilmart customer proxy`."
+    hint = "Nothing was sent around it. Start it, or see `veilmart customer proxy`."
 
 
 class UnsignedAnswer(NetworkFailure):
     code = 3107
     crosses = False
-    summary = "Something answered that the other side has not signed or sealed."
-    hint = "Try again. If it stays, try another connection: a proxy or relay may be in the way."
+    summary = "An answer came that the other side neither signed nor sealed."
+    hint = "Try again. If that fails, use another connection: a proxy or relay may interfere."

@@ -6,7 +6,7 @@ from veilmart.errors.families import PAID_AND_RELEASED, PeerFault
 class OpenFailed(PeerFault):
     code = 2101
     summary = "A sealed message did not open: it was changed on the way or made with another key."
-    hint = "Try again; if it stays, somebody between you and the other side changes messages."
+    hint = "Try again; if that fails, something between you and the other side alters messages."
 
 
 class MalformedMessage(PeerFault):
@@ -25,7 +25,7 @@ class MessageTooLarge(PeerFault):
 class HandshakeFailed(PeerFault):
     code = 2104
     summary = "The handshake failed: the other side does not hold the expected key."
-    hint = "Nothing secret was sent. If it stays, somebody may be in the middle."
+    hint = "Nothing secret was sent. If it happens again, somebody may intercept the connection."
 
 
 class BadPublicValue(PeerFault):
@@ -37,7 +37,7 @@ class BadPublicValue(PeerFault):
 class SignatureInvalid(PeerFault):
     code = 2106
     summary = "A signature does not verify."
-    hint = "It was changed on the way or made by somebody else."
+    hint = "It was altered on the way or made with another key."
 
 
 class UnknownSuite(PeerFault):
@@ -64,19 +64,19 @@ class PieceMismatch(PeerFault):
 
 class OfferMismatch(PeerFault):
     code = 2110
-    summary = "The merchant's offer is not what was selected."
+    summary = "The merchant's offer is not for what was selected."
     hint = "Nothing was paid. Report the merchant to the broker's operator."
 
 
 class OfferOver(OfferMismatch):
     code = 2118
-    summary = "By this machine's clock the merchant's offer is over already."
+    summary = "By this machine's clock the merchant's offer has already expired."
     hint = "Nothing was paid. Set the clock of this machine; if it is right, the merchant's is not."
 
 
 class UnexpectedAnswer(PeerFault):
     code = 2111
-    summary = "The other side answered something that was not asked."
+    summary = "The other side's answer does not fit the question."
     hint = "The other side may run an incompatible version."
 
 
@@ -98,21 +98,21 @@ class TooSlow(PeerFault):
 class TokenKeyInvalid(PeerFault):
     code = 2114
     crosses = False
-    summary = "A token key is not one that tokens can be made with."
-    hint = "The broker publishes something else than an RSA-2048 token key; tell its operator."
+    summary = "A token key is unfit for making tokens."
+    hint = "The broker publishes a key that is no valid RSA-2048 token key; tell its operator."
 
 
 class StatementInvalid(PeerFault):
     code = 2116
     crosses = False
-    summary = "The broker's statement does not answer what was asked."
-    hint = "Try again. If it stays, keep it and ask the broker's operator."
+    summary = "The broker's statement does not fit the request."
+    hint = "Try again. If that does not help, keep the statement and ask the broker's operator."
 
 
 class KeyNotSigned(PeerFault):
     code = 2115
     crosses = False
-    summary = "What the broker hands out as the key is not what the merchant signed for the order."
+    summary = "The broker hands out another key than the merchant signed for the order."
     money = PAID_AND_RELEASED
     hint = (
         "Run `veilmart customer sync` later; if it stays, `veilmart customer dispute ORDER` has "

@@ -73,7 +73,7 @@ class OfferExpired(Refusal):
 
 class WrongOrderState(Refusal):
     code = 4111
-    summary = "That cannot be done with the order any more."
+    summary = "That is no longer possible with this order."
     money = ""
     hint = "See `veilmart customer orders`."
 
@@ -87,7 +87,7 @@ class OperationConflict(Refusal):
 class OrderKeyInvalid(Refusal):
     code = 4113
     summary = "The order's own key did not sign this."
-    hint = "Only the wallet that ordered can do that."
+    hint = "Only the wallet that made the order can do that."
 
 
 class MerchantUnknown(Refusal):
@@ -105,7 +105,7 @@ class MerchantSuspended(Refusal):
 class DescriptorUnknown(Refusal):
     code = 4116
     summary = "The descriptor is not current."
-    hint = "It is fetched again by trying again."
+    hint = "Trying again fetches the current one."
 
 
 class SegmentUnknown(Refusal):
@@ -155,9 +155,9 @@ class RegistrationClosed(Refusal):
 
 class InvitationInvalid(Refusal):
     code = 4142
-    summary = "Accounts are opened by invitation here, and that is not a good one."
+    summary = "Accounts are opened by invitation here, and that invitation is not valid."
     money = ""
-    hint = "Pass --invitation with a code from the broker's operator; each is good for one account."
+    hint = "Pass --invitation with a code from the broker's operator; each opens one account."
 
 
 class VoucherUnknown(Refusal):
@@ -168,8 +168,8 @@ class VoucherUnknown(Refusal):
 
 class VoucherSpent(Refusal):
     code = 4144
-    summary = "The voucher has been redeemed already, or was taken back."
-    hint = "Each is good once. Ask whoever gave it to you."
+    summary = "The voucher has already been redeemed or was cancelled."
+    hint = "Each is valid once. Ask the person who gave it to you."
 
 
 class VoucherUnconfirmed(Refusal):
@@ -193,19 +193,19 @@ class TokenKeyUnknown(Refusal):
 class WalletReplaced(Refusal):
     code = 4151
     summary = "Another machine has taken over this account's tokens."
-    hint = "If that was you, go on there; to move back here, restore the wallet from its words."
+    hint = "If that was you, continue there; to move back here, restore the wallet from its words."
 
 
 class TokenSpent(Refusal):
     code = 4152
     summary = "The token was spent or returned before."
-    hint = "A token is good once. Restore the wallet if another machine uses the same words."
+    hint = "A token is valid once. Restore the wallet if another machine uses the same words."
 
 
 class TokenKeyEnded(Refusal):
     code = 4153
-    summary = "The token key's time is over, or it was retired."
-    hint = "Its tokens are not taken any more. Withdraw new ones."
+    summary = "The token key has ended or was retired."
+    hint = "Its tokens are no longer accepted. Withdraw new ones."
 
 
 class TokenInvalid(Refusal):
@@ -216,7 +216,7 @@ class TokenInvalid(Refusal):
 
 class RefundKeyUnfit(Refusal):
     code = 4155
-    summary = "The refund token was asked for under a key that does not issue now."
+    summary = "The refund token was requested under a key that does not issue now."
     hint = "Fetch the broker's descriptor again, then try again."
 
 
@@ -240,5 +240,5 @@ class EvidenceInvalid(Refusal):
 
 class TooLateToRefund(Refusal):
     code = 4161
-    summary = "It is too late for that refund: who paid is not known any more."
-    hint = "Give the money back outside of the market."
+    summary = "It is too late for that refund: the record of who paid is gone."
+    hint = "Return the money outside the market."

@@ -60,9 +60,10 @@ def from_wire(code: int, detail: str) -> VeilmartError:
 
 
 def from_unsigned(code: int) -> VeilmartError:
-    """The error named outside of a session, where nobody signed it: one about transport, or
+    """The error named outside a session, where nobody signed it.
 
-    UnsignedAnswer. Whoever is on the way could have written it, so no word of it is shown.
+    It is an error about transport, or UnsignedAnswer. Anybody on the path could have written it, so
+    none of its text is shown.
     """
     kind = by_code().get(code)
     if kind is None or kind not in _ABOUT_TRANSPORT:

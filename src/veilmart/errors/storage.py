@@ -5,9 +5,9 @@ from veilmart.errors.families import MONEY_SAFE, StorageFailure
 
 class DiskFull(StorageFailure):
     code = 5101
-    summary = "There is no room left on the disk."
+    summary = "The disk is full."
     money = MONEY_SAFE
-    hint = "Make room, then run `veilmart customer sync`."
+    hint = "Free some space, then run `veilmart customer sync`."
 
 
 class CannotWrite(StorageFailure):
@@ -18,7 +18,7 @@ class CannotWrite(StorageFailure):
 
 class DatabaseFailure(StorageFailure):
     code = 5103
-    summary = "The database did not carry out what was asked."
+    summary = "The database refused an operation."
     hint = "Nothing was half done. Try again."
 
 
@@ -30,9 +30,9 @@ class SeedDamaged(StorageFailure):
 
 class OutputLost(StorageFailure):
     code = 5131
-    summary = "What the command says cannot be written to standard output."
+    summary = "The command's output cannot be written to standard output."
     money = ""
-    hint = "What it did stands. Run it again, or a command that shows it, where there is room."
+    hint = "It took effect. Run it again, or a command that shows the result."
 
 
 class StoreDamaged(StorageFailure):
@@ -51,7 +51,7 @@ class SegmentDamaged(StorageFailure):
     code = 5106
     summary = "A stored segment is missing or damaged."
     money = MONEY_SAFE
-    hint = "It is fetched again by `veilmart customer sync`."
+    hint = "`veilmart customer sync` fetches it again."
 
     def __init__(self, index: int) -> None:
         super().__init__(f"Segment {index}.")
@@ -62,13 +62,13 @@ class DatabaseAway(DatabaseFailure):
     code = 5110
     summary = "The database server cannot be reached."
     money = MONEY_SAFE
-    hint = "It is tried again by itself; look whether PostgreSQL runs."
+    hint = "The program keeps trying; check that PostgreSQL is running."
 
 
 class StoreAway(StorageFailure):
     code = 5111
-    summary = "The object store cannot be reached or does not let us in."
-    hint = "Look at its address, the bucket and the AWS_* variables; then try again."
+    summary = "The object store cannot be reached or denies access."
+    hint = "Check its address, the bucket and the AWS_* variables; then try again."
 
 
 class PoolerUnfit(StorageFailure):
@@ -79,6 +79,6 @@ class PoolerUnfit(StorageFailure):
 
 class ClockInDoubt(StorageFailure):
     code = 5112
-    summary = "The machine's clock has jumped; deadlines wait and nothing is forgotten."
+    summary = "The machine's clock has jumped; deadlines wait and nothing is deleted."
     money = MONEY_SAFE
     hint = "Set the clock right. If it is right, run `veilmart broker clock confirm`."

@@ -5,26 +5,26 @@ from veilmart.errors.families import PAID_AND_RELEASED, TrustFailure
 
 class FingerprintChanged(TrustFailure):
     code = 6101
-    summary = "The other side shows another identity than the one you pinned."
-    hint = "Ask the other side on another way. If it is right: `veilmart customer trust`."
+    summary = "The other side presents another identity than the one you pinned."
+    hint = "Ask the other side over another channel. If it is right: `veilmart customer trust`."
 
 
 class SerialLower(TrustFailure):
     code = 6102
     summary = "The descriptor is older than one seen before."
-    hint = "Somebody replays an old one, or the other side restored a backup."
+    hint = "Somebody replayed an old one, or the other side restored a backup."
 
 
 class DescriptorExpired(TrustFailure):
     code = 6103
     summary = "The descriptor has expired."
-    hint = "Check your clock; else the other side has to be started to renew it."
+    hint = "Check your clock. If it is right, the other side must be started to renew it."
 
 
 class DescriptorForked(TrustFailure):
     code = 6104
-    summary = "Two different descriptors of one serial were shown."
-    hint = "Keep both: they prove that the other side shows different people different things."
+    summary = "There are two different descriptors with one serial."
+    hint = "Keep both: they prove that the other side gives people different descriptors."
 
 
 class NotPinned(TrustFailure):
@@ -36,13 +36,13 @@ class NotPinned(TrustFailure):
 class TokenKeysForked(TrustFailure):
     code = 6106
     summary = "The broker lists two token keys for one price and epoch."
-    hint = "Keys made for single people tell them apart. See `veilmart customer proof`."
+    hint = "Keys made for individual customers tell them apart. See `veilmart customer proof`."
 
 
 class ViewsForked(TrustFailure):
     code = 6107
-    summary = "The account and the anonymous connection were shown different things."
-    hint = "Nothing was spent. What was shown is kept: see `veilmart customer proof`."
+    summary = "The account and the anonymous connection received contradicting documents."
+    hint = "Nothing was spent. Both documents are kept: see `veilmart customer proof`."
 
 
 class JudgedWrongly(TrustFailure):

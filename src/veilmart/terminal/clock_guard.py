@@ -1,8 +1,8 @@
-"""A wall clock that is believed only as far as the monotonic clock agrees with it (ADR 23).
+"""A wall clock that is trusted only as far as the monotonic clock agrees with it (ADR 23).
 
-Deadlines and everything else that cannot be undone ask the guard for the time. It never says more
-than has passed for certain: after a jump it goes on by the monotonic clock. The jump is believed
-when as much time has passed as it skipped, or when the operator confirms it.
+Deadlines and everything else that cannot be undone take their time from the guard. It never runs
+ahead of the time that has certainly passed: after a jump it continues by the monotonic clock. The
+jump is accepted when as much time has passed as it skipped, or when the operator confirms it.
 """
 
 from collections.abc import Callable

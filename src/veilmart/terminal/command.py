@@ -1,8 +1,8 @@
 """The frame of every command: common options in, exit code out.
 
-A command is a thin function that calls a use case and draws its result; `@command` makes one of
-it. `run` turns typed errors into three lines on standard error (or one JSON object on standard
-output) and a stable exit code; a traceback never reaches a person.
+A command is a thin function that calls a use case and draws its result; `@command` wraps it. `run`
+turns typed errors into three lines on standard error (or one JSON object on standard output) and a
+stable exit code; a traceback never reaches a person.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from veilmart.errors import DiskFull, Interrupted, OutputLost, StorageFailure, V
 from veilmart.terminal.console import Terminal
 
 _SYNC = "`veilmart customer sync` finishes a purchase that was under way."
-_MAKE_ROOM = "Make room, then run it again."
+_MAKE_ROOM = "Free some space, then run it again."
 P = ParamSpec("P")
 Outcome: TypeAlias = Coroutine[Any, Any, int | None] | int | None
-"""What a command hands back: its exit code, None for 0."""
+"""What a command returns: its exit code, None for 0."""
 
 
 @Parameter(name="*")
@@ -44,7 +44,7 @@ class Common:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class ServerCommon(Common):
-    """What the commands of broker and merchant have besides."""
+    """Further options of the broker's and merchant's commands."""
 
     database: Annotated[
         str | None,
@@ -56,7 +56,7 @@ class ServerCommon(Common):
 
 
 def report_error(error: VeilmartError, json: bool) -> int:
-    """Print an error the way its reader wants it; returns the exit code."""
+    """Print an error as text or JSON; return the exit code."""
     if json and not isinstance(error, OutputLost):
         fields = {
             "code": error.code,

@@ -21,7 +21,7 @@ SECRET_MAX_BYTES = 1024
 
 
 def plain_console(*, stderr: bool = False) -> Console:
-    """Text reaches the person as it is: no markup, no emoji for words, nothing wrapped or cut."""
+    """A console that prints text unchanged: no markup, no emoji for words, no wrapping."""
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 

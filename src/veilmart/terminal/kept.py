@@ -16,7 +16,7 @@ from veilmart.terminal.command import ServerCommon
 
 Target = Annotated[Path, Parameter(help="File to write; nothing there is replaced.")]
 OverNewer = Annotated[
-    bool, Parameter(help="Also over a home that is newer than the backup; it is put aside.")
+    bool, Parameter(help="Replace a home newer than the backup; the old one is moved aside.")
 ]
 
 

@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line, with names, addresses and numbers taken out.
 
-Only what is known to be harmless is written as it is; everything else is replaced by what kind of
-thing it was. So a new field of an event is redacted until somebody has thought about it.
+Only fields known to be harmless are written unchanged; every other value is replaced by its kind. A
+new field of an event is therefore redacted until it is listed as harmless.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""How this process treats memory it no longer needs.
+"""How this process keeps freed memory.
 
 Sealing works on 1 MiB pieces. glibc by default gives freed blocks of that size back to the kernel
 at once and faults every page in anew for the next piece; on a virtual machine that costs three

@@ -27,7 +27,7 @@ Log = Annotated[
 
 @dataclass(frozen=True)
 class Telling:
-    """What a server tells whom: people (narrate), a log, a supervisor."""
+    """Where a server reports to: people (narrate), a log, a supervisor."""
 
     narrate: bool = False
     log: bool = False

@@ -32,7 +32,7 @@ def stop_on_signals() -> asyncio.Event:
 
 
 def require_workers(count: int, database: Shareable) -> None:
-    """Raises BadArgument for a number that makes no sense or a database that is not for several."""
+    """Raises BadArgument for a number out of range or a database for one process only."""
     if not 1 <= count <= WORKERS_MAX:
         raise BadArgument(f"A server has 1 to {WORKERS_MAX} workers.")
     if count > 1 and not database.shared:

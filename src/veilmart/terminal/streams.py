@@ -34,7 +34,7 @@ def guard_streams() -> None:
 
 
 def tell(line: str) -> None:
-    """A line of a server for whoever watches it; the server goes on when nobody can read it."""
+    """Print a server's status line; the server continues when it cannot be written."""
     try:
         print(line, flush=True)
     except (OutputLost, BrokenPipeError):

@@ -1,6 +1,6 @@
 """Tables of lines: no cell is wrapped or cut, whatever the width of the terminal.
 
-Only columns that are said to give way are shortened, and only on a terminal that is too narrow.
+Only columns declared as shrinkable are shortened, and only on a terminal that is too narrow.
 """
 
 from collections.abc import Sequence

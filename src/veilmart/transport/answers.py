@@ -48,9 +48,10 @@ def error_answer(error: VeilmartError) -> Response:
 
 
 def told(fault: Exception) -> VeilmartError:
-    """What a peer hears of an exception: a typed error as it is, anything else as `ServerFault`.
+    """The error that a peer receives for an exception.
 
-    What our own disk or database did is nobody else's: busy while a database is away, else a fault.
+    A typed error crosses unchanged, any other one as `ServerFault`. Failures of our own disk or
+    database are not described: the answer is `ServerBusy` while a database is away, else a fault.
     The log gets the class and place of a fault only: its text may quote a message.
     """
     if isinstance(fault, DatabaseAway):

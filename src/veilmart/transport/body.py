@@ -1,4 +1,4 @@
-"""A request's body, never more of it than was agreed, and who sent it."""
+"""Reading a request's body up to a bound, and the address that sent it."""
 
 from starlette.requests import Request
 
@@ -9,7 +9,7 @@ _DIGITS_MAX = 15
 
 
 def asker(request: Request) -> str:
-    """Whom dear work is done for, as in `FairTurns`: the address that the request came from."""
+    """The owner of expensive work, as in `FairTurns`: the address that the request came from."""
     return owner_of(None if request.client is None else request.client.host)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP client: bytes there, bytes back, bounded in size and time."""
+"""The HTTP client: sends and receives bytes, bounded in size and time."""
 
 import asyncio
 from io import BytesIO

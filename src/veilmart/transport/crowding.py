@@ -1,9 +1,9 @@
-"""Too many connections: which have to go.
+"""Choosing which connections to close when there are too many.
 
-Those that wait for their peer can be cut: for a header, for the rest of a body, for the next
-request. They go from the address that has most of them, and there the longest-waiting first. So
-an address with a thousand slow sockets loses its own; where all come through one proxy, whoever
-was slowest goes. A connection whose request is being answered stays.
+Only connections that wait for their peer are closed: for a header, for the rest of a body, for the
+next request. The address with the most such connections loses its longest-waiting one first. An
+address with a thousand slow sockets therefore loses its own connections, and behind one proxy the
+slowest are closed. A connection whose request is being answered stays.
 """
 
 import heapq

@@ -1,9 +1,9 @@
-"""Turns for work that strangers can ask for and that is dear, shared fairly between them.
+"""Fair turns for expensive work that strangers can request.
 
-Whoever waits is queued under an owner, usually the address it came from. Owners take turns with
-each other, so that somebody who asks ten thousand times waits behind himself. When too many wait,
-the longest queue loses its last one; a newcomer is told that the server is busy only if the
-longest queue is his own.
+Each request is queued under an owner, usually the address it came from. The owners take turns, so
+ten thousand requests of one owner delay only that owner. When too many wait, the longest queue
+loses its last request. A new request is refused as busy only if its own owner has the longest
+queue.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class FairTurns:
             raise
 
     def give_back(self) -> None:
-        """The next owner's first one has its turn."""
+        """Give the turn to the next owner's first request."""
         while self._queues:
             owner, queue = self._queues.popitem(last=False)
             waiting = queue.popleft()

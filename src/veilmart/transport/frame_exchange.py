@@ -224,7 +224,7 @@ class FrameExchange:
     # ---- the pipe's news -------------------------------------------------------------------------
 
     def writable(self) -> None:
-        """The peer takes what it is sent again."""
+        """The peer reads again."""
         self._start()
 
     def end(self, code: int, reason: str) -> None:

@@ -1,8 +1,8 @@
-"""Whose frame is started next, where more have come than one round of the event loop takes.
+"""Choosing whose frame is started next when more have arrived than one round of the loop takes.
 
-Owners take turns as in fair_work.py, frame by frame: somebody with ten thousand streams waits
-behind himself. Nothing is counted while a frame is being answered, so that one which waits for
-somebody else keeps nobody's turn.
+Owners take turns as in fair_work.py, frame by frame, so ten thousand streams of one owner delay
+only that owner. A frame that is being answered holds no turn, so one that waits for another party
+delays nobody.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""How many connections this process may have, by what the system lets it open.
+"""How many connections this process may have, by the system's limit of open files.
 
-A shell usually gives a program 1024 open files and would give it more for the asking. Out of files
-a server can neither accept anybody nor open its database.
+The usual soft limit is 1024 open files, and a process may raise it. Without a free file descriptor
+a server can neither accept connections nor open its database.
 """
 
 import resource

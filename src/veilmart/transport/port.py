@@ -1,6 +1,6 @@
-"""The port between roles and the network: client.py does over HTTP what a simulator does in memory.
+"""The port between roles and the network, over HTTP (client.py) or in a simulator's memory.
 
-Bytes there, bytes back, never tried again by itself.
+It sends and receives bytes and never repeats a request by itself.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""The HTTP server: uvicorn inside the caller's event loop, without its habits.
+"""The HTTP server: uvicorn inside the caller's event loop, stopped by an event.
 
-No signal handlers, log lines, or headers that name the software; stopped by an event.
+It installs no signal handlers, writes no log lines and sends no headers that name the software.
 """
 
 import asyncio

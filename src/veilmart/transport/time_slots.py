@@ -1,4 +1,4 @@
-"""Answers that leave at fixed times, so that nobody reads off a clock what made them.
+"""Answers that leave at fixed times, so that their timing does not reveal how they were made.
 
 Work that depends on a secret (which product, whether it was in a cache) takes a few milliseconds
 more or less. An answer is therefore held until the next slot after the request came: 1, 2, 3, ...
@@ -14,7 +14,7 @@ from veilmart.limits import ANSWER_SLOT_SECONDS
 
 @asynccontextmanager
 async def held_to_slot(slot_seconds: float = ANSWER_SLOT_SECONDS) -> AsyncIterator[None]:
-    """Whatever happens inside ends at a slot, counted from the beginning; errors too."""
+    """The block ends at a slot counted from its beginning, also when it raises."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     try:

@@ -1,6 +1,6 @@
-"""How an error is named outside a session: the body of every answer that is not 200, or a frame's.
+"""How an error is encoded outside a session: in an HTTP answer other than 200, or in a frame.
 
-Both ends of HTTP and of streams read it here.
+Both ends of HTTP and of streams decode it here.
 """
 
 import msgspec

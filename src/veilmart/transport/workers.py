@@ -1,8 +1,8 @@
-"""Several worker processes behind one port: started, watched, started again, stopped together.
+"""Several worker processes behind one port: started, supervised, restarted, stopped together.
 
-The parent listens and serves nobody; every worker accepts on the inherited socket, so a worker
-that dies takes no waiting connection with it, and whoever has time takes the next one. A worker
-whose parent has died sees the end of its standard input and stops.
+The parent listens but serves no requests; every worker accepts on the inherited socket. A worker
+that dies loses no waiting connection, and any idle worker accepts the next one. A worker whose
+parent has died sees the end of its standard input and stops.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ async def _keep(
 
 
 async def _end(process: asyncio.subprocess.Process, ended: "asyncio.Future[int]") -> None:
-    """Let it finish what is under way; make an end if it does not."""
+    """Let it finish its requests; kill it if it does not."""
     if not ended.done():
         process.send_signal(signal.SIGTERM)
         done, _ = await asyncio.wait({ended}, timeout=_KILL_AFTER_SECONDS)

@@ -1,1 +1,1 @@
-"""Pages in a browser on this machine: who may drive them, and what all three faces share."""
+"""Pages in a browser on this machine: access control, and what the faces of all roles share."""

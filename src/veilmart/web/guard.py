@@ -1,4 +1,4 @@
-"""Who may drive a face: a decision about one request, made before routing.
+"""Who may use a face: a decision about one request, made before routing.
 
 The browser runs pages of strangers beside ours. They can make it send requests to any address,
 with our cookie if the browser takes them for the same site; they cannot choose the headers Host,

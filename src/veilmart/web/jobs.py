@@ -1,7 +1,8 @@
-"""Work that takes longer than a page: it goes on while the page is reloaded or closed.
+"""Work that takes longer than a page request; it continues while the page is reloaded or closed.
 
-A job is one task of the event loop. What it reports is state, not a stream: whoever looks later
-sees where it is now. What must survive the process is the use case's business, not the job's.
+A job is one task of the event loop. It reports its present state, not a stream of events, so a page
+that is opened later shows where the job is now. Anything that must survive the process is stored by
+the use case, not by the job.
 """
 
 import asyncio
@@ -91,7 +92,7 @@ class Job:
 
 
 class Report:
-    """A job's way to say how it stands. May be called from any thread."""
+    """Reports a job's progress. May be called from any thread."""
 
     def __init__(self, job: Job) -> None:
         self._job = job

@@ -36,7 +36,7 @@ class Entrance:
         self._sessions: dict[bytes, WebSession] = {}
 
     def issue_ticket(self) -> str:
-        """A fresh ticket (43 characters); an older one that was not used ends."""
+        """A fresh ticket (43 characters); an unused older one becomes invalid."""
         ticket = secrets.token_urlsafe(SECRET_BYTES)
         self._tickets = {_digest(ticket): self._now() + WEB_TICKET_SECONDS}
         return ticket

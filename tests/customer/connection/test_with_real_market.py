@@ -99,7 +99,7 @@ def test_link_works_with_nothing_prepared(market: RealMarket, tmp_path: Path) ->
     assert done.code == 0, done.err
     assert msgspec.json.decode(done.out)["state"] == "done"
     done = market.customer(tmp_path, "buy", "june.txt", "--yes")
-    assert done.code == 2 and done.err.startswith("You own this already.")
+    assert done.code == 2 and done.err.startswith("You already own this.")
     done = market.customer(tmp_path, "buy", "june.txt", "--yes", "--again")
     assert done.code == 0, done.err
     assert (tmp_path / "june (2).txt").read_text() == "The stars of June.\n"

@@ -52,7 +52,7 @@ async def admit(
         if (
             fingerprint is None
             and not yes
-            and not terminal.confirm("Is that what its operator told you? (y/n) ")
+            and not terminal.confirm("Is that the fingerprint that its operator gave you? (y/n) ")
         ):
             raise Declined("The merchant was not admitted.")
         opened.database.run_now(admission.admit, candidate)

@@ -1,8 +1,8 @@
 """Fetch, verify and keep a merchant's catalogue (docs/protocol/08-goods.md, section 3).
 
-It is fetched whole and searched here: nobody sees what is looked for. A serial may not go down, one
-serial has one catalogue, and the next one names the one before; for what the account's and the
-anonymous connections saw together (11-tokens.md, 11.7).
+The catalogue is fetched whole and searched here, so nobody sees the search. A serial may not go
+down, one serial has one catalogue, and the next one names the one before; for what the account's
+and the anonymous connections saw together (11-tokens.md, 11.7).
 """
 
 from sqlalchemy import Connection

@@ -1,4 +1,4 @@
-"""A merchant's menu at the customer's: the products that stand on a known shelf, and the search."""
+"""A merchant's menu: the products on shelves of its descriptor, and the search in them."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ class Menu:
 
     @property
     def products(self) -> list[Product]:
-        """Those that stand on a shelf of the merchant's descriptor."""
+        """Products on a shelf of the merchant's descriptor."""
         shelves = {shelf.id for shelf in self.merchant.descriptor.shelves}
         products = self.catalogue.catalogue.products
         return [product for product in products if product.shelf in shelves]

@@ -1,7 +1,7 @@
 """Fetch and check a shelf's covers and samples (docs/protocol/08-goods.md, section 5).
 
-Fetched whole, in a tunnel of its own, like the catalogue: which product's cover is looked at, is
-seen by nobody. The wallet keeps the newest blob of each shelf.
+They are fetched whole, in a separate tunnel, like the catalogue, so nobody sees which cover is
+looked at. The wallet keeps the newest blob of each shelf.
 """
 
 from sqlalchemy import Connection, bindparam, select
@@ -41,7 +41,7 @@ def stored_showcase(connection: Connection, merchant: bytes, entry: ShowcaseEntr
 def save_showcase(
     connection: Connection, merchant: bytes, entry: ShowcaseEntry, blob: bytes
 ) -> None:
-    """Transaction: in place of the shelf's earlier one."""
+    """Transaction: replaces the shelf's earlier one."""
     values = {"merchant": merchant, "shelf": entry.shelf, "hash": entry.hash, "blob": blob}
     connection.execute(_SAVE, values)
 

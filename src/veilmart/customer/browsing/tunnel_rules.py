@@ -1,4 +1,7 @@
-"""The tunnel to a merchant: open it, ask in it (docs/protocol/07-customer-merchant.md)."""
+"""The tunnel to a merchant:
+
+opening it and sending requests in it (docs/protocol/07-customer-merchant.md).
+"""
 
 from dataclasses import dataclass, field
 from typing import TypeVar

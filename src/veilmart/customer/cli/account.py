@@ -34,7 +34,7 @@ PasswordFile = Annotated[
     ),
 ]
 InvitationCode = Annotated[
-    str | None, Parameter(help="A code from the operator, where accounts are by invitation.")
+    str | None, Parameter(help="A code from the operator, if registration needs an invitation.")
 ]
 Username = Annotated[str | None, Parameter(help="Asked for when it is not given.")]
 
@@ -129,7 +129,7 @@ async def passwd(
 
 @command
 async def balance(*, common: Common = Common()) -> None:
-    """Show what is on the account."""
+    """Show the account's balance."""
     person = Person(common.terminal())
     with opened_wallet(common) as wallet:
         async with visited(wallet, person) as shopper:
@@ -210,7 +210,7 @@ async def _trust_merchant(wallet: Wallet, person: Person, merchant: bytes) -> Si
 
 
 def _ask_to_trust(person: Person, known: SignedDescriptor | None, fresh: SignedDescriptor) -> None:
-    """Show both, ask. Raises Declined, and BadArgument where nobody can be asked."""
+    """Show both and ask. Raises Declined, and BadArgument without a terminal."""
     say = person.terminal.say
     if known is not None:
         old = format_fingerprint(known.fingerprint)
@@ -219,5 +219,5 @@ def _ask_to_trust(person: Person, known: SignedDescriptor | None, fresh: SignedD
     say(f"Shown now:     {new}, serial {fresh.descriptor.serial}")
     if not person.yes and not person.terminal.interactive:
         raise BadArgument("Verify the fingerprint, then pass --yes.")
-    if not person.confirm("Have you verified it on another way? (y/n) "):
+    if not person.confirm("Have you verified it over another channel? (y/n) "):
         raise Declined("Nothing was changed.")

@@ -44,7 +44,7 @@ _RECENTLY_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Wish:
-    """What `buy` was asked for. wanted: title, number or id, None to choose from the menu.
+    """The arguments of `buy`. wanted: title, number or id, None to choose from the menu.
 
     insists: --anonymous was given. now: --now was given.
     """
@@ -97,14 +97,16 @@ class WithToken:
     anonymous: bool = field(default=True, init=False)
 
     async def enter(self, shopper: Shopper, person: Person) -> None:
-        """Nobody is logged in; a person whose account was here a moment ago is told."""
+        """Without a login. Warns a person whose account was used here within the last hour."""
         wallet, broker = shopper.wallet, shopper.broker.fingerprint
         used = await wallet.database.run(account_used_at, broker)
         if used is not None and 0 <= wallet.clock() - used < _RECENTLY_SECONDS:
             person.terminal.say(
-                "Your account was used within the last hour: whoever sees both may guess that this"
+                "Your account was used within the last hour. Anybody who sees both can guess that"
             )
-            person.terminal.say("purchase is yours. Later, or by another way in, they do not.")
+            person.terminal.say(
+                "this purchase is yours. Wait, or use another connection, to avoid that."
+            )
 
     async def payment(self, shopper: Shopper, person: Person, price: int) -> Payment:
         wallet, broker = shopper.wallet, shopper.broker
@@ -239,8 +241,8 @@ def with_seed(wallet: Wallet, person: Person, file: Path | None) -> Wallet:
         raise NoSeed
     for line in (
         "Buying without an account works with tokens: you withdraw some from your balance first,",
-        "and pay with them later. The broker cannot tell whose token it is that it gets.",
-        "Tokens come from a few words, which this wallet draws now.",
+        "and pay with them later. The broker cannot tell whose token it receives.",
+        "Tokens are derived from a few words, which this wallet draws now.",
     ):
         person.terminal.say(line)
     with wallet.purchasing():
@@ -254,7 +256,9 @@ def _ask_to_spend_fresh(person: Person) -> None:
     person.terminal.say(
         "Your tokens were withdrawn less than a day ago. Spent now, they let the broker guess"
     )
-    person.terminal.say("who buys: whoever has just withdrawn. Tomorrow they do not.")
+    person.terminal.say(
+        "that the buyer is somebody who has just withdrawn. Tomorrow they will not."
+    )
     if not person.confirm("Buy now all the same? (y/n) "):
         raise Declined("Nothing was bought; your tokens stay.")
 

@@ -1,4 +1,4 @@
-"""Choosing a product of a menu with a person, and telling them what they own already."""
+"""Choosing a product from a menu, and warning of products that are already owned."""
 
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.cli.prompts import Person
@@ -11,7 +11,7 @@ from veilmart.storage.files.partial_file import visible
 
 
 def choose_product(menu: Menu, person: Person, decimals: int, wanted: str | None) -> Product | None:
-    """What was named, or asked for by the menu. Raises NoSuchProduct, BadArgument."""
+    """The named product, or one chosen from the menu. Raises NoSuchProduct, BadArgument."""
     if wanted is None:
         return choose_from_menu(menu, person, decimals)
     return find_product(menu, wanted)
@@ -47,6 +47,6 @@ def check_not_owned(
     about = f"version {newest.version}, order {newest.order.hex()[:8]}"
     if not ask:
         raise AlreadyOwned(f"It is {about}.")
-    person.terminal.say(f"You own this already ({about}; on sale is version {product.version}).")
+    person.terminal.say(f"You already own this ({about}; on sale is version {product.version}).")
     if not person.confirm("Do you want to buy it again? (y/n) "):
         raise Declined

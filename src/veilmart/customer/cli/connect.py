@@ -1,4 +1,4 @@
-"""What every command does first: open the wallet, reach the broker, mention what is unfinished."""
+"""What every command does first: open the wallet, reach the broker, mention open orders."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -42,8 +42,8 @@ def opened_wallet(
 ) -> Iterator[Wallet]:
     """The wallet of this command's home folder.
 
-    fresh: whether a new one is made where there is none; else raises NotInitialised.
-    proxy: for this command; else $VEILMART_PROXY, else what `customer proxy` was told.
+    fresh: make one where there is none; otherwise raises NotInitialised. proxy: for this command;
+    else $VEILMART_PROXY, else the one stored by `customer proxy`.
     """
     home: Path = common.home or default_home("customer")
     chosen = proxy or os.environ.get(PROXY_VARIABLE)
@@ -99,7 +99,7 @@ def broker_url(wallet: Wallet, broker: bytes) -> str:
 
 
 def mention_unfinished(wallet: Wallet, terminal: Terminal) -> None:
-    """One line if there is something for `sync` to do."""
+    """Print one line if `sync` has something to do."""
     count = len(unfinished(wallet))
     if count:
         noun = "1 purchase is" if count == 1 else f"{count} purchases are"

@@ -39,14 +39,14 @@ async def dispute(
     *,
     save: Annotated[
         Path | None,
-        Parameter(help="Write what proves the fault into this file instead; nothing is sent."),
+        Parameter(help="Write the proof of the fault into this file instead; send nothing."),
     ] = None,
     yes: Yes = False,
     common: Common = Common(),
 ) -> None:
     """Get the money back for goods that are not what the merchant signed.
 
-    What is wrong is found by itself. Says first what the broker will then see of this order.
+    The command finds the fault by itself, and first says what the broker will see of this order.
     """
     if save is not None:
         _save(order, save, common)
@@ -77,7 +77,7 @@ def _announcement(order: Order, complaint: Complaint) -> tuple[str, ...]:
         seen = f"which product it was, its key, and segment {complaint.index} of its content"
     return (
         f"{visible(order.title)}: {complaint.finding.value}.",
-        f"With the evidence the broker sees what this order was about: {seen}.",
+        f"The evidence shows the broker what this order was about: {seen}.",
         "It learns nothing about your other orders.",
     )
 
@@ -113,7 +113,7 @@ def _stored_fault(wallet: Wallet, order: Order) -> Complaint:
         if is_small(terms):
             segment = wallet.database.run_now(stored_segment, order.order)
         if segment is None and (is_small(terms) or wallet.parcels.missing(order)):
-            raise NothingToDispute("Its segments are not here (any more).")
+            raise NothingToDispute("Its segments are not on this machine.")
     return look_for_fault(wallet.parcels, order, terms, segment)
 
 
@@ -123,7 +123,7 @@ def judge_proof(
     *,
     common: Common = Common(),
 ) -> None:
-    """Verify a proof of a merchant's fault, offline. Exit code 2 when it shows none."""
+    """Verify a proof of a merchant's fault, offline. Exit code 2 if it proves none."""
     try:
         with file.open("rb") as stream:
             data = stream.read(PROOF_MAX_BYTES + 1)
@@ -134,7 +134,7 @@ def judge_proof(
 
 
 def _draw(console: Console, found: Judgement) -> None:
-    paid = "The broker signed that it was paid." if found.paid else "There is no receipt with it."
+    paid = "The broker signed that it was paid." if found.paid else "It contains no receipt."
     for line in (
         "The merchant is at fault.",
         f"Merchant: {visible(found.merchant_name)}  {found.merchant}",

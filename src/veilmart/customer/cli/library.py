@@ -45,10 +45,10 @@ async def fetch(
     newest: Annotated[
         bool, Parameter(help="The newest version instead of the one bought.")
     ] = False,
-    out: Annotated[Path | None, Parameter(help="Folder; default: where it went before.")] = None,
+    out: Annotated[Path | None, Parameter(help="Folder; default: the one used before.")] = None,
     common: Common = Common(),
 ) -> None:
-    """Fetch again what you own, without paying and without being logged in."""
+    """Download a product that you own again, without paying and without a login."""
     person = Person(common.terminal())
     drawer = Drawer(person.terminal)
     with opened_wallet(common) as wallet, wallet.purchasing():
@@ -67,7 +67,7 @@ async def fetch(
 
 
 async def look_for_updates(wallet: Wallet, person: Person, *, everywhere: bool) -> list[Outcome]:
-    """Put new versions on the list: of one merchant's products, drawn by lot, or of all."""
+    """Schedule new versions, of one merchant drawn at random or of all."""
     owned = list(_by_merchant(wallet))
     if owned and not everywhere:
         owned = [owned[int.from_bytes(wallet.random(8), "big") % len(owned)]]
@@ -122,7 +122,7 @@ async def redeem(
     ] = None,
     common: Common = Common(),
 ) -> None:
-    """Put a voucher on the account; the code is asked for or read from standard input."""
+    """Add a voucher's amount to the account; the code is asked for or read from standard input."""
     person = Person(common.terminal())
     with opened_wallet(common) as wallet:
         async with visited(wallet, person) as shopper:
@@ -154,7 +154,7 @@ def export_orders(
 
 @command
 def backup(file: Target, *, common: Common = Common()) -> None:
-    """Back up the wallet: pins, login, purchases with their keys. Keep it like money."""
+    """Back up the wallet: pins, login, purchases with keys. Keep the file as safe as money."""
     with opened_wallet(common) as wallet:
         done = back_up(wallet.home, LAYOUT, file, identity=b"", now=unix_now())
     common.terminal().result(done, lambda console: draw_backup(console, done))
@@ -167,7 +167,7 @@ def restore_home(
     over_newer: OverNewer = False,
     common: Common = Common(),
 ) -> None:
-    """Put a backup in place; what was there is put aside."""
+    """Restore a backup; the present home is moved aside."""
     path = common.home or default_home("customer")
     done = restore(file, path, LAYOUT, identity=None, over_newer=over_newer)
     common.terminal().result(done, lambda console: draw_restored(console, done))

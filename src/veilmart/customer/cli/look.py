@@ -1,4 +1,4 @@
-"""`veilmart customer look`: everything that is said of one product, its cover and its sample."""
+"""`veilmart customer look`: all details of one product, its cover and its sample."""
 
 from pathlib import Path
 from typing import Annotated
@@ -33,7 +33,10 @@ async def look(
     yes: Yes = False,
     common: Common = Common(),
 ) -> None:
-    """Look at one product. Covers come for a whole shelf: nobody sees which one you look at."""
+    """Look at one product.
+
+    Covers are fetched for a whole shelf, so nobody sees which one you look at.
+    """
     person = Person(common.terminal(), yes)
     with opened_wallet(common) as wallet:
         async with visited(wallet, person, anonymous=True) as shopper:
@@ -51,7 +54,7 @@ async def look(
 
 
 def _save(folder: Path, line: MenuLine, picture: Picture) -> list[Path]:
-    """Cover and sample as files; a stranger's name is used only if it is a plain one."""
+    """Save cover and sample as files; the merchant's file name only if it is a plain one."""
     files = []
     if picture.cover.startswith(_JPEG):
         files.append((f"cover-{line.id[:8]}.jpg", picture.cover))

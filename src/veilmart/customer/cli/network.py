@@ -55,7 +55,7 @@ def proxy(
     *,
     common: Common = Common(),
 ) -> None:
-    """Let every connection of this wallet go through a SOCKS proxy, such as Tor's."""
+    """Route every connection of this wallet through a SOCKS proxy, such as Tor's."""
     chosen = None if address is None else read_proxy(address)
     with opened_wallet(common, fresh=True) as wallet:
         if address is not None:
@@ -72,7 +72,7 @@ def proxy(
 
 @command
 def show_proofs(*, common: Common = Common()) -> None:
-    """Every proof that is kept, newest first."""
+    """Every stored proof, newest first."""
     with opened_wallet(common) as wallet:
         found = wallet.database.run_now(all_proofs)
     lines = [_line(proof) for proof in found]
@@ -85,7 +85,7 @@ def show_proofs(*, common: Common = Common()) -> None:
             console.print(f"  {line.finding}", markup=False)
             console.print(f"  {line.party}", markup=False)
         if not lines:
-            console.print("Nothing contradicts itself.")
+            console.print("There are no proofs.")
 
     common.terminal().result({"proofs": lines}, draw)
 
@@ -135,7 +135,7 @@ def find_proof(wallet: Wallet, prefix: str) -> Proof:
 def verify_file(
     file: Annotated[Path, Parameter(help="A proof file.")], *, common: Common = Common()
 ) -> None:
-    """Verify a proof file, offline. Exit code 2 when it proves nothing."""
+    """Verify a proof file, offline. Exit code 2 if it proves nothing."""
     try:
         with file.open("rb") as stream:
             content = stream.read(PROOF_MAX_BYTES + 1)
@@ -151,7 +151,9 @@ def _draw_verified(console: Console, found: VerifiedProof) -> None:
         console.print(line, markup=False)
 
 
-proof_app = App(name="proof", help="What broker or merchant showed that contradicts itself.")
+proof_app = App(
+    name="proof", help="Proofs that a broker or merchant signed contradicting documents."
+)
 proof_app.default(show_proofs)
 proof_app.command(export_proof, name="export")
 proof_app.command(verify_file, name="verify")

@@ -28,7 +28,7 @@ class CopyLine:
 
 @command
 def orders(*, common: Common = Common()) -> None:
-    """Where every purchase stands, newest first: money, goods, what to do, by when."""
+    """List every purchase, newest first: its money, its goods, what to do and by when."""
     terminal = common.terminal()
     with opened_wallet(common) as wallet:
         found = wallet.database.run_now(all_orders)
@@ -58,7 +58,7 @@ def orders(*, common: Common = Common()) -> None:
 
 @command
 def library(*, common: Common = Common()) -> None:
-    """What you own, and where its files were saved."""
+    """List what you own and where its files were saved."""
     terminal = common.terminal()
     with opened_wallet(common) as wallet:
         mention_unfinished(wallet, terminal)

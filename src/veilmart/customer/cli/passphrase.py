@@ -1,4 +1,4 @@
-"""Asking for the passphrase, and unlocking the wallet with it."""
+"""Asking for the passphrase and unlocking the wallet with it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ PassphraseFile = Annotated[
 
 
 def unlocked(wallet: Wallet, person: Person, file: Path | None) -> Wallet:
-    """The wallet with its seed; asks when there is a passphrase and somebody to ask.
+    """The wallet with its seed; asks for the passphrase if there is one and a terminal.
 
     Raises NoSeed, WalletLocked, WrongPassphrase, SeedDamaged.
     """
@@ -51,14 +51,14 @@ def with_passphrase(
 
 
 def unlocked_if_easy(wallet: Wallet, person: Person, file: Path | None) -> Wallet:
-    """Unlocked where nobody has to be asked: no passphrase, or one in a file."""
+    """The wallet unlocked if that needs no question: no passphrase, or one in a file."""
     if has_seed(wallet) and (file is not None or not is_protected(wallet)):
         return unlocked(wallet, person, file)
     return wallet
 
 
 def unlocked_if_seeded(wallet: Wallet, person: Person, file: Path | None) -> Wallet:
-    """Order keys of a wallet with a seed come from it; one without a seed goes on without."""
+    """Unlock a wallet that has a seed, for its order keys; leave others as they are."""
     return unlocked(wallet, person, file) if has_seed(wallet) else wallet
 
 
@@ -70,10 +70,12 @@ def new_passphrase(person: Person, file: Path | None, *, none: bool) -> str:
     if none:
         return ""
     if file is None and not person.terminal.interactive:
-        raise WalletLocked("Or with --no-passphrase, if anybody who can read the file may spend.")
+        raise WalletLocked(
+            "Or pass --no-passphrase, if anybody who can read the file may spend the tokens."
+        )
     passphrase = person.secret("New passphrase: ", file)
     if not passphrase:
-        raise BadArgument("An empty passphrase has to be asked for: --no-passphrase.")
+        raise BadArgument("For an empty passphrase pass --no-passphrase.")
     if file is None and person.secret("Repeat it: ") != passphrase:
         raise BadArgument("The two passphrases differ.")
     return passphrase

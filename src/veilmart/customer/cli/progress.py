@@ -88,7 +88,7 @@ class Drawer:
                 say("Order dropped. No money moved.")
 
     def close(self) -> None:
-        """Take the bar off the screen, for whatever comes next."""
+        """Remove the bar from the screen."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -131,7 +131,7 @@ class Drawer:
             self._terminal.say(f"Received {tenth * 100 // TENTHS} %{self._rate()}")
 
     def _rate(self) -> str:
-        """Rate and time left, once they say anything."""
+        """Rate and time left, once they are known."""
         took = self._clock() - self._began
         if took < RATE_AFTER_SECONDS:
             return ""

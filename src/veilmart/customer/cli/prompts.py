@@ -42,7 +42,7 @@ class Person:
         return self.terminal.confirm(question)
 
     def username(self, given: str | None) -> str:
-        """Given or asked for; in one form, without what a paste brings along."""
+        """The username, given or asked for, in one form and without invisible characters."""
         return one_form(without_invisible(given or self.ask("Username: "))).strip()
 
     def secret(self, question: str, file: Path | None = None) -> str:
@@ -55,10 +55,10 @@ class Person:
         self.terminal.say(f"  {format_fingerprint(fresh.fingerprint)}")
         if not self.yes and not self.terminal.interactive:
             return False
-        return self.confirm("Is that what its operator told you? (y/n) ")
+        return self.confirm("Is that the fingerprint that its operator gave you? (y/n) ")
 
     def types(self, file: Path | None) -> bool:
-        """Whether a secret that is wrong can be typed once more."""
+        """Whether a wrong secret can be typed again."""
         return file is None and self.terminal.interactive and not self.terminal.json
 
     def new_password(self, file: Path | None, what: str = "Password: ") -> str:
@@ -99,7 +99,7 @@ async def ensure_login(
 async def register_or_log_in(
     shopper: "Shopper", person: Person, password_file: Path | None, invitation: str | None
 ) -> None:
-    """For a person whom this machine does not know yet."""
+    """Register or log in, on a machine without a stored login."""
     while True:
         answer = person.ask("Register or log in? (r/l) ").strip().lower()
         if answer in ("r", "register"):

@@ -47,7 +47,7 @@ def export(
 def verify(
     file: Annotated[Path, Parameter(help="A receipt file.")], *, common: Common = Common()
 ) -> None:
-    """Verify a receipt file, offline. Exit code 2 when it is not genuine."""
+    """Verify a receipt file, offline. Exit code 2 if it is not genuine."""
     try:
         with file.open("rb") as stream:
             data = stream.read(RECEIPT_MAX_BYTES + 1)
@@ -71,6 +71,6 @@ def _draw_receipt(console: Console, found: VerifiedReceipt) -> None:
         console.print(line, markup=False)
 
 
-receipt_app = App(name="receipt", help="Export or verify what proves a purchase.")
+receipt_app = App(name="receipt", help="Export or verify a receipt.")
 receipt_app.default(export)
 receipt_app.command(verify)

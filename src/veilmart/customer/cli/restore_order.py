@@ -56,7 +56,7 @@ async def restore_order(
     proxy: ProxyOption = None,
     common: Common = Common(),
 ) -> None:
-    """Ask what became of an order of a restored wallet, and bring it or its token back."""
+    """Ask the broker about an order of a restored wallet and recover it or its token."""
     person = Person(common.terminal(), yes)
     with opened_wallet(common, proxy) as locked, locked.purchasing():
         lost = find_lost(locked, key)
@@ -72,7 +72,7 @@ async def restore_orders(
     proxy: ProxyOption = None,
     common: Common = Common(),
 ) -> int:
-    """Ask what became of every order of a restored wallet, each on a connection of its own.
+    """Ask the broker about every order of a restored wallet, each on a separate connection.
 
     The broker can tell that orders asked about within minutes belong together.
     """
@@ -84,7 +84,7 @@ async def restore_orders(
         if len(lost) > 1:
             person.terminal.say(TOGETHER.format(count=len(lost)))
             if not person.confirm("Ask about all of them now? (y/n) "):
-                raise Declined("Nobody was asked. `restore-order KEY` asks about one.")
+                raise Declined("Nothing was sent. `restore-order KEY` asks about one.")
         wallet = unlocked(locked, person, passphrase_file) if lost else locked
         for order in lost:
             try:

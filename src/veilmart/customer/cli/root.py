@@ -13,99 +13,110 @@ mount(
         "register": ("account:register", "Open an account with the broker."),
         "login": ("account:login", "Log in; this machine stays logged in."),
         "passwd": ("account:passwd", "Change the password; all other machines are logged out."),
-        "balance": ("account:balance", "Show what is on the account."),
+        "balance": ("account:balance", "Show the account's balance."),
         "trust": (
             "account:trust",
             "Accept a changed fingerprint or an older descriptor, after you have verified it.",
         ),
         "browse": (
             "shop:browse",
-            "Show a merchant's products. The search happens here: nobody sees what you look for.",
+            (
+                "Show a merchant's products.\n"
+                "\n"
+                "The search runs on this machine, so nobody sees what you look for."
+            ),
         ),
-        "buy": ("shop:buy", "Buy one product; a link works with nothing prepared."),
+        "buy": ("shop:buy", "Buy one product. A link needs no preparation."),
         "shop": (
             "shop:shop",
-            "Log in, look at the menu, buy, step by step: all of it as the account.",
+            "Log in, choose from the menu and buy, step by step, all with the account.",
         ),
         "look": (
             "look:look",
-            "Look at one product. Covers come for a whole shelf: nobody sees which one you look at.",
+            (
+                "Look at one product.\n"
+                "\n"
+                "Covers are fetched for a whole shelf, so nobody sees which one you look at."
+            ),
         ),
         "orders": (
             "orders:orders",
-            "Where every purchase stands, newest first: money, goods, what to do, by when.",
+            "List every purchase, newest first: its money, its goods, what to do and by when.",
         ),
-        "library": ("orders:library", "What you own, and where its files were saved."),
+        "library": ("orders:library", "List what you own and where its files were saved."),
         "sync": (
             "sync:sync",
             (
-                "Do what is due for one account, or one order: finish it, ask about refunds, refill tokens.\n"
+                "Do the due work of one account or one order: finish it, ask about refunds, refill tokens.\n"
                 "\n"
-                "Fit for a timer that runs often: each run serves one identity, and what a token paid waits for\n"
-                "a time of its own within hours. Refilling needs the passphrase."
+                "Run it often from a timer: each run serves one identity, and each order paid by a token waits\n"
+                "for its own random time within hours. Refilling needs the passphrase."
             ),
         ),
         "cancel": (
             "sync:cancel",
-            "Give up a purchase whose key is not out yet; the whole amount comes back.",
+            "Cancel a purchase whose key is not released yet; the whole amount comes back.",
         ),
-        "receipt": ("receipts:receipt_app", "Export or verify what proves a purchase."),
+        "receipt": ("receipts:receipt_app", "Export or verify a receipt."),
         "dispute": (
             "disputes:dispute",
             (
                 "Get the money back for goods that are not what the merchant signed.\n"
                 "\n"
-                "What is wrong is found by itself. Says first what the broker will then see of this order."
+                "The command finds the fault by itself, and first says what the broker will see of this order."
             ),
         ),
         "judge": (
             "disputes:judge_proof",
-            "Verify a proof of a merchant's fault, offline. Exit code 2 when it shows none.",
+            "Verify a proof of a merchant's fault, offline. Exit code 2 if it proves none.",
         ),
         "fetch": (
             "library:fetch",
-            "Fetch again what you own, without paying and without being logged in.",
+            "Download a product that you own again, without paying and without a login.",
         ),
         "redeem": (
             "library:redeem",
-            "Put a voucher on the account; the code is asked for or read from standard input.",
+            "Add a voucher's amount to the account; the code is asked for or read from standard input.",
         ),
         "export": ("library:export_orders", "Write every purchase as CSV, newest first."),
         "backup": (
             "library:backup",
-            "Back up the wallet: pins, login, purchases with their keys. Keep it like money.",
+            "Back up the wallet: pins, login, purchases with keys. Keep the file as safe as money.",
         ),
-        "restore": ("library:restore_home", "Put a backup in place; what was there is put aside."),
+        "restore": ("library:restore_home", "Restore a backup; the present home is moved aside."),
         "proxy": (
             "network:proxy",
-            "Let every connection of this wallet go through a SOCKS proxy, such as Tor's.",
+            "Route every connection of this wallet through a SOCKS proxy, such as Tor's.",
         ),
-        "proof": ("network:proof_app", "What broker or merchant showed that contradicts itself."),
-        "wallet": ("wallet:wallet_app", "The words from which tokens and order keys come."),
+        "proof": (
+            "network:proof_app",
+            "Proofs that a broker or merchant signed contradicting documents.",
+        ),
+        "wallet": ("wallet:wallet_app", "The words from which tokens and order keys are derived."),
         "restore-order": (
             "restore_order:restore_order",
-            "Ask what became of an order of a restored wallet, and bring it or its token back.",
+            "Ask the broker about an order of a restored wallet and recover it or its token.",
         ),
-        "tokens": ("tokens:tokens_app", "What pays without an account: one token, one purchase."),
+        "tokens": ("tokens:tokens_app", "Tokens pay without an account: one token, one purchase."),
         "solvency": (
             "solvency:solvency",
-            "Whether the broker accounts for every token: what was given out is spent, back or open.",
+            "Check that the broker accounts for every token: each is spent, returned or still open.",
         ),
         "restore-orders": (
             "restore_order:restore_orders",
             (
-                "Ask what became of every order of a restored wallet, each on a connection of its own.\n"
+                "Ask the broker about every order of a restored wallet, each on a separate connection.\n"
                 "\n"
                 "The broker can tell that orders asked about within minutes belong together."
             ),
         ),
         "web": (
             "web:web",
-            "Shop in the browser. The pages are served on this machine, to one person.",
+            "Shop in the browser. This machine serves the pages to one person.",
         ),
         "merchants": (
             "web:merchants",
-            "The merchants that the broker carries: name, a line about itself, link.",
+            "List the merchants that the broker carries: name, description, link.",
         ),
     },
 )

@@ -49,11 +49,14 @@ Out = Annotated[Path, Parameter(help="Folder for the finished file.")]
 async def browse(
     *,
     merchant: Merchant = None,
-    search: Annotated[str | None, Parameter(help="Only what has this text.")] = None,
+    search: Annotated[str | None, Parameter(help="Show only products with this text.")] = None,
     yes: Yes = False,
     common: Common = Common(),
 ) -> None:
-    """Show a merchant's products. The search happens here: nobody sees what you look for."""
+    """Show a merchant's products.
+
+    The search runs on this machine, so nobody sees what you look for.
+    """
     person = Person(common.terminal(), yes)
     with opened_wallet(common) as wallet:
         async with visited(wallet, person, anonymous=True) as shopper:
@@ -81,25 +84,25 @@ async def buy(
     merchant: Merchant = None,
     yes: Yes = False,
     out: Out = Path(),
-    again: Annotated[bool, Parameter(help="Buy what you own already.")] = False,
+    again: Annotated[bool, Parameter(help="Buy a product that you already own.")] = False,
     suite: SuiteName = None,
     anonymous: Annotated[
         bool,
-        Parameter(help="By a token, without an account. What happens when one fits.", negative=""),
+        Parameter(help="Pay with a token, without an account. Default if one fits.", negative=""),
     ] = False,
     account: Annotated[
-        bool, Parameter(help="From the balance, even if a token fits.", negative="")
+        bool, Parameter(help="Pay from the balance, even if a token fits.", negative="")
     ] = False,
-    now: Annotated[bool, Parameter(help="Spend a token however fresh it is.", negative="")] = False,
+    now: Annotated[bool, Parameter(help="Spend a token even if it is fresh.", negative="")] = False,
     proxy: ProxyOption = None,
     password_file: PasswordFile = None,
     passphrase_file: PassphraseFile = None,
     invitation: InvitationCode = None,
     common: Common = Common(),
 ) -> int:
-    """Buy one product; a link works with nothing prepared."""
+    """Buy one product. A link needs no preparation."""
     if anonymous and account:
-        raise BadArgument("A purchase is paid by a token or from the account, not both.")
+        raise BadArgument("A purchase is paid with a token or from the account, not both.")
     link = parse_link(product) if product.lower().startswith(f"{SCHEME}://") else None
     wish = Wish(
         wanted=product if link is None else link.product,
@@ -144,7 +147,7 @@ async def shop(
     invitation: InvitationCode = None,
     common: Common = Common(),
 ) -> None:
-    """Log in, look at the menu, buy, step by step: all of it as the account."""
+    """Log in, choose from the menu and buy, step by step, all with the account."""
     person = Person(common.terminal())
     drawer = Drawer(person.terminal, sessions=True)
     link: Link | None = None if address is None else parse_link(address)
@@ -164,7 +167,7 @@ async def shop(
 async def _serve_choice(
     shopper: Shopper, person: Person, drawer: Drawer, menu: Menu, product: Product, out: Path
 ) -> None:
-    """One purchase; a refusal or a no leads back to the menu."""
+    """One purchase; a refusal or "no" leads back to the menu."""
     try:
         check_not_owned(shopper, person, menu, product, again=False, ask=True)
         await pay_and_fetch(shopper, person, drawer, menu, product, out, AccountPayment())

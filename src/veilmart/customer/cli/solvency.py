@@ -18,7 +18,7 @@ WRONG = 1
 
 @command
 async def solvency(*, proxy: ProxyOption = None, common: Common = Common()) -> int:
-    """Whether the broker accounts for every token: what was given out is spent, back or open."""
+    """Check that the broker accounts for every token: each is spent, returned or still open."""
     person = Person(common.terminal())
     with opened_wallet(common, proxy) as wallet:
         async with visited(wallet, person, anonymous=True, mention=False) as shopper:

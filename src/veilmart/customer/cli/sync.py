@@ -29,7 +29,7 @@ OUTCOMES = {
     "refunded": "was refunded; the whole amount is back on your balance",
     "returned": "its merchant gave the money back; the whole amount is on your balance",
     "cancelled": "cancelled; the whole amount is back on your balance",
-    "abandoned": "was never paid; no money moved, buy it again if you like",
+    "abandoned": "was never paid; no money moved; you can buy it again",
 }
 
 
@@ -37,7 +37,7 @@ TOKEN_OUTCOMES = {
     **OUTCOMES,
     "refunded": "was refunded; a token of the same price is back",
     "cancelled": "cancelled; a token of the same price is back",
-    "abandoned": "was never paid, its token is not taken any more; see `customer tokens`",
+    "abandoned": "was never paid; its token is no longer accepted; see `customer tokens`",
 }
 
 
@@ -58,7 +58,7 @@ class SyncLine:
 
 
 GIVEN_AWAY = (
-    "Everything at once: whoever sees the connections can tell that these {count} belong together."
+    "All at once: anybody who sees the connections can tell that these {count} belong together."
 )
 
 
@@ -74,19 +74,19 @@ async def sync(
         ),
     ] = False,
     now: Annotated[
-        bool, Parameter(help="All of it at once, not each at its own time.", negative="")
+        bool, Parameter(help="Do everything at once, not each at its own time.", negative="")
     ] = False,
     out: Annotated[
-        Path | None, Parameter(help="Save what is finished now into this folder instead.")
+        Path | None, Parameter(help="Save the files finished now into this folder instead.")
     ] = None,
     passphrase_file: PassphraseFile = None,
     proxy: ProxyOption = None,
     common: Common = Common(),
 ) -> int:
-    """Do what is due for one account, or one order: finish it, ask about refunds, refill tokens.
+    """Do the due work of one account or one order: finish it, ask about refunds, refill tokens.
 
-    Fit for a timer that runs often: each run serves one identity, and what a token paid waits for
-    a time of its own within hours. Refilling needs the passphrase.
+    Run it often from a timer: each run serves one identity, and each order paid by a token waits
+    for its own random time within hours. Refilling needs the passphrase.
     """
     person = Person(common.terminal())
     with opened_wallet(common, proxy) as locked, locked.purchasing():
@@ -155,9 +155,9 @@ def _save_into(wallet: Wallet, order: Order, out: Path) -> Order:
 
 
 async def _look_for_refunds(wallet: Wallet, person: Person, errand: Errand) -> list[Order]:
-    """Settled orders that a merchant has given back since, on one connection of their identity.
+    """Ask about settled orders that their merchant may have refunded, on one connection.
 
-    A broker that cannot be reached is asked at the next sync: nothing is lost by that.
+    They are of one identity. A broker that cannot be reached is asked at the next sync.
     """
     found: list[Order] = []
     if not errand.settled:
@@ -213,7 +213,7 @@ async def cancel(
     yes: Yes = False,
     common: Common = Common(),
 ) -> None:
-    """Give up a purchase whose key is not out yet; the whole amount comes back."""
+    """Cancel a purchase whose key is not released yet; the whole amount comes back."""
     person = Person(common.terminal(), yes)
     with opened_wallet(common) as wallet, wallet.purchasing():
         found = find_order(wallet, order)

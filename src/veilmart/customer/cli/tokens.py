@@ -54,7 +54,7 @@ class TokenLine:
 
 @command
 def show(*, common: Common = Common()) -> None:
-    """Unspent tokens by price, and until when they are good."""
+    """Show unspent tokens by price, and how long they are valid."""
     with opened_wallet(common) as wallet:
         pin = wallet.database.run_now(current_broker)
         if pin is None:
@@ -102,12 +102,12 @@ async def withdraw(
     *,
     count: Annotated[
         int,
-        Parameter(converter=whole(1, COUNT_MAX), help="How many; packs of one size tell least."),
+        Parameter(converter=whole(1, COUNT_MAX), help="How many; packs of one size reveal least."),
     ] = TOKEN_PACK,
     keep: Annotated[
         bool | None,
         Parameter(
-            help="Let `sync` refill this stock by as many, at a time of day of the wallet's own.",
+            help="Let `sync` refill this stock by as many, at the wallet's own time of day.",
             negative="--no-keep",
         ),
     ] = None,
@@ -115,7 +115,10 @@ async def withdraw(
     proxy: ProxyOption = None,
     common: Common = Common(),
 ) -> None:
-    """Turn balance into tokens. The broker sees who and how many, and not where they are spent."""
+    """Turn balance into tokens.
+
+    The broker sees who withdraws and how many, but not where they are spent.
+    """
     person = Person(common.terminal())
     with opened_wallet(common, proxy) as locked, locked.purchasing():
         wallet = unlocked(locked, person, passphrase_file)
@@ -133,7 +136,7 @@ async def withdraw(
                 else:
                     await wallet.database.run(drop_stock, broker.fingerprint, amount)
     _tell(person, withdrawn, decimals, "withdrawn")
-    person.terminal.say("Let them rest for a day: spent at once, they tell whose they are.")
+    person.terminal.say("Let them rest for a day: spent at once, they reveal whose they are.")
 
 
 @command
@@ -147,7 +150,7 @@ async def deposit(
     proxy: ProxyOption = None,
     common: Common = Common(),
 ) -> None:
-    """Put unspent tokens back on the balance."""
+    """Return unspent tokens to the balance."""
     person = Person(common.terminal())
     with opened_wallet(common, proxy) as locked, locked.purchasing():
         wallet = unlocked(locked, person, passphrase_file)
@@ -159,16 +162,17 @@ async def deposit(
 
 
 def brokers_to_refill(wallet: Wallet) -> list[bytes]:
-    """Fingerprints of the brokers where a stock's time has come."""
+    """Fingerprints of the brokers with a stock that is due."""
     return [stock.broker for stock in due_stocks(wallet)]
 
 
 async def refill_stocks(
     locked: Wallet, person: Person, passphrase_file: Path | None, brokers: list[bytes] | None
 ) -> int:
-    """The stocks whose time it is, for `sync`; the exit code. A failure waits for tomorrow.
+    """Refill the stocks that are due, for `sync`; return the exit code.
 
-    brokers: fingerprints of those to go to; None is all of them.
+    A failed one is tried again tomorrow. brokers: fingerprints of the brokers to visit; None for
+    all.
     """
     due = [s for s in due_stocks(locked) if brokers is None or s.broker in brokers]
     if not due:
@@ -200,7 +204,7 @@ def _tell(person: Person, done: Withdrawn, decimals: int, what: str) -> None:
     )
 
 
-tokens_app = App(name="tokens", help="What pays without an account: one token, one purchase.")
+tokens_app = App(name="tokens", help="Tokens pay without an account: one token, one purchase.")
 tokens_app.default(show)
 tokens_app.command(withdraw)
 tokens_app.command(deposit)

@@ -31,7 +31,7 @@ NoPassphrase = Annotated[
     Parameter(
         name="--no-passphrase",
         negative="",
-        help="Whoever can read the wallet's files may spend its tokens.",
+        help="Anybody who can read the wallet's files can spend its tokens.",
     ),
 ]
 
@@ -44,7 +44,7 @@ def create(
     no_passphrase: NoPassphrase = False,
     common: Common = Common(),
 ) -> None:
-    """Draw the words of this wallet. Write them down: they are the only way back."""
+    """Draw this wallet's words. Write them down: only they can restore the wallet."""
     person = Person(common.terminal())
     with opened_wallet(common, fresh=True) as wallet, wallet.purchasing():
         drawn = make_seed(wallet, person, words, passphrase_file, none=no_passphrase)[1]
@@ -59,7 +59,7 @@ def make_seed(
         raise AlreadyInitialised("This wallet has its words already.")
     passphrase = new_passphrase(person, file, none=none)
     words = draw_words(wallet, count)
-    person.terminal.say("Write these words down, in their order, and keep them like money:")
+    person.terminal.say("Write these words down, in their order, and keep them as safe as money:")
     _show_words(person, words)
     if person.terminal.interactive:
         _ask_back(wallet, person, words.split())
@@ -77,16 +77,19 @@ def _show_words(person: Person, words: str) -> None:
 
 
 def _ask_back(wallet: Wallet, person: Person, words: list[str]) -> None:
-    """A few of the words, so that they were written down. Raises Declined after three tries."""
+    """Ask for a few of the words, to make sure that they were written down.
+
+    Raises Declined after three tries.
+    """
     places = sorted(range(len(words)), key=lambda place: wallet.random(8))[:WORDS_ASKED_BACK]
     person.terminal.say("To be sure, type some of them.")
     for place in places:
         for _ in range(3):
             if person.ask(f"Word {place + 1}: ").strip().lower() == words[place]:
                 break
-            person.terminal.say("That is another word. Look at what you wrote down.")
+            person.terminal.say("That is another word. Check what you wrote down.")
         else:
-            raise Declined("No words were kept; start again when you have written them down.")
+            raise Declined("No words were stored; start again when you have written them down.")
 
 
 @command
@@ -116,9 +119,9 @@ async def restore(
     no_passphrase: NoPassphrase = False,
     common: Common = Common(),
 ) -> None:
-    """Bring a wallet back from its words: tokens, and the list of its orders.
+    """Restore a wallet from its words: tokens and the list of its orders.
 
-    Log in first. The machine from before cannot withdraw any more.
+    Log in first. The earlier machine can then no longer withdraw.
     """
     person = Person(common.terminal())
     with opened_wallet(common) as wallet, wallet.purchasing():
@@ -150,7 +153,7 @@ def _draw(console: Console, restored: Restored) -> None:
         )
 
 
-wallet_app = App(name="wallet", help="The words from which tokens and order keys come.")
+wallet_app = App(name="wallet", help="The words from which tokens and order keys are derived.")
 wallet_app.command(create)
 wallet_app.command(show_seed)
 wallet_app.command(restore)

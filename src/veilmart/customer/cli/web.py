@@ -31,7 +31,7 @@ async def web(
     options: WebOptions = WebOptions(),
     common: Common = Common(),
 ) -> None:
-    """Shop in the browser. The pages are served on this machine, to one person."""
+    """Shop in the browser. This machine serves the pages to one person."""
     with opened_wallet(common, proxy, fresh=True) as wallet:
         desk = Desk(wallet, (out or platformdirs.user_downloads_path()).absolute())
         await run_face(customer_plan(desk, link), wallet.home, common.terminal(), options)
@@ -39,7 +39,7 @@ async def web(
 
 @command
 async def merchants(*, common: Common = Common()) -> None:
-    """The merchants that the broker carries: name, a line about itself, link."""
+    """List the merchants that the broker carries: name, description, link."""
     person = Person(common.terminal())
     with opened_wallet(common) as wallet:
         async with visited(wallet, person, anonymous=True) as shopper:

@@ -1,4 +1,4 @@
-"""The asynchronous shell: performs what the customer's rules ask for."""
+"""The asynchronous performer of the effects of the customer's rules."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ ConfirmQuote = Callable[[Quote], bool]
 
 
 def always(quote: Quote) -> bool:
-    """Confirms every quote: for --yes and programs."""
+    """Confirm every quote: for --yes and programs."""
     return True
 
 
@@ -150,7 +150,7 @@ class Performer:
     # ---- several at once -------------------------------------------------------------------------
 
     async def _together(self, effect: effects.Together) -> None:
-        """The first failure stops the others; what they had stored stays stored."""
+        """The first failure stops the others; what they stored is kept."""
         if len(effect.indices) == 1:
             await self.run(effect.rule(effect.indices[0]))
             return
@@ -177,7 +177,7 @@ class Performer:
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask again after a failure that may pass. Only for requests that may be repeated."""
+    """Repeat a request after a temporary failure. Only for requests that may be repeated."""
     for pause in PAUSES_SECONDS:
         try:
             return await ask()

@@ -1,4 +1,4 @@
-"""The customer's session with a broker: handshake, login, re-making it when it has ended.
+"""The customer's session with a broker: handshake, login, a new session when one has ended.
 
 Nothing secret is sent before the broker has answered the handshake under the tunnel key that its
 checked descriptor certifies. A session is kept for up to an hour and re-made when it is unknown;

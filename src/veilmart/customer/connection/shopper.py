@@ -1,6 +1,7 @@
-"""A customer at a broker: everything one can do there, as methods that return structs.
+"""A customer's use cases at a broker, as methods that return structs.
 
-Methods print nothing and ask nothing; the caller passes in who confirms and who watches.
+Methods print nothing and ask nothing; the caller passes in a function that confirms and an
+observer.
 """
 
 from pathlib import Path
@@ -161,14 +162,14 @@ class Shopper:
         return source
 
     async def pin_merchant(self, fingerprint: bytes) -> None:
-        """Trust a merchant by its fingerprint (32 bytes), from a link or after a look at it."""
+        """Trust a merchant by its fingerprint (32 bytes), from a link or compared by the person."""
         broker = self.broker.fingerprint
         if await self.wallet.database.run(pinned_merchant, broker, fingerprint) is None:
             pin = PinnedMerchant(broker, fingerprint, None)
             await self.wallet.database.run(pin_merchant, pin, self.wallet.clock())
 
     async def tunnel(self, merchant: SignedDescriptor) -> Tunnel:
-        """The one that `browse` has opened on an anonymous connection, or a fresh one."""
+        """The tunnel that `browse` opened on an anonymous connection, or a fresh one."""
         found = self._opened(merchant)
         if found is None:
             opening = open_tunnel(merchant, self.suite_for(merchant), self.wallet.random)
@@ -224,8 +225,9 @@ class Shopper:
     ) -> Bought:
         """Buy one product of a menu into the folder `out`.
 
-        payment: the account's where nothing is said. Raises Declined when `confirm` says no,
-        ProductOut, and every error of the steps; after those later than the yes, `sync` goes on.
+        payment: from the account by default. Raises Declined when `confirm` returns False,
+        ProductOut, and every error of the steps; after an error later than the confirmation, `sync`
+        continues the purchase.
         """
         if not product.available:
             raise ProductOut
@@ -248,14 +250,14 @@ class Shopper:
         return await self.perform(recover(order, self.wallet.clock))
 
     async def cancel(self, order: Order) -> Recovered:
-        """Give a purchase up; the whole amount comes back. Raises WrongOrderState if too late."""
+        """Cancel a purchase; the whole amount comes back. Raises WrongOrderState if too late."""
         return await self.perform(cancel(order, self.wallet.clock))
 
     def _performer(self, confirm: ConfirmQuote) -> Performer:
         return Performer(self.wallet, self.session, self.refresh_broker, self.observe, confirm)
 
     async def perform(self, rule: Rule[T]) -> T:
-        """Run a rule that asks nobody anything, at this broker."""
+        """Run a rule that asks the person nothing, at this broker."""
         return await self._performer(always).run(rule)
 
     def suite_for(self, merchant: SignedDescriptor) -> Suite:
@@ -274,14 +276,13 @@ async def connect(
     open_client: OpenClient | None = None,
     recovering: bool = False,
 ) -> Shopper:
-    """Reach a broker and check who it is; nothing secret has been sent afterwards.
+    """Reach a broker and check its identity, without sending anything secret.
 
     address: a link, a URL, or None for the broker used last. A link's merchant is pinned.
     anonymous: not logged in, even if this machine is, and in the anonymous view. recovering: only
-    to finish what was paid, so a proof against the broker does not stop it. Raises
-    NotInitialised without an address and a pin, BadLink, NotPinned when `approve` says no, and
-    FingerprintChanged, SerialLower, DescriptorForked, ViewsForked, TokenKeysForked,
-    DescriptorExpired.
+    to finish paid orders, so a proof against the broker does not stop it. Raises NotInitialised
+    without an address and a pin, BadLink, NotPinned when `approve` says no, and FingerprintChanged,
+    SerialLower, DescriptorForked, ViewsForked, TokenKeysForked, DescriptorExpired.
     """
     link = await resolve(wallet, address)
     http = http_client(wallet, link.url, open_client)

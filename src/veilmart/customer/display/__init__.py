@@ -1,1 +1,1 @@
-"""What commands and pages show alike: lists, and where an order stands."""
+"""What commands and pages share: lists, and the status of an order."""

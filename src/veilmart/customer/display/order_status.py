@@ -1,7 +1,7 @@
-"""Where an order stands, said honestly: the money, the goods, what to do, and by when.
+"""The status of an order: the money, the goods, what to do, and by when.
 
-From what the wallet knows; `sync` asks the broker. Times of the broker's clock that the wallet
-does not know are reckoned from its own, and said as "about".
+It is derived from the wallet's data alone; `sync` asks the broker. Times of the broker's clock that
+the wallet does not know are estimated from its own clock and shown with "about".
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from veilmart.storage.files.names import shown_path, visible
 
 @dataclass(frozen=True)
 class Actions:
-    """How a face names what can be done about an order, in a sentence."""
+    """How a face names the actions on an order within a sentence."""
 
     sync: str
     cancel: str
@@ -61,9 +61,8 @@ def standing(
     token_due: bool = False,
     actions: Actions | None = None,
 ) -> Standing:
-    """fault: what delivery found wrong, if anything. token_due: its refund is a token that is not
-    here yet. actions: how they are named; the commands' names where nothing is said. Raises
-    StoreDamaged.
+    """fault: the fault that delivery found, if any. token_due: its refund is a token that has not
+    arrived. actions: their names; by default those of the commands. Raises StoreDamaged.
     """
     offer, do = terms_of(order).offer, actions or _of_commands(order)
     match WalletState(order.state):
@@ -88,10 +87,12 @@ def standing(
 
 def _refunded(order: Order, do: Actions, token_due: bool) -> Standing:
     there = order.file_path is not None and Path(order.file_path).exists()
-    goods = "here all the same" if there else "not here"
+    goods = "here as well" if there else "not here"
     if token_due:
-        return Standing("refunded as a token, not here yet", goods, f"{do.sync} brings it", None)
-    return Standing("back with you, the whole amount", goods, "", None)
+        return Standing(
+            "refunded as a token that has not arrived", goods, f"{do.sync} brings it", None
+        )
+    return Standing("returned to you, the whole amount", goods, "", None)
 
 
 def _held(order: Order, offer: Offer, do: Actions, now: int) -> Standing:
@@ -101,12 +102,12 @@ def _held(order: Order, offer: Offer, do: Actions, now: int) -> Standing:
         return Standing(
             "comes back whole: the time to deliver is over",
             "not delivered",
-            f"{do.sync} notes the refund down",
+            f"{do.sync} records the refund",
             by,
         )
     return Standing(
         "held; comes back whole unless the key is asked for before then",
-        "here, sealed; the key is not",
+        "here, sealed; the key has not come",
         f"{do.sync} finishes it, {do.cancel} gives it up",
         by,
     )
@@ -149,7 +150,7 @@ def _file(order: Order, do: Actions) -> str:
     path = Path(order.file_path or "")
     if order.file_path and path.exists():
         return "here"
-    return f"saved once, not there any more: {do.fetch}"
+    return f"was saved, but is no longer there: {do.fetch}"
 
 
 @dataclass(frozen=True)

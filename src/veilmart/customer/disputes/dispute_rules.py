@@ -1,7 +1,7 @@
-"""From a purchase that failed to the money back (docs/protocol/12-disputes.md).
+"""Disputing a faulty delivery (docs/protocol/12-disputes.md).
 
-`examine` finds by itself what is wrong and sends nothing; the person then says whether the broker
-may see it; `dispute` sends the evidence and records the outcome. Both are safe to run again.
+`examine` finds the fault and sends nothing; the person then decides whether the broker may see it;
+`dispute` sends the evidence and records the outcome. Both are safe to run again.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ from veilmart.protocol.wallet_states import WalletEvent, WalletState
 
 SENDS = 2
 WON_SYNC_LATER = "The dispute is won; the token comes back with `veilmart customer sync`."
-SETTLED_MONEY = "The merchant has the money; only the merchant can give it back now."
+SETTLED_MONEY = "The merchant has the money; only the merchant can refund it now."
 
 
 def examine(order: Order, clock: Clock) -> Rule[tuple[Order, Complaint]]:
-    """What is wrong with a released order, and the order as stored now.
+    """The fault of a released order, and the order as stored now.
 
-    Segments that are not there any more are fetched again. Raises NothingToDispute,
-    WrongOrderState when there is nothing to be disputed yet or any more.
+    Missing segments are fetched again. Raises NothingToDispute, and WrongOrderState when it is too
+    early or too late.
     """
     terms = terms_of(order)
     status = yield from order_status(order)
@@ -61,13 +61,18 @@ def _require_released(order: Order, state: str) -> None:
     if state == InvoiceState.SETTLED:
         raise WrongOrderState("It is settled.", money=SETTLED_MONEY)
     if state == InvoiceState.REFUNDED:
-        raise WrongOrderState("It was refunded; `veilmart customer sync` notes that down.")
+        raise WrongOrderState("It was refunded; `veilmart customer sync` records that.")
     if state != InvoiceState.RELEASED:
-        raise WrongOrderState("Its key is not out; `veilmart customer cancel` gets the money back.")
+        raise WrongOrderState(
+            "Its key is not released; `veilmart customer cancel` gets the money back."
+        )
 
 
 def _come_to_released(order: Order, clock: Clock) -> Rule[Order]:
-    """The key is out, but we do not have it: it got lost, or it was not good."""
+    """The broker released the key, but the wallet lacks it:
+
+    the answer was lost or the key was wrong.
+    """
     if order.state == WalletState.CONFIRMING:
         order = order.after(WalletEvent.PAID, clock())
     order, _fault = yield from ask_key(order, terms_of(order), clock)

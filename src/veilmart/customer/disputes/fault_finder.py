@@ -39,7 +39,7 @@ class Complaint:
 
 
 def look_for_fault(parcels: Parcels, order: Order, terms: Terms, small: bytes | None) -> Complaint:
-    """What is wrong with a RELEASED order. Blocks. Raises NothingToDispute, CannotWrite.
+    """The fault of a RELEASED order. Blocks. Raises NothingToDispute, CannotWrite.
 
     small: a small parcel's only segment, verified; None to read them from `parcels`.
     """
@@ -51,7 +51,7 @@ def look_for_fault(parcels: Parcels, order: Order, terms: Terms, small: bytes | 
 
 
 def find_fault(order: Order, terms: Terms, segment_at: SegmentAt) -> Complaint:
-    """The first thing that is wrong. Blocks; a large parcel takes as long as to open it.
+    """The first fault. Blocks; a large parcel takes as long as opening it.
 
     Raises NothingToDispute, and Misuse for an order whose key has not come.
     """
@@ -74,7 +74,7 @@ def key_fault(order: Order) -> Complaint | None:
 
 
 def unsigned_key(order: Order) -> Complaint:
-    """The broker hands out something that the offer's key did not sign; it knows who did."""
+    """The broker's invoice is not signed with the offer's key; the broker knows who signed it."""
     evidence = encode(_evidence(order, b""))
     return Complaint("key", 0, Finding.INVOICE_KEY, evidence)
 

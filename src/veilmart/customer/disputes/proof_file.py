@@ -1,7 +1,7 @@
-"""A merchant's fault as a file: anybody can verify it, offline, without asking anybody.
+"""A merchant's fault as a file that anybody can verify offline.
 
-For when a broker refuses a dispute that its own rules decide. Whoever has the file learns what
-this one order was about: the product's root, the content key, a segment.
+It is meant for a broker that refuses a dispute against its own rules. The file reveals what this
+one order was about: the product's root, the content key, a segment.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def export_proof(order: Order, complaint: Complaint) -> bytes:
 
 
 def judge(data: bytes) -> Judgement:
-    """Decide once more, as the broker has to. Raises JudgementInvalid."""
+    """Decide by the broker's rules. Raises JudgementInvalid."""
     try:
         proof = decode(DisputeProof, data, PROOF_MAX_BYTES)
         evidence = read_evidence(proof.evidence)

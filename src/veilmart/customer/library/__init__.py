@@ -1,4 +1,4 @@
-"""What happens to a finished purchase later: fetch again, new versions, late refunds.
+"""After a purchase: fetching again, new versions, due work by identity.
 
 It may import `connection` and what lies below it, but not `tokens`.
 """

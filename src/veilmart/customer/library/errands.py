@@ -1,4 +1,4 @@
-"""What there is to do after a purchase, by identity: one run of a program serves one of them.
+"""The due work after purchases, by identity; one run of a program serves one identity.
 
 A person has several identities: the account at each broker, each order that a token paid, each
 later fetch. Two that are served within seconds of each other, or one that is always served when
@@ -76,13 +76,13 @@ def all_errands(wallet: Wallet) -> list[Errand]:
 
 
 def draw(wallet: Wallet, found: list[Errand]) -> Errand | None:
-    """One whose time has come, by lot; None when there is none."""
+    """One that is due, drawn at random; None when there is none."""
     due = [errand for errand in found if errand.due_at <= wallet.clock()]
     return due[int.from_bytes(wallet.random(8), "big") % len(due)] if due else None
 
 
 def served(wallet: Wallet, errand: Errand) -> None:
-    """It was tried: what is left of it, or comes again, is due at another time."""
+    """Record that it was tried; what remains or recurs is due at another time."""
     if errand.kind == "account":
         return
     if errand.copy is not None:
@@ -113,7 +113,7 @@ _FORGET = delete(errands).where(
 
 
 def _due_at(connection: Connection, kind: str, subject: bytes, drawn: int) -> int:
-    """The time that was drawn when it arose; `drawn` the first time."""
+    """The stored time of the task; `drawn` the first time."""
     known = connection.execute(_DUE, {"of_kind": kind, "of_subject": subject}).scalar_one_or_none()
     if known is not None:
         return int(known)

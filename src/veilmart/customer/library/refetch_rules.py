@@ -92,7 +92,7 @@ def _ask(
     granted: Granted
     granted, payable = yield from ask_merchant(tunnel, request, Granted, random)
     if payable is not None or granted.size != terms.offer.size:
-        raise OfferMismatch("Fetching again costs nothing and stays on its shelf.")
+        raise OfferMismatch("A repeated fetch is free and stays on its shelf.")
     check_piece_list(granted.pieces, copy.root, granted.size)
     copy = replace(copy, pieces=granted.pieces, changed_at=clock())
     yield from transact(save_copy, copy)
@@ -136,7 +136,7 @@ def _fetch(
 def _fetch_piece(
     copy: Copy, size: int, tunnel: Tunnel, template: GetPiece, random: Random, index: int
 ) -> Rule[None]:
-    """One piece; what was damaged on the way does not open and is asked for again."""
+    """One piece; one that was damaged on the way does not open and is requested again."""
     request = replace_fields(template, index=index)
     for left in reversed(range(PIECE_TRIES)):
         try:

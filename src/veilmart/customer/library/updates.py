@@ -1,4 +1,4 @@
-"""New versions of what one owns: noticed, put on the list, fetched when they are due.
+"""New versions of owned products: detected, scheduled, fetched when they are due.
 
 Everything happens in anonymous sessions: the broker sees that somebody fetches from a merchant,
 not who, nor what.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def owned_orders(wallet: Wallet) -> list[Order]:
-    """What one owns: of several purchases of one product the newest."""
+    """The owned orders; of several purchases of one product the newest."""
     newest: dict[tuple[bytes, bytes, bytes], Order] = {}
     for order in wallet.database.run_now(orders_in, (WalletState.DONE,)):
         newest.setdefault((order.broker, order.merchant, order.product), order)
@@ -47,7 +47,7 @@ def owned_orders(wallet: Wallet) -> list[Order]:
 
 
 def current_product(menu: Menu, order: Order) -> Product | None:
-    """What stands on the order's shelf for its product now, or None."""
+    """The present entry of the order's product on its shelf, or None."""
     shelf = terms_of(order).offer.shelf
     fitting = (p for p in menu.products if (p.id, p.shelf) == (order.product, shelf))
     return next(fitting, None)
@@ -71,7 +71,7 @@ def plan_updates(wallet: Wallet, menu: Menu, orders: list[Order]) -> list[Copy]:
 
 
 def due_copies(wallet: Wallet, *, at_once: bool = False) -> list[tuple[Copy, Order]]:
-    """Fetches that were cut off, and those whose moment has come."""
+    """Interrupted fetches, and those that are due."""
     now = wallet.clock()
     found = []
     for copy in wallet.database.run_now(open_copies):
@@ -104,7 +104,7 @@ async def fetch_again(shopper: "Shopper", order: Order, out: Path, *, newest: bo
     if newest:
         product = current_product(await shopper.browse(order.merchant), order)
         if product is None:
-            raise NoSuchProduct("It is not sold on its shelf any more.")
+            raise NoSuchProduct("It is no longer sold on its shelf.")
         if product.root != NO_ROOT:  # a unique code has no newer version
             root, version = product.root, product.version
     known = await wallet.database.run(find_copy, order.order, root)

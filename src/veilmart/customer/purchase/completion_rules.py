@@ -1,7 +1,7 @@
 """From paid to done: segments, key, file, acknowledgement (docs/protocol/09-purchase.md, 4 and 5).
 
-The same rule finishes a fresh purchase and one that was interrupted anywhere. Nothing here needs
-a login or a tunnel to the merchant: the order key speaks.
+The same rule finishes a fresh purchase and one that was interrupted anywhere. It needs neither a
+login nor a tunnel to the merchant: the order key authorises every request.
 """
 
 from dataclasses import dataclass, replace
@@ -111,7 +111,7 @@ def complete(order: Order, terms: Terms, clock: Clock, *, fresh: bool) -> Rule[B
 
 
 def finish_slot(size: int) -> float:
-    """Seconds in which a product of a shelf of `size` bytes is opened and written, and to spare."""
+    """Seconds that suffice to open and write a product of a shelf of `size` bytes."""
     return FINISH_SLOT_SECONDS + size / _WRITTEN_BYTES_PER_SECOND
 
 
@@ -181,7 +181,7 @@ def ask_key(
 
 
 def _receipt_names(order: Order, signed_invoice: bytes) -> bool:
-    """Whether the broker's receipt is for this invoice. The goods are paid for either way."""
+    """Whether the broker's receipt is for this invoice. The goods are paid in either case."""
     if order.receipt is None:
         return True
     body = order.receipt[offers.SIGNATURE_BYTES :]
@@ -227,7 +227,7 @@ def _deliver(
 
 
 def _acknowledge(order: Order, terms: Terms, clock: Clock) -> Rule[Bought]:
-    """The file is there: let the merchant have its money, and only then call it done."""
+    """The file is in place: release the money to the merchant, then commit DONE."""
     yield from Tell(StepReached("acknowledge"))
     request = Acknowledge(
         operation=operation_id(order.order, "acknowledge"),

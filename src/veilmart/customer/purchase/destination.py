@@ -1,4 +1,4 @@
-"""The place of the finished file, tried before anything is paid: folder, name and room."""
+"""The place of the finished file, tried before paying: folder, name and free space."""
 
 import os
 from pathlib import Path
@@ -15,9 +15,9 @@ _ROOM_LEFT_BYTES = 64 * 1024  # for the wallet's database beside parcel and file
 
 
 def try_destination(parcels: Parcels, choice: Choice) -> None:
-    """Make and remove the unfinished file under its very name, and look for room.
+    """Create and remove the unfinished file under its final name, and check the free space.
 
-    What was not there before is gone afterwards. Raises BadArgument, CannotWrite, DiskFull.
+    Leaves nothing behind. Raises BadArgument, CannotWrite, DiskFull.
     """
     folder = choice.out.absolute()
     if not encodable(str(folder)):
@@ -37,7 +37,7 @@ def try_destination(parcels: Parcels, choice: Choice) -> None:
 
 
 def _tried_name(name: str) -> str:
-    """A name that no folder may have is replaced at delivery as well."""
+    """Delivery replaces an impossible name in the same way."""
     try:
         return check_file_name(name)
     except BadName:

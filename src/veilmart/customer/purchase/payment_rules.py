@@ -1,4 +1,4 @@
-"""What pays for an order: the account, or a token. Everything else of a purchase is shared.
+"""The two ways to pay for an order: from the account, or with a token.
 
 A payment prepares a quote before the person is asked, commits itself with the order at "y", and
 sends what is committed. What it sends is in the order's row alone, so that a wallet that was killed
@@ -218,7 +218,7 @@ def renew_refund(order: Order, clock: Clock) -> Rule[Order]:
 
 
 def send_payment(order: Order, amount: int) -> Rule[Payed]:
-    """Send what the order's row says; the same operation again has the same answer."""
+    """Send the payment of the order's row; a repeated operation gets the same answer."""
     if order.spend is None:
         request = Pay(operation=operation_id(order.order, "pay"), order=order.order, amount=amount)
         paid = yield from AskBroker(request, Paid)
@@ -226,7 +226,9 @@ def send_payment(order: Order, amount: int) -> Rule[Payed]:
     spend = decode(Spend, order.spend, BODY_MAX_BYTES)
     spent = yield from AskBroker(spend, Spent)
     if bool(spent.receipt) == bool(spent.refund):
-        raise MalformedMessage("The broker answered a token with neither or both.")
+        raise MalformedMessage(
+            "The broker answered a token with neither receipt nor refund, or with both."
+        )
     return Payed(spent.receipt, None, spent.refund)
 
 
@@ -236,7 +238,7 @@ def keep_refund(order: Order, key: bytes, signature: bytes, clock: Clock) -> Rul
     keys = yield from transact(known_keys, order.broker)
     known = keys.get(key)
     if known is None or key != spend.refund_key:
-        raise TokenKeyUnknown("The refund is signed by another key than was asked for.")
+        raise TokenKeyUnknown("The refund is signed with another key than the requested one.")
     check_blind_signature(known, spend.refund_blinded, signature)
     row = (order.broker, key, spend.order_key, signature, clock())
     yield from transact(add_refund, *row)
@@ -258,11 +260,11 @@ def refunding(order: Order) -> Spend:
 def check_blind_signature(key: KnownKey, blinded: bytes, signature: bytes) -> None:
     """signature^65537 is what was to be signed. Raises TokenInvalid."""
     if not blind_rsa.signs(key.public.numbers, blinded, signature):
-        raise TokenInvalid("The refund is not what was asked for.")
+        raise TokenInvalid("The refund does not fit the request.")
 
 
 LOST = (TokenKeyEnded, TokenKeyUnknown, TokenInvalid)
-"""Refusals after which a token is worth nothing, for this order or any other."""
+"""Refusals after which a token is worthless, for this order and any other."""
 
 
 def fetch_keys(broker: SignedDescriptor) -> Rule[dict[bytes, KnownKey]]:
@@ -277,7 +279,7 @@ def fetch_keys(broker: SignedDescriptor) -> Rule[dict[bytes, KnownKey]]:
     path = f"/v1/token-keys/{broker.descriptor.serial}"
     data = yield from GetPublic(path, len(listed) * SPKI_BYTES)
     if len(data) != len(listed) * SPKI_BYTES:
-        raise TokenKeyInvalid("There came another number of keys than the descriptor lists.")
+        raise TokenKeyInvalid("The answer has another number of keys than the descriptor lists.")
     found: dict[bytes, KnownKey] = {}
     for place, entry in enumerate(listed):
         spki = bytes(data[place * SPKI_BYTES : (place + 1) * SPKI_BYTES])

@@ -1,7 +1,6 @@
 """A purchase from the choice to the finished file (docs/protocol/09-purchase.md).
 
-The order of things is the safety of the money:
-1. Before the person's yes nothing is stored.
+The order of the steps protects the money: 1. Before the person confirms nothing is stored.
 2. CONFIRMING is committed, with the token that pays if one does, before the payment is sent:
    whatever happens to the answer, the wallet knows which order to ask about.
 3. Every segment is fetched, verified and on the disk before HELD is committed; only then is the
@@ -94,7 +93,7 @@ def purchase(
 
 
 def money_may_be_held(error: VeilmartError) -> VeilmartError:
-    """From the yes on, no error may claim that no money moved unless that is certain."""
+    """After the confirmation no error may claim that no money moved unless that is certain."""
     if error.money_now in ("", NO_MONEY):
         error.money_now = MONEY_SAFE
     if isinstance(error, StorageFailure | CannotDo):

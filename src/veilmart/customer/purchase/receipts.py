@@ -1,4 +1,4 @@
-"""Receipts: what proves a purchase to anybody, without asking anybody (09-purchase.md, step 8).
+"""Receipts prove a purchase to anybody, offline (09-purchase.md, step 8).
 
 A receipt file is one MessagePack map: the merchant's offer and invoice, the broker's payment
 receipt, and the two descriptors that certify the keys they are signed with.
@@ -27,7 +27,7 @@ DescriptorBytes = Annotated[bytes, Meta(max_length=SIGNED_DESCRIPTOR_MAX_BYTES)]
 
 
 class ReceiptFile(Message, frozen=True):
-    """Everything as it was signed; nothing in it is secret, nothing names the customer."""
+    """The signed bytes; nothing in it is secret, nothing names the customer."""
 
     offer: ObjectBytes
     invoice: ObjectBytes

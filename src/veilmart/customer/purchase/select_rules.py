@@ -1,6 +1,6 @@
 """Steps 1 and 2 of a purchase: the tunnel, and the sealed choice in it.
 
-Nothing is stored here and nothing is promised: whoever stops now leaves nothing behind.
+Nothing is stored and nothing is promised yet: a purchase that stops here leaves nothing behind.
 """
 
 from typing import TypeVar
@@ -85,9 +85,9 @@ def _select_in(tunnel: Tunnel, choice: Choice, now: int, random: Random) -> Rule
 
 
 def _check_payable(payable: Payable | None, order: bytes, offer: offers.Offer) -> None:
-    """The broker has to have read in the merchant's invoice what the offer says.
+    """Compare what the broker read in the invoice with the offer.
 
-    The order key above all: whoever holds the invoice's key releases, acknowledges and disputes.
+    The order key matters most: the holder of the invoice's key releases, acknowledges and disputes.
     """
     if payable is None:
         raise OfferMismatch("The broker got no invoice.")

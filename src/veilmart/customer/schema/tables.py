@@ -1,4 +1,4 @@
-"""The wallet's tables: whom it trusts, as whom it is logged in, and what it bought.
+"""The wallet's tables: pins, logins and purchases.
 
 Everything here is on the customer's own machine. A purchase is one row of `orders`. A parcel of
 one small sealed segment is a row of `parcels` from the HELD commit to the DONE commit, so it costs

@@ -1,4 +1,4 @@
-"""One order of a restored wallet, asked about on a connection of its own.
+"""One order of a restored wallet, asked about on a separate connection.
 
 A refunded one brings its token; one that is ours comes back into the wallet from its merchant's
 own offer, and can be fetched again.
@@ -36,7 +36,7 @@ Meet = Callable[[bytes], Awaitable[None]]
 async def bring_back(
     shopper: Shopper, lost: LostOrder, meet: Meet, out: Path
 ) -> tuple[Traced, str]:
-    """What became of it, and its title if it came back. shopper: anonymous.
+    """Its state, and its title if it came back. shopper: anonymous.
 
     out: the folder that its file is fetched into later.
 

@@ -1,4 +1,4 @@
-"""What became of an order that is known by its key alone (docs/protocol/11-tokens.md, 11.8).
+"""Recovering an order that is known by its key alone (docs/protocol/11-tokens.md, 11.8).
 
 One order on one connection, when the person wants to see it: the broker must not learn which orders
 belong together. The broker tells its state; the merchant gives the signed offer back, and with it

@@ -201,6 +201,6 @@ def orders_lost(connection: Connection) -> list[LostOrder]:
 
 
 def order_found(connection: Connection, lost: LostOrder) -> None:
-    """It has a row of its own now, or brought its refund token."""
+    """Forget a lost order: it has a row now, or brought its refund token."""
     t = lost_orders.c
     connection.execute(lost_orders.delete().where(t.broker == lost.broker, t.number == lost.number))

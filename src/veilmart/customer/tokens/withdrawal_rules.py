@@ -147,10 +147,10 @@ def deposit(seed: bytes, token: StoredToken, key: KnownKey) -> Rule[Deposited]:
     if token.state == UNSPENT:
         moved = yield from transact(move_token, token.id, UNSPENT, RETURNING)
         if not moved:
-            raise NoTokens("Another program has just taken it.")
+            raise NoTokens("Another program has just used it.")
         token = replace(token, state=RETURNING)
     if token.state != RETURNING:
-        raise NoTokens("It was shown for an order.")
+        raise NoTokens("It was used for an order.")
     answer = yield from AskBroker(Deposit(token=finished(seed, token, key)), Deposited)
     yield from transact(move_token, token.id, RETURNING, RETURNED)
     return answer

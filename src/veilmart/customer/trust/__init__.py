@@ -1,4 +1,4 @@
-"""Whom the wallet believes: pins, descriptor checks, two views, proofs of forgery.
+"""Whom the wallet trusts: pins, descriptor checks, two views, proofs.
 
 It may import `wallet` and `effects`.
 """

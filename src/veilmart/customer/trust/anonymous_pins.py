@@ -49,5 +49,5 @@ def save_seen(connection: Connection, kind: Kind, party: bytes, seen: Seen) -> N
 
 
 def forget_catalogue(connection: Connection, party: bytes) -> None:
-    """After `trust`: what the person has verified is where both views begin again."""
+    """After `trust`: both views begin again with what the person has verified."""
     connection.execute(_FORGET, {"of_party": party})

@@ -1,7 +1,7 @@
-"""Whom to believe: broker and merchant descriptors against the wallet's pins.
+"""Checking broker and merchant descriptors against the wallet's pins.
 
-Everything here stops before a password is sent. A fingerprint is pinned by a link or by the
-person's yes; after that only a descriptor of the same identity, on the same chain, is accepted.
+All checks come before a password is sent. A fingerprint is pinned by a link or by the person's yes;
+after that only a descriptor of the same identity, on the same chain, is accepted.
 """
 
 from collections.abc import Callable
@@ -50,14 +50,14 @@ Approve = Callable[[Role, SignedDescriptor], bool]
 
 
 def refuse(role: Role, fresh: SignedDescriptor) -> bool:
-    """Approves nobody: for programs, where there is no person to compare fingerprints."""
+    """Approve no fingerprint: for programs without a person who compares them."""
     return False
 
 
 def http_client(wallet: Wallet, url: str, open_client: OpenClient | None = None) -> Client:
     """A client for a broker's URL (http://host:port), through the wallet's proxy if it has one.
 
-    Every client is a stranger to the proxy: credentials, and so circuits, of its own. open_client:
+    Every client has separate credentials at the proxy, and hence a separate circuit. open_client:
     another way than HTTP.
     """
     address = url.removeprefix("http://").rstrip("/")
@@ -114,7 +114,7 @@ async def trusted_broker(
 
 
 async def _seen(wallet: Wallet, party: bytes | None) -> SignedDescriptor | None:
-    """What the account was shown last. Each anonymous connection begins knowing nothing."""
+    """The newest descriptor that the account has seen. Anonymous connections start without one."""
     return None if party is None else await wallet.database.run(newest_seen, "account", party)
 
 
@@ -164,7 +164,7 @@ async def accept_merchant(
 
 
 async def replace_broker(wallet: Wallet, url: str, fresh: SignedDescriptor) -> None:
-    """Trust what was shown, whatever was pinned for this URL; its login has to be made anew."""
+    """Pin a new descriptor for this URL in place of any other; a new login is needed."""
     now = wallet.clock()
     await wallet.database.run(pin_broker, PinnedBroker(fresh.fingerprint, url, fresh.signed), now)
     await wallet.database.run(forget_seen, fresh.fingerprint)
@@ -184,7 +184,10 @@ async def replace_merchant(wallet: Wallet, broker: bytes, fresh: SignedDescripto
 
 
 async def check_trusted(wallet: Wallet, party: bytes) -> None:
-    """Before any business with a broker or merchant. Raises ViewsForked while a proof stands."""
+    """Checked before any business with a broker or merchant.
+
+    Raises ViewsForked while a proof stops it.
+    """
     await wallet.database.run(check_not_stopped, party)
 
 

@@ -28,7 +28,9 @@ from veilmart.protocol.token_list import listed_keys
 from veilmart.protocol.views import catalogue_contradiction, contradiction
 
 PROOF_MAX_BYTES = 2 * CATALOGUE_MAX_BYTES + 64 * 1024
-NOT_SHOWN = "What lies between the two was not shown; by themselves they do not contradict."
+NOT_SHOWN = (
+    "The descriptors between the two were withheld; by themselves the two do not contradict."
+)
 
 Signed = Annotated[bytes, Meta(max_length=CATALOGUE_MAX_BYTES)]
 Certificate = Annotated[bytes, Meta(max_length=SIGNED_DESCRIPTOR_MAX_BYTES)]
@@ -62,7 +64,7 @@ class Proof:
 class VerifiedProof:
     """party: fingerprint as people write it. finding: how the documents contradict each other.
 
-    conclusive: False where only what lies between was held back.
+    conclusive: False where only the descriptors between were withheld.
     """
 
     party: str
@@ -96,7 +98,7 @@ def catalogue_proof(
 
 
 def keep_proof(connection: Connection, party: bytes, proof: ProofFile, now: int) -> None:
-    """Keep it; from now on it stops the wallet's business with the party."""
+    """Store it; from now on it stops the wallet's business with the party."""
     content = encode(proof)
     values = {
         "hash": labelled_hash(labels.PROOF, content),
@@ -116,20 +118,20 @@ def all_proofs(connection: Connection) -> list[Proof]:
 
 
 def check_not_stopped(connection: Connection, party: bytes) -> None:
-    """Raises ViewsForked while a proof against this broker or merchant stands."""
+    """Raises ViewsForked while a proof against this broker or merchant stops the wallet."""
     query = select(proofs.c.hash).where(proofs.c.party == party, proofs.c.stops == 1)
     found = connection.execute(query).first()
     if found is not None:
-        raise ViewsForked(f"Proof {found.hash.hex()[:8]} stands against it.")
+        raise ViewsForked(f"Proof {found.hash.hex()[:8]} stops business with it.")
 
 
 def settle_proofs(connection: Connection, party: bytes) -> None:
-    """The person has verified the party: its proofs are kept and stop nothing any more."""
+    """The person has verified the party: its proofs are kept but no longer stop the wallet."""
     connection.execute(update(proofs).where(proofs.c.party == party).values(stops=0))
 
 
 def verify_proof(content: bytes) -> VerifiedProof:
-    """Check every signature and say what is wrong. Raises ProofInvalid when nothing is."""
+    """Check every signature and find the contradiction. Raises ProofInvalid when there is none."""
     try:
         proof = decode(ProofFile, content, PROOF_MAX_BYTES)
         if proof.kind == "catalogues":

@@ -33,7 +33,7 @@ def newest_seen(connection: Connection, view: View, party: bytes) -> SignedDescr
 
 
 def seen_of(connection: Connection, party: bytes) -> list[SignedDescriptor]:
-    """All that was shown to either view."""
+    """All descriptors that either view has seen."""
     rows = connection.execute(_OF_PARTY, {"of_party": party}).scalars()
     return [read_descriptor(signed) for signed in rows]
 
@@ -66,5 +66,5 @@ def drop_old(connection: Connection, party: bytes, before: int) -> None:
 
 
 def forget_seen(connection: Connection, party: bytes) -> None:
-    """After `trust`: what the person has verified is where both views begin again."""
+    """After `trust`: both views begin again with what the person has verified."""
     connection.execute(_FORGET, {"of_party": party})

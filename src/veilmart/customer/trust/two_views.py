@@ -71,14 +71,14 @@ async def _fetch_chain(
             break
         below = read_descriptor(await source.numbered(serial))
         if below.fingerprint != fresh.fingerprint or below.descriptor.serial != serial:
-            raise UnsignedAnswer(f"Instead of descriptor {serial} there came another one.")
+            raise UnsignedAnswer(f"The answer for descriptor {serial} is another descriptor.")
         for other in (above, fresh):
             finding = contradiction(other, below)
             if finding is not None:
                 await _keep(wallet, other, below)
                 raise ViewsForked(finding)
         if len(chain) > 2 * DESCRIPTORS_PER_EPOCH_MAX:
-            raise UnsignedAnswer("The chain of descriptors has no end.")
+            raise UnsignedAnswer("The chain of descriptors is too long.")
         chain.append(below)
     return chain
 

@@ -1,6 +1,6 @@
-"""When the account was used last here, to tell a person who buys anonymously right after.
+"""When the account was last used here, to warn a person who buys anonymously soon after.
 
-It is shown to the person and steers nothing that is sent.
+It is only shown to the person and never influences what is sent.
 """
 
 from sqlalchemy import Connection, select

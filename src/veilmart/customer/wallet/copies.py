@@ -83,7 +83,7 @@ def save_copy(connection: Connection, copy: Copy) -> None:
 
 
 def drop_copy(connection: Connection, copy: Copy) -> None:
-    """It cannot be had any more: a newer version took its place, or the product is gone."""
+    """It is no longer available: a newer version replaced it, or the product is gone."""
     connection.execute(_DROP, {"of": copy.order, "at_root": copy.root})
 
 

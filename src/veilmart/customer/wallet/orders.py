@@ -1,4 +1,4 @@
-"""One purchase as the wallet keeps it, and the transactions on it.
+"""One purchase as the wallet stores it, and its transactions.
 
 The plain functions of a `Connection` are safe to run again. A purchase commits four times:
 CONFIRMING (before Pay is sent), HELD (every segment is on the disk), RELEASED (the key came),

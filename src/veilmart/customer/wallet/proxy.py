@@ -1,4 +1,4 @@
-"""Which proxy every connection of a wallet goes through: transactions, and who decides."""
+"""The proxy that every connection of a wallet uses: transactions and parsing."""
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.sqlite import insert
@@ -11,7 +11,7 @@ _ONLY = 1
 
 
 def stored_proxy(connection: Connection) -> SocksProxy | None:
-    """What was set once with `customer proxy`."""
+    """The proxy set with `customer proxy`."""
     found = connection.execute(select(network.c.proxy)).scalar_one_or_none()
     return None if found is None else parse_proxy(found)
 

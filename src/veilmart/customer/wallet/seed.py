@@ -1,4 +1,4 @@
-"""Making, unlocking and replacing a wallet's seed. Use cases; they ask nobody anything."""
+"""Use cases: making, unlocking and replacing a wallet's seed, without questions to the person."""
 
 from dataclasses import replace
 

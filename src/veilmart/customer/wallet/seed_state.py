@@ -1,6 +1,6 @@
 """The state of a wallet that has a seed: its random id, its order counter, its time of day.
 
-Transactions, safe to run again. The counter is stored before what comes from it is shown.
+Transactions, safe to run again. The counter is stored before anything derived from it is sent.
 """
 
 from dataclasses import dataclass
@@ -62,6 +62,6 @@ def take_order_number(connection: Connection) -> int:
 
 
 def orders_go_on_at(connection: Connection, number: int) -> None:
-    """At least there: what lies below may have been used."""
+    """Continue at this number or higher: lower ones may have been used."""
     query = update(seeded_wallet).where(seeded_wallet.c.next_order < number)
     connection.execute(query.values(next_order=number))

@@ -72,7 +72,7 @@ class StoredToken:
 
 
 def save_keys(connection: Connection, known: list[KnownKey]) -> None:
-    """Those that are here already stay as they are."""
+    """Rows that exist already do not change."""
     for key in known:
         listed = key.listed
         values = {"key": listed.key, "broker": key.broker, "spki": key.spki}
@@ -127,7 +127,7 @@ def open_withdrawals(connection: Connection, broker: bytes, account: str) -> lis
 def finish_withdrawal(
     connection: Connection, withdrawal: Withdrawal, signatures: bytes, now: int
 ) -> None:
-    """The answer was verified: its tokens are there. What is there already stays as it is."""
+    """Store the tokens of a verified answer. Rows that exist already do not change."""
     rows = [
         {
             "broker": withdrawal.broker,
@@ -203,10 +203,10 @@ def orders_without_refund(connection: Connection) -> list[Order]:
 
 
 def show_token(connection: Connection, token: int, order: bytes) -> None:
-    """From now on it belongs to this order. Raises NoTokens when another program was faster."""
+    """Bind the token to this order. Raises NoTokens when another program was faster."""
     query = update(tokens).where(_t.id == token, _t.state == UNSPENT)
     if connection.execute(query.values(state=SHOWN, order=order)).rowcount != 1:
-        raise NoTokens("Another program has just taken it.")
+        raise NoTokens("Another program has just used it.")
 
 
 def move_token(connection: Connection, token: int, before: str, after: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the customer's pages share: the wallet, connections, and what was fetched for them.
+"""What the customer's pages share: the wallet, connections and fetched data.
 
 Browsing is an identity of its own: shops are opened on anonymous connections, also when an account
 pays later. Nothing that a page shows asks the account's connection unless the person asks for it.
@@ -167,7 +167,7 @@ class Desk:
 
     @asynccontextmanager
     async def moving(self, report: Report) -> AsyncIterator[None]:
-        """Held while purchases or tokens move; released between jobs, so commands work beside.
+        """Held while purchases or tokens move; released between jobs, so commands can run too.
 
         Raises HomeInUse while a command has it.
         """
@@ -194,7 +194,7 @@ class Desk:
         return max((order.changed_at for order in orders), default=None)
 
     def note_balance(self, shopper: Shopper) -> None:
-        """Remember what the account's connection was told anyway."""
+        """Remember the balance that an answer on the account's connection contained."""
         login, amount = shopper.session.login, shopper.session.balance
         if login is not None and amount is not None:
             self.balance = KnownBalance(login.username, amount, self.wallet.clock())

@@ -17,7 +17,10 @@ from veilmart.web.rendering import go_to
 
 @dataclass(frozen=True)
 class Met:
-    """A link that waits for the person's look. shown: the broker's descriptor, if it was asked."""
+    """A link that waits for the person's confirmation.
+
+    shown: the broker's descriptor, if it was asked.
+    """
 
     link: Link
     shown: SignedDescriptor | None = None

@@ -93,7 +93,7 @@ class MoneyPages:
         return go_to("/money")
 
     async def redeem(self, request: Request) -> Response:
-        """A voucher; the same one again by the same account has the same result."""
+        """Redeem a voucher; repeating it with the same account gives the same result."""
         form = await read_form(request)
         try:
             async with self._desk.visit() as shopper:

@@ -1,4 +1,4 @@
-"""Merchants, a shop with its covers, a product. Everything is searched at home."""
+"""Merchants, a shop with its covers, a product. All searches run on this machine."""
 
 import asyncio
 from typing import Any
@@ -144,7 +144,7 @@ class ShoppingPages:
     # ---- a product ------------------------------------------------------------------------------
 
     async def product(self, request: Request) -> Response:
-        """All that is said of one product. Nobody is asked anything."""
+        """All details of one product. Nothing is sent."""
         shop, product = self.find(request.path_params["product"])
         desk, merchant = self._desk, shop.menu.merchant.fingerprint
         mine = await desk.wallet.database.run(owned, merchant, product.id)

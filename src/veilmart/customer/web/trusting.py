@@ -1,4 +1,4 @@
-"""Whom the wallet trusts, what contradicts itself, and how this machine connects."""
+"""Pages for pins, proofs and the proxy."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace

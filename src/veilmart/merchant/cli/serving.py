@@ -81,7 +81,7 @@ async def init(
         shown = format_fingerprint(found.fingerprint)
         terminal.say(f"The broker {found.descriptor.name!r} at {link.url} has the fingerprint")
         terminal.say(f"  {shown}")
-        question = "Is that what its operator told you? (y/n) "
+        question = "Is that the fingerprint that its operator gave you? (y/n) "
         return yes or terminal.confirm(question)
 
     fingerprint = await init_merchant(
