@@ -17,7 +17,7 @@ from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.ports import Random
 from veilmart.storage.database.open_database import open_database
 from veilmart.storage.database.port import Database
-from veilmart.storage.files.home import Home
+from veilmart.storage.files.home import Home, home_to_be
 from veilmart.storage.files.locations import database_place, remember_database
 
 ROLE = "broker"
@@ -67,8 +67,7 @@ def initialise(
 
     The identity is written last: a home that was cut off on the way is set up again.
     """
-    home = Home(path)
-    with home.lock("init"):
+    with home_to_be(path, _is_set_up) as home, home.lock("init"):
         if home.has(IDENTITY_FILE):
             raise AlreadyInitialised(str(path))
         fresh = Settings(
@@ -87,6 +86,10 @@ def initialise(
         finally:
             opened.close()
     return open_home(path, database)
+
+
+def _is_set_up(home: Home) -> bool:
+    return home.has(IDENTITY_FILE)
 
 
 def open_or_initialise(path: Path, random: Random, database: str | None = None) -> BrokerHome:

@@ -18,7 +18,7 @@ from veilmart.merchant.schema.tables import brokers, descriptors, metadata, shop
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.storage.database.open_database import open_database
 from veilmart.storage.database.port import Database
-from veilmart.storage.files.home import Home
+from veilmart.storage.files.home import Home, home_to_be
 from veilmart.storage.files.locations import (
     database_place,
     remember_database,
@@ -69,8 +69,7 @@ def create_merchant(
     """
     if not 0 < len(name) <= NAME_MAX_CHARACTERS or not is_plain(name):
         raise BadArgument("A merchant's name is 1 to 64 printable characters.")
-    home = Home(path)
-    with home.lock("init"):
+    with home_to_be(path, _is_set_up) as home, home.lock("init"):
         if home.has(IDENTITY_FILE):
             raise AlreadyInitialised(str(home.path))
         place = database_place(home, database, DATABASE_FILE)
@@ -85,6 +84,10 @@ def create_merchant(
         key = identity.generate_identity()
         home.write_secret(IDENTITY_FILE, identity.identity_to_pem(key))
     return identity.fingerprint(identity.public_spki(key))
+
+
+def _is_set_up(home: Home) -> bool:
+    return home.has(IDENTITY_FILE)
 
 
 def _first_rows(connection: Connection, name: str, url: str, broker: SignedDescriptor) -> None:

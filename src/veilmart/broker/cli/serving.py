@@ -19,6 +19,7 @@ from veilmart.broker.home import (
 from veilmart.broker.server.narration import Narrator
 from veilmart.broker.state import Observe
 from veilmart.crypto.identity import format_fingerprint
+from veilmart.errors import NotInitialised
 from veilmart.protocol.address import DEFAULT_PORT, Link
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import elapsed, unix_now
@@ -92,7 +93,7 @@ async def run_server(
     listener: Listener = None,
     common: Common = Common(),
 ) -> None:
-    """Serve until Ctrl-C; sets the broker up first if that was not done."""
+    """Serve until Ctrl-C; sets the broker up first if that was not done (not with --home)."""
     telling = Telling(narrate, log, status_port)
     if listener is not None:
         await _work(listener, telling, common)
@@ -105,6 +106,9 @@ async def _run(host: str, port: int, telling: Telling, workers: int, common: Com
 
     home = home_of(common)
     stop = stop_on_signals()
+    if common.home is not None and not home.exists():
+        # A mistyped folder must not become another broker with another fingerprint.
+        raise NotInitialised(str(home))
     opened = open_or_initialise(home, os.urandom, common.database)
     with opened:
         narrator = _narrator(opened, telling)

@@ -11,8 +11,9 @@ from veilmart.crypto.identity import format_fingerprint
 from veilmart.crypto.suite import suite_by_name
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.events import Observer, ignore
-from veilmart.customer.trust.pins import broker_named, pinned_merchants
+from veilmart.customer.trust.pins import broker_named, current_broker, pinned_merchants
 from veilmart.customer.wallet.proxy import read_proxy
+from veilmart.customer.wallet.seed import has_seed
 from veilmart.customer.wallet.wallet import DATABASE_FILE, Wallet, open_wallet, unfinished
 from veilmart.errors import (
     BadArgument,
@@ -20,11 +21,12 @@ from veilmart.errors import (
     NoSuchMerchant,
     NotInitialised,
     NotPinned,
+    VeilmartError,
 )
 from veilmart.protocol.address import Link
 from veilmart.protocol.customer_messages import MerchantEntry
 from veilmart.protocol.descriptor import read_descriptor
-from veilmart.storage.files.home import default_home
+from veilmart.storage.files.home import Home, default_home, home_to_be
 from veilmart.storage.files.names import shown_path, visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import Common
@@ -50,11 +52,24 @@ def opened_wallet(
     given = None if chosen is None else read_proxy(chosen)
     if not fresh and not (home / DATABASE_FILE).is_file():
         raise NotInitialised(f"There is no wallet in {shown_path(home)}.")
-    wallet = open_wallet(home, unix_now, os.urandom)
-    if chosen is not None:
-        wallet = replace(wallet, proxy=given)
+    with home_to_be(home, _is_used):
+        wallet = open_wallet(home, unix_now, os.urandom)
+        if chosen is not None:
+            wallet = replace(wallet, proxy=given)
+        try:
+            yield wallet
+        finally:
+            wallet.close()
+
+
+def _is_used(home: Home) -> bool:
+    """Whether a wallet has got anything that must not be lost with a command that failed."""
     try:
-        yield wallet
+        wallet = open_wallet(home.path, unix_now, os.urandom)
+    except VeilmartError:
+        return True  # nobody can tell
+    try:
+        return has_seed(wallet) or wallet.database.run_now(current_broker) is not None
     finally:
         wallet.close()
 

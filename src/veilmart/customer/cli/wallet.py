@@ -127,6 +127,8 @@ async def restore(
     with opened_wallet(common) as wallet, wallet.purchasing():
         if wallet.database.run_now(current_broker) is None:
             raise NotInitialised("Join the broker of this wallet first.")
+        async with visited(wallet, person, mention=False) as shopper:
+            await ensure_login(shopper, person, None)
         words = person.terminal.secret_text("Words: ", words_file)
 
         def seed(passphrase: str) -> Wallet:

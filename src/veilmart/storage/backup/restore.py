@@ -28,7 +28,7 @@ from veilmart.storage.backup.backup import (
 )
 from veilmart.storage.database.open_database import is_postgres
 from veilmart.storage.files.disk_errors import typed_file_errors
-from veilmart.storage.files.home import Home, sync_folder
+from veilmart.storage.files.home import Home, home_to_be, sync_folder
 from veilmart.storage.files.locations import database_place, remember_database
 
 _PRODUCT_FILE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}/[a-z]{1,16}")
@@ -66,8 +66,11 @@ def restore(
     the backup was made on. Raises BackupInvalid, BackupOlder, HomeInUse while the role runs,
     StorageFailures; then nothing was changed.
     """
-    home = Home(path)
-    with home.lock(layout.lock, wait=False), workshop_in(home.path, "restore") as stage:
+    with (
+        home_to_be(path, lambda home: home.has(layout.database)) as home,
+        home.lock(layout.lock, wait=False),
+        workshop_in(home.path, "restore") as stage,
+    ):
         manifest = _unpack(archive, stage, layout)
         _check_manifest(manifest, layout, identity)
         check_database(stage / layout.database)

@@ -2,7 +2,9 @@
 
 import os
 import secrets
-from contextlib import AbstractContextManager
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
@@ -112,6 +114,26 @@ class Home:
         except OSError as fault:
             fresh.unlink(missing_ok=True)
             raise file_error(fault, name) from fault
+
+
+@contextmanager
+def home_to_be(path: Path | str, keep: Callable[[Home], bool]) -> Iterator[Home]:
+    """A home that may be new: the folders that this made are removed again if the block fails.
+
+    keep: whether the home holds something by now that must stay all the same.
+    """
+    whole = Path(path).absolute()
+    missing = [folder for folder in (whole, *whole.parents) if not folder.exists()]
+    home = Home(path)
+    try:
+        yield home
+    except BaseException:
+        if missing and not keep(home):
+            shutil.rmtree(whole, ignore_errors=True)
+            for folder in missing[1:]:
+                with suppress(OSError):
+                    folder.rmdir()
+        raise
 
 
 def sync_folder(folder: Path) -> None:
