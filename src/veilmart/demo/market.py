@@ -87,6 +87,8 @@ async def open_market(
     folder: Path, sources: list[Source], stack: AsyncExitStack, tell: Callable[[str], None]
 ) -> Stage:
     broker_home, merchant_home = str(folder / "broker"), str(folder / "merchant")
+    # A broker named by --home sets itself up only in a folder that is there.
+    (folder / "broker").mkdir(mode=0o700, exist_ok=True)
     broker = await stack.enter_async_context(
         Server("broker", "run", "--home", broker_home, "--port", "0", "--narrate")
     )

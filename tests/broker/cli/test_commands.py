@@ -107,10 +107,10 @@ async def test_merchants_are_admitted_by_fingerprint(
     assert run("merchant", "suspend", "nobody", home=home) == 2
 
 
-def test_run_sets_up_listens_and_stops(tmp_path: Path) -> None:
-    home = tmp_path / "broker"
+def test_run_sets_up_listens_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VEILMART_HOME", str(tmp_path))
     script = "import sys; from veilmart.broker.cli.root import app; sys.exit(app())"
-    words = [sys.executable, "-c", script, "run", "--port", "0", "--home", str(home)]
+    words = [sys.executable, "-c", script, "run", "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
