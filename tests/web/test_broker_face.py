@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.customer.real_market import COMMAND, run, serving, wait_for
 from tests.web.browser import Face, Watched, running_face, watched_page
+from veilmart.broker.home import open_home
+from veilmart.broker.maintenance.duty import DutyLine, note_duties
 from veilmart.broker.web.plan import MENU
 
 PAGES = tuple(entry.href for entry in MENU)
@@ -96,6 +98,23 @@ def test_from_an_admission_to_a_clean_audit_without_scripts(
         page.reload()
     expect(page.locator("main")).to_contain_text("The books are in order")
     context.close()
+
+
+def test_a_duty_that_fails_is_on_the_first_page(
+    face: Face, home: Path, context: BrowserContext
+) -> None:
+    watched = watched_page(context, face)
+    expect(watched.page.locator("main")).to_contain_text("Every duty is done.")
+    failed = DutyLine("fold_months", 1_800_000_000, 1_800_000_060, "error 5103: <b>books</b>")
+    with open_home(home / "broker") as opened:
+        opened.database.run_now(note_duties, [failed])
+        watched.goto("/")
+        shown = watched.page.locator("div.problem")
+        expect(shown).to_contain_text("fold months: not done since 2027-01-15")
+        expect(shown).to_contain_text("<b>books</b>")
+        watched.check()
+        done = DutyLine("fold_months", 1_800_000_120, None, "")
+        opened.database.run_now(note_duties, [done])
 
 
 def test_a_credit_is_booked_once_however_often_it_is_sent(

@@ -1,6 +1,8 @@
 """The merchant's face in a real browser against the real broker and merchant."""
 
+import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from tests.web.seeded_market import seeded_market
 from veilmart.merchant.web.plan import MENU
 
 PAGES = tuple(entry.href for entry in MENU)
-PART = 4 * 1024 * 1024
+PART = 8 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +173,30 @@ def test_the_link_page_names_the_shop(
     watched.goto("/link")
     assert watched.page.locator("p code").inner_text() == market.link
     assert market.link in watched.page.locator("textarea").input_value()
+
+
+def test_the_line_about_the_shop_is_in_the_brokers_list(
+    face: Face, market: RealMarket, context: BrowserContext
+) -> None:
+    watched = watched_page(context, face)
+    watched.goto("/link")
+    line = "Charts & tables, <i>made from facts</i>"
+    watched.page.fill("input[name=about]", line)
+    watched.page.click("form[action='/about'] button")
+    expect(watched.page.locator("input[name=about]")).to_have_value(line)
+    watched.check()
+    (market.home / "reader").mkdir(exist_ok=True)
+    assert run(market.home / "reader", "customer", "join", market.link).code == 0
+    for _ in range(50):
+        done = run(market.home / "reader", "customer", "merchants", "--json")
+        if line in [entry["about"] for entry in json.loads(done.out)["merchants"]]:
+            break
+        time.sleep(0.2)
+    else:
+        pytest.fail(done.out)
+    watched.page.fill("input[name=about]", "A line\u202e")
+    watched.page.click("form[action='/about'] button")
+    expect(watched.page.locator("main")).to_contain_text("Give one line of at most 300 bytes")
 
 
 def test_books_are_compared_as_a_job(face: Face, context: BrowserContext) -> None:

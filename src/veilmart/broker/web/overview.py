@@ -11,6 +11,7 @@ from veilmart.broker import settings
 from veilmart.broker.audit import Check, Progress, audit
 from veilmart.broker.audit.total_money import TotalMoney, total_money
 from veilmart.broker.disputes.records import dispute_lines
+from veilmart.broker.maintenance.duty import DutyLine, duty_lines
 from veilmart.broker.operator.admission import merchant_lines
 from veilmart.broker.operator.merchant_requests import join_lines, withdrawal_lines
 from veilmart.broker.schema.operator_tables import ASKED
@@ -27,13 +28,21 @@ AUDIT = "audit"
 
 @dataclass(frozen=True)
 class Overview:
-    """waiting: (what, how many, path) for the operator. merchants: (admitted, suspended)."""
+    """waiting: (what, how many, path) for the operator. merchants: (admitted, suspended).
+
+    duties: what the broker does by itself; none before it has run.
+    """
 
     money: TotalMoney
     outstanding: int
     outstanding_value: int
     waiting: tuple[tuple[str, int, str], ...]
     merchants: tuple[int, int]
+    duties: list[DutyLine]
+
+    @property
+    def failing(self) -> list[DutyLine]:
+        return [line for line in self.duties if line.failing_since is not None]
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,7 @@ def read_overview(conn: Connection) -> Overview:
             ("payouts are asked for", len(asked), "/payouts"),
         ),
         merchants=(states.count("admitted"), len(states) - states.count("admitted")),
+        duties=duty_lines(conn),
     )
 
 

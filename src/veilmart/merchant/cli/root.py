@@ -69,6 +69,10 @@ mount(
             "serving:run_server",
             "Serve until Ctrl-C. Changes by other commands take effect within a second.",
         ),
+        "about": (
+            "about_line:about",
+            "Show or set the line about the shop that brokers list beside its name.",
+        ),
         "web": (
             "web:web",
             "Run the shop in the browser. The pages are served on this machine, to one person.",

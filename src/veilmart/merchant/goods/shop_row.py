@@ -8,20 +8,23 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
-from veilmart.errors import NotInitialised
+from veilmart.characters import has_unseen
+from veilmart.errors import BadArgument, NotInitialised
+from veilmart.limits import ABOUT_MAX_BYTES
 from veilmart.merchant.schema.tables import SHOP_ROW, shop
 from veilmart.storage.database.isolation import snapshot
 
 
 @dataclass(frozen=True)
 class ShopRow:
-    """decimals: digits of a minor unit."""
+    """decimals: digits of a minor unit. about: the shop's line about itself, empty for none."""
 
     name: str
     currency: str
     decimals: int
     revision: int
     restored: bool = False
+    about: str = ""
 
 
 _READ = select(shop)
@@ -43,7 +46,22 @@ def read_shop(connection: Connection) -> ShopRow:
     row = connection.execute(_READ).first()
     if row is None:
         raise NotInitialised
-    return ShopRow(row.name, row.currency, row.decimals, row.revision, bool(row.restored))
+    return ShopRow(
+        row.name, row.currency, row.decimals, row.revision, bool(row.restored), row.about
+    )
+
+
+def check_about(line: str) -> str:
+    """Raises BadArgument unless it is one line of at most 300 bytes of visible text, or empty."""
+    if has_unseen(line) or len(line.encode()) > ABOUT_MAX_BYTES:
+        raise BadArgument(f"Give one line of at most {ABOUT_MAX_BYTES} bytes of visible text.")
+    return line
+
+
+def set_about(connection: Connection, line: str) -> None:
+    """Transaction: the next descriptor carries the line. Raises BadArgument."""
+    connection.execute(update(shop).values(about=check_about(line)))
+    touch(connection)
 
 
 def forget_restored(connection: Connection) -> None:

@@ -19,6 +19,7 @@ from veilmart.merchant.publishing.brokers import PinnedBroker, load_brokers
 from veilmart.merchant.publishing.key_sets import KeySet, load_key_set, make_key_set
 from veilmart.merchant.schema.tables import descriptors
 from veilmart.protocol.descriptor import (
+    ABOUT_EXTENSION,
     FIRST_PREVIOUS,
     Descriptor,
     SignedDescriptor,
@@ -159,7 +160,7 @@ def _content(connection: Connection, key: identity.IdentityKey) -> Descriptor:
         previous=FIRST_PREVIOUS,
         not_before=0,
         not_after=0,
-        extensions={},
+        extensions={ABOUT_EXTENSION: shop.about.encode()} if shop.about else {},
     )
 
 

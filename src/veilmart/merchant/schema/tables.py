@@ -38,6 +38,8 @@ shop = Table(
     Column("revision", Integer, nullable=False),
     # 1 after a restore, until descriptors with far higher serials are made.
     Column("restored", Integer, nullable=False, server_default=text("0")),
+    # One line that brokers list beside the name; empty for none.
+    Column("about", Text, nullable=False, server_default=""),
     CheckConstraint("id = 1", name="one_row"),
 )
 

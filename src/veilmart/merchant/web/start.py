@@ -8,13 +8,17 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from veilmart.errors import VeilmartError
 from veilmart.merchant.goods.products import load_products
+from veilmart.merchant.goods.shop_row import read_shop, set_about
 from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.publishing.shop_link import shop_link
 from veilmart.merchant.sales.orders import load_sales
 from veilmart.merchant.web.desk import Desk
 from veilmart.protocol.order_states import OrderState
-from veilmart.web.plan import Web, WebRoute, get
+from veilmart.web.forms import read_form
+from veilmart.web.plan import Web, WebRoute, get, post
+from veilmart.web.rendering import go_to
 
 
 @dataclass(frozen=True)
@@ -54,13 +58,17 @@ def read_standing(conn: Connection) -> Standing:
 
 
 class StartPages:
-    """Read only."""
+    """The start page, the link, and the line about the shop."""
 
     def __init__(self, desk: Desk, web: Web) -> None:
         self._desk, self._web = desk, web
 
     def routes(self) -> list[WebRoute]:
-        return [get("/", self.home), get("/link", self.link)]
+        return [
+            get("/", self.home),
+            get("/link", self.link),
+            post("/about", self.set_about),
+        ]
 
     async def home(self, request: Request) -> Response:
         return self._web.pages.page(
@@ -71,8 +79,20 @@ class StartPages:
             own=self._desk.market.fingerprint,
         )
 
+    async def set_about(self, request: Request) -> Response:
+        """Nothing is lost by setting it again, so it is not asked for twice."""
+        form = await read_form(request)
+        try:
+            await self._desk.write(set_about, form.text("about").strip())
+        except VeilmartError as error:
+            return await self._link(request, error)
+        return go_to("/link")
+
     async def link(self, request: Request) -> Response:
-        """Link, QR code, and a button to paste into another site."""
+        return await self._link(request)
+
+    async def _link(self, request: Request, error: VeilmartError | None = None) -> Response:
+        """Link, QR code, a button to paste into another site, and the line beside the name."""
         link = str(await self._desk.read(shop_link, self._desk.market.fingerprint, None))
         button = Markup('<a href="{}" rel="nofollow">Buy with veilmart</a>').format(link)
         return self._web.pages.page(
@@ -81,4 +101,6 @@ class StartPages:
             link=link,
             picture=segno.make(link, micro=False).svg_data_uri(scale=4, border=2),
             button=str(button),
+            about=(await self._desk.read(read_shop)).about,
+            error=error,
         )

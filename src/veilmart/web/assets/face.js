@@ -40,7 +40,7 @@
 // Files are sent in parts of 4 MiB, each at the offset that the program has stored, so that an
 // upload that was cut off goes on. The page is loaded again when the last file is there.
 (() => {
-  const PART = 4 * 1024 * 1024;
+  const PART = 8 * 1024 * 1024;
   const zone = document.querySelector("[data-upload]");
   if (!zone) return;
   const bar = zone.querySelector("progress");
