@@ -153,6 +153,7 @@ from veilmart.errors.registry import (
     walk as walk,
 )
 from veilmart.errors.storage import (
+    BucketMissing as BucketMissing,
     CannotWrite as CannotWrite,
     ClockInDoubt as ClockInDoubt,
     DatabaseAway as DatabaseAway,
@@ -165,6 +166,8 @@ from veilmart.errors.storage import (
     SegmentDamaged as SegmentDamaged,
     StoreAway as StoreAway,
     StoreDamaged as StoreDamaged,
+    StoreFailed as StoreFailed,
+    StoreRefused as StoreRefused,
 )
 from veilmart.errors.trust import (
     DescriptorExpired as DescriptorExpired,

@@ -67,8 +67,26 @@ class DatabaseAway(DatabaseFailure):
 
 class StoreAway(StorageFailure):
     code = 5111
-    summary = "The object store cannot be reached or denies access."
-    hint = "Check its address, the bucket and the AWS_* variables; then try again."
+    summary = "The object store cannot be reached."
+    hint = "Look at AWS_ENDPOINT, AWS_REGION and the proxy variables; then try again."
+
+
+class StoreRefused(StoreAway):
+    code = 5114
+    summary = "The object store does not let us in."
+    hint = "Set valid credentials in the AWS_* variables, then start again."
+
+
+class BucketMissing(StoreAway):
+    code = 5115
+    summary = "There is no such bucket at that address."
+    hint = "Look at the bucket's name, AWS_ENDPOINT and AWS_REGION."
+
+
+class StoreFailed(StoreAway):
+    code = 5116
+    summary = "The object store has a fault of its own."
+    hint = "Try again later; its operator can say more."
 
 
 class PoolerUnfit(StorageFailure):

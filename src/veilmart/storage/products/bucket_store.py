@@ -21,8 +21,9 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from veilmart.crypto.hash_functions import bulk_hash
-from veilmart.errors import BadArgument, Misuse, StoreAway, StoreDamaged
+from veilmart.errors import BadArgument, Misuse, StoreDamaged
 from veilmart.limits import CONNECT_SECONDS, HASH_BYTES, PIECE_BYTES, PIECES_MAX
+from veilmart.storage.products.bucket_errors import bucket_error, names_no_bucket
 from veilmart.storage.products.folder_store import root_of
 
 _SIZE_BYTES = 8
@@ -257,18 +258,17 @@ def _root_path(root: bytes) -> str:
 
 @contextmanager
 def _typed_errors(root: bytes | None = None) -> Iterator[None]:
-    """`StoreDamaged` for what is not there, if it is a product's; else `StoreAway`.
-
-    The library's own words may hold the whole signed request, so they are not repeated.
+    """`StoreDamaged` for what is not there, if it is a product's; else `StoreAway` or one of its
+    kinds (bucket_errors.py).
     """
     try:
         yield
     except (NotFoundError, FileNotFoundError) as fault:
-        if root is None:
-            raise StoreAway("There is no such bucket.") from fault
+        if root is None or names_no_bucket(fault):
+            raise bucket_error(fault) from fault
         raise _damaged(root) from fault
     except (BaseError, OSError) as fault:
-        raise StoreAway(type(fault).__name__) from fault
+        raise bucket_error(fault) from fault
 
 
 def _damaged(root: bytes) -> StoreDamaged:
