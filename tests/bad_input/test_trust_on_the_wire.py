@@ -146,7 +146,7 @@ async def test_lower_serial_of_the_merchant(shared: Roles, monkeypatch: pytest.M
         await (await shared.connect("chronicler")).merchant(shared.merchant_print)
     shopper = await shared.connect("chronicler")
     with pytest.raises(SerialLower) as refused:
-        await shopper.browse(shared.merchant_print)
+        await shopper.merchant(shared.merchant_print)
     told(refused.value, code=6102)
 
 

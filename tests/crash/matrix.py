@@ -87,7 +87,7 @@ PURCHASE = (
         "catalogue",
         broker=("Relay/@1", "Relay/>TunnelRelay@1"),
         merchant=("TunnelRelay/@1", "GetCatalogue/"),
-        customer=("/>Relay:GetCatalogue", "/pins.save_catalogue"),
+        customer=("/>Relay:GetCatalogue", "/anonymous_pins.save_seen"),
     ),
     _step(
         "select",

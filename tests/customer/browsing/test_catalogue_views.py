@@ -1,4 +1,4 @@
-"""Catalogues of both views lie on one chain, or are kept as proof (docs/protocol/11-tokens.md)."""
+"""Catalogues that are seen lie on one chain, or are kept as proof (docs/protocol/11-tokens.md)."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from veilmart.customer.effects import AskBroker, Tell
 from veilmart.customer.trust.pins import PinnedBroker, PinnedMerchant, pin_broker, pin_merchant
 from veilmart.customer.trust.proofs import all_proofs, verify_proof
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import DescriptorForked, SerialLower, ViewsForked
+from veilmart.errors import ViewsForked
 from veilmart.protocol.catalogue import Catalogue, SignedCatalogue, open_catalogue, sign_catalogue
 from veilmart.protocol.customer_messages import Relayed
 from veilmart.protocol.descriptor import SignedDescriptor
@@ -50,13 +50,13 @@ class Shop:
         public = self.merchant.descriptor.signing_key
         return open_catalogue(blob, public, self.merchant.fingerprint)
 
-    def show(self, shown: SignedCatalogue, *, anonymous: bool) -> SignedCatalogue:
-        """What the wallet makes of it in one of its views."""
+    def show(self, shown: SignedCatalogue) -> SignedCatalogue:
+        """What the wallet makes of it."""
         suite = self.keys.suites[0]
         parts = [self.random(32) for _ in range(4)]
         session = SessionKeys(self.random(16), suite, *parts)
         tunnel = Tunnel(self.merchant, session)
-        rule = fetch_catalogue(tunnel, lambda: NOW, self.random, anonymous=anonymous)
+        rule = fetch_catalogue(tunnel, lambda: NOW, self.random)
         answer: Any = None
         while True:
             try:
@@ -90,60 +90,35 @@ def only_proof(wallet: Wallet) -> bytes:
     return proof.content
 
 
-@pytest.mark.parametrize("anonymous_first", [False, True])
-def test_one_chain_in_both_views(wallet: Wallet, shop: Shop, anonymous_first: bool) -> None:
+def test_one_chain(wallet: Wallet, shop: Shop) -> None:
     first = shop.catalogue(1, FIRST)
     second = shop.catalogue(2, first.hash)
-    for shown in (first, second):
-        assert shop.show(shown, anonymous=anonymous_first).hash == shown.hash
-        assert shop.show(shown, anonymous=not anonymous_first).hash == shown.hash
+    for shown in (first, first, second, second):
+        assert shop.show(shown).hash == shown.hash
     assert wallet.database.run_now(all_proofs) == []
 
 
-@pytest.mark.parametrize("anonymous_first", [False, True])
-def test_merchant_that_shows_each_view_a_catalogue_of_its_own(
-    wallet: Wallet, shop: Shop, anonymous_first: bool
-) -> None:
-    shop.show(shop.catalogue(1, FIRST), anonymous=anonymous_first)
-    other = shop.catalogue(1, FIRST, made_at=NOW - 1)
+def test_merchant_that_shows_two_catalogues_of_one_serial(wallet: Wallet, shop: Shop) -> None:
+    shop.show(shop.catalogue(1, FIRST))
     with pytest.raises(ViewsForked, match="two catalogues 1"):
-        shop.show(other, anonymous=not anonymous_first)
+        shop.show(shop.catalogue(1, FIRST, made_at=NOW - 1))
     found = verify_proof(only_proof(wallet))
     assert found.conclusive
     assert "two catalogues 1" in found.finding
 
 
 def test_merchant_whose_next_catalogue_follows_another_one(wallet: Wallet, shop: Shop) -> None:
-    shop.show(shop.catalogue(1, FIRST), anonymous=False)
+    shop.show(shop.catalogue(1, FIRST))
     with pytest.raises(ViewsForked, match="does not follow"):
-        shop.show(shop.catalogue(2, b"x" * 32), anonymous=True)
+        shop.show(shop.catalogue(2, b"x" * 32))
     assert verify_proof(only_proof(wallet)).conclusive
 
 
-def test_merchant_that_contradicts_itself_in_one_view(wallet: Wallet, shop: Shop) -> None:
-    shop.show(shop.catalogue(1, FIRST), anonymous=True)
-    with pytest.raises(DescriptorForked):
-        shop.show(shop.catalogue(1, FIRST, made_at=NOW - 1), anonymous=True)
-    assert verify_proof(only_proof(wallet)).conclusive
-
-
-def test_merchant_that_rolls_a_catalogue_back_for_an_account(wallet: Wallet, shop: Shop) -> None:
+def test_an_older_catalogue_shows_nothing_of_what_was_seen(wallet: Wallet, shop: Shop) -> None:
+    """A refusal would tell a broker what an earlier connection of this wallet has seen."""
     first = shop.catalogue(1, FIRST)
-    shop.show(shop.catalogue(2, first.hash), anonymous=False)
-    with pytest.raises(SerialLower):
-        shop.show(first, anonymous=False)
+    shop.show(shop.catalogue(2, first.hash))
+    assert shop.show(first).hash == first.hash
     assert wallet.database.run_now(all_proofs) == []
-
-
-@pytest.mark.parametrize("seen_by_anonymous", [False, True])
-def test_an_older_catalogue_shows_nothing_of_what_others_have_seen(
-    wallet: Wallet, shop: Shop, seen_by_anonymous: bool
-) -> None:
-    """A refusal would tell a broker what the account, or an earlier purchase, has seen."""
-    first = shop.catalogue(1, FIRST)
-    second = shop.catalogue(2, first.hash)
-    shop.show(second, anonymous=seen_by_anonymous)
-    assert shop.show(first, anonymous=True).hash == first.hash
-    assert wallet.database.run_now(all_proofs) == []
-    with pytest.raises((ViewsForked, DescriptorForked)):  # the newest is still what counts
-        shop.show(shop.catalogue(3, b"x" * 32), anonymous=seen_by_anonymous)
+    with pytest.raises(ViewsForked):  # the newest is still what counts
+        shop.show(shop.catalogue(3, b"x" * 32))

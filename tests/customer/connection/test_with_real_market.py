@@ -83,9 +83,12 @@ def test_wrong_password_is_exit_code_3(market: RealMarket, tmp_path: Path) -> No
 
 
 def test_link_works_with_nothing_prepared(market: RealMarket, tmp_path: Path) -> None:
-    typed = "x\nr\nfresh\nlong enough\n0\n"
-    done = market.customer(tmp_path, "buy", market.link, typed=typed)
+    done = market.customer(tmp_path, "buy", market.link, typed="0\n")
     assert done.code == 0, done.err
+    assert "Register or log in" not in done.out, "looking needs no account"
+    typed = "2\nx\nr\nfresh\nlong enough\n"
+    done = market.customer(tmp_path, "buy", market.link, typed=typed)
+    assert done.code == InsufficientBalance.exit_code, done.err
     assert "Please answer r or l." in done.out
     assert "Registration successful." in done.out
     done = market.customer(tmp_path, "buy", market.link + "#june.txt", typed="y\n")
@@ -192,6 +195,7 @@ async def test_session_that_ended_is_made_again(market: RealMarket, tmp_path: Pa
     assert link.merchant is not None
     async with await connect(wallet, link) as shopper:
         menu = await shopper.browse(link.merchant)
+        await shopper.account.read()
         live = shopper.session._live
         assert live is not None
         object.__setattr__(live.keys, "session_id", bytes(16))

@@ -10,7 +10,7 @@ from tests.customer.scripted_market import NOW, Keys, Market
 from veilmart.customer.library.errands import Errand, all_errands, draw, served
 from veilmart.customer.purchase.payment_rules import AccountPayment
 from veilmart.customer.purchase.purchase_rules import purchase
-from veilmart.customer.wallet.account_use import account_used_at, note_account_use
+from veilmart.customer.wallet.account_use import account_used_lately, note_account_use
 from veilmart.customer.wallet.copies import DUE, Copy, save_copy
 from veilmart.customer.wallet.orders import Order, add_order, all_orders
 from veilmart.customer.wallet.wallet import Wallet, open_wallet
@@ -117,5 +117,5 @@ def test_when_the_account_was_used_moves_nothing_anonymous(
     stocked(wallet, keys, tmp_path / "out", [WalletState.HELD] * 4)
     before = all_errands(wallet)
     wallet.database.run_now(note_account_use, before[0].broker, NOW)
-    assert wallet.database.run_now(account_used_at, before[0].broker) == NOW
+    assert wallet.database.run_now(account_used_lately, NOW)
     assert all_errands(wallet) == before

@@ -1,5 +1,6 @@
 """Segments that are cut, changed, swapped; a wrong root; a full disk under the wallet."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from tests.customer.purchase.test_purchase_rule import buy, only_order, recovered
 from tests.customer.scripted_market import Keys, Market
 from veilmart.customer.events import SegmentRefetched
-from veilmart.customer.wallet.wallet import Wallet
+from veilmart.customer.wallet.wallet import DATABASE_FILE, Wallet
 from veilmart.errors import (
     MONEY_SAFE,
     DiskFull,
@@ -125,6 +126,8 @@ def limited(market: Market, pages: int) -> Any:
 def test_full_wallet_database_costs_nothing_and_the_purchase_goes_on(
     market: Market, tmp_path: Path
 ) -> None:
+    with sqlite3.connect(market.wallet.home.path / DATABASE_FILE) as beside:
+        beside.execute("VACUUM")  # no page that a migration left free
     pages = market.wallet.database.run_now(
         lambda c: c.exec_driver_sql("PRAGMA page_count").scalar()
     )

@@ -8,7 +8,6 @@ import pytest
 
 from tests.customer.scripted_market import NOW, Keys, changed, counting_random
 from veilmart.crypto import signing
-from veilmart.customer.browsing.catalogue_rules import check_chain
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.trust.descriptors import accept_merchant, refuse
 from veilmart.customer.trust.pins import broker_at
@@ -30,6 +29,7 @@ from veilmart.errors import (
 from veilmart.protocol.address import Link
 from veilmart.protocol.catalogue import Catalogue, open_catalogue, sign_catalogue
 from veilmart.protocol.descriptor import SignedDescriptor, choose_suite, read_descriptor
+from veilmart.protocol.views import catalogue_contradiction
 
 URL = "http://127.0.0.1:8000"
 
@@ -214,12 +214,9 @@ def test_catalogues_lie_on_one_chain() -> None:
         return open_catalogue(blob, signing.public_key(seed), b"m" * 32)
 
     known = signed()
-    check_chain(signed(), known)
-    check_chain(signed(serial=4, previous=known.hash), known)
-    check_chain(signed(serial=9), known)
-    with pytest.raises(SerialLower):
-        check_chain(signed(serial=2), known)
-    with pytest.raises(DescriptorForked):
-        check_chain(signed(made_at=NOW + 1), known)
-    with pytest.raises(DescriptorForked):
-        check_chain(signed(serial=4), known)
+    assert catalogue_contradiction(signed(), known) is None
+    assert catalogue_contradiction(signed(serial=4, previous=known.hash), known) is None
+    assert catalogue_contradiction(signed(serial=9), known) is None
+    assert catalogue_contradiction(signed(serial=1), known) is None
+    assert catalogue_contradiction(signed(made_at=NOW + 1), known) == "There are two catalogues 3."
+    assert catalogue_contradiction(signed(serial=4), known) is not None

@@ -1,16 +1,15 @@
-"""One purchase with a person: visit, choose, pay in one of two ways, fetch.
+"""One purchase with a person: look, choose, pay in one of two ways, fetch.
 
-The two ways are the account (`FromAccount`) and a token (`WithToken`). They differ in who the
-connection is for, in what is done before a choice, and in what pays; everything else is shared.
+Looking is anonymous. A token pays on the same connection; the account pays on one of its own,
+which sees neither the menu nor what else was looked at.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.cli.choose_product import check_not_owned, choose_product
-from veilmart.customer.cli.connect import choose_merchant, visited
+from veilmart.customer.cli.connect import choose_merchant, mention_token_use, visited
 from veilmart.customer.cli.passphrase import unlocked
 from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person, ensure_login
@@ -27,7 +26,7 @@ from veilmart.customer.purchase.payment_rules import (
 )
 from veilmart.customer.quote import Quote
 from veilmart.customer.tokens.stock import check_price, withdraw_tokens
-from veilmart.customer.wallet.account_use import account_used_at
+from veilmart.customer.wallet.account_use import ACCOUNT_USED_LATELY, account_used_lately
 from veilmart.customer.wallet.seed import has_seed
 from veilmart.customer.wallet.seed_state import usable
 from veilmart.customer.wallet.tokens import any_unspent
@@ -39,7 +38,6 @@ from veilmart.protocol.address import Link
 from veilmart.protocol.catalogue import Product
 
 FIRST_WORDS = 12
-_RECENTLY_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -59,66 +57,12 @@ class Wish:
     now: bool
 
 
-class WayToPay(Protocol):
-    """anonymous: whose connection the purchase is made on."""
-
-    @property
-    def anonymous(self) -> bool: ...
-
-    async def enter(self, shopper: Shopper, person: Person) -> None:
-        """Before anything is chosen."""
-        ...
-
-    async def payment(self, shopper: Shopper, person: Person, price: int) -> Payment:
-        """What pays this price. Raises NoTokens, and Declined when the person waits."""
-        ...
-
-
 @dataclass(frozen=True)
 class FromAccount:
     """From the balance, logged in. password: a file, or None to ask. invitation: for an account."""
 
     password: Path | None
     invitation: str | None = None
-    anonymous: bool = field(default=False, init=False)
-
-    async def enter(self, shopper: Shopper, person: Person) -> None:
-        await ensure_login(shopper, person, self.password, self.invitation)
-
-    async def payment(self, shopper: Shopper, person: Person, price: int) -> Payment:
-        return AccountPayment()
-
-
-@dataclass(frozen=True)
-class WithToken:
-    """With a token of the price, not logged in. now: however fresh it is."""
-
-    now: bool
-    anonymous: bool = field(default=True, init=False)
-
-    async def enter(self, shopper: Shopper, person: Person) -> None:
-        """Without a login. Warns a person whose account was used here within the last hour."""
-        wallet, broker = shopper.wallet, shopper.broker.fingerprint
-        used = await wallet.database.run(account_used_at, broker)
-        if used is not None and 0 <= wallet.clock() - used < _RECENTLY_SECONDS:
-            person.terminal.say(
-                "Your account was used within the last hour. Anybody who sees both can guess that"
-            )
-            person.terminal.say(
-                "this purchase is yours. Wait, or use another connection, to avoid that."
-            )
-
-    async def payment(self, shopper: Shopper, person: Person, price: int) -> Payment:
-        wallet, broker = shopper.wallet, shopper.broker
-        check_price(broker.descriptor, price)
-        now, clock = self.now, wallet.clock
-        token = await wallet.database.run(token_for, broker, price, clock())
-        if token is None:
-            raise NoTokens(f"The price is {format_amount(price, broker.descriptor.decimals)}.")
-        if not now and is_fresh(token, clock()):
-            _ask_to_spend_fresh(person)
-            now = True
-        return TokenPayment(wallet.seed or b"", clock, now=now)
 
 
 async def buy_one(
@@ -126,72 +70,102 @@ async def buy_one(
 ) -> Bought | None:
     """With a token where one fits, else from the account; None when nothing is chosen.
 
-    token: whether a token may pay. Raises NoTokens when the wish insists on one, and what a
+    The menu is looked at on an anonymous connection, whoever pays. token: whether one may
+    pay. Raises NoTokens when the wish insists on one, and what a
     purchase raises.
     """
-    if token and (wish.insists or _has_tokens(wallet)):
-        try:
-            return await _buy_with_token(wallet, person, drawer, wish)
-        except NoTokens:
-            if wish.insists:
-                raise
-    return await Visit(wallet, person, drawer, wish).buy(account)
+    token = token and (wish.insists or _has_tokens(wallet))
+    if token:
+        wallet.database.run_now(usable)
+    while True:
+        chosen = await _choose(wallet, person, drawer, wish, token)
+        if not isinstance(chosen, Chosen):
+            return chosen
+        if not wish.insists:
+            return await _buy_from_account(wallet, person, drawer, wish, chosen, account)
+        # The choice stays here; the account is asked for a whole pack, on its own connection.
+        wish = replace(wish, wanted=chosen.product.id.hex())
+        await _withdraw_pack(wallet, person, chosen.price, drawer.decimals)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What no token pays for yet."""
+
+    menu: Menu
+    product: Product
+
+    @property
+    def price(self) -> int:
+        return self.menu.shelf(self.product).price
+
+
+async def _choose(
+    wallet: Wallet, person: Person, drawer: Drawer, wish: Wish, token: bool
+) -> Bought | Chosen | None:
+    """On one anonymous connection: look, choose, and buy if a token fits."""
+    async with visited(
+        wallet, person, wish.link, suite=wish.suite, observe=drawer, anonymous=True
+    ) as shopper:
+        drawer.decimals = shopper.broker.descriptor.decimals
+        menu = await open_menu(shopper, person, wish.link, wish.merchant)
+        product = choose_product(menu, person, drawer.decimals, wish.wanted)
+        if product is None:
+            return None
+        chosen = Chosen(menu, product)
+        payment = None
+        if token:
+            payment = await _token_payment(shopper, person, chosen.price, now=wish.now)
+        ask = person.terminal.interactive and not person.yes
+        check_not_owned(shopper, person, menu, product, again=wish.again, ask=ask)
+        if payment is None:
+            return chosen
+        return await pay_and_fetch(shopper, person, drawer, menu, product, wish.out, payment)
+
+
+async def _token_payment(
+    shopper: Shopper, person: Person, price: int, *, now: bool
+) -> TokenPayment | None:
+    """With a token of the price; None if there is none. Raises Declined when the person waits.
+
+    now: however fresh it is. A person whose account was here a moment ago is told.
+    """
+    wallet, broker = shopper.wallet, shopper.broker
+    check_price(broker.descriptor, price)
+    token = await wallet.database.run(token_for, broker, price, wallet.clock())
+    if token is None:
+        return None
+    if await wallet.database.run(account_used_lately, wallet.clock()):
+        for line in ACCOUNT_USED_LATELY:
+            person.terminal.say(line)
+    if not now and is_fresh(token, wallet.clock()):
+        _ask_to_spend_fresh(person)
+        now = True
+    return TokenPayment(wallet.seed or b"", wallet.clock, now=now)
+
+
+async def _buy_from_account(
+    wallet: Wallet,
+    person: Person,
+    drawer: Drawer,
+    wish: Wish,
+    chosen: Chosen,
+    account: FromAccount,
+) -> Bought:
+    mention_token_use(wallet, person)
+    async with visited(
+        wallet, person, wish.link, suite=wish.suite, observe=drawer, mention=False
+    ) as shopper:
+        await ensure_login(shopper, person, account.password, account.invitation)
+        payment = AccountPayment()
+        return await pay_and_fetch(
+            shopper, person, drawer, chosen.menu, chosen.product, wish.out, payment
+        )
 
 
 def _has_tokens(wallet: Wallet) -> bool:
     """Whether there is an unspent token of any price at any broker, and the words to spend it."""
     return wallet.seed is not None and wallet.database.run_now(any_unspent)
-
-
-async def _buy_with_token(
-    wallet: Wallet, person: Person, drawer: Drawer, wish: Wish
-) -> Bought | None:
-    wallet.database.run_now(usable)
-    while True:
-        visit = Visit(wallet, person, drawer, wish)
-        try:
-            return await visit.buy(WithToken(wish.now))
-        except NoTokens:
-            if visit.chosen is None or not wish.insists:
-                raise
-        # The choice stays here; the account is asked for a whole pack, on its own connection.
-        wish = replace(wish, wanted=visit.chosen.id.hex())
-        await _withdraw_pack(wallet, person, visit.price, drawer.decimals)
-
-
-@dataclass
-class Visit:
-    """One purchase on one connection. chosen: known once a product was chosen."""
-
-    wallet: Wallet
-    person: Person
-    drawer: Drawer
-    wish: Wish
-    chosen: Product | None = None
-    price: int = 0
-
-    async def buy(self, way: WayToPay) -> Bought | None:
-        """None when nothing is chosen. Raises Declined when the person does not pay."""
-        wish, person, drawer = self.wish, self.person, self.drawer
-        async with visited(
-            self.wallet,
-            person,
-            wish.link,
-            suite=wish.suite,
-            observe=drawer,
-            anonymous=way.anonymous,
-        ) as shopper:
-            drawer.decimals = shopper.broker.descriptor.decimals
-            await way.enter(shopper, person)
-            menu = await open_menu(shopper, person, wish.link, wish.merchant)
-            product = choose_product(menu, person, drawer.decimals, wish.wanted)
-            if product is None:
-                return None
-            self.chosen, self.price = product, menu.shelf(product).price
-            payment = await way.payment(shopper, person, self.price)
-            ask = person.terminal.interactive and not person.yes
-            check_not_owned(shopper, person, menu, product, again=wish.again, ask=ask)
-            return await pay_and_fetch(shopper, person, drawer, menu, product, wish.out, payment)
 
 
 async def open_menu(
@@ -271,6 +245,7 @@ async def _withdraw_pack(wallet: Wallet, person: Person, price: int, decimals: i
     person.terminal.say(f"{TOKEN_PACK} for {total} in all; what is left goes back with `deposit`.")
     if not person.confirm(f"Withdraw {TOKEN_PACK} tokens of {shown}? (y/n) "):
         raise Declined
+    mention_token_use(wallet, person)
     with wallet.purchasing():
         async with visited(wallet, person, mention=False) as shopper:
             await ensure_login(shopper, person, None)

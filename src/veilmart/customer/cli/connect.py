@@ -12,6 +12,7 @@ from veilmart.crypto.suite import suite_by_name
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.events import Observer, ignore
 from veilmart.customer.trust.pins import broker_named, current_broker, pinned_merchants
+from veilmart.customer.wallet.account_use import TOKEN_USED_LATELY, token_used_lately
 from veilmart.customer.wallet.proxy import read_proxy
 from veilmart.customer.wallet.seed import has_seed
 from veilmart.customer.wallet.wallet import DATABASE_FILE, Wallet, open_wallet, unfinished
@@ -89,6 +90,8 @@ async def visited(
     """A shopper at the broker; unfinished purchases are mentioned in one line."""
     if mention:
         mention_unfinished(wallet, person.terminal)
+        if not anonymous:
+            mention_token_use(wallet, person)
     wanted = None if suite is None else suite_by_name(suite)
     from veilmart.customer.connection.shopper import connect
 
@@ -119,6 +122,13 @@ def mention_unfinished(wallet: Wallet, terminal: Terminal) -> None:
     if count:
         noun = "1 purchase is" if count == 1 else f"{count} purchases are"
         terminal.say(f"{noun} unfinished; `veilmart customer sync` takes care of it.")
+
+
+def mention_token_use(wallet: Wallet, person: Person) -> None:
+    """Before the account is used: a person who has just bought with a token is told."""
+    if wallet.database.run_now(token_used_lately, wallet.clock()):
+        for line in TOKEN_USED_LATELY:
+            person.terminal.say(line)
 
 
 async def choose_merchant(shopper: "Shopper", person: Person, wanted: str | None) -> bytes:

@@ -147,7 +147,7 @@ async def shop(
     invitation: InvitationCode = None,
     common: Common = Common(),
 ) -> None:
-    """Log in, choose from the menu and buy, step by step, all with the account."""
+    """Log in, look at the menu without the account, buy from it, step by step."""
     person = Person(common.terminal())
     drawer = Drawer(person.terminal, sessions=True)
     link: Link | None = None if address is None else parse_link(address)
@@ -159,7 +159,10 @@ async def shop(
                 await register_or_log_in(shopper, person, None, invitation)
             else:
                 await login_person(shopper, person, None, None)
-            menu = await open_menu(shopper, person, link, merchant)
+            async with visited(
+                wallet, person, link, suite=suite, observe=drawer, mention=False, anonymous=True
+            ) as visitor:
+                menu = await open_menu(visitor, person, link, merchant)
             while (chosen := choose_from_menu(menu, person, drawer.decimals)) is not None:
                 await _serve_choice(shopper, person, drawer, menu, chosen, out)
 

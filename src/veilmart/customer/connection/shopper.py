@@ -4,6 +4,9 @@ Methods print nothing and ask nothing; the caller passes in a function that conf
 observer.
 """
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -76,10 +79,13 @@ class Shopper:
         suite: Suite | None,
         login: StoredLogin | None,
         observe: Observer,
+        beside: Callable[[], Awaitable["Shopper"]],
         *,
         anonymous: bool = False,
     ) -> None:
+        """beside: makes an anonymous connection to the same broker, for looking around."""
         self.anonymous = anonymous
+        self._beside = beside
         self.wallet = wallet
         self.http = http
         self.url = url
@@ -172,9 +178,11 @@ class Shopper:
         """The tunnel that `browse` opened on an anonymous connection, or a fresh one."""
         found = self._opened(merchant)
         if found is None:
-            opening = open_tunnel(merchant, self.suite_for(merchant), self.wallet.random)
-            found = await self.perform(opening)
+            found = await self.perform(self._opening(merchant))
         return found
+
+    def _opening(self, merchant: SignedDescriptor) -> Rule[Tunnel]:
+        return open_tunnel(merchant, self.suite_for(merchant), self.wallet.random)
 
     def _opened(self, merchant: SignedDescriptor) -> Tunnel | None:
         opened, self._tunnel = self._tunnel, None
@@ -183,30 +191,31 @@ class Shopper:
     # ---- shopping -------------------------------------------------------------------------------
 
     async def browse(self, merchant: bytes) -> Menu:
-        """The merchant's newest catalogue, in a tunnel of its own."""
-        descriptor = await self.merchant(merchant)
+        """The merchant's newest catalogue, in a tunnel of its own; never as the account."""
+        if not self.anonymous:
+            async with await self._beside() as visitor:
+                return await visitor.browse(merchant)
         try:
-            return await self._browse(descriptor)
+            return await self._browse(await self.merchant(merchant))
         except DescriptorUnknown:
             return await self._browse(await self.merchant(merchant, fresh=True))
 
     async def _browse(self, descriptor: SignedDescriptor) -> Menu:
-        wallet = self.wallet
-        opening = open_tunnel(descriptor, self.suite_for(descriptor), wallet.random)
-        tunnel = await self.perform(opening)
-        rule = fetch_catalogue(tunnel, wallet.clock, wallet.random, anonymous=self.anonymous)
+        tunnel = await self.perform(self._opening(descriptor))
+        rule = fetch_catalogue(tunnel, self.wallet.clock, self.wallet.random)
         menu = Menu(descriptor, await self.perform(rule))
-        if self.anonymous:
-            # This connection is for one purchase, and so is its tunnel.
-            self._tunnel = tunnel
+        self._tunnel = tunnel  # this connection is for one purchase, and so is its tunnel
         return menu
 
     async def showcase(self, menu: Menu, shelf: int) -> dict[bytes, Picture]:
-        """Covers and samples of a shelf by product id, in a tunnel of its own; kept in the wallet.
+        """Covers and samples of a shelf by product id, in a tunnel of its own.
 
         The broker sees which shelf's, not which product's. Raises ProductGone when the catalogue
         has changed since.
         """
+        if not self.anonymous:
+            async with await self._beside() as visitor:
+                return await visitor.showcase(menu, shelf)
         entries = {entry.shelf: entry for entry in menu.catalogue.catalogue.showcases}
         if shelf not in entries:
             return {}
@@ -232,6 +241,10 @@ class Shopper:
         if not product.available:
             raise ProductOut
         wallet, merchant = self.wallet, menu.merchant
+        if not self.anonymous:
+            # The menu came on another connection; the account goes by what it was shown.
+            merchant = await self.merchant(merchant.fingerprint)
+        shown = merchant
         while True:
             shelf, suite = Menu(merchant, menu.catalogue).shelf(product), self.suite_for(merchant)
             choice = Choice(self.broker, merchant, product, shelf, suite, out)
@@ -240,7 +253,7 @@ class Shopper:
             try:
                 return await self._performer(confirm).run(rule)
             except DescriptorUnknown:
-                if merchant is not menu.merchant:
+                if merchant is not shown:
                     raise
             # The merchant renewed its descriptor since the menu was fetched.
             merchant = await self.merchant(merchant.fingerprint, fresh=True)
@@ -279,9 +292,9 @@ async def connect(
     """Reach a broker and check its identity, without sending anything secret.
 
     address: a link, a URL, or None for the broker used last. A link's merchant is pinned.
-    anonymous: not logged in, even if this machine is, and in the anonymous view. recovering: only
-    to finish paid orders, so a proof against the broker does not stop it. Raises NotInitialised
-    without an address and a pin, BadLink, NotPinned when `approve` says no, and FingerprintChanged,
+    anonymous: not logged in, even if this machine is, and in the anonymous view. recovering: to
+    finish what was paid; no proof against the broker stops it. Raises NotInitialised without an
+    address and a pin, BadLink, NotPinned when `approve` says no, and FingerprintChanged,
     SerialLower, DescriptorForked, ViewsForked, TokenKeysForked, DescriptorExpired.
     """
     link = await resolve(wallet, address)
@@ -296,8 +309,18 @@ async def connect(
         login = None
         if not anonymous:
             login = await wallet.database.run(stored_login, descriptor.fingerprint)
+        own = replace(link, broker=descriptor.fingerprint, merchant=None, product=None)
+        beside = partial(
+            connect,
+            wallet,
+            own,
+            suite=suite,
+            observe=observe,
+            anonymous=True,
+            open_client=open_client,
+        )
         shopper = Shopper(
-            wallet, http, descriptor, link.url, suite, login, observe, anonymous=anonymous
+            wallet, http, descriptor, link.url, suite, login, observe, beside, anonymous=anonymous
         )
         if address is not None and not anonymous:
             pin = PinnedBroker(descriptor.fingerprint, link.url, descriptor.signed)

@@ -21,6 +21,7 @@ from veilmart.customer.effects import (
     UnlockedSeed,
 )
 from veilmart.customer.quote import Quote
+from veilmart.customer.wallet.account_use import note_token_use
 from veilmart.customer.wallet.orders import Order, add_order, order_key, save_order
 from veilmart.customer.wallet.tokens import (
     UNSPENT,
@@ -192,6 +193,7 @@ def _add_with_token(connection: Connection, order: Order, token: int) -> None:
     """One transaction: which token pays for which order, before either is shown."""
     show_token(connection, token, order.order)
     add_order(connection, order)
+    note_token_use(connection, order.broker, order.changed_at)
 
 
 def renew_refund(order: Order, clock: Clock) -> Rule[Order]:

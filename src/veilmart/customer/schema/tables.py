@@ -36,24 +36,6 @@ merchants = Table(
     Column("joined_at", Integer, nullable=False),
 )
 
-catalogues = Table(
-    "catalogues",
-    metadata,
-    Column("merchant", LargeBinary(32), primary_key=True),
-    Column("hash", LargeBinary(32), nullable=False),
-    Column("signing_key", LargeBinary(32), nullable=False),
-    Column("blob", LargeBinary, nullable=False),
-)
-
-showcases = Table(
-    "showcases",
-    metadata,
-    Column("merchant", LargeBinary(32), primary_key=True),
-    Column("shelf", Integer, primary_key=True),
-    Column("hash", LargeBinary(32), nullable=False),
-    Column("blob", LargeBinary, nullable=False),
-)
-
 logins = Table(
     "logins",
     metadata,

@@ -1,6 +1,7 @@
 """The catalogue that the anonymous connections saw last: transactions.
 
-The account's is in pins.py, descriptors in seen_descriptors.py (docs/protocol/11-tokens.md, 11.7).
+An account never fetches one. Descriptors are in seen_descriptors.py (docs/protocol/11-tokens.md,
+11.7).
 """
 
 from dataclasses import dataclass, field

@@ -15,7 +15,6 @@ from veilmart.customer.trust.pins import (
     broker_at,
     broker_named,
     current_broker,
-    drop_catalogue,
     pin_broker,
     pin_merchant,
 )
@@ -176,7 +175,6 @@ async def replace_merchant(wallet: Wallet, broker: bytes, fresh: SignedDescripto
     """Trust a merchant's descriptor although it does not follow the newest one seen."""
     pin = PinnedMerchant(broker, fresh.fingerprint, fresh.signed)
     await wallet.database.run(pin_merchant, pin, wallet.clock())
-    await wallet.database.run(drop_catalogue, fresh.fingerprint)
     await wallet.database.run(forget_catalogue, fresh.fingerprint)
     await wallet.database.run(forget_seen, fresh.fingerprint)
     await wallet.database.run(keep_seen, "account", [fresh])

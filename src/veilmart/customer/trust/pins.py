@@ -1,11 +1,11 @@
-"""Whom the wallet trusts: transactions on pinned brokers, merchants, catalogues and logins."""
+"""Whom the wallet trusts: transactions on pinned brokers, merchants and logins."""
 
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
-from veilmart.customer.schema.tables import brokers, catalogues, logins, merchants
+from veilmart.customer.schema.tables import brokers, logins, merchants
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,6 @@ class PinnedMerchant:
     broker: bytes
     fingerprint: bytes
     descriptor: bytes | None = field(repr=False)
-
-
-@dataclass(frozen=True)
-class StoredCatalogue:
-    """signing_key: the merchant key it was verified with (32)."""
-
-    hash: bytes
-    signing_key: bytes
-    blob: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -71,19 +62,6 @@ _PIN_MERCHANT = _PIN_MERCHANT.on_conflict_do_update(
         "joined_at": _PIN_MERCHANT.excluded.joined_at,
     },
 )
-_CATALOGUE = select(catalogues.c.hash, catalogues.c.signing_key, catalogues.c.blob).where(
-    catalogues.c.merchant == bindparam("at_merchant")
-)
-_SAVE_CATALOGUE = insert(catalogues)
-_SAVE_CATALOGUE = _SAVE_CATALOGUE.on_conflict_do_update(
-    index_elements=[catalogues.c.merchant],
-    set_={
-        "hash": _SAVE_CATALOGUE.excluded.hash,
-        "signing_key": _SAVE_CATALOGUE.excluded.signing_key,
-        "blob": _SAVE_CATALOGUE.excluded.blob,
-    },
-)
-_DROP_CATALOGUE = delete(catalogues).where(catalogues.c.merchant == bindparam("at_merchant"))
 _LOGIN = select(logins.c.username, logins.c.device).where(logins.c.broker == bindparam("at_broker"))
 _SAVE_LOGIN = insert(logins)
 _SAVE_LOGIN = _SAVE_LOGIN.on_conflict_do_update(
@@ -143,34 +121,6 @@ def pinned_merchant(
 ) -> PinnedMerchant | None:
     row = connection.execute(_MERCHANT, {"at_broker": broker, "at_print": merchant}).first()
     return None if row is None else PinnedMerchant(*row)
-
-
-def merchant_certificate(connection: Connection, merchant: bytes) -> bytes | None:
-    """The newest signed descriptor of a merchant, at whichever broker."""
-    query = select(merchants.c.descriptor).where(
-        merchants.c.fingerprint == merchant, merchants.c.descriptor.is_not(None)
-    )
-    return connection.execute(query.order_by(merchants.c.joined_at.desc())).scalars().first()
-
-
-def stored_catalogue(connection: Connection, merchant: bytes) -> StoredCatalogue | None:
-    row = connection.execute(_CATALOGUE, {"at_merchant": merchant}).first()
-    return None if row is None else StoredCatalogue(*row)
-
-
-def save_catalogue(connection: Connection, merchant: bytes, catalogue: StoredCatalogue) -> None:
-    values = {
-        "merchant": merchant,
-        "hash": catalogue.hash,
-        "signing_key": catalogue.signing_key,
-        "blob": catalogue.blob,
-    }
-    connection.execute(_SAVE_CATALOGUE, values)
-
-
-def drop_catalogue(connection: Connection, merchant: bytes) -> None:
-    """Forget what was seen, so that an older catalogue is accepted (`trust`)."""
-    connection.execute(_DROP_CATALOGUE, {"at_merchant": merchant})
 
 
 def stored_login(connection: Connection, broker: bytes) -> StoredLogin | None:

@@ -1,26 +1,54 @@
-"""When the account was last used here, to warn a person who buys anonymously soon after.
+"""When the account and when a token was used last here, to tell a person who uses both at once.
 
-It is only shown to the person and never influences what is sent.
+Whoever sees both within a short time may guess that they belong together. Only the person is told:
+nothing of this steers what is sent.
 """
+
+from typing import Literal
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.customer.schema.token_tables import errands
 
-_KIND = "account used"
+LATELY_SECONDS = 3600
+ACCOUNT_USED_LATELY = (
+    "Your account was used within the last hour: whoever sees both may guess that this",
+    "purchase is yours. Later, or by another way in, they do not.",
+)
+TOKEN_USED_LATELY = (
+    "You bought with a token within the last hour: whoever sees both may guess that the",
+    "purchase was yours. Use the account later, or by another way in.",
+)
+Kind = Literal["account used", "token used"]
 _t = errands.c
 
 
 def note_account_use(connection: Connection, broker: bytes, now: int) -> None:
     """broker: fingerprint, 32 bytes."""
-    given = insert(errands).values(kind=_KIND, subject=broker, due_at=now)
+    _note(connection, "account used", broker, now)
+
+
+def note_token_use(connection: Connection, broker: bytes, now: int) -> None:
+    """Where a token was sent to, whatever became of it."""
+    _note(connection, "token used", broker, now)
+
+
+def account_used_lately(connection: Connection, now: int) -> bool:
+    """At whichever broker: the way in is seen by others too."""
+    return _lately(connection, "account used", now)
+
+
+def token_used_lately(connection: Connection, now: int) -> bool:
+    return _lately(connection, "token used", now)
+
+
+def _note(connection: Connection, kind: Kind, broker: bytes, now: int) -> None:
+    given = insert(errands).values(kind=kind, subject=broker, due_at=now)
     change = {"due_at": now}
     connection.execute(given.on_conflict_do_update(index_elements=["kind", "subject"], set_=change))
 
 
-def account_used_at(connection: Connection, broker: bytes) -> int | None:
-    """Unix seconds; None when it never was."""
-    query = select(_t.due_at).where(_t.kind == _KIND, _t.subject == broker)
-    found: int | None = connection.execute(query).scalar_one_or_none()
-    return found
+def _lately(connection: Connection, kind: Kind, now: int) -> bool:
+    times = connection.execute(select(_t.due_at).where(_t.kind == kind)).scalars()
+    return any(0 <= now - at < LATELY_SECONDS for at in times)

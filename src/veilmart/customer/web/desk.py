@@ -21,6 +21,12 @@ from veilmart.customer.trust.pins import (
     current_broker,
     stored_login,
 )
+from veilmart.customer.wallet.account_use import (
+    ACCOUNT_USED_LATELY,
+    TOKEN_USED_LATELY,
+    account_used_lately,
+    token_used_lately,
+)
 from veilmart.customer.wallet.orders import Order, all_orders
 from veilmart.customer.wallet.seed import has_seed, is_protected, unlock
 from veilmart.customer.wallet.wallet import Wallet
@@ -84,6 +90,16 @@ class Desk:
         if pin is None:
             raise NotInitialised("The order's broker is not pinned here.")
         return pin.url
+
+    def account_lately(self) -> str:
+        """What a page that offers a token says where the account was just used; else empty."""
+        lately = self.wallet.database.run_now(account_used_lately, self.wallet.clock())
+        return " ".join(ACCOUNT_USED_LATELY) if lately else ""
+
+    def token_lately(self) -> str:
+        """What a page of the account says where a token was just spent; else empty."""
+        lately = self.wallet.database.run_now(token_used_lately, self.wallet.clock())
+        return " ".join(TOKEN_USED_LATELY) if lately else ""
 
     # ---- the words ------------------------------------------------------------------------------
 

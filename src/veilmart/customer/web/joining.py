@@ -132,6 +132,7 @@ class JoiningPages:
             request,
             "account.html",
             login=self._desk.login(),
+            token_lately=self._desk.token_lately(),
             broker=self._desk.broker(),
             error=error,
             about=about,

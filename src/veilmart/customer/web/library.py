@@ -21,8 +21,7 @@ from veilmart.customer.wallet.orders import Order, get_order
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.open_shop import fetch_shop
 from veilmart.customer.web.progress import Progress
-from veilmart.customer.web.syncing import fetch_new_versions
-from veilmart.errors import BadArgument, NoSuchOrder, VeilmartError
+from veilmart.errors import BadArgument, NoSuchOrder
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.web.jobs import Report
@@ -133,24 +132,24 @@ class LibraryPages:
         return go_to(self._web.jobs.start(key, "Fetching again", work).path)
 
     async def look(self, request: Request) -> Response:
-        """Look for new versions at every merchant of the library, alike."""
+        """Look for new versions at one merchant of the library."""
         job = self._web.jobs.start("news", "Looking for new versions", self._look)
         return go_to(job.path)
 
     async def _look(self, report: Report) -> None:
+        """At one merchant, by lot; what is new is fetched later, each at a time of its own."""
         desk = self._desk
         orders = sorted(owned_orders(desk.wallet), key=_place)
-        for (_, merchant), group in groupby(orders, key=_place):
-            mine = list(group)
-            try:
-                async with desk.visit_for(mine[0], anonymous=True) as shopper:
-                    desk.shops[merchant] = await fetch_shop(shopper, merchant, report)
-                    plan_updates(desk.wallet, desk.shops[merchant].menu, mine)
-            except VeilmartError as error:
-                report.line(error.explain())
-        async with desk.moving(report):
-            await fetch_new_versions(desk, report)
-        report.step("Looked at every merchant of your library.")
+        places = [list(group) for _, group in groupby(orders, key=_place)]
+        if not places:
+            return
+        mine = places[int.from_bytes(desk.wallet.random(8), "big") % len(places)]
+        async with desk.visit_for(mine[0], anonymous=True) as shopper:
+            shop = desk.shops[mine[0].merchant] = await fetch_shop(
+                shopper, mine[0].merchant, report
+            )
+            planned = plan_updates(desk.wallet, shop.menu, mine)
+        report.step(f"{len(planned)} new versions at {shop.menu.merchant.descriptor.name}.")
         report.leads_to("/library", "Library")
 
     async def _find(self, request: Request) -> Order:

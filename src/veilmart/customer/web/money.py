@@ -78,6 +78,7 @@ class MoneyPages:
             request,
             "money.html",
             login=self._desk.login(),
+            token_lately=self._desk.token_lately(),
             balance=self._desk.balance,
             money=self._desk.money(),
             error=error,
@@ -117,6 +118,7 @@ class MoneyPages:
             rows=await self._rows(),
             seeded=desk.seeded,
             login=desk.login(),
+            token_lately=desk.token_lately(),
             needs_passphrase=desk.needs_passphrase,
             money=desk.money(),
             pack=TOKEN_PACK,
@@ -162,6 +164,7 @@ class MoneyPages:
             wanted=wanted,
             total=wanted.price * wanted.count,
             money=self._desk.money(),
+            token_lately=self._desk.token_lately(),
             needs_passphrase=self._desk.needs_passphrase,
             nonce=self._web.offers.show(wanted),
         )

@@ -165,7 +165,9 @@ class OrderPages:
     # ---- going on -------------------------------------------------------------------------------
 
     async def sync(self, request: Request) -> Response:
-        return go_to(self.start_sync(everything=True).path)
+        """One identity's work; all of it where the person asks for that."""
+        form = await read_form(request)
+        return go_to(self.start_sync(everything=form.has("everything")).path)
 
     async def ask_cancel(self, request: Request) -> Response:
         """The first step of cancelling."""

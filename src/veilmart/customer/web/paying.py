@@ -74,6 +74,8 @@ class PayingPages:
             key=request.path_params["product"],
             shelf=shop.menu.shelf(product),
             login=desk.login(),
+            account_lately=desk.account_lately(),
+            token_lately=desk.token_lately(),
             balance=desk.balance,
             token=token,
             by_account=self._web.offers.show(_shown(shop, product, by_token=False)),

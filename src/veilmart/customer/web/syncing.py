@@ -1,9 +1,9 @@
-"""Everything that is due, as `customer sync` does it: each order on a connection of its own."""
+"""What is due, as `customer sync` does it: one identity in a run, unless a person asks for all."""
 
 from veilmart.customer.library.errands import Errand, all_errands, draw, served
-from veilmart.customer.library.updates import due_copies, fetch_due
+from veilmart.customer.library.updates import fetch_due
 from veilmart.customer.purchase.recovery_rules import Recovered, find_late_refund
-from veilmart.customer.tokens.stock import due_stocks, refill
+from veilmart.customer.tokens.stock import Stock, due_stocks, refill
 from veilmart.customer.wallet.copies import Copy
 from veilmart.customer.wallet.orders import Order
 from veilmart.customer.web.desk import Desk
@@ -34,8 +34,12 @@ async def sync(desk: Desk, report: Report, *, everything: bool = False) -> None:
         failed = 0
         for errand in chosen:
             failed += await _serve(desk, report, errand)
-        if everything or not chosen or chosen[0].kind == "account":
-            failed += await _refill(desk, report)
+        stocks = due_stocks(desk.wallet) if desk.wallet.seed is not None else []
+        if not everything:
+            at = {e.broker for e in chosen if e.kind == "account"}
+            at = at or {stock.broker for stock in stocks[: 0 if chosen else 1]}
+            stocks = [stock for stock in stocks if stock.broker in at]
+        failed += await _refill(desk, report, stocks)
     report.step(f"{failed} could not be finished yet." if failed else "Nothing is unfinished.")
     report.leads_to("/orders", "Orders")
 
@@ -86,14 +90,6 @@ async def _late_refunds(desk: Desk, report: Report, errand: Errand) -> None:
         return
 
 
-async def fetch_new_versions(desk: Desk, report: Report) -> int:
-    """New versions whose random moment has come; how many failed. Inside `desk.moving`."""
-    failed = 0
-    for copy, order in due_copies(desk.wallet):
-        failed += await _fetch(desk, report, copy, order)
-    return failed
-
-
 async def _fetch(desk: Desk, report: Report, copy: Copy, order: Order) -> int:
     """0, or 1 where it failed."""
     try:
@@ -107,10 +103,10 @@ async def _fetch(desk: Desk, report: Report, copy: Copy, order: Order) -> int:
     return 0
 
 
-async def _refill(desk: Desk, report: Report) -> int:
-    """Stocks of tokens whose time it is, if the wallet is unlocked; how many failed."""
+async def _refill(desk: Desk, report: Report, stocks: list[Stock]) -> int:
+    """Tokens for these stocks, whose time it is; how many failed."""
     failed = 0
-    for stock in due_stocks(desk.wallet) if desk.wallet.seed is not None else ():
+    for stock in stocks:
         try:
             async with desk.visit(desk.url_of(stock.broker)) as shopper:
                 withdrawn = await refill(shopper, stock)
