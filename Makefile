@@ -68,8 +68,9 @@ crash: $(DEV_STAMP)  ## kill every program at every step
 hostile: $(DEV_STAMP)  ## attack the servers while honest customers buy
 	$(BIN)/python -m tests.hostile
 
-privacy: $(DEV_STAMP)  ## compare what others see between worlds that differ in a secret
+privacy: $(DEV_STAMP)  ## compare what others see between worlds that differ in a secret; train an attacker
 	$(BIN)/pytest -q tests/privacy tests/customer/trust tests/customer/library/test_errands.py tests/transport/test_time_slots.py
+	$(BIN)/python -m tests.privacy.attack
 
 # What is not installed (proverif, spin) is named and left out. MODELS="link spin" runs some.
 formal: $(RUN_STAMP)  ## prove the models of the protocol, one line per claim

@@ -178,6 +178,7 @@ async def test_purchase_takes_six_exchanges_and_four_commits(
     async with await connect(wallet, link) as shopper:
         account = await shopper.account.read()
         menu = await shopper.browse(link.merchant)
+        await shopper.merchant(link.merchant)  # what the account itself is shown
         june = next(product for product in menu.products if product.title == "june.txt")
         for turn in range(2):
             exchanges, commits = shopper.http.exchanges, wallet.database.commits

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.merchant.doubles import Stall
-from veilmart.customer.browsing.catalogue_rules import check_chain
 from veilmart.merchant.backup_layout import LAYOUT
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.publishing.snapshot import load_shop
 from veilmart.protocol.catalogue import open_catalogue
 from veilmart.protocol.descriptor import check_descriptor
+from veilmart.protocol.views import catalogue_contradiction
 from veilmart.storage.backup.backup import back_up
 from veilmart.storage.backup.restore import restore
 
@@ -41,7 +41,7 @@ def test_wallets_accept_what_follows(stall: Stall, tmp_path: Path) -> None:
         old = open_catalogue(shop.catalogue.blob, shop.newest.keys.public, market.fingerprint)
         new = open_catalogue(again.catalogue.blob, again.newest.keys.public, market.fingerprint)
         assert new.catalogue.serial > old.catalogue.serial + 1
-        check_chain(new, old)
+        assert catalogue_contradiction(new, old) is None
         for product in again.products.values():
             assert restored.store.piece_list(product.root) == product.pieces
         once = restored.database.run_now(

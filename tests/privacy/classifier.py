@@ -1,0 +1,104 @@
+"""An attacker that learns from labelled purchases: what a broker could do with its own purchases.
+
+Gradient boosting and a forest, cross-validated; a permutation test of the forest; each feature
+alone by Kruskal-Wallis, corrected after Holm.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import kruskal
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+Table = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+FOLDS = 5
+SIGNIFICANT = 0.01
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """boosting, forest: accuracies. p: of the forest's, by permutation. feature: the most telling
+
+    one alone, and its p after Holm's correction.
+    """
+
+    purchases: int
+    chance: float
+    boosting: float
+    forest: float
+    p: float
+    feature: str
+    feature_p: float
+
+    @property
+    def standard_error(self) -> float:
+        return float(np.sqrt(self.chance * (1 - self.chance) / self.purchases))
+
+    @property
+    def recognised(self) -> bool:
+        """Whether the attacker tells products apart: above chance by more than two standard errors
+
+        and beyond what permuted labels give, or by one feature alone.
+        """
+        above = max(self.boosting, self.forest) > self.chance + 2 * self.standard_error
+        return (above and self.p < SIGNIFICANT) or self.feature_p < SIGNIFICANT
+
+    def line(self) -> str:
+        return (
+            f"{self.purchases:4} purchases  chance {self.chance:.2f} ± {self.standard_error:.2f}  "
+            f"boosting {self.boosting:.2f}  forest {self.forest:.2f}  p {self.p:.3f}  "
+            f"best feature {self.feature} (p {self.feature_p:.2g})"
+        )
+
+
+def attack(table: Table, labels: Labels, names: list[str], seed: int, rounds: int) -> Verdict:
+    """table: a row for each purchase, NaN where it has no such feature. rounds: permutations."""
+    random = np.random.default_rng(seed)
+    kept = [column for column in range(table.shape[1]) if len(set(table[:, column])) > 1]
+    table, names = table[:, kept], [names[column] for column in kept]
+    counts = np.bincount(labels)
+    chance = float(counts.max() / counts.sum())
+    if not kept:
+        return Verdict(len(labels), chance, chance, chance, 1.0, "none", 1.0)
+    boosting = HistGradientBoostingClassifier(
+        max_iter=40, min_samples_leaf=5, early_stopping=False, random_state=seed
+    )
+    accuracy = _accuracy(_forest(seed), table, labels, seed)
+    permuted = [
+        _accuracy(_forest(seed), table, random.permutation(labels), seed) for _ in range(rounds)
+    ]
+    feature, feature_p = _best_feature(table, labels, names)
+    return Verdict(
+        purchases=len(labels),
+        chance=chance,
+        boosting=_accuracy(boosting, table, labels, seed),
+        forest=accuracy,
+        p=(1 + sum(other >= accuracy for other in permuted)) / (1 + rounds),
+        feature=feature,
+        feature_p=feature_p,
+    )
+
+
+def _forest(seed: int) -> ExtraTreesClassifier:
+    return ExtraTreesClassifier(n_estimators=60, min_samples_leaf=2, random_state=seed)
+
+
+def _accuracy(model: object, table: Table, labels: Labels, seed: int) -> float:
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    filled = np.nan_to_num(table, nan=-1.0)
+    return float(np.mean(cross_val_predict(model, filled, labels, cv=folds) == labels))
+
+
+def _best_feature(table: Table, labels: Labels, names: list[str]) -> tuple[str, float]:
+    """The smallest p; times the number of features is Holm's correction of the smallest."""
+    found = []
+    for column, name in enumerate(names):
+        values = np.nan_to_num(table[:, column], nan=-1.0)
+        groups = [values[labels == label] for label in np.unique(labels)]
+        found.append((float(kruskal(*groups).pvalue), name))
+    p, name = min(found)
+    return name, min(1.0, p * len(found))

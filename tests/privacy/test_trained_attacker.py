@@ -1,0 +1,81 @@
+"""A trained attacker on real purchases: the short form of `make privacy` (`tests.privacy.attack`).
+
+With everything that the broker sees and can time it guesses no better than chance; with a fault
+put in on purpose it does.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.bad_input.roles import Template
+from tests.privacy.attacked_market import Attack, attacked_market
+from tests.privacy.classifier import Verdict, attack as classify
+from tests.privacy.controls import acknowledged_at_once, slow_by_product
+
+PURCHASES = 30
+ROUNDS = 30
+
+
+@pytest.fixture(autouse=True)
+def short_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wallet's slot, for small files: still many times what opening and writing take."""
+    monkeypatch.setattr("veilmart.customer.purchase.completion_rules.FINISH_SLOT_SECONDS", 0.15)
+
+
+def verdict(attack: Attack) -> Verdict:
+    table, labels, names = attack.record.table()
+    return classify(table, labels, names, seed=1, rounds=ROUNDS)
+
+
+async def test_products_of_a_shelf_are_not_told_apart(template: Template, tmp_path: Path) -> None:
+    async with attacked_market(template, tmp_path, "small", seed=1) as attack:
+        await attack.purchases(PURCHASES, by_token=False)
+    found = verdict(attack)
+    assert not found.recognised, found.line()
+    lengths = {len(row) for row in attack.record.rows}
+    assert len(lengths) == 1, "as many exchanges for each"
+    sizes = {tuple((one.sent, one.got) for one in row) for row in attack.record.rows}
+    assert len(sizes) == 1, "of the same sizes"
+
+
+async def test_the_attacker_recognises_products_that_take_2_ms_more_each(
+    template: Template, tmp_path: Path
+) -> None:
+    async with attacked_market(template, tmp_path, "small", seed=2) as attack:
+        with slow_by_product(attack):
+            await attack.purchases(PURCHASES, by_token=False)
+    found = verdict(attack)
+    assert found.recognised, found.line()
+
+
+async def test_the_attacker_recognises_an_acknowledgement_that_leaves_when_the_file_is_written(
+    template: Template, tmp_path: Path
+) -> None:
+    async with attacked_market(template, tmp_path, "small", seed=3) as attack:
+        with acknowledged_at_once(attack, seconds_per_product=0.02):
+            await attack.purchases(PURCHASES, by_token=False)
+    found = verdict(attack)
+    assert found.recognised, found.line()
+
+
+async def test_the_attacker_recognises_products_without_padding(
+    template: Template, tmp_path: Path
+) -> None:
+    async with attacked_market(template, tmp_path, "small", seed=4, padded=False) as attack:
+        await attack.purchases(PURCHASES // 2, by_token=False)
+    found = verdict(attack)
+    assert found.recognised, found.line()
+    assert found.boosting > 0.9 or found.forest > 0.9
+
+
+def test_noise_alone_is_not_recognised_and_a_small_difference_is() -> None:
+    random = np.random.default_rng(5)
+    labels = np.arange(200) % 5
+    noise = random.normal(size=(200, 30))
+    names = [str(number) for number in range(30)]
+    assert not classify(noise, labels, names, seed=5, rounds=ROUNDS).recognised
+    noise[:, 7] += 0.5 * labels
+    found = classify(noise, labels, names, seed=5, rounds=ROUNDS)
+    assert found.recognised and found.feature == "7"
