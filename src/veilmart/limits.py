@@ -27,6 +27,7 @@ DIRECTORY_LINES_MAX = 100  # merchants of a directory whose own words are fetche
 ABOUT_MAX_BYTES = 300  # a merchant's line about itself
 PRICE_POINTS_MAX = 32  # price points of a broker
 DESCRIPTORS_PER_EPOCH_MAX = 256  # descriptors that one party signs within 30 days
+CHANGES_PER_EPOCH_MAX = 240  # of these, those that its own program signs for changes
 TOKEN_KEYS_MAX = 256  # token keys that a broker lists
 TOKENS_PER_REQUEST_MAX = 32  # tokens of one withdrawal
 ISSUES_PER_ANSWER_MAX = 64  # entries of one `issues` answer

@@ -13,6 +13,7 @@ from veilmart.broker.schema import metadata, migrations as revisions
 from veilmart.broker.settings import Settings
 from veilmart.crypto import identity as keys
 from veilmart.errors import AlreadyInitialised, DatabaseFailure, NotInitialised
+from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.ports import Random
 from veilmart.storage.database.open_database import open_database
@@ -123,7 +124,13 @@ def renew_descriptor(opened: BrokerHome, now: int, random: Random) -> OwnDescrip
         run(token_keys.skip_epochs, now)
     token_keys.make_missing(run, run(token_keys.missing, now))
     listed = token_keys.listed(run(token_keys.living))
-    if previous is None or restored or not descriptors.is_current(previous, current, now, listed):
+    due = previous is None or restored
+    if previous is not None and not due:
+        due = not descriptors.is_current(previous, current, now, listed)
+        # A change waits where one more would look like a descriptor made for one visitor.
+        lasts = now < previous.descriptor.not_after - DESCRIPTOR_OVERLAP_SECONDS
+        due = due and not (lasts and run(descriptors.too_often, previous.descriptor.serial, now))
+    if due:
         step = SERIALS_SKIPPED if restored else 1
         signed, secrets = descriptors.make_descriptor(
             opened.identity, current, previous, now, random, step, listed

@@ -262,6 +262,19 @@ class WalletOutdated(CannotDo):
     hint = "Run `veilmart customer wallet restore` with its words; nothing is lost."
 
 
+class NotRestoredHere(CannotDo):
+    code = 1199
+    summary = "This wallet came from its words, and does not know which orders it made here."
+    money = NO_MONEY
+    hint = "Run `veilmart customer wallet restore` with its words at this broker too."
+
+
+class ChangedTooOften(CannotDo):
+    code = 1198
+    summary = "The shop was changed so often within 30 days that wallets would distrust it."
+    hint = "Wait; many changes at once (`import`) count as one."
+
+
 class NoTokens(CannotDo):
     code = 1185
     summary = "There is no unspent token of that price."

@@ -73,3 +73,11 @@ def _too_many(lower: Descriptor, higher: Descriptor) -> bool:
     step = higher.serial - lower.serial
     epochs = max(0, higher.not_before - lower.not_before) // EPOCH_SECONDS + 1
     return step < RESTORED_GAP and step > DESCRIPTORS_PER_EPOCH_MAX * epochs
+
+
+def changed_too_often(earlier: SignedDescriptor | None, now: int) -> bool:
+    """Whether a party has to wait before it signs a change; a renewal by time may always be signed.
+
+    earlier: its descriptor CHANGES_PER_EPOCH_MAX - 1 serials below its newest one, if there is one.
+    """
+    return earlier is not None and now - earlier.descriptor.not_before < EPOCH_SECONDS

@@ -25,11 +25,19 @@ from veilmart.customer.wallet.seed_file import (
     read_sealed,
     seal_entropy,
 )
-from veilmart.customer.wallet.seed_state import REPLACED, seeded, set_state, take_order_number
+from veilmart.customer.wallet.seed_state import (
+    CURRENT,
+    REPLACED,
+    note_restored,
+    seeded,
+    set_state,
+    take_order_number,
+)
 from veilmart.customer.wallet.wallet import Wallet, open_wallet
 from veilmart.errors import (
     AlreadyInitialised,
     NoSeed,
+    NotRestoredHere,
     SeedDamaged,
     SeedDiffers,
     WalletReplaced,
@@ -43,6 +51,7 @@ from veilmart.protocol.wallet_derivations import wallet_seed
 
 CHEAP = Cost(memory_kib=8, passes=1, lanes=1)
 RANDOM = counting_random(b"seed file")
+BROKER = b"b" * 32
 
 
 @pytest.mark.parametrize("count", [12, 24])
@@ -87,7 +96,7 @@ def test_no_words_yet(wallet: Wallet) -> None:
     with pytest.raises(NoSeed):
         unlock(wallet, "")
     with pytest.raises(NoSeed):
-        wallet.database.run_now(take_order_number)
+        wallet.database.run_now(take_order_number, BROKER)
 
 
 @pytest.mark.parametrize("words", ["", "zoo", " ".join(["zoo"] * 11), " ".join(["zoo"] * 13)])
@@ -167,10 +176,10 @@ def test_parameters_are_bound_to_what_they_seal() -> None:
 def test_no_order_key_is_drawn_twice_or_by_a_wallet_that_was_replaced(wallet: Wallet) -> None:
     made = create_seed(wallet, draw_words(wallet, 12), "")
     assert made.seed == wallet_seed_of(wallet)
-    assert [wallet.database.run_now(take_order_number) for _ in range(3)] == [0, 1, 2]
+    assert [wallet.database.run_now(take_order_number, BROKER) for _ in range(3)] == [0, 1, 2]
     wallet.database.run_now(set_state, REPLACED)
     with pytest.raises(WalletReplaced):
-        wallet.database.run_now(take_order_number)
+        wallet.database.run_now(take_order_number, BROKER)
     before = wallet.database.run_now(seeded)
     restore_seed(wallet, seed_words(wallet, ""), "")
     after = wallet.database.run_now(seeded)
@@ -182,3 +191,16 @@ def wallet_seed_of(wallet: Wallet) -> bytes:
     from veilmart.crypto.mnemonic import entropy_from_words
 
     return wallet_seed(entropy_from_words(seed_words(wallet, "")))
+
+
+def test_words_are_used_at_a_second_broker_only_after_its_list_was_read(wallet: Wallet) -> None:
+    """Else an order key that this broker has seen before would come again."""
+    create_seed(wallet, draw_words(wallet, 12), "")
+    restore_seed(wallet, seed_words(wallet, ""), "")
+    wallet.database.run_now(note_restored, BROKER)
+    wallet.database.run_now(set_state, CURRENT)
+    assert wallet.database.run_now(take_order_number, BROKER) == 0
+    with pytest.raises(NotRestoredHere):
+        wallet.database.run_now(take_order_number, b"c" * 32)
+    wallet.database.run_now(note_restored, b"c" * 32)
+    assert wallet.database.run_now(take_order_number, b"c" * 32) == 1

@@ -15,7 +15,7 @@ from veilmart.crypto import identity, signing
 from veilmart.crypto.key_pair import KeyPair
 from veilmart.crypto.suite import Suite, all_suites
 from veilmart.errors import DescriptorUnknown
-from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, DESCRIPTOR_SECONDS
+from veilmart.limits import CHANGES_PER_EPOCH_MAX, DESCRIPTOR_OVERLAP_SECONDS, DESCRIPTOR_SECONDS
 from veilmart.protocol.descriptor import (
     FIRST_PREVIOUS,
     Descriptor,
@@ -26,7 +26,7 @@ from veilmart.protocol.descriptor import (
 )
 from veilmart.protocol.encoding import Message, decode, encode
 from veilmart.protocol.ports import Random
-from veilmart.protocol.views import FOLLOWS_EXTENSION, follows_extension
+from veilmart.protocol.views import FOLLOWS_EXTENSION, changed_too_often, follows_extension
 
 SECRETS_MAX_BYTES = 4096
 FEE_EXTENSION = "fee"
@@ -180,6 +180,12 @@ def is_current(
         and descriptor.not_after - now >= DESCRIPTOR_OVERLAP_SECONDS
         and [entry.suite for entry in descriptor.tunnel_keys] == [s.id for s in all_suites()]
     )
+
+
+def too_often(conn: Connection, serial: int, now: int) -> bool:
+    """Whether the newest descriptor, of this serial, came so soon that a change has to wait."""
+    signed = conn.execute(_by_serial, {"of": serial - CHANGES_PER_EPOCH_MAX + 1}).scalar()
+    return changed_too_often(None if signed is None else read_descriptor(bytes(signed)), now)
 
 
 def newest_signed(conn: Connection) -> bytes | None:

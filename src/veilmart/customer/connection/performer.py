@@ -121,7 +121,8 @@ class Performer:
     async def _draw_order_seed(self, effect: effects.DrawOrderSeed) -> bytes:
         wallet = self._wallet
         if wallet.seed is not None:
-            return order_seed(wallet.seed, await wallet.database.run(take_order_number))
+            broker = self._session.descriptor.fingerprint
+            return order_seed(wallet.seed, await wallet.database.run(take_order_number, broker))
         if has_seed(wallet):
             raise WalletLocked
         return generate_signing_key(wallet.random)

@@ -26,6 +26,14 @@ seeded_wallet = Table(
     Column("refill_second", Integer, nullable=False),
 )
 
+# Brokers whose lists a wallet that came from its words has read; empty where the words were drawn
+# on this machine.
+restored_at = Table(
+    "restored_at",
+    metadata,
+    Column("broker", LargeBinary(32), primary_key=True),
+)
+
 # One row once a proxy was set; it holds for every connection of this wallet.
 network = Table(
     "network",

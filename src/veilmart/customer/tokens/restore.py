@@ -19,6 +19,7 @@ from veilmart.customer.wallet.orders import all_orders, order_key
 from veilmart.customer.wallet.seed_state import (
     CURRENT,
     SeededWallet,
+    note_restored,
     orders_go_on_at,
     seeded,
     set_state,
@@ -103,6 +104,7 @@ async def restore_tokens(shopper: "Shopper") -> Restored:
         withdrawn, foreign = withdrawn + ours, foreign + others
         await shopper.perform(take_out_spent(wallet.seed, known))
     orders = await shopper.perform(find_orders(wallet.seed, broker))
+    await wallet.database.run(note_restored, broker)
     await wallet.database.run(set_state, CURRENT)
     unspent = len(await wallet.database.run(tokens_of, broker, UNSPENT))
     return Restored(withdrawn, unspent, foreign, orders)

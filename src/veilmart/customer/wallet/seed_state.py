@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from veilmart.customer.schema.token_tables import seeded_wallet
-from veilmart.errors import NoSeed, WalletOutdated, WalletReplaced
+from veilmart.customer.schema.token_tables import restored_at, seeded_wallet
+from veilmart.errors import NoSeed, NotRestoredHere, WalletOutdated, WalletReplaced
 
 _ONLY = 1
 CURRENT, RESTORING, REPLACED, OUTDATED = "current", "restoring", "replaced", "outdated"
@@ -54,11 +54,23 @@ def set_state(connection: Connection, state: str) -> None:
     connection.execute(update(seeded_wallet).values(state=state))
 
 
-def take_order_number(connection: Connection) -> int:
-    """The number of the next order key; nobody gets it twice. Raises as `usable`."""
+def take_order_number(connection: Connection, broker: bytes) -> int:
+    """The number of the next order key; nobody gets it twice. broker: who will be shown it.
+
+    Raises as `usable`, and NotRestoredHere where a wallet that came from its words has not read
+    the broker's list of orders: a number that was used there could come again.
+    """
+    restored = set(connection.execute(select(restored_at.c.broker)).scalars())
+    if restored and broker not in restored:
+        raise NotRestoredHere
     number = usable(connection).next_order
     connection.execute(update(seeded_wallet).values(next_order=number + 1))
     return number
+
+
+def note_restored(connection: Connection, broker: bytes) -> None:
+    """What the wallet's words made at this broker is known now."""
+    connection.execute(insert(restored_at).values(broker=broker).on_conflict_do_nothing())
 
 
 def orders_go_on_at(connection: Connection, number: int) -> None:

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from veilmart.crypto import identity
 from veilmart.crypto.suite import all_suites
-from veilmart.errors import DescriptorUnknown, NotInitialised
-from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS
+from veilmart.errors import ChangedTooOften, DescriptorUnknown, NotInitialised
+from veilmart.limits import CHANGES_PER_EPOCH_MAX, DESCRIPTOR_OVERLAP_SECONDS
 from veilmart.merchant.goods.shelves import load_shelves
 from veilmart.merchant.goods.shop_row import forget_restored, read_shop
 from veilmart.merchant.publishing.brokers import PinnedBroker, load_brokers
@@ -28,7 +28,7 @@ from veilmart.protocol.descriptor import (
     sign_descriptor,
 )
 from veilmart.protocol.ports import Random
-from veilmart.protocol.views import FOLLOWS_EXTENSION, follows_extension
+from veilmart.protocol.views import FOLLOWS_EXTENSION, changed_too_often, follows_extension
 from veilmart.storage.database.columns import AnyRow
 
 SERIALS_SKIPPED = 1_000_000
@@ -84,7 +84,8 @@ def publish_descriptor(
 ) -> None:
     """Part of a transaction: make and sign a new descriptor if the newest one will not do.
 
-    Raises NotInitialised when no broker has been accepted: there would be no price points.
+    Raises NotInitialised when no broker has been accepted: there would be no price points; and
+    ChangedTooOften where wallets would take one more change for a descriptor made for one visitor.
     """
     row = connection.execute(_NEWEST).first()
     newest = None if row is None else read_descriptor(row.signed)
@@ -101,6 +102,8 @@ def publish_descriptor(
         return
     if keys is None:
         keys = make_key_set(connection, now, random)
+    elif newest is not None and not restored:
+        _check_pace(connection, newest.descriptor.serial, now)
     before = None if newest is None else newest.descriptor.serial
     serial = 1 if before is None else before + step
     fresh = msgspec.structs.replace(
@@ -129,6 +132,13 @@ def publish_descriptor(
     )
     if restored:
         forget_restored(connection)
+
+
+def _check_pace(connection: Connection, serial: int, now: int) -> None:
+    values = {"wanted": serial - CHANGES_PER_EPOCH_MAX + 1}
+    signed = connection.execute(_BY_SERIAL, values).scalar()
+    if changed_too_often(None if signed is None else read_descriptor(signed), now):
+        raise ChangedTooOften
 
 
 def _usable(connection: Connection, row: AnyRow, now: int) -> KeySet | None:
