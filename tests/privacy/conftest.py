@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bad_input.conftest import roles as roles, template as template
+from tests.customer.conftest import keys as keys, wallet as wallet
 from tests.merchant.doubles import BROKER_URL, NOW, FakeBroker, Stall
 from veilmart.crypto import identity
 from veilmart.merchant.home import create_merchant, open_merchant

@@ -4,13 +4,16 @@ An act is what one identity does; a history is what the others did before. Every
 wallet is recorded, whichever part of the program opens it.
 """
 
+import os
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest.mock import patch
 
 from tests.bad_input.buyers import Killed, buy, killed_at
-from tests.bad_input.roles import PRICE, Roles, product_of
+from tests.bad_input.roles import GOODS, PRICE, Roles, Template, product_of
 from tests.privacy.recording import RecordingClient, Seen
 from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.library.updates import fetch_again
@@ -19,12 +22,38 @@ from veilmart.customer.tokens.stock import deposit_tokens, withdraw_tokens
 from veilmart.customer.wallet.orders import Order, all_orders
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import BrokerUnreachable
+from veilmart.merchant.home import open_merchant
+from veilmart.merchant.stocking.importing import compare, import_folder
+from veilmart.merchant.stocking.shop_folder import read_folder
 from veilmart.protocol.wallet_states import WalletState
 from veilmart.transport.client import HttpClient
 from veilmart.transport.port import Client
 
 GROWING = ("/v1/spent/", "/v1/order-keys/")
 """Public lists that grow while the tests run: their lengths are the same for everybody."""
+
+
+SHOP = """price = "5.00"
+
+["june.txt"]
+sample = "samples/page.txt"
+"""
+
+
+def with_samples(template: Template, folder: Path) -> Template:
+    """The template's market, where one product has a sample: there is something to look at."""
+    home, goods = folder / "merchant", folder / "goods"
+    shutil.copytree(template.merchant, home)
+    (goods / "samples").mkdir(parents=True)
+    for name, content in GOODS.items():
+        (goods / name).write_bytes(content)
+    (goods / "samples" / "page.txt").write_text("The first page.\n")
+    (goods / "shop.toml").write_text(SHOP)
+    with open_merchant(home) as market:
+        found = market.database.run_now(compare, read_folder(goods, PRICE, 2), 2)
+        now = int(time.time())
+        list(import_folder(market, found, prune=False, alone=False, now=now, random=os.urandom))
+    return Template(template.broker, home, template.merchant_print)
 
 
 @contextmanager
@@ -69,6 +98,9 @@ async def live(
                 await held(roles, wallet, folder)
             case "withdraw one":
                 await withdraw_tokens(shopper, PRICE, 1)
+            case "looks around":
+                await browse(roles, wallet)
+                await look(roles, wallet)
             case "spends one":
                 await buy(roles, wallet, folder, title="july.txt")
             case "spends and gets one back":
@@ -85,9 +117,12 @@ async def live(
 
 async def held(roles: Roles, wallet: Wallet, out: Path) -> Order:
     """An order that a token paid, cut off before its key was asked for."""
+    before = {order.order for order in wallet.database.run_now(all_orders)}
     with suppress(Killed):
         await buy(roles, wallet, out, observe=killed_at("release"))
-    return next(o for o in wallet.database.run_now(all_orders) if o.state == WalletState.HELD)
+    (made,) = (o for o in wallet.database.run_now(all_orders) if o.order not in before)
+    assert made.state == WalletState.HELD
+    return made
 
 
 async def refunded(roles: Roles, wallet: Wallet, out: Path) -> None:

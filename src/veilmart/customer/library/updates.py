@@ -22,6 +22,7 @@ from veilmart.customer.wallet.copies import (
     save_copy,
 )
 from veilmart.customer.wallet.orders import Order, get_order, orders_in, terms_of
+from veilmart.customer.wallet.parcels import save_ended
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
     DescriptorUnknown,
@@ -32,7 +33,7 @@ from veilmart.errors import (
 )
 from veilmart.limits import UPDATE_WINDOW_SECONDS
 from veilmart.protocol.catalogue import NO_ROOT, Product
-from veilmart.protocol.wallet_states import WalletState
+from veilmart.protocol.wallet_states import WalletEvent, WalletState
 
 if TYPE_CHECKING:
     from veilmart.customer.connection.shopper import Shopper
@@ -94,10 +95,12 @@ async def fetch_due(shopper: "Shopper", copy: Copy, order: Order) -> Copy | None
 async def fetch_again(shopper: "Shopper", order: Order, out: Path, *, newest: bool) -> Copy:
     """The version that was bought, or the newest on its shelf, into `out`.
 
-    A fetch that was cut off goes on into the folder where it began. Raises WrongOrderState unless
-    the order is finished, NoSuchProduct, and as `fetch_copy`.
+    A fetch that was cut off goes on into the folder where it began. An order whose key is here, and
+    whose segments were damaged on this machine after the merchant ceased to serve them, is finished
+    by it: the merchant grants it once the order is settled. Raises WrongOrderState before the key
+    came, NoSuchProduct, and as `fetch_copy`.
     """
-    if order.state != WalletState.DONE:
+    if order.state not in (WalletState.DONE, WalletState.RELEASED):
         raise WrongOrderState(f"It is {order.state}.", money="")
     wallet, offer = shopper.wallet, terms_of(order).offer
     root, version = offer.product, order.version
@@ -110,7 +113,13 @@ async def fetch_again(shopper: "Shopper", order: Order, out: Path, *, newest: bo
     known = await wallet.database.run(find_copy, order.order, root)
     if known is None or known.state == DONE:
         known = _new_copy(wallet, order, root, version, out)
-    return await _fetch(shopper, known, order)
+    done = await _fetch(shopper, known, order)
+    if order.state == WalletState.RELEASED:
+        ready = order.after(WalletEvent.FILE_READY, wallet.clock())
+        ended = replace(ready, file_path=done.file_path).after(WalletEvent.SETTLED, wallet.clock())
+        await wallet.database.run(save_ended, ended)
+        wallet.parcels.drop(order.order)
+    return done
 
 
 def newest_copies(wallet: Wallet) -> dict[bytes, Copy]:

@@ -1,0 +1,147 @@
+"""Product equality: the broker's record of two purchases that differ in the product alone is equal.
+
+At the broker's own door: every request of the customer, every question to the merchant, with the
+sizes of both and in their order. By account and token, in both suites, for refused choices, unique
+codes, covers, fetching again, and the restore of an order. Times are compared by the trained
+attacker (test_trained_attacker.py), and on a virtual clock in test_purchases_look_alike.py.
+"""
+
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.bad_input.buyers import buyer
+from tests.bad_input.roles import PASSWORD, Roles, Template, running_roles
+from tests.privacy.attacked_market import PRICES, named, stock
+from tests.privacy.broker_record import Record, recording_broker
+from veilmart.crypto.suite import all_suites
+from veilmart.customer.connection.shopper import connect
+from veilmart.customer.library.updates import fetch_again
+from veilmart.customer.purchase.payment_rules import AccountPayment, TokenPayment
+from veilmart.customer.tokens.lost_order import bring_back
+from veilmart.customer.tokens.restore import orders_lost, restore_tokens
+from veilmart.customer.tokens.stock import withdraw_tokens
+from veilmart.customer.wallet.orders import Order, order_key
+from veilmart.customer.wallet.seed import restore_seed, seed_words
+from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import ProductGone
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SMALLEST, LARGEST = 0, 4
+Marked = tuple[Roles, Record]
+Shape = list[tuple[str, int, int]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def market(
+    template: Template, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Marked]:
+    """Small, big and code shelves of one merchant."""
+    folder = tmp_path_factory.mktemp("market")
+    stocked = template
+    for shelf in ("small", "big", "codes"):
+        stocked = stock(stocked, folder / shelf, shelf)
+    record = Record()
+    with recording_broker(record):
+        async with running_roles(stocked, folder / "running") as roles:
+            yield roles, record
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def customer(market: Marked, name: str, shelf: str) -> Wallet:
+    shopper, wallet = await buyer(market[0], name, tokens=0)
+    await market[0].pay_in(name, 100_000_00)
+    await withdraw_tokens(shopper, PRICES[shelf], 4)
+    return wallet
+
+
+async def alike(market: Marked, play: Callable[[int], Awaitable[Any]]) -> list[Any]:
+    """Played with the smallest and the largest product: the broker's record is equal."""
+    _, record = market
+    shapes: list[Shape] = []
+    results = []
+    for product in (SMALLEST, LARGEST):
+        record.seen = []
+        results.append(await play(product))
+        shapes.append([(one.door, one.sent, one.got) for one in record.seen])
+    assert shapes[0] == shapes[1]
+    assert len(shapes[0]) > 3
+    return results
+
+
+async def purchase(
+    roles: Roles, wallet: Wallet, title: str, out: Path, *, by_token: bool, suite: Any = None
+) -> Order:
+    payment = TokenPayment(wallet.seed or b"", wallet.clock, now=True)
+    async with await connect(wallet, roles.link, anonymous=by_token, suite=suite) as shopper:
+        menu = await shopper.browse(roles.merchant_print)
+        product = named(menu, title)
+        paying = payment if by_token else AccountPayment()
+        return (await shopper.buy(menu, product, out, payment=paying)).order
+
+
+@pytest.mark.parametrize("suite", [0, 1])
+@pytest.mark.parametrize("by_token", [False, True])
+@pytest.mark.parametrize("shelf", ["small", "big", "codes"])
+async def test_purchases(
+    market: Marked, tmp_path: Path, shelf: str, by_token: bool, suite: int
+) -> None:
+    roles, chosen = market[0], all_suites()[suite]
+    wallet = await customer(market, f"{shelf}-{by_token}-{suite}", shelf)
+    how: dict[str, Any] = {"by_token": by_token, "suite": chosen}
+    await purchase(roles, wallet, f"{shelf}2", tmp_path, **how)  # nothing is new any more
+    await alike(market, lambda n: purchase(roles, wallet, f"{shelf}{n}", tmp_path, **how))
+
+
+async def test_refused_choices(market: Marked, tmp_path: Path) -> None:
+    """A product that the merchant does not have any more as it was."""
+    roles = market[0]
+    wallet = await customer(market, "refused", "small")
+
+    async def play(number: int) -> None:
+        async with await connect(wallet, roles.link, anonymous=True) as shopper:
+            menu = await shopper.browse(roles.merchant_print)
+            product = named(menu, f"small{number}")
+            object.__setattr__(product, "root", bytes([number + 1]) * 32)
+            payment = TokenPayment(wallet.seed or b"", wallet.clock, now=True)
+            with pytest.raises(ProductGone):
+                await shopper.buy(menu, product, tmp_path, payment=payment)
+
+    await alike(market, play)
+
+
+async def test_fetching_again_and_restored_orders(market: Marked, tmp_path: Path) -> None:
+    roles = market[0]
+    wallet = await customer(market, "returning", "big")
+    orders = {
+        number: await purchase(roles, wallet, f"big{number}", tmp_path, by_token=True)
+        for number in (SMALLEST, LARGEST)
+    }
+    await roles.merchant_hears_of_all()
+
+    async def again(number: int) -> None:
+        async with await connect(wallet, roles.link, anonymous=True) as shopper:
+            await fetch_again(shopper, orders[number], tmp_path / "again", newest=False)
+
+    await alike(market, again)
+    fresh = restore_seed(roles.wallet("returned"), seed_words(wallet, ""), "")
+    roles.wallets["returned"] = fresh
+    async with await connect(fresh, roles.link) as account:
+        await account.account.login("returning", PASSWORD)
+        await restore_tokens(account)
+    lost = {one.order_key: one for one in fresh.database.run_now(orders_lost)}
+
+    async def bring(number: int) -> None:
+        async def meet(_merchant: bytes) -> None:
+            raise AssertionError("It is pinned by the link.")
+
+        async with await connect(fresh, roles.link, anonymous=True) as shopper:
+            one = lost[order_key(orders[number])]
+            _, title = await bring_back(shopper, one, meet, tmp_path)
+            assert title.startswith(f"big{number}")
+
+    await alike(market, bring)

@@ -1,0 +1,126 @@
+"""Work equality without a clock: what the merchant does for a choice and its segment.
+
+The same statements, the same number of steps of SQLite's machine for each (so rows that are
+touched), the same reads of the store with the same lengths, whatever product of a shelf is chosen.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from sqlalchemy import Engine, event
+
+from tests.merchant.doubles import Stall
+from tests.merchant.sales.test_codes import delivered, offered, shop_with
+from tests.privacy.conftest import MakeStall
+from veilmart.protocol import labels
+from veilmart.protocol.link_messages import FetchSegment
+from veilmart.protocol.offer import Offer, open_object, order_of
+from veilmart.storage.products.folder_store import FolderStore
+
+Done = list[tuple[str, int]]
+"""(statement, steps of the machine) or (kind of read, bytes)"""
+READS = ("piece_list", "read", "size", "has")
+
+
+@contextmanager
+def counted() -> Iterator[Done]:
+    done: Done = []
+    steps = [0]
+
+    def step() -> int:
+        steps[0] += 1
+        return 0
+
+    def before(_c: Any, cursor: Any, *_rest: Any) -> None:
+        cursor.connection.set_progress_handler(step, 1)
+        steps[0] = 0
+
+    def after(_c: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+        done.append((statement, steps[0]))
+        cursor.connection.set_progress_handler(None, 0)
+
+    def watched(name: str) -> Callable[..., Any]:
+        honest = getattr(FolderStore, name)
+
+        def call(store: FolderStore, *arguments: Any) -> Any:
+            answer = honest(store, *arguments)
+            done.append((name, len(answer) if isinstance(answer, bytes) else 0))
+            return answer
+
+        return call
+
+    event.listen(Engine, "before_cursor_execute", before)
+    event.listen(Engine, "after_cursor_execute", after)
+    patches = [patch.object(FolderStore, name, watched(name)) for name in READS]
+    for one in patches:
+        one.start()
+    try:
+        yield done
+    finally:
+        for one in patches:
+            one.stop()
+        event.remove(Engine, "before_cursor_execute", before)
+        event.remove(Engine, "after_cursor_execute", after)
+
+
+def served(stall: Stall, title: str) -> None:
+    """A choice and its first segment."""
+    customer, found, _ = offered(stall, title)
+    key = customer.descriptor.descriptor.signing_key
+    offer = open_object(Offer, key, labels.OFFER, found.offer)
+    name = order_of(found.offer)
+    assert offer.size
+    reply = stall.ask(stall.link(), FetchSegment(order=name, index=0, held_at=stall.now))
+    assert reply.attachment is not None
+
+
+def test_files_of_a_shelf_cost_the_merchant_the_same(make_stall: MakeStall) -> None:
+    stall = make_stall("files")
+    titles = sorted(product.title for product in stall.state.shop.products.values())
+    work = []
+    for title in [*titles, *titles]:
+        with counted() as done:
+            served(stall, title)
+        work.append(done)
+    assert len(work[-1]) > 5
+    assert {kind for kind, _ in work[-1]} & set(READS), "the store was read"
+    assert work[2] == work[3], "the first two make what is made once"
+
+
+def test_codes_of_a_shelf_cost_the_merchant_the_same(make_stall: MakeStall, tmp_path: Path) -> None:
+    """In shops of their own: how many orders the shelf had before is the same, and may be known."""
+    work = []
+    for title in ("sun", "moon", "star"):
+        folder = tmp_path / f"codes-{title}"
+        stall = shop_with(make_stall(title), folder, sun=12, moon=40, star=200)
+        with counted() as done:
+            delivered(stall, *offered(stall, title))
+        work.append(done)
+    assert len(work[0]) > 5
+    assert work[0] == work[1] == work[2]
+
+
+def test_a_store_that_reads_more_for_one_product_is_noticed(make_stall: MakeStall) -> None:
+    """The gate's control."""
+    stall = make_stall("control")
+    titles = sorted(product.title for product in stall.state.shop.products.values())
+    honest = FolderStore.read
+
+    def twice(store: FolderStore, root: bytes, *rest: Any) -> bytes:
+        first = honest(store, root, *rest)
+        return store.size(root) and first if _is(stall, root, titles[0]) else first
+
+    work = []
+    with patch.object(FolderStore, "read", twice):
+        for title in [*titles, *titles]:
+            with counted() as done:
+                served(stall, title)
+            work.append([kind for kind, _ in done])
+    assert work[2] != work[3]
+
+
+def _is(stall: Stall, root: bytes, title: str) -> bool:
+    return any(p.root == root and p.title == title for p in stall.state.shop.products.values())
