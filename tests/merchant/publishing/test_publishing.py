@@ -7,7 +7,7 @@ import pytest
 
 from tests.merchant.doubles import NOW, FakeBroker, Stall
 from veilmart.crypto.suite import all_suites
-from veilmart.errors import DescriptorUnknown, MalformedMessage, OrderUnknown
+from veilmart.errors import ChangedTooOften, DescriptorUnknown, MalformedMessage, OrderUnknown
 from veilmart.limits import CELL_BYTES, DESCRIPTOR_OVERLAP_SECONDS, DESCRIPTOR_SECONDS
 from veilmart.merchant.goods.products import edit_product, load_products, remove_product
 from veilmart.merchant.goods.shelves import create_shelf
@@ -46,6 +46,24 @@ def test_nothing_new_means_no_new_serial(stall: Stall) -> None:
     assert stall.state.shop.newest.known.signed == before.newest.known.signed
     assert stall.state.shop.catalogue == before.catalogue
     assert stall.market.database.commits == commits
+
+
+def test_changes_that_would_look_like_descriptors_made_for_one_visitor_wait(
+    stall: Stall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("veilmart.merchant.publishing.descriptors.CHANGES_PER_EPOCH_MAX", 3)
+    for number in range(2):
+        stall.now += 60
+        stall.market.database.run_now(create_shelf, f"more{number}", 100, 1024 * (number + 2))
+        stall.reload()
+    serial = stall.state.shop.newest.serial
+    stall.market.database.run_now(create_shelf, "one too many", 100, 8192)
+    with pytest.raises(ChangedTooOften):
+        stall.reload()
+    assert stall.state.shop.newest.serial == serial, "what is served stays"
+    stall.now += DESCRIPTOR_SECONDS - DESCRIPTOR_OVERLAP_SECONDS
+    stall.reload()
+    assert stall.state.shop.newest.serial == serial + 1, "a renewal by time may always be signed"
 
 
 def test_a_new_shelf_is_a_new_serial_with_the_same_keys(stall: Stall) -> None:
