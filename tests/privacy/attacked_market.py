@@ -21,7 +21,8 @@ from veilmart.customer.wallet.orders import Order, all_orders
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.stocking.adding import add_now
-from veilmart.merchant.stocking.importing import compare, import_folder
+from veilmart.merchant.stocking.comparing import compare
+from veilmart.merchant.stocking.importing import import_folder
 from veilmart.merchant.stocking.packing import look_at
 from veilmart.merchant.stocking.shop_folder import read_folder
 from veilmart.protocol.catalogue import Product

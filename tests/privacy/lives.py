@@ -23,7 +23,8 @@ from veilmart.customer.wallet.orders import Order, all_orders
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import BrokerUnreachable
 from veilmart.merchant.home import open_merchant
-from veilmart.merchant.stocking.importing import compare, import_folder
+from veilmart.merchant.stocking.comparing import compare
+from veilmart.merchant.stocking.importing import import_folder
 from veilmart.merchant.stocking.shop_folder import read_folder
 from veilmart.protocol.wallet_states import WalletState
 from veilmart.transport.client import HttpClient
