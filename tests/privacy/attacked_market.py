@@ -113,11 +113,13 @@ class Attack:
     async def _wallet(self, by_token: bool, tokens: int) -> Wallet:
         if by_token not in self.wallets:
             name = "token-buyer" if by_token else "account-buyer"
-            shopper, self.wallets[by_token] = await buyer(self.roles, name, tokens=0)
+            _, self.wallets[by_token] = await buyer(self.roles, name, tokens=0)
             await self.roles.pay_in(name, CREDIT)
-            if by_token:
-                await withdraw_tokens(shopper, PRICES[self.shelf], tokens)
-        return self.wallets[by_token]
+        wallet = self.wallets[by_token]
+        if by_token:
+            async with await connect(wallet, self.roles.link) as account:
+                await withdraw_tokens(account, PRICES[self.shelf], tokens)
+        return wallet
 
     async def _buy(self, wallet: Wallet, label: int, *, by_token: bool) -> None:
         payment = TokenPayment(wallet.seed or b"", wallet.clock, now=True)
