@@ -1,0 +1,84 @@
+"""One run serves one identity, in the pages too; and who uses two at once is told before."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.bad_input.buyers import buyer
+from tests.bad_input.roles import Roles, Template, running_roles
+from tests.privacy import lives
+from veilmart.customer.cli.connect import mention_token_use
+from veilmart.customer.wallet.account_use import (
+    LATELY_SECONDS,
+    TOKEN_USED_LATELY,
+    account_used_lately,
+    token_used_lately,
+)
+from veilmart.customer.web.desk import Desk
+from veilmart.customer.web.syncing import sync
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def market(
+    template: Template, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Roles]:
+    folder = tmp_path_factory.mktemp("market")
+    async with running_roles(template, folder, streams=False) as running:
+        yield running
+
+
+class Told:
+    """What a page's job says."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def step(self, text: str) -> None:
+        self.lines.append(text)
+
+    line = step
+
+    def leads_to(self, _path: str, _label: str) -> None:
+        pass
+
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_arguments, **_options: None
+
+
+@pytest.mark.parametrize("everything", [False, True])
+async def test_a_run_of_the_pages_serves_one_order_unless_all_is_asked_for(
+    market: Roles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, everything: bool
+) -> None:
+    monkeypatch.setattr("veilmart.customer.library.errands.ERRAND_SPREAD_SECONDS", 1)
+    _, wallet = await buyer(market, f"pages-{everything}", tokens=3)
+    for number in range(3):
+        await lives.held(market, wallet, tmp_path / str(number))
+    told = Told()
+    with lives.recorded() as seen:
+        await sync(Desk(wallet, tmp_path), told, everything=everything)  # type: ignore[arg-type]
+    assert [method for method, *_ in seen].count("OPEN") == (3 if everything else 1)
+    assert any("at once" in line for line in told.lines) == everything
+
+
+async def test_both_orders_of_account_and_token_are_noticed_for_an_hour(
+    market: Roles, tmp_path: Path
+) -> None:
+    _, wallet = await buyer(market, "hasty", tokens=1)
+    said: list[str] = []
+    person: Any = SimpleNamespace(terminal=SimpleNamespace(say=said.append))
+    assert wallet.database.run_now(account_used_lately, wallet.clock())
+    assert not wallet.database.run_now(token_used_lately, wallet.clock())
+    mention_token_use(wallet, person)
+    assert said == []
+    await lives.buy_anonymously(market, wallet, tmp_path)
+    mention_token_use(wallet, person)
+    assert tuple(said) == TOKEN_USED_LATELY
+    later = wallet.clock() + LATELY_SECONDS + 1
+    assert not wallet.database.run_now(token_used_lately, later)
+    assert not wallet.database.run_now(account_used_lately, later)
