@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import Connection, delete
 
 from tests.bad_input.buyers import Killed
 from tests.bad_input.roles import GOODS, Roles
@@ -15,6 +15,10 @@ from veilmart.customer.schema.tables import parcels
 from veilmart.customer.wallet.orders import terms_of
 from veilmart.errors import VeilmartError
 from veilmart.limits import SEGMENTS_AFTER_SECONDS
+
+
+def lose_segments(connection: Connection) -> None:
+    connection.execute(delete(parcels))
 
 
 async def test_it_comes_by_fetching_again_and_the_order_is_done(
@@ -33,7 +37,7 @@ async def test_it_comes_by_fetching_again_and_the_order_is_done(
         roles.clock.ahead += terms_of(stage.order).offer.settle_within + 1
         await stage.until("settled")
         await stage.merchant_says("settled")
-        stage.wallet.database.run_now(lambda conn: conn.execute(delete(parcels)))
+        stage.wallet.database.run_now(lose_segments)
         roles.clock.ahead += SEGMENTS_AFTER_SECONDS + 3600
         with pytest.raises(VeilmartError, match="segments ended"):
             await stage.sync()

@@ -35,7 +35,7 @@ from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.token_list import listed_keys
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+in_market = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -77,6 +77,7 @@ def test_case_1_a_chain_that_ends_at_what_the_other_view_saw(wallet: Wallet, key
 # ---- case 2: one run served every identity -------------------------------------------------------
 
 
+@in_market
 async def test_case_2_one_run_that_serves_all_orders(market: Roles, tmp_path: Path) -> None:
     _, wallet = await buyer(market, "all-at-once", tokens=2)
     for number in range(2):
@@ -107,6 +108,7 @@ def covers_are_kept() -> Iterator[None]:
         yield
 
 
+@in_market
 async def test_case_2_covers_that_are_kept_are_not_fetched_again(
     market: Roles, tmp_path: Path
 ) -> None:
@@ -162,6 +164,7 @@ async def bought(roles: Roles, name: str, history: list[str], out: Path) -> list
     return seen
 
 
+@in_market
 async def test_case_5_keys_that_are_fetched_where_they_are_missing(
     market: Roles, tmp_path: Path
 ) -> None:
@@ -178,6 +181,7 @@ async def test_case_5_keys_that_are_fetched_where_they_are_missing(
     assert mutant[0] != mutant[1]
 
 
+@in_market
 async def test_case_4_refund_tokens_that_are_deposited(market: Roles, tmp_path: Path) -> None:
     pasts = (["spends one"], ["spends and gets one back"])
     with patch.object(lives, "deposit_tokens", deposit_everything):

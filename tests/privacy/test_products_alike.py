@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -105,8 +106,8 @@ async def test_refused_choices(market: Marked, tmp_path: Path) -> None:
     async def play(number: int) -> None:
         async with await connect(wallet, roles.link, anonymous=True) as shopper:
             menu = await shopper.browse(roles.merchant_print)
-            product = named(menu, f"small{number}")
-            object.__setattr__(product, "root", bytes([number + 1]) * 32)
+            gone = bytes([number + 1]) * 32
+            product = msgspec.structs.replace(named(menu, f"small{number}"), root=gone)
             payment = TokenPayment(wallet.seed or b"", wallet.clock, now=True)
             with pytest.raises(ProductGone):
                 await shopper.buy(menu, product, tmp_path, payment=payment)
