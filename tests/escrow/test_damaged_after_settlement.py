@@ -39,7 +39,7 @@ async def test_it_comes_by_fetching_again_and_the_order_is_done(
         await stage.merchant_says("settled")
         stage.wallet.database.run_now(lose_segments)
         roles.clock.ahead += SEGMENTS_AFTER_SECONDS + 3600
-        with pytest.raises(VeilmartError, match="segments ended"):
+        with pytest.raises(VeilmartError):
             await stage.sync()
         async with await connect(stage.wallet, roles.link, anonymous=True) as shopper:
             copy = await fetch_again(shopper, stage.order, tmp_path / "again", newest=False)
