@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from bench.driver import open_shopper
+from bench.driver import buy_one, open_shopper
 from bench.purchases import CREDIT, market, process_cpu_seconds
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.connection.shopper import Shopper
@@ -40,9 +40,8 @@ async def buy_while(shopper: Shopper, menu: Menu, out: Path, stop: asyncio.Event
     took: list[float] = []
     while not stop.is_set():
         began = time.perf_counter()
-        bought = await shopper.buy(menu, menu.products[len(took) % len(menu.products)], out)
+        await buy_one(shopper, menu, out, len(took))
         took.append(time.perf_counter() - began)
-        bought.path.unlink()
     return took
 
 
@@ -76,7 +75,7 @@ async def measure() -> dict[str, Any]:
         async with AsyncExitStack() as stack:
             _, merchant, link = await market(folder, stack)
             (folder / "out").mkdir()
-            _, shopper = await open_shopper(folder / "buyer", link, new=True)
+            _, shopper = await open_shopper(folder / "buyer", link)
             await run_command("broker", "credit", "buyer", CREDIT, "--home", str(folder / "broker"))
             pinned = parse_link(link).merchant
             assert pinned is not None

@@ -17,9 +17,10 @@ from tests.merchant.doubles import NOW, Stall
 from veilmart.errors import AloneOnShelf, BadArgument
 from veilmart.limits import CODES_AT_ONCE, PRODUCTS_AT_ONCE
 from veilmart.merchant.goods.products import load_products
-from veilmart.merchant.sales.codes import code_count
+from veilmart.merchant.sales.codes import code_count, restock
 from veilmart.merchant.stocking import importing
 from veilmart.merchant.stocking.comparing import Comparison, compare
+from veilmart.merchant.stocking.foreseeing import foresee_import
 from veilmart.merchant.stocking.importing import import_folder
 from veilmart.merchant.stocking.restocking import restock_in_parts
 from veilmart.merchant.stocking.shop_folder import read_folder
@@ -49,8 +50,8 @@ def compared(stall: Stall, folder: Path, files: int) -> Comparison:
 
 
 def carried_out(stall: Stall, comparison: Comparison, **how: Any) -> list[Any]:
-    options = {"prune": False, "alone": False, "now": NOW, "random": os.urandom} | how
-    return list(import_folder(stall.market, comparison, **options))
+    options: dict[str, Any] = {"prune": False, "alone": False, "now": NOW} | how
+    return list(import_folder(stall.market, comparison, random=os.urandom, **options))
 
 
 def test_statements_grow_with_the_files_and_the_catalogue_is_not_read_for_each(
@@ -91,7 +92,7 @@ def test_an_interrupted_import_is_continued_by_importing_again(
 ) -> None:
     files = 2 * PRODUCTS_AT_ONCE
     comparison = compared(stall, tmp_path / "many", files)
-    steps = import_folder(
+    steps: Any = import_folder(
         stall.market, comparison, prune=False, alone=False, now=NOW, random=os.urandom
     )
     for _ in range(PRODUCTS_AT_ONCE + 3):
@@ -112,7 +113,7 @@ def test_long_lists_of_codes_are_added_in_parts(
         lines = "".join(f"{name}-{number}\n" for number in range(count))
         (folder / f"{name}.codes").write_text(lines)
     parts: list[int] = []
-    add = importing.restock
+    add = restock
 
     def counted(connection: Any, product: Any, lines: list[str], salts: Any) -> Any:
         parts.append(len(lines))
@@ -152,7 +153,7 @@ def test_comparing_and_foreseeing_do_not_hold_the_writer(stall: Stall, tmp_path:
         database = stall.market.database
         again = database.read_now(compare, read_folder(tmp_path / "shop", 500, 2), 2)
         with pytest.raises(AloneOnShelf):
-            database.read_now(importing.foresee_import, _only_first(again), prune=True, alone=False)
+            database.read_now(foresee_import, _only_first(again), prune=True, alone=False)
         other.execute("ROLLBACK")
     assert time.monotonic() - began < 5
     assert len(comparison.changes) == 3

@@ -32,6 +32,10 @@ mount(
             "Make the shop what a folder says; only what changed is packed and sent on.",
         ),
         "codes": ("importing:codes_app", "Unique codes: licence keys, gift cards; one per sale."),
+        "tidy": (
+            "shelves:tidy",
+            "Remove packed products that nothing names any more; what was sold stays.",
+        ),
         "join": ("back_office:join", "Ask the broker's operator to carry this merchant."),
         "withdraw-request": (
             "back_office:withdraw_request",

@@ -11,10 +11,12 @@ from veilmart.errors import Declined
 from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.stocking.anonymity_report import bar, chart_svg, shelf_reports
+from veilmart.merchant.stocking.collecting import collect_unnamed
 from veilmart.merchant.stocking.shelf_moves import Applied, apply_proposal, check_proposal, propose
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.home import default_home
+from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.numbers import ProductCount
 from veilmart.terminal.tables import draw_table
@@ -101,6 +103,20 @@ def _plan(k: int, alone: bool, yes: bool, only_show: bool, common: Common) -> No
             f"Moved {applied.moved} products; {applied.created} new shelves, "
             f"{len(applied.retired)} out of use.",
             markup=False,
+        ),
+    )
+
+
+@command
+def tidy(*, common: Common = DEFAULTS) -> None:
+    """Remove packed products that nothing names any more; what was sold stays."""
+    with open_merchant(home_of(common), common.database) as market:
+        collected = collect_unnamed(market, unix_now())
+    common.terminal().result(
+        collected,
+        lambda console: console.print(
+            f"Removed {collected.removed} packed products that nothing names; "
+            f"{collected.noted} more are removed when they are found so again in three days."
         ),
     )
 

@@ -24,6 +24,7 @@ from veilmart.merchant.goods.shop_row import read_shop, touch
 from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.schema.tables import products
 from veilmart.merchant.stocking.adding import ProductPacked, check_price
+from veilmart.merchant.stocking.packing import gone_if_refused
 from veilmart.merchant.stocking.shelf_planning import Item, PlannedShelf, plan_shelves
 from veilmart.protocol.descriptor import Shelf
 from veilmart.storage.products.folder_store import ProductStore
@@ -128,12 +129,15 @@ def apply_proposal(
         if targets[number] is None or item.key.shelf != targets[number]
     ]
     moved = []
-    for done, (number, product) in enumerate(moves, start=1):
-        size = proposal.shelves[number].size
-        root = repack(market.store, product, size, random)
-        moved.append(_Moved(product, number, root, market.store.piece_list(root)))
-        yield ProductPacked(done, len(moves), product.file_name)
-    yield market.database.run_now(_carry_out, proposal, tuple(targets), tuple(moved))
+    with gone_if_refused(market.store) as roots:
+        for done, (number, product) in enumerate(moves, start=1):
+            size = proposal.shelves[number].size
+            roots.append(repack(market.store, product, size, random))
+            pieces = market.store.piece_list(roots[-1])
+            moved.append(_Moved(product, number, roots[-1], pieces))
+            yield ProductPacked(done, len(moves), product.file_name)
+        applied = market.database.run_now(_carry_out, proposal, tuple(targets), tuple(moved))
+    yield applied
 
 
 def _ordinary(connection: Connection) -> tuple[Shelf, ...]:

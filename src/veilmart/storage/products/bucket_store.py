@@ -24,7 +24,7 @@ from veilmart.crypto.hash_functions import bulk_hash
 from veilmart.errors import BadArgument, Misuse, StoreDamaged
 from veilmart.limits import CONNECT_SECONDS, HASH_BYTES, PIECE_BYTES, PIECES_MAX
 from veilmart.storage.products.bucket_errors import bucket_error, names_no_bucket
-from veilmart.storage.products.folder_store import root_of
+from veilmart.storage.products.folder_store import root_named, root_of
 
 _SIZE_BYTES = 8
 _NAME_BYTES = 16
@@ -75,14 +75,8 @@ class ObjectStore:
 
     def learn(self) -> None:
         """See `ProductStore`. Every root's object is kept: 32 bytes for each MiB of goods."""
-        with _typed_errors():
-            names = [
-                entry["path"].rsplit("/", 1)[-1]
-                for page in obstore.list(self._store, "root")
-                for entry in page
-            ]
+        roots = list(self.roots())
         with self._turn:
-            roots = [root for name in names if (root := _root_named(name)) is not None]
             fresh = [root for root in roots if root not in self._known]
         with ThreadPoolExecutor(_LEARNERS) as threads:
             found = list(threads.map(self._find, fresh))
@@ -92,6 +86,13 @@ class ObjectStore:
                 for root, product in zip(fresh, found, strict=True)
                 if product is not None
             }
+
+    def roots(self) -> Iterator[bytes]:
+        """See `ProductStore`. What nobody of us has put there is passed over."""
+        with _typed_errors():
+            for page in obstore.list(self._store, "root"):
+                names = (entry["path"].rsplit("/", 1)[-1] for entry in page)
+                yield from (root for name in names if (root := root_named(name)) is not None)
 
     def put(self, pieces: Iterable[bytes], size: int) -> bytes:
         """See `ProductStore`. Each piece travels with its checksum. Raises StoreAway, Misuse.
@@ -241,15 +242,6 @@ class ObjectStore:
 
 def _piece_path(folder: str, index: int) -> str:
     return f"data/{folder}/{index:05}"
-
-
-def _root_named(name: str) -> bytes | None:
-    """None for an object that nobody of us has put there."""
-    try:
-        root = bytes.fromhex(name)
-    except ValueError:
-        return None
-    return root if len(root) == HASH_BYTES else None
 
 
 def _root_path(root: bytes) -> str:

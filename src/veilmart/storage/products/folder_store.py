@@ -31,6 +31,15 @@ def root_of(piece_list: bytes) -> bytes:
     return labelled_hash(PIECE_LIST, piece_list)
 
 
+def root_named(name: str) -> bytes | None:
+    """From 64 hex digits; None for the name of something else."""
+    try:
+        root = bytes.fromhex(name)
+    except ValueError:
+        return None
+    return root if len(root) == HASH_BYTES else None
+
+
 class ProductStore(Protocol):
     """Where products lie. Every method may block; a folder or an object store is behind it."""
 
@@ -45,6 +54,9 @@ class ProductStore(Protocol):
 
     def put(self, pieces: Iterable[bytes], size: int) -> bytes:
         """Store `size` bytes given piece by piece, durably; the root. Same again: same root."""
+
+    def roots(self) -> Iterator[bytes]:
+        """Every product that is there, 32 bytes each, in no order. Raises a `StorageFailure`."""
 
     def remove(self, root: bytes) -> None:
         """Remove a product that nothing names, as far as possible."""
@@ -144,6 +156,14 @@ class FolderStore:
         if len(content) != length:
             raise _damaged(root)
         return content
+
+    def roots(self) -> Iterator[bytes]:
+        """See `ProductStore`."""
+        with typed_file_errors("The product store"):
+            for place in self._folder.glob("[0-9a-f][0-9a-f]/*"):
+                root = root_named(place.name)
+                if root is not None:
+                    yield root
 
     def remove(self, root: bytes) -> None:
         shutil.rmtree(self._where(root), ignore_errors=True)
