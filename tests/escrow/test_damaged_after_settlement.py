@@ -13,7 +13,7 @@ from veilmart.customer.events import Event, KeyReleased
 from veilmart.customer.library.updates import fetch_again
 from veilmart.customer.schema.tables import parcels
 from veilmart.customer.wallet.orders import terms_of
-from veilmart.errors import VeilmartError
+from veilmart.errors import WrongOrderState
 from veilmart.limits import SEGMENTS_AFTER_SECONDS
 
 
@@ -39,7 +39,7 @@ async def test_it_comes_by_fetching_again_and_the_order_is_done(
         await stage.merchant_says("settled")
         stage.wallet.database.run_now(lose_segments)
         roles.clock.ahead += SEGMENTS_AFTER_SECONDS + 3600
-        with pytest.raises(VeilmartError):
+        with pytest.raises(WrongOrderState, match="segments ended"):
             await stage.sync()
         async with await connect(stage.wallet, roles.link, anonymous=True) as shopper:
             copy = await fetch_again(shopper, stage.order, tmp_path / "again", newest=False)

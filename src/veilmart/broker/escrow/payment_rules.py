@@ -28,7 +28,7 @@ from veilmart.errors import (
     PaymentOutstanding,
     WrongOrderState,
 )
-from veilmart.limits import BODY_MAX_BYTES
+from veilmart.limits import BODY_MAX_BYTES, SEGMENTS_AFTER_SECONDS
 from veilmart.protocol import labels
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.customer_messages import (
@@ -200,6 +200,8 @@ def get_segment(state: BrokerState, session: Session, request: GetSegment) -> Ru
         raise PaymentOutstanding
     if row.state is InvoiceState.REFUNDED:
         raise WrongOrderState("It was refunded.")
+    if row.state is InvoiceState.SETTLED and state.clock() >= row.due + SEGMENTS_AFTER_SECONDS:
+        raise WrongOrderState("Its segments ended; `veilmart customer fetch` brings it again.")
     message = FetchSegment(order=row.order, index=request.index, held_at=row.held_at)
     answer, attachment = yield from Forward(row.merchant, message, MerchantSegment)
     if answer.length != len(attachment):
