@@ -16,6 +16,7 @@ from veilmart.customer.cli.prompts import Person, ensure_login
 from veilmart.customer.cli.wallet import make_seed
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.display.lists import what_is_paid_for
+from veilmart.customer.library.holdings import expired_lately
 from veilmart.customer.purchase.completion_rules import Bought
 from veilmart.customer.purchase.payment_rules import (
     AccountPayment,
@@ -82,6 +83,8 @@ async def buy_one(
         if not isinstance(chosen, Chosen):
             return chosen
         if not wish.insists:
+            if token:
+                ask_for_the_account(wallet, person)
             return await _buy_from_account(wallet, person, drawer, wish, chosen, account)
         # The choice stays here; the account is asked for a whole pack, on its own connection.
         wish = replace(wish, wanted=chosen.product.id.hex())
@@ -161,6 +164,23 @@ async def _buy_from_account(
         return await pay_and_fetch(
             shopper, person, drawer, chosen.menu, chosen.product, wish.out, payment
         )
+
+
+def ask_for_the_account(wallet: Wallet, person: Person) -> None:
+    """Before the account pays because the last fitting token has expired. Raises NoTokens where
+
+    nobody can be asked, Declined.
+    """
+    gone = wallet.database.run_now(expired_lately, wallet.clock())
+    if not gone:
+        return
+    error = NoTokens(f"{gone} expired. `--account` pays from the account.")
+    if person.yes or not person.terminal.interactive:
+        raise error
+    person.terminal.say(f"No token pays for this: {gone} expired.")
+    person.terminal.say("Paid from the account, the broker learns who buys.")
+    if not person.confirm("Pay from the account this time? (y/n) "):
+        raise Declined("Nothing was bought.")
 
 
 def _has_tokens(wallet: Wallet) -> bool:

@@ -11,6 +11,7 @@ from veilmart.crypto.identity import format_fingerprint
 from veilmart.crypto.suite import suite_by_name
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.events import Observer, ignore
+from veilmart.customer.library.holdings import ending_notes
 from veilmart.customer.trust.pins import broker_named, current_broker, pinned_merchants
 from veilmart.customer.wallet.account_use import TOKEN_USED_LATELY, token_used_lately
 from veilmart.customer.wallet.proxy import read_proxy
@@ -58,6 +59,8 @@ def opened_wallet(
         if chosen is not None:
             wallet = replace(wallet, proxy=given)
         try:
+            for note in wallet.database.run_now(ending_notes, wallet.clock()):
+                common.terminal().say(note)
             yield wallet
         finally:
             wallet.close()

@@ -1,6 +1,7 @@
 """`veilmart customer sync|cancel`: finish or give up what was interrupted."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,15 +12,16 @@ from veilmart.customer.cli.account import Yes
 from veilmart.customer.cli.connect import broker_url, opened_wallet, visited
 from veilmart.customer.cli.library import Outcome, fetch_one, look_for_updates
 from veilmart.customer.cli.network import ProxyOption
-from veilmart.customer.cli.passphrase import PassphraseFile, unlocked_if_easy
+from veilmart.customer.cli.passphrase import PassphraseFile, unlocked, unlocked_if_easy
 from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.cli.tokens import brokers_to_refill, refill_stocks
 from veilmart.customer.library.errands import Errand, all_errands, draw, served
+from veilmart.customer.library.exchange_rules import exchange
 from veilmart.customer.purchase.recovery_rules import Recovered, find_late_refund
 from veilmart.customer.wallet.orders import Order, save_elsewhere
 from veilmart.customer.wallet.wallet import Wallet, find_order
-from veilmart.errors import BadArgument, Declined, NetworkFailure, VeilmartError
+from veilmart.errors import BadArgument, Declined, Misuse, NetworkFailure, VeilmartError
 from veilmart.protocol.wallet_states import WalletState
 from veilmart.storage.files.names import encodable, shown_path, visible
 from veilmart.terminal.command import Common, command
@@ -101,22 +103,49 @@ async def sync(
         elif not now and not updates:
             one = draw(wallet, found)
             chosen = [] if one is None else [one]
-        for errand in chosen:
-            done += await _serve(wallet, person, errand, out)
+        exchanged: list[SyncLine] = []
         code = 0
+        for errand in chosen:
+            if errand.token is not None:
+                line, failed = await _exchange(wallet, person, errand, passphrase_file)
+                exchanged.append(line)
+                code = code or failed
+                continue
+            done += await _serve(wallet, person, errand, out)
         if now:
-            code = await refill_stocks(wallet, person, passphrase_file, None)
+            code = await refill_stocks(wallet, person, passphrase_file, None) or code
         elif not updates and (not chosen or chosen[0].kind == "account"):
             brokers = [errand.broker for errand in chosen] or brokers_to_refill(wallet)
-            code = await refill_stocks(wallet, person, passphrase_file, brokers[:1])
-    waiting = [e for e in found if e not in chosen and e.kind in ("order", "copy")]
-    lines = [sync_line(order, outcome, detail) for order, outcome, detail, _ in done]
+            code = await refill_stocks(wallet, person, passphrase_file, brokers[:1]) or code
+    waiting = [e for e in found if e not in chosen and e.kind in ("order", "copy", "exchange")]
+    lines = [sync_line(order, outcome, detail) for order, outcome, detail, _ in done] + exchanged
     exit_code = next((found for *_, found in done if found), code)
     person.terminal.result(
         {"orders": lines, "waiting": len(waiting)},
         lambda console: _draw_sync(console, lines, len(waiting)),
     )
     return exit_code
+
+
+async def _exchange(
+    wallet: Wallet, person: Person, errand: Errand, passphrase_file: Path | None
+) -> tuple[SyncLine, int]:
+    """One token that ends soon, on a connection of its own. What became of it; the exit code."""
+    token = errand.token
+    if token is None:
+        raise Misuse("An exchange has a token.")
+    url = broker_url(wallet, errand.broker)
+    try:
+        opened = wallet if wallet.seed else unlocked(wallet, person, passphrase_file)
+        async with visited(opened, person, url, mention=False, anonymous=True) as shopper:
+            until = await shopper.perform(exchange(token, opened.clock, opened.random))
+    except VeilmartError as error:
+        return SyncLine("", "A token", "error", error.explain()), error.exit_code
+    finally:
+        served(wallet, errand)
+    day = datetime.fromtimestamp(until, tz=UTC)
+    said = f"exchanged for a fresh one, good until {day:%Y-%m-%d}"
+    return SyncLine("", "A token", "exchanged", said), 0
 
 
 async def _serve(wallet: Wallet, person: Person, errand: Errand, out: Path | None) -> list[Outcome]:
@@ -180,7 +209,8 @@ def sync_line(order: Order, outcome: str, detail: str) -> SyncLine:
 
 def _draw_sync(console: Console, lines: list[SyncLine], waiting: int) -> None:
     for line in lines:
-        console.print(f"{line.order[:8]}  {line.title}: {line.detail}", markup=False)
+        name = f"{line.order[:8]}  {line.title}" if line.order else line.title
+        console.print(f"{name}: {line.detail}", markup=False)
     if waiting:
         noun = "1 task waits for its" if waiting == 1 else f"{waiting} tasks wait for their"
         console.print(f"{noun} own time; --now does all at once.")

@@ -1,6 +1,5 @@
 """`veilmart customer tokens [withdraw|deposit]`."""
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +12,9 @@ from veilmart.customer.cli.connect import opened_wallet, visited
 from veilmart.customer.cli.network import ProxyOption
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked
 from veilmart.customer.cli.prompts import Person
+from veilmart.customer.library.holdings import holdings
 from veilmart.customer.tokens.stock import (
     Withdrawn,
-    all_stocks,
     deposit_tokens,
     drop_stock,
     due_stocks,
@@ -26,10 +25,9 @@ from veilmart.customer.tokens.stock import (
 )
 from veilmart.customer.trust.pins import broker_named, current_broker
 from veilmart.customer.wallet.seed_state import usable
-from veilmart.customer.wallet.tokens import UNSPENT, known_keys, tokens_of
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import NotInitialised, VeilmartError
-from veilmart.limits import TOKEN_PACK, TOKEN_REST_SECONDS
+from veilmart.limits import TOKEN_PACK
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.terminal.command import Common, command
@@ -42,42 +40,41 @@ COUNT_MAX = 1000
 class TokenLine:
     """Unspent tokens of one price that end together. rested: how many are not fresh any more.
 
-    until: Unix seconds. kept: pack that `sync` keeps in stock, 0 for none.
+    until: Unix seconds. kept: pack that `sync` keeps in stock, 0 for none. value: of all of them.
+    ends_soon: within 30 days. expired: worth nothing any more.
     """
 
     price: str
     count: int
+    value: str
     rested: int
     until: int
     kept: int
+    ends_soon: bool
+    expired: bool
 
 
 @command
 def show(*, common: Common = Common()) -> None:
-    """Show unspent tokens by price, and how long they are valid."""
+    """Show unspent tokens by price, how long they are valid, and what has expired."""
     with opened_wallet(common) as wallet:
         pin = wallet.database.run_now(current_broker)
         if pin is None:
             raise NotInitialised
         decimals = read_descriptor(pin.descriptor).descriptor.decimals
-        keys = wallet.database.run_now(known_keys, pin.fingerprint)
-        tokens = wallet.database.run_now(tokens_of, pin.fingerprint, UNSPENT)
-        stocks = {s.price: s.pack for s in wallet.database.run_now(all_stocks)}
-        now = wallet.clock()
-    counts = Counter(keys[token.key].listed for token in tokens)
-    rested = Counter(
-        keys[token.key].listed for token in tokens if now - token.got_at >= TOKEN_REST_SECONDS
-    )
+        held = wallet.database.run_now(holdings, pin.fingerprint, wallet.clock())
     lines = [
         TokenLine(
-            price=format_amount(listed.price, decimals),
-            count=count,
-            rested=rested[listed],
-            until=listed.spend_until,
-            kept=stocks.get(listed.price, 0),
+            price=format_amount(line.price, decimals),
+            count=line.count,
+            value=format_amount(line.price * line.count, decimals),
+            rested=line.rested,
+            until=line.until,
+            kept=line.kept,
+            ends_soon=line.ends_soon,
+            expired=line.expired,
         )
-        for listed, count in sorted(counts.items())
-        if now < listed.spend_until
+        for line in held
     ]
     common.terminal().result({"tokens": lines}, lambda console: _draw(console, lines))
 
@@ -85,13 +82,14 @@ def show(*, common: Common = Common()) -> None:
 def _draw(console: Console, lines: list[TokenLine]) -> None:
     for line in lines:
         until = datetime.fromtimestamp(line.until, tz=UTC)
+        said = f"{line.count:>4} of {line.price:>8}"
+        if line.expired:
+            console.print(f"{said}  expired {until:%Y-%m-%d}: {line.value} in all", markup=False)
+            continue
         fresh = line.count - line.rested
         note = f"  {fresh} of them too fresh to spend unnoticed" if fresh else ""
         kept = f"  kept in packs of {line.kept}" if line.kept else ""
-        console.print(
-            f"{line.count:>4} of {line.price:>8}  good until {until:%Y-%m-%d}{note}{kept}",
-            markup=False,
-        )
+        console.print(f"{said}  good until {until:%Y-%m-%d}{note}{kept}", markup=False)
     if not lines:
         console.print("No tokens.")
 

@@ -13,15 +13,22 @@ from typing import Literal
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
+from veilmart.customer.library.holdings import to_exchange
 from veilmart.customer.library.updates import due_copies
 from veilmart.customer.purchase.recovery_rules import may_be_refunded, to_sync
 from veilmart.customer.schema.token_tables import errands
 from veilmart.customer.wallet.copies import DONE, Copy, find_copy, save_copy
 from veilmart.customer.wallet.orders import Order
+from veilmart.customer.wallet.tokens import StoredToken, known_keys
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.limits import ERRAND_SPREAD_SECONDS, REFUND_LOOK_SPREAD_SECONDS
+from veilmart.limits import (
+    ERRAND_SPREAD_SECONDS,
+    EXCHANGE_SPREAD_SECONDS,
+    REFUND_LOOK_SPREAD_SECONDS,
+)
 
-Kind = Literal["account", "order", "refund", "copy"]
+SUBJECT_BYTES = 32
+Kind = Literal["account", "order", "refund", "copy", "exchange"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Errand:
 
     account: `orders` to finish and `settled` ones to ask about, all paid from the account at
     `broker`. order, refund: one order that a token paid, to finish or to ask about. copy: one
-    fetch.
+    fetch. exchange: one token that ends soon.
     """
 
     kind: Kind
@@ -39,9 +46,12 @@ class Errand:
     orders: tuple[Order, ...] = ()
     settled: tuple[Order, ...] = ()
     copy: Copy | None = None
+    token: StoredToken | None = None
 
     @property
     def subject(self) -> bytes:
+        if self.token is not None:
+            return self.token.signature[:SUBJECT_BYTES]
         return self.broker if self.kind == "account" else (self.orders + self.settled)[0].order
 
 
@@ -72,6 +82,19 @@ def all_errands(wallet: Wallet) -> list[Errand]:
         Errand("copy", order.broker, copy.due_at, (order,), copy=copy)
         for copy, order in due_copies(wallet, at_once=True)
     ]
+    return found + _exchanges(wallet)
+
+
+def _exchanges(wallet: Wallet) -> list[Errand]:
+    """Each token alone, spread over the days that are left of it; the public key says how many."""
+    found = []
+    now = wallet.clock()
+    for token in wallet.database.run_now(to_exchange, now):
+        until = wallet.database.run_now(known_keys, token.broker)[token.key].listed.spend_until
+        spread = max(1, min(EXCHANGE_SPREAD_SECONDS, (until - now) // 2))
+        subject, later = token.signature[:SUBJECT_BYTES], _later(wallet, spread)
+        due_at = wallet.database.run_now(_due_at, "exchange", subject, later)
+        found.append(Errand("exchange", token.broker, due_at, token=token))
     return found
 
 

@@ -106,7 +106,16 @@ lost_orders = Table(
     Column("order_key", LargeBinary(32), nullable=False),
 )
 
-# When the work of an anonymous identity is due. kind: "order" or "refund"; subject: the order.
+# A token that is being exchanged for a fresh one: what was sent, to be sent again (a `Spend`).
+exchanges = Table(
+    "exchanges",
+    metadata,
+    Column("token", Integer, primary_key=True),
+    Column("spend", LargeBinary, nullable=False),
+)
+
+# When the work of an anonymous identity is due. kind: "order" or "refund", subject: the order;
+# or kind "exchange", subject: the first 32 bytes of the token's signature.
 errands = Table(
     "errands",
     metadata,

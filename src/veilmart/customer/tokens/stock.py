@@ -178,7 +178,7 @@ async def refill(shopper: Shopper, stock: Stock) -> Withdrawn | None:
     await wallet.database.run(_note_day, stock, day)
     keys = await wallet.database.run(known_keys, stock.broker)
     tokens = await wallet.database.run(tokens_of, stock.broker, UNSPENT)
-    if sum(keys[token.key].listed.price == stock.price for token in tokens) >= stock.pack:
+    if sum(_fits(token, stock.price, wallet.clock(), keys) for token in tokens) >= stock.pack:
         return None
     return await withdraw_tokens(shopper, stock.price, stock.pack)
 

@@ -88,6 +88,11 @@ def current_broker(connection: Connection) -> PinnedBroker | None:
     return None if row is None else PinnedBroker(*row)
 
 
+def all_brokers(connection: Connection) -> list[PinnedBroker]:
+    """The one used last comes first."""
+    return [PinnedBroker(*row) for row in connection.execute(_BROKERS)]
+
+
 def broker_at(connection: Connection, url: str) -> PinnedBroker | None:
     """The broker pinned last under this URL."""
     row = connection.execute(_BROKER_BY_URL, {"at_url": url}).first()

@@ -1,11 +1,13 @@
 """What is due, as `customer sync` does it: one identity in a run, unless a person asks for all."""
 
 from veilmart.customer.library.errands import Errand, all_errands, draw, served
+from veilmart.customer.library.exchange_rules import exchange
 from veilmart.customer.library.updates import fetch_due
 from veilmart.customer.purchase.recovery_rules import Recovered, find_late_refund
 from veilmart.customer.tokens.stock import Stock, due_stocks, refill
 from veilmart.customer.wallet.copies import Copy
 from veilmart.customer.wallet.orders import Order
+from veilmart.customer.wallet.tokens import StoredToken
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.progress import Progress
 from veilmart.errors import NetworkFailure, VeilmartError
@@ -47,6 +49,8 @@ async def sync(desk: Desk, report: Report, *, everything: bool = False) -> None:
 async def _serve(desk: Desk, report: Report, errand: Errand) -> int:
     """One identity's work; how many of its tasks failed."""
     try:
+        if errand.token is not None:
+            return await _exchange(desk, report, errand.broker, errand.token)
         if errand.copy is not None:
             return await _fetch(desk, report, errand.copy, errand.orders[0])
         failed = await _recover_all(desk, report, errand)
@@ -54,6 +58,19 @@ async def _serve(desk: Desk, report: Report, errand: Errand) -> int:
         return failed
     finally:
         served(desk.wallet, errand)
+
+
+async def _exchange(desk: Desk, report: Report, broker: bytes, token: StoredToken) -> int:
+    """A token that ends soon for a fresh one; 0, or 1 where it failed."""
+    wallet = desk.wallet
+    try:
+        async with desk.visit(desk.url_of(broker), anonymous=True) as shopper:
+            await shopper.perform(exchange(token, wallet.clock, wallet.random))
+    except VeilmartError as error:
+        report.line(f"A token: {error.explain()}")
+        return 1
+    report.line("A token that ends soon was exchanged for a fresh one")
+    return 0
 
 
 async def _recover_all(desk: Desk, report: Report, errand: Errand) -> int:
