@@ -29,7 +29,7 @@ mount(
         "buy": ("shop:buy", "Buy one product. A link needs no preparation."),
         "shop": (
             "shop:shop",
-            "Log in, choose from the menu and buy, step by step, all with the account.",
+            "Log in, look at the menu without the account, buy from it, step by step.",
         ),
         "look": (
             "look:look",
