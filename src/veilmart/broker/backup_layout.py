@@ -1,8 +1,8 @@
 """What a broker's backup holds. No tunnel key and no signing seed leaves the machine in it.
 
-A restored broker has to be told from one that goes back in time: it makes a descriptor whose
-serial, and reports whose sequence, lie far above everything that was seen of it before. What may
-have been taken back or paid since the backup is marked: it waits until the operator has looked.
+A restored broker must not look like one that goes back in time: its next descriptor's serial and
+its reports' sequence lie far above all earlier ones. Vouchers that may have been voided and
+withdrawals that may have been paid since the backup are marked and wait for the operator.
 """
 
 from veilmart.broker.home import DATABASE_FILE, IDENTITY_FILE, ROLE, SCHEMA

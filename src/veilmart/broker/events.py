@@ -1,4 +1,4 @@
-"""What the broker may tell its operator. Nothing in here that the broker cannot know."""
+"""The events that a broker reports to its operator."""
 
 from dataclasses import dataclass
 
@@ -60,7 +60,7 @@ class TunnelCarried(Event):
 
 @dataclass(frozen=True, slots=True)
 class RequestForwarded(Event):
-    """Bytes went by that we cannot read."""
+    """Sealed bytes were forwarded."""
 
     request_number: bytes
     request_bytes: int
@@ -78,7 +78,7 @@ class AwaitingPayment(Event):
 
 @dataclass(frozen=True, slots=True)
 class OrderEvent(Event):
-    """Something became of an order (32 bytes)."""
+    """The state of an order (32 bytes) changed."""
 
     order: bytes
 
@@ -88,7 +88,7 @@ class PaymentHeld(OrderEvent):
 
 
 class PaymentLapsed(OrderEvent):
-    """Nobody paid the invoice in time."""
+    """The invoice was not paid in time."""
 
 
 class KeyReleased(OrderEvent):
@@ -117,7 +117,7 @@ class DisputeRefused(OrderEvent):
 
 @dataclass(frozen=True, slots=True)
 class VoucherRedeemed(Event):
-    """Somebody put a voucher on their account."""
+    """A customer redeemed a voucher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +127,12 @@ class TokensIssued(Event):
 
 @dataclass(frozen=True, slots=True)
 class TokenDeposited(Event):
-    """Somebody put an unspent token back on their account."""
+    """A customer deposited an unspent token."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSpent(Event):
-    """A token was taken; for which order is not said."""
+    """A token was spent; the event does not name the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class TokenKeyRetired(Event):
 
 @dataclass(frozen=True, slots=True)
 class MerchantAsked(Event):
-    """A merchant wants something of the operator: "join" or "withdrawal"."""
+    """A merchant sent a request to the operator: "join" or "withdrawal"."""
 
     what: str
 

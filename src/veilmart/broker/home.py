@@ -27,7 +27,7 @@ DATABASE_FILE = "broker.sqlite"
 SCHEMA = "veilmart_broker"
 RESTORED = "restored"
 SERIALS_SKIPPED = 1_000_000
-"""A restored broker's serials go on above everything that wallets can have seen."""
+"""A restored broker's serials continue above all that wallets can have seen."""
 
 
 @dataclass(slots=True)

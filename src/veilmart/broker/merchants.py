@@ -1,4 +1,4 @@
-"""The merchants this broker carries: stored rows, and what a running broker keeps of them."""
+"""The merchants this broker carries: stored rows, and a running broker's directory."""
 
 from dataclasses import dataclass, field, replace
 
@@ -124,7 +124,7 @@ def load_merchants(conn: Connection) -> list[MerchantView]:
 def _view(conn: Connection, row: AnyRow) -> MerchantView:
     """With its descriptors, but for those that ended before the newest can have begun.
 
-    They serve nobody, and are kept for the audit.
+    They are kept for the audit only.
     """
     found = conn.execute(_by_age, {"of": row.fingerprint, "most": RECENT_MAX}).all()
     since = found[0].not_after - DESCRIPTOR_SECONDS - CLOCK_SKEW_SECONDS
@@ -172,7 +172,7 @@ def check_terms(fresh: SignedDescriptor, broker: bytes, ours: settings.Settings)
 
 
 def add_descriptor(conn: Connection, fresh: SignedDescriptor) -> None:
-    """Keep a newer descriptor. None ever goes: invoices verify under the keys they name.
+    """Store a newer descriptor. None is ever deleted: invoices verify under the keys they name.
 
     One that came later than its successor is left out. Raises DescriptorForked for one that does
     not follow the newest that is stored, which another process may have stored just now.

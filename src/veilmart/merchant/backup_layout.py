@@ -1,7 +1,7 @@
 """What a merchant's backup holds: identity, database and every product that was ever sold.
 
 Tunnel keys do not leave the machine; signing seeds do, because segments of orders under way are
-signed with them. A restored merchant's serials go on far above everything seen of it before.
+signed with them. A restored merchant continues with serials far above all earlier ones.
 """
 
 from veilmart.merchant.home import (

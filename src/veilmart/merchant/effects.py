@@ -1,4 +1,4 @@
-"""What the merchant's rules ask of the world beyond database transactions."""
+"""Effects of the merchant's rules besides database transactions."""
 
 from dataclasses import dataclass, field
 
@@ -29,7 +29,10 @@ class SealPiece(Effect[bytes]):
 
 @dataclass(frozen=True, slots=True)
 class AnswerTunnel(Effect[tuple[bytes, SessionKeys]]):
-    """Answer a customer's handshake: (message 2, keys). Dear in one suite, so it takes its turn."""
+    """Answer a customer's handshake:
+
+    (message 2, keys). Expensive in one suite, so it waits for a turn.
+    """
 
     suite: Suite
     prologue: bytes

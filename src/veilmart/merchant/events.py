@@ -1,4 +1,4 @@
-"""What the running merchant tells whoever watches; the command line draws it as narration.
+"""The events that a running merchant reports; the command line prints them as narration.
 
 `request` is the number R1, R2, ... that this process gave a tunnel in order of first sight; it is
 None when the order began before this process did. Amounts: minor units.
@@ -31,7 +31,7 @@ class BrokerRefused:
 
 @dataclass(frozen=True)
 class BrokerAway:
-    """name: the broker's. It is dialled again, and this is not said again until it was there."""
+    """name: the broker's. It is dialled again; the event is not repeated until it was reached."""
 
     name: str
     reason: str

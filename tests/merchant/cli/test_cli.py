@@ -206,7 +206,7 @@ def test_the_conversation_about_a_product_alone(
 ) -> None:
     conversation(stall, monkeypatch, "remove\n1\nn\nremove\n9\nremove\n1\ny\nadd\n/nowhere\n")
     out = capfd.readouterr().out
-    assert out.count("Remove it all the same? (y/n)") == 2
+    assert out.count("Remove it anyway? (y/n)") == 2
     assert "error 1111" in out and "error 1107" in out
     stall.reload()
     assert [product.title for product in stall.state.shop.products.values()] == ["beta.txt"]

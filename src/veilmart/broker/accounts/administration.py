@@ -51,7 +51,9 @@ def user_lines(conn: Connection) -> list[UserLine]:
 
 
 def disable(conn: Connection, username: str, flag: bool, now: int) -> int:
-    """Lock an account out, or let it in again; its number. Paid orders go on, by their keys.
+    """Disable or enable an account; return its number.
+
+    Paid orders continue under their order keys.
 
     Raises NoSuchAccount.
     """
@@ -81,7 +83,7 @@ def ended_since(conn: Connection, last: int) -> list[tuple[int, int]]:
 
 
 def forget_ended(conn: Connection, now: int) -> None:
-    """No session is older than an hour, so neither need these be."""
+    """Delete the records of ended logins: no session is older than an hour."""
     conn.execute(delete(ended_logins).where(_e.at < now - 2 * SESSION_SECONDS))
 
 

@@ -54,10 +54,10 @@ def take_guess(conn: Connection, name: bytes, now: int) -> None:
 
 
 def forgive(conn: Connection, name: bytes) -> None:
-    """The right password was given."""
+    """Forget the failures of a name after the right password."""
     conn.execute(_forget, {"of": name})
 
 
 def forget_old(conn: Connection, now: int) -> None:
-    """Names that nobody has tried for an hour start afresh."""
+    """Forget names that were not tried for an hour."""
     conn.execute(_forget_old, {"before": now - FORGET_AFTER_SECONDS})

@@ -1,4 +1,4 @@
-"""Invitations: issued in batches, kept as hashes, each good for one account."""
+"""Invitations: issued in batches, stored as hashes, each valid for one account."""
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
@@ -23,7 +23,7 @@ def issue_invitations(conn: Connection, count: int, now: int, random: Random) ->
 
 
 def is_invited(conn: Connection, hashed: bytes) -> bool:
-    """Whether the invitation is still good; asked before a password is hashed."""
+    """Whether the invitation is still valid; checked before a password is hashed."""
     query = select(invitations.c.batch).where(invitations.c.hash == hashed)
     return conn.execute(query).one_or_none() is not None
 
@@ -35,15 +35,15 @@ def use_invitation(conn: Connection, hashed: bytes) -> None:
 
 
 def void_invitations(conn: Connection, batch: int) -> int:
-    """How many were left. Raises NoSuchCode."""
+    """Void the unused invitations of a batch; how many. Raises NoSuchCode."""
     gone = conn.execute(delete(invitations).where(invitations.c.batch == batch)).rowcount
     if not gone:
-        raise NoSuchCode(f"Nothing is left of batch {batch}.")
+        raise NoSuchCode(f"Batch {batch} has no unused codes.")
     return gone
 
 
 def invitation_lines(conn: Connection) -> list[BatchLine]:
-    """What is left of every batch; used ones are not remembered."""
+    """Unused invitations of every batch; used ones are deleted."""
     query = (
         select(invitations.c.batch, func.min(invitations.c.issued_at), func.count())
         .group_by(invitations.c.batch)

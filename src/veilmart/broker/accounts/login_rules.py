@@ -1,7 +1,7 @@
-"""Who a session speaks for: start, register, login, resume, change the password.
+"""The identity of a session: start, register, login, resume, change the password.
 
-docs/protocol/05-customer-broker.md, section 2. Wrong name and wrong password are one refusal,
-take the same time, and end the session.
+docs/protocol/05-customer-broker.md, section 2. A wrong name and a wrong password get the same
+refusal after the same time, and end the session.
 """
 
 from typing import NoReturn
@@ -52,9 +52,10 @@ def start(state: BrokerState, session: Session, request: Start) -> Rule[Answer]:
 
 
 def register(state: BrokerState, session: Session, request: Register) -> Rule[Answer]:
-    """A new account. Raises NameTaken, RegistrationClosed, InvitationInvalid.
+    """Open an account.
 
-    Asked again in its own session, the same answer.
+    A repeated request in the same session gets the same answer. Raises NameTaken,
+    RegistrationClosed, InvitationInvalid.
     """
     if session.login is None:
         if state.settings.registration == settings.INVITATION:
@@ -66,7 +67,7 @@ def register(state: BrokerState, session: Session, request: Register) -> Rule[An
 def register_invited(
     state: BrokerState, session: Session, request: RegisterInvited
 ) -> Rule[Answer]:
-    """A new account for an invitation; where everybody may, the invitation is kept. As above."""
+    """Open an account with an invitation, which is not used up where registration is open."""
     invitation: bytes | None = None
     if session.login is None:
         _check_registration(state)
@@ -133,7 +134,7 @@ def login(state: BrokerState, session: Session, request: Login) -> Rule[Answer]:
 
 
 def resume(state: BrokerState, session: Session, request: Resume) -> Rule[Answer]:
-    """Log in with a device key. 32 random bytes are not guessed, so nobody counts."""
+    """Log in with a device key. 32 random bytes cannot be guessed, so failures are not counted."""
     if session.login is not None and session.login.username != request.username:
         raise MalformedMessage("The session is logged in.")
     now = state.clock()
@@ -213,7 +214,7 @@ def _change_password(
 
 
 def _again(state: BrokerState, session: Session, username: str, password: str) -> Rule[Answer]:
-    """The answer got lost and the request came again: the same account and device key."""
+    """The answer was lost and the request repeated: the same account and device key."""
     who = require_login(session)
     if who.username != username:
         raise MalformedMessage("The session is logged in.")
@@ -250,7 +251,7 @@ def _refuse(state: BrokerState) -> NoReturn:
 
 
 def _check_enabled(found: Customer) -> None:
-    """Only who has shown the right password or device key learns that it is disabled."""
+    """Reveal that an account is disabled only after the right password or device key."""
     if found.disabled:
         raise AccountDisabled
 

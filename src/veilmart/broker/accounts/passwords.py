@@ -1,6 +1,7 @@
 """Passwords: Argon2id in threads, a bounded number at once (RFC 9106; OWASP's parameters).
 
-Memory 19 MiB, 2 passes, 1 lane: each hash costs the broker some 20 ms and a thief the same.
+Memory 19 MiB, 2 passes, 1 lane: each hash costs the broker about 20 ms, and a thief who guesses as
+much.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Vouchers: issued in batches, kept as hashes, good once.
+"""Vouchers: issued in batches, stored as hashes, valid once.
 
 A voucher is paid for when it is issued: cash → vouchers; redeeming moves vouchers → customer, and
 taking it back vouchers → cash. The database lets each give its money once (`once_per_voucher`).
@@ -37,7 +37,7 @@ _redeemer = (
 
 @dataclass(frozen=True)
 class Issued:
-    """codes: as printed, known to nobody afterwards. value: minor units; 0 for invitations."""
+    """codes: as printed; only their hashes are stored. value: minor units; 0 for invitations."""
 
     batch: int
     value: int
@@ -45,10 +45,10 @@ class Issued:
 
 
 class BatchLine(msgspec.Struct, frozen=True):
-    """How many codes of a batch were issued, and what became of them. value: of one, minor units.
+    """Counts of a batch's codes. value: of one, minor units. left: neither used nor voided.
 
-    left: not used, not taken back. unconfirmed: how many of these may have been taken back since
-    the backup. An invitation that was used is not remembered, and not among the issued ones.
+    unconfirmed: those of them that may have been voided since the backup. Used invitations are
+    deleted and not counted as issued.
     """
 
     batch: int
@@ -100,7 +100,7 @@ def issue_vouchers(conn: Connection, count: int, value: int, now: int, random: R
 def redeem(conn: Connection, secret: bytes, account: int, hashed: bytes, now: int) -> Redemption:
     """vouchers → account, once. A wrong code is counted, which a raised error would undo.
 
-    Raises TooManyAttempts. The account that redeemed a code and asks again is told so again.
+    Raises TooManyAttempts. A repeated request from the same account returns the same result.
     """
     name = guess_limit.name_mac(secret, f"\0voucher {account}")
     guess_limit.take_guess(conn, name, now)
@@ -126,7 +126,9 @@ def redeem(conn: Connection, secret: bytes, account: int, hashed: bytes, now: in
 
 
 def confirm_vouchers(conn: Connection, code: str | None, batch: int | None) -> int:
-    """After a restore: these were not taken back since the backup; how many. Neither: all.
+    """After a restore: confirm codes that were not voided since the backup; how many.
+
+    With neither argument: all.
 
     Raises CodeMistyped, NoSuchCode.
     """
@@ -137,26 +139,26 @@ def confirm_vouchers(conn: Connection, code: str | None, batch: int | None) -> i
         good = good.where(_v.batch == batch)
     count = conn.execute(good).rowcount
     if not count:
-        raise NoSuchCode("Nothing of that waits for being confirmed.")
+        raise NoSuchCode("None of these waits for confirmation.")
     return count
 
 
 def void_voucher(conn: Connection, code: str, now: int) -> int:
-    """Take one back; its value. Raises CodeMistyped, NoSuchCode."""
+    """Void one; return its value. Raises CodeMistyped, NoSuchCode."""
     hashed = code_hash(parse_code(code))
     row = conn.execute(_find, {"of": hashed}).one_or_none()
     if row is None or row[0] != ISSUED:
-        raise NoSuchCode("It is not known, or not to be had back any more.")
+        raise NoSuchCode("It is unknown, already redeemed or void.")
     _void(conn, [hashed], int(row[1]), max(now, int(row[2])))
     return int(row[1])
 
 
 def void_batch(conn: Connection, batch: int, now: int) -> int:
-    """Take back what is left of a batch; how many. Raises NoSuchCode."""
+    """Void the unused vouchers of a batch; how many. Raises NoSuchCode."""
     left = select(_v.hash, _v.value, _v.issued_at).where(_v.batch == batch, _v.state == ISSUED)
     rows = conn.execute(left).all()
     if not rows:
-        raise NoSuchCode(f"Nothing is left of batch {batch}.")
+        raise NoSuchCode(f"Batch {batch} has no unused codes.")
     now = max(now, *(int(row[2]) for row in rows))
     _void(conn, [row[0] for row in rows], int(rows[0][1]), now)
     return len(rows)
@@ -167,12 +169,12 @@ def _void(conn: Connection, hashes: list[bytes], value: int, now: int) -> None:
     for hashed in hashes:
         changed = conn.execute(_end, {"of": hashed, "reached": VOID, "now": now}).rowcount
         if changed != 1:
-            raise LedgerViolated("A voucher was redeemed while it was taken back.")
+            raise LedgerViolated("A voucher was redeemed while it was voided.")
         booking.book(conn, "void", hashed, now, transfer(source, tables.CASH, value))
 
 
 def voucher_lines(conn: Connection) -> list[BatchLine]:
-    """Every batch of which something is remembered."""
+    """Every batch that is still stored."""
     query = (
         select(
             _v.batch,

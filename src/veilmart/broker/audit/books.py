@@ -114,7 +114,7 @@ def _find_orphans(conn: Connection, tally: Tally) -> None:
 
 
 def check_accounts(conn: Connection, known: Known, tally: Tally) -> None:
-    """Each stores what its postings make; each belongs to the one that its kind says."""
+    """Each balance is the sum of its postings; each account has the owner that its kind demands."""
     total, seen = 0, dict.fromkeys(AccountKind, 0)
     for row in stream(conn, _account_rows()):
         number, kind, balance, pending, posted, customers, merchants = row
@@ -136,7 +136,9 @@ def check_accounts(conn: Connection, known: Known, tally: Tally) -> None:
         if seen[kind] != 1:
             tally.find("account-kind", f"account {number}", f"{seen[kind]} are of the kind {kind}.")
     if total != 0:
-        tally.find("solvency", "all accounts", f"Together they hold {total} out of nothing.")
+        tally.find(
+            "solvency", "all accounts", f"Together they hold {total} that was never paid in."
+        )
     _check_pending(conn, tally)
 
 

@@ -48,7 +48,7 @@ def check_devices(conn: Connection, known: Known, tally: Tally) -> None:
             tally.row()
             count += 1
             if customer is None:
-                tally.find("device-account", name, "The account is nobody's.")
+                tally.find("device-account", name, "The account belongs to nobody.")
             if len(hashed) != _HASH_BYTES:
                 tally.find("device-hash", name, f"One has {len(hashed)} bytes.")
         if count > DEVICES_PER_ACCOUNT_MAX:

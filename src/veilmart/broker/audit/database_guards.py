@@ -1,4 +1,4 @@
-"""What keeps the books from being changed is in place; settings are possible ones."""
+"""The triggers and indexes that protect the books exist; settings are valid."""
 
 from sqlalchemy import Connection, select, text
 

@@ -44,7 +44,9 @@ def check_own_descriptors(conn: Connection, known: Known, tally: Tally) -> None:
             tally.find("descriptor-chain", row.name, "It does not follow the one before it.")
         # A backup takes the keys out and sets the end to 0.
         if secrets is not None and not _fits(secrets, read):
-            tally.find("descriptor-keys", row.name, "Its private keys are those of another one.")
+            tally.find(
+                "descriptor-keys", row.name, "Its private keys belong to another descriptor."
+            )
         before = read
 
 
@@ -88,7 +90,7 @@ def _read(row: _Row, fingerprint: bytes, role: str, tally: Tally) -> SignedDescr
         tally.find("descriptor-signature", row.name, "Its signature does not verify.")
         return None
     if read.fingerprint != fingerprint or read.descriptor.role != role:
-        tally.find("descriptor-identity", row.name, "Somebody else signed it.")
+        tally.find("descriptor-identity", row.name, "Another key signed it.")
         return None
     if read.descriptor.serial != row.serial or row.not_after not in (
         read.descriptor.not_after,

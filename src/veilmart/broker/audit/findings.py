@@ -1,7 +1,7 @@
-"""What an audit says: findings, each with a stable name, gathered in one check for each subject.
+"""The findings of an audit, each with a stable name, gathered in one check for each subject.
 
-A finding names a row by what everybody may see of it (the beginning of an order's name, an
-account's number, a voucher's batch); it never holds a key, a code or a password.
+A finding names a row by public data (the beginning of an order's name, an account's number, a
+voucher's batch); it never holds a key, a code or a password.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ Pace = Callable[[], None]
 
 
 def no_pause() -> None:
-    """The pace of an audit that nobody waits behind."""
+    """The pace of an audit that blocks nobody."""
 
 
 class Breather:
@@ -99,7 +99,7 @@ class Tally:
 
 
 def order_name(order: bytes) -> str:
-    """How a finding names an order: enough to find it."""
+    """The name of an order in findings: enough to find it."""
     return f"order {order.hex()[:16]}"
 
 

@@ -121,7 +121,7 @@ def check_withdrawals(conn: Connection, known: Known, tally: Tally) -> None:
 
 
 def check_join_requests(conn: Connection, known: Known, tally: Tally) -> None:
-    """Who waits for admission signed what its row says."""
+    """Merchants that wait for admission signed their rows."""
     for row in stream(conn, select(join_requests).order_by(_j.fingerprint)):
         tally.row()
         name = f"request of merchant {format_fingerprint(row.fingerprint)[:9]}"

@@ -1,4 +1,4 @@
-"""Everything the database knows of one order, gathered in one pass over all orders.
+"""Everything the database has about one order, gathered in one pass over all orders.
 
 Invoices, money, stored answers and reports are each read in the order of the orders' names and
 merged: memory holds one order at a time.

@@ -35,7 +35,7 @@ def check_money(dossier: Dossier, known: Known, merchant: KnownMerchant) -> Iter
         return
     if not kinds:
         if row.hold is not None:
-            yield Finding("hold-differs", name, "Nobody has paid it, and it names who did.")
+            yield Finding("hold-differs", name, "It is unpaid, yet it names a payer.")
         return
     hold = dossier.entries[0]
     payer = next((account for account, amount in hold.moves if amount < 0), 0)
@@ -50,12 +50,12 @@ def check_money(dossier: Dossier, known: Known, merchant: KnownMerchant) -> Iter
         if entry.kind == "settle":
             share = {merchant.account: row.amount - row.fee, tables.FEES: row.fee}
             if not _moved(entry, {tables.ESCROW: -row.amount} | share):
-                what = "Merchant and broker were not given what is theirs."
+                what = "Merchant and broker did not get their shares."
                 yield Finding("settlement-differs", name, what)
             continue
         source = tables.ESCROW if entry.kind == "refund" else merchant.account
         if not any(_moved(entry, {source: -row.amount, to: row.amount}) for to in pays_back):
-            yield Finding("refund-differs", name, "It did not go back, whole, to who had paid.")
+            yield Finding("refund-differs", name, "The whole amount did not go back to the payer.")
 
 
 def _accounts(dossier: Dossier, known: Known, payer: int) -> tuple[set[int], set[int]]:

@@ -1,4 +1,4 @@
-"""Orders: the signed invoice, the money, the stored answers and the reports tell one story.
+"""Orders: the signed invoice, the money, the stored answers and the reports agree.
 
 Pure checks of one order's dossier, one file for each subject; this one runs them.
 """
@@ -25,7 +25,7 @@ def check_orders(conn: Connection, known: Known, tally: Tally) -> None:
 
 
 def check_order(dossier: Dossier, known: Known) -> Iterator[Finding]:
-    """What is wrong with one order. Pure."""
+    """The findings about one order. Pure."""
     name = order_name(dossier.order)
     if dossier.overflow:
         yield Finding("order-overflow", name, "There are more rows of it than an order can have.")

@@ -28,11 +28,11 @@ def check_returned(dossier: Dossier, known: Known, merchant: KnownMerchant) -> I
     if won and not is_folded(row) and dossier.dispute.at not in refunds:
         yield Finding("dispute-differs", name, "Its dispute was won at another time.")
     if disputed and not won:
-        yield Finding("dispute-differs", name, "A dispute was answered and is not noted.")
+        yield Finding("dispute-differs", name, "A dispute was answered but is not recorded.")
     if dossier.signed_refund is not None:
         yield from _signed_refund(dossier, known, merchant, refunds, name)
     elif any(entry.kind == "give back" for entry in dossier.entries):
-        yield Finding("refund-unsigned", name, "Its merchant gave it back; it did not sign that.")
+        yield Finding("refund-unsigned", name, "Its merchant refunded it without a signed request.")
 
 
 def _signed_refund(

@@ -1,4 +1,4 @@
-"""Findings that the operator has looked at: they stay findings, but months are folded again.
+"""Findings that the operator has signed off: they stay findings, but months are folded again.
 
 A finding is signed off with its row and its sentence: another fault of the same row is new.
 """
@@ -61,7 +61,7 @@ def sign_off(
 
 
 def unsigned(checks: Sequence[Check], signed: Sequence[SignedOff]) -> list[Check]:
-    """The checks with a finding that nobody has signed off. One with more than it can name is."""
+    """The checks with unsigned findings, and those with more findings than they list."""
     known = {(line.name, line.row, line.what) for line in signed}
     return [
         check

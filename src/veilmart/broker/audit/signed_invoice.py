@@ -75,7 +75,7 @@ def _times(dossier: Dossier, invoice: Invoice, name: str) -> Iterator[Finding]:
     row = dossier.invoice
     if row.state in UNPAID:
         if row.held_at is not None or row.due != invoice.pay_by:
-            yield Finding("invoice-times", name, "Nobody has paid it, and its times differ.")
+            yield Finding("invoice-times", name, "It is unpaid, yet it has times of a payment.")
         return
     if row.held_at is None or row.held_at >= invoice.pay_by:
         yield Finding("invoice-times", name, "It was paid after its time to pay was over.")

@@ -41,7 +41,7 @@ def check_answers(dossier: Dossier, known: Known) -> Iterator[Finding]:
     for operation in dossier.operations:
         action = ids.get(operation.id)
         if action is None:
-            yield Finding("operation-unknown", name, "An answer is stored for no action of it.")
+            yield Finding("operation-unknown", name, "A stored answer belongs to no action on it.")
             continue
         found[action] = operation
         if row.state not in STATES[action]:
@@ -53,7 +53,7 @@ def check_answers(dossier: Dossier, known: Known) -> Iterator[Finding]:
         try:
             yield from _answer(dossier, action, operation, known, name)
         except PeerFault:
-            yield Finding("operation-answer", name, f"The stored answer to {action} is none.")
+            yield Finding("operation-answer", name, f"The stored answer to {action} is not valid.")
 
 
 def _missing(dossier: Dossier, found: dict[str, Operation], name: str) -> Iterator[Finding]:
@@ -77,7 +77,7 @@ def _missing(dossier: Dossier, found: dict[str, Operation], name: str) -> Iterat
 def _reason(
     dossier: Dossier, entry: Entry, found: dict[str, Operation], name: str
 ) -> Iterator[Finding]:
-    """Why money left escrow before its time: somebody said so. At its time nobody has to."""
+    """The stored request for which money left escrow before its deadline."""
     if entry.kind == "give back" or dossier.signed_refund is not None:
         return  # refund_reasons.py checks the merchant's signed refund
     if dossier.invoice.due <= entry.at or not any(op.at < entry.at for op in found.values()):
@@ -107,7 +107,7 @@ def _answer(
 
 
 def _paid(dossier: Dossier, operation: Operation, known: Known, name: str) -> Iterator[Finding]:
-    """The receipt is ours and names this invoice; who asked is who paid."""
+    """The receipt is ours and names this invoice; the account that asked has paid."""
     row = dossier.invoice
     if is_folded(row):
         yield Finding("folded-times", name, "Its month is folded, who paid can still be tried out.")
@@ -131,13 +131,13 @@ def _spent(dossier: Dossier, known: Known, name: str) -> Iterator[Finding]:
         yield Finding("token-payment", name, "Another order key showed the token.")
     if spent.answer is None:
         if not is_folded(row):
-            yield Finding("operation-missing", name, "Nothing says what its token was answered.")
+            yield Finding("operation-missing", name, "The answer to its token is missing.")
         return
     try:
         answer = decode(Spent, spent.answer, BODY_MAX_BYTES)
         yield from _check_receipt(answer.receipt, row, known, name)
     except PeerFault:
-        yield Finding("operation-answer", name, "The stored answer to its token is none.")
+        yield Finding("operation-answer", name, "The stored answer to its token is not valid.")
 
 
 def _check_receipt(signed: bytes, row: AnyRow, known: Known, name: str) -> Iterator[Finding]:

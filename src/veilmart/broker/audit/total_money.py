@@ -1,4 +1,4 @@
-"""What was paid in is what all accounts hold together. Amounts in minor units."""
+"""The amount paid in equals what all accounts hold together. Amounts in minor units."""
 
 import msgspec
 from sqlalchemy import Connection
@@ -25,7 +25,7 @@ class TotalMoney(msgspec.Struct, frozen=True):
 
 
 def total_money(conn: Connection) -> TotalMoney:
-    """From the stored balances, which the check of the accounts compares with the postings."""
+    """Summed from the stored balances, which another check compares with the postings."""
     held = totals(conn)
     paid_in = -held.pop(AccountKind.CASH.value, 0)
     return TotalMoney(paid_in, held)

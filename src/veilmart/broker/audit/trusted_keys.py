@@ -1,4 +1,4 @@
-"""What the audit judges signed records by: our descriptors, and those of the merchants."""
+"""The keys by which the audit verifies signed records: from our descriptors and the merchants'."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -30,7 +30,7 @@ user_app = App(name="user", help="Customers' accounts.")
 @user_app.command(name="list")
 @command
 def list_users(*, common: Common = Common()) -> None:
-    """Every customer with balance and state."""
+    """List customers with balance and state."""
     with open_books(common) as opened:
         lines = opened.database.read_now(administration.user_lines)
         decimals = opened.database.run_now(settings.load).decimals
@@ -50,14 +50,14 @@ def list_users(*, common: Common = Common()) -> None:
 @user_app.command
 @command
 def disable(username: str, *, common: Common = Common()) -> None:
-    """Lock an account out, at once. What it has paid for is still delivered or refunded."""
+    """Disable an account at once. Orders that it paid are still delivered or refunded."""
     _disable(username, True, common)
 
 
 @user_app.command
 @command
 def enable(username: str, *, common: Common = Common()) -> None:
-    """Let a disabled account in again."""
+    """Enable a disabled account again."""
     _disable(username, False, common)
 
 
@@ -115,7 +115,7 @@ def credit(
     reference: Reference = None,
     common: Common = Common(),
 ) -> None:
-    """Somebody paid cash in: put it on their account."""
+    """Book cash that a customer paid in to their account."""
     book_cash(
         user,
         amount,
@@ -128,7 +128,7 @@ def credit(
 
 @command
 def accounts(*, common: Common = Common()) -> None:
-    """Every account with its balance."""
+    """List accounts with their balances."""
     with open_books(common) as opened:
         lines = opened.database.read_now(lambda conn: list(bookkeeping.account_lines(conn)))
         decimals = opened.database.run_now(settings.load).decimals

@@ -21,14 +21,14 @@ from veilmart.terminal.console import Terminal
 
 SHOWN_MAX = 5
 
-clock_app = App(name="clock", help="What the broker believes of the machine's clock.")
+clock_app = App(name="clock", help="Confirm the machine's clock after a jump.")
 
 
 @command
 def audit_books(*, common: Common = Common()) -> int:
-    """Recompute everything from postings and signed records, while the broker goes on.
+    """Recompute everything from postings and signed records, while the broker runs.
 
-    Exit code 7 when something is not as it has to be and was not signed off.
+    Exit code 7 if there is a finding that was not signed off.
     """
     terminal = common.terminal()
     with open_books(common) as opened:
@@ -56,7 +56,7 @@ def _read(
 
 
 def _shown_progress(terminal: Terminal) -> Progress:
-    """A line now and then for people who wait; books that are quickly read have none."""
+    """Print the progress of a long audit from time to time."""
 
     def show(name: str, rows: int) -> None:
         if not terminal.json:
@@ -82,10 +82,10 @@ def sign_off_finding(
     finding: Annotated[str, Parameter(help="The finding's name, as the audit shows it.")],
     row: Annotated[str, Parameter(help="Its row, as the audit shows it.")],
     *,
-    note: Annotated[str, Parameter(help="Why it is no reason to stop.")],
+    note: Annotated[str, Parameter(help="The reason for signing it off.")],
     common: Common = Common(),
 ) -> None:
-    """Say that you have looked at a finding of the audit, so that months are folded again."""
+    """Sign off a finding of the audit after looking at it, so that months are folded again."""
     terminal = common.terminal()
     with open_books(common) as opened:
         checks = opened.database.read_now(audit, opened.fingerprint, _shown_progress(terminal))
@@ -104,7 +104,7 @@ def sign_off_finding(
 
 @command
 def status(*, common: Common = Common()) -> None:
-    """Show when the broker last did what it does by itself, and what fails."""
+    """Show when the broker last did its duties, and which of them fail."""
     with open_books(common) as opened:
         lines = opened.database.read_now(duty_lines)
     now = unix_now()
@@ -135,9 +135,9 @@ def _ago(seconds: int) -> str:
 @clock_app.command
 @command
 def confirm(*, common: Common = Common()) -> None:
-    """Say that the machine's clock is right, after a jump or a long stop.
+    """Confirm that the machine's clock is right, after a jump or a long stop.
 
-    Deadlines that have passed by then are judged at once, and keys that have ended are retired.
+    Deadlines that have passed take effect at once, and ended keys are retired.
     """
     now = unix_now()
     with open_books(common) as opened:

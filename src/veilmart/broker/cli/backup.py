@@ -35,14 +35,14 @@ def export_table(
 
 
 def _write(conn: Connection, kind: str, file: Path, terminal: Terminal) -> None:
-    """A reading: the server beside it goes on, and memory does not grow with the table."""
+    """A reading, which does not block the server; memory does not grow with the table."""
     exported = export(conn, kind)
     show_export(terminal, file, exported.heads, exported.rows)
 
 
 @command
 def backup(file: Target, *, common: Common = Common()) -> None:
-    """Back up identity and books, safely while the broker runs. Keep it like a key."""
+    """Back up identity and books, also while the broker runs. Keep the file secret."""
     with open_books(common) as opened:
         done = back_up(
             opened.home,
@@ -62,7 +62,7 @@ def restore_home(
     over_newer: OverNewer = False,
     common: Common = Common(),
 ) -> None:
-    """Put a backup in place while the broker is stopped; what was there is put aside."""
+    """Restore a backup while the broker is stopped; the present home is moved aside."""
     restore_server(
         file,
         common.home or default_home("broker"),
@@ -81,7 +81,7 @@ def restored(
     ] = False,
     common: Common = Common(),
 ) -> None:
-    """After a restore: what the backup cannot know, and waits until it is confirmed."""
+    """After a restore: list what must be confirmed because the backup cannot know it."""
     with open_books(common) as opened:
         run_now = opened.database.run_now
         if payouts:
@@ -103,4 +103,4 @@ def _draw_waiting(console: Console, waiting: SinceBackup) -> None:
             "NUMBER --before-restore`, then `veilmart broker restored --payouts`."
         )
     if not waiting.vouchers and not waiting.payouts:
-        console.print("Nothing waits for being confirmed.")
+        console.print("Nothing waits for confirmation.")

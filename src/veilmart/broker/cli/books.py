@@ -1,4 +1,4 @@
-"""What every command of the operator needs: the opened home, and lists drawn as tables."""
+"""What every command of the operator needs: the opened home, and booking cash."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,9 @@ from veilmart.terminal.command import ServerCommon as Common
 
 Reference = Annotated[
     str | None,
-    Parameter(help="A number of this payment's own, as the bank's; the same again does nothing."),
+    Parameter(
+        help="A unique number of this payment, such as the bank's. Repeating it does nothing."
+    ),
 ]
 
 

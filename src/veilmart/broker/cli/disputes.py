@@ -13,7 +13,7 @@ from veilmart.terminal.tables import show_table
 
 @command
 def disputes(*, common: Common = Common()) -> None:
-    """How disputes were decided, newest first; nobody has to do anything about them."""
+    """List decided disputes, newest first. They need no action."""
     with open_books(common) as opened:
         lines = opened.database.read_now(dispute_lines)
         decimals = opened.database.run_now(settings.load).decimals

@@ -27,7 +27,7 @@ async def admit(
         str, Parameter(help="http://HOST:PORT of the merchant, or the name it asked to join under.")
     ],
     *,
-    yes: Annotated[bool, Parameter(help="Accept the fingerprint unseen.")] = False,
+    yes: Annotated[bool, Parameter(help="Accept the fingerprint without asking.")] = False,
     fingerprint: Annotated[str | None, Parameter(help="The fingerprint you expect.")] = None,
     common: Common = Common(),
 ) -> None:
@@ -65,7 +65,7 @@ async def admit(
 @merchant_app.command(name="list")
 @command
 def list_merchants(*, common: Common = Common()) -> None:
-    """Every merchant with its state and balance."""
+    """List merchants with state and balance."""
     with open_books(common) as opened:
         lines = opened.database.read_now(admission.merchant_lines)
         decimals = opened.database.run_now(settings.load).decimals
@@ -91,7 +91,7 @@ def suspend(
     *,
     common: Common = Common(),
 ) -> None:
-    """Take no new orders for a merchant; paid ones go on. `admit` takes it back."""
+    """Take no new orders for a merchant; paid ones continue. `admit` reverses it."""
     with open_books(common) as opened:
         line = opened.database.run_now(admission.suspend_merchant, merchant)
     text = f"Merchant {visible(line.name)} is suspended."
@@ -109,7 +109,7 @@ def payout(
     ] = False,
     common: Common = Common(),
 ) -> None:
-    """A merchant was paid out in cash: take it off its account."""
+    """Book a payout that a merchant received in cash."""
     book_cash(
         merchant,
         amount,
@@ -128,11 +128,11 @@ def payout(
 def withdrawals(
     *,
     decline: Annotated[
-        str | None, Parameter(help="Say no to the one whose id begins like this.")
+        str | None, Parameter(help="Decline the withdrawal whose id begins with this.")
     ] = None,
     common: Common = Common(),
 ) -> None:
-    """What merchants ask to be paid out; payout of the same amount answers one."""
+    """List payouts that merchants ask for; `payout` of the same amount answers one."""
     with open_books(common) as opened:
         run_now = opened.database.run_now
         if decline is not None:
@@ -155,7 +155,7 @@ def withdrawals(
 @merchant_app.command(name="requests")
 @command
 def list_requests(*, common: Common = Common()) -> None:
-    """Merchants that ask to be carried; admit NAME does it."""
+    """List merchants that ask to be carried; `admit NAME` admits one."""
     with open_books(common) as opened:
         lines = opened.database.read_now(merchant_requests.join_lines)
     rows = [(visible(line.name), visible(line.address), line.fingerprint) for line in lines]

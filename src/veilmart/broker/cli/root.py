@@ -10,26 +10,26 @@ mount(
     "veilmart.broker.cli",
     {
         "merchant": ("merchants:merchant_app", "The merchants that this broker carries."),
-        "payout": ("merchants:payout", "A merchant was paid out in cash: take it off its account."),
+        "payout": ("merchants:payout", "Book a payout that a merchant received in cash."),
         "withdrawals": (
             "merchants:withdrawals",
-            "What merchants ask to be paid out; payout of the same amount answers one.",
+            "List payouts that merchants ask for; `payout` of the same amount answers one.",
         ),
         "user": ("accounts:user_app", "Customers' accounts."),
-        "credit": ("accounts:credit", "Somebody paid cash in: put it on their account."),
-        "accounts": ("accounts:accounts", "Every account with its balance."),
+        "credit": ("accounts:credit", "Book cash that a customer paid in to their account."),
+        "accounts": ("accounts:accounts", "List accounts with their balances."),
         "price-points": ("settings:points_app", "The amounts that products may cost."),
         "fee": (
             "settings:fee",
-            "The broker's share of a sale, for sales that are invoiced from now on.",
+            "Set the broker's share of a sale, for sales invoiced from now on.",
         ),
-        "registration": ("settings:registration", "Who may open an account."),
+        "registration": ("settings:registration", "Set who may open an account."),
         "audit": (
             "audit:audit_books",
             (
-                "Recompute everything from postings and signed records, while the broker goes on.\n"
+                "Recompute everything from postings and signed records, while the broker runs.\n"
                 "\n"
-                "Exit code 7 when something is not as it has to be and was not signed off."
+                "Exit code 7 if there is a finding that was not signed off."
             ),
         ),
         "voucher": ("vouchers:voucher_app", "Vouchers that customers redeem."),
@@ -41,37 +41,37 @@ mount(
         ),
         "backup": (
             "backup:backup",
-            "Back up identity and books, safely while the broker runs. Keep it like a key.",
+            "Back up identity and books, also while the broker runs. Keep the file secret.",
         ),
         "restore": (
             "backup:restore_home",
-            "Put a backup in place while the broker is stopped; what was there is put aside.",
+            "Restore a backup while the broker is stopped; the present home is moved aside.",
         ),
         "web": (
             "web:web",
-            "Operate the broker in the browser. The pages are served on this machine, to one person.",
+            "Operate the broker in the browser. This machine serves the pages to one person.",
         ),
         "disputes": (
             "disputes:disputes",
-            "How disputes were decided, newest first; nobody has to do anything about them.",
+            "List decided disputes, newest first. They need no action.",
         ),
         "sign-off": (
             "audit:sign_off_finding",
-            "Say that you have looked at a finding of the audit, so that months are folded again.",
+            "Sign off a finding of the audit after looking at it, so that months are folded again.",
         ),
         "status": (
             "audit:status",
-            "Show when the broker last did what it does by itself, and what fails.",
+            "Show when the broker last did its duties, and which of them fail.",
         ),
-        "clock": ("audit:clock_app", "What the broker believes of the machine's clock."),
+        "clock": ("audit:clock_app", "Confirm the machine's clock after a jump."),
         "restored": (
             "backup:restored",
-            "After a restore: what the backup cannot know, and waits until it is confirmed.",
+            "After a restore: list what must be confirmed because the backup cannot know it.",
         ),
         "init": ("serving:init", "Make this broker's identity, price points and empty books."),
         "run": (
             "serving:run_server",
-            "Serve until Ctrl-C; sets the broker up first if that was not done.",
+            "Serve until Ctrl-C; set the broker up first if needed (not with --home).",
         ),
         "descriptor": (
             "serving:descriptor",

@@ -86,14 +86,14 @@ async def run_server(
     *,
     host: Annotated[str, Parameter(help="Address to listen on.")] = DEFAULT_HOST,
     port: Port = DEFAULT_PORT,
-    narrate: Annotated[bool, Parameter(help="Tell every step of every purchase.")] = False,
+    narrate: Annotated[bool, Parameter(help="Print every step of every purchase.")] = False,
     status_port: StatusPort = None,
     log: Log = False,
     workers: Workers = 1,
     listener: Listener = None,
     common: Common = Common(),
 ) -> None:
-    """Serve until Ctrl-C; sets the broker up first if that was not done (not with --home)."""
+    """Serve until Ctrl-C; set the broker up first if needed (not with --home)."""
     telling = Telling(narrate, log, status_port)
     if listener is not None:
         await _work(listener, telling, common)

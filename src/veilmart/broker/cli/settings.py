@@ -55,7 +55,7 @@ def fee(
     *,
     common: Common = Common(),
 ) -> None:
-    """The broker's share of a sale, for sales that are invoiced from now on."""
+    """Set the broker's share of a sale, for sales invoiced from now on."""
     with open_books(common) as opened:
         if basis_points is not None:
             opened.database.run_now(settings.set_fee, basis_points)
@@ -69,12 +69,12 @@ def fee(
 @command
 def registration(
     mode: Annotated[
-        str | None, Parameter(help="open, invitation or closed; nothing shows what it is.")
+        str | None, Parameter(help="open, invitation or closed; without it, show the setting.")
     ] = None,
     *,
     common: Common = Common(),
 ) -> None:
-    """Who may open an account."""
+    """Set who may open an account."""
     with open_books(common) as opened:
         if mode is not None:
             opened.database.run_now(settings.set_registration, mode)

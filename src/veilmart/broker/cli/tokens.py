@@ -21,7 +21,7 @@ _ID_SHOWN = 8
 @token_app.command(name="list")
 @command
 def list_keys(*, common: Common = Common()) -> None:
-    """Every token key: what was withdrawn, spent, returned, and is outstanding."""
+    """List token keys: tokens withdrawn, spent, returned and outstanding."""
     with open_books(common) as opened:
         lines = opened.database.read_now(key_lines, unix_now())
         decimals = opened.database.run_now(settings.load).decimals
@@ -48,7 +48,7 @@ def retire_now(
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
     common: Common = Common(),
 ) -> None:
-    """End a token key for ever: its tokens are worth nothing any more. For a stolen key only."""
+    """Retire a token key for ever: its tokens become worthless. For a stolen key only."""
     terminal = common.terminal()
     with open_books(common) as opened:
         run_now = opened.database.run_now

@@ -33,19 +33,19 @@ HOW_TO_USE: dict[Kind, tuple[str, ...]] = {
     "invitation": ("Opens one account: veilmart", "customer register --invitation CODE"),
 }
 Sheet = Annotated[Path | None, Parameter(help="Also write cards to print: an .html or .svg file.")]
-Batch = Annotated[int | None, Parameter(converter=whole(1), help="All that is left of a batch.")]
+Batch = Annotated[int | None, Parameter(converter=whole(1), help="All unused codes of a batch.")]
 
 
 @voucher_app.command(name="issue")
 @command
 def issue_vouchers(
     *,
-    value: Annotated[str, Parameter(help="What each is worth, like 20.00.")],
+    value: Annotated[str, Parameter(help="Value of each, like 20.00.")],
     count: CodeCount = 1,
     sheet: Sheet = None,
     common: Common = Common(),
 ) -> None:
-    """Make vouchers, paid for in cash. The codes are shown now and never again."""
+    """Issue vouchers paid for in cash. The codes are shown now and never again."""
     with open_books(common) as opened:
         current = opened.database.run_now(settings.load)
         amount = parse_amount(value, current.decimals)
@@ -68,7 +68,7 @@ def issue_invitations(
     sheet: Sheet = None,
     common: Common = Common(),
 ) -> None:
-    """Make invitations, each good for one account. The codes are shown now and never again."""
+    """Issue invitations, each valid for one account. The codes are shown now and never again."""
     with open_books(common) as opened:
         if sheet is not None:
             draw_sheet(sheet.suffix, _cards(opened, "invitation", ""), [])
@@ -135,14 +135,14 @@ def _show(opened: BrokerHome, terminal: Terminal, issued: KeptCodes, sheet: Path
 @voucher_app.command(name="list")
 @command
 def list_vouchers(*, common: Common = Common()) -> None:
-    """Batches of vouchers, and how many of each are left."""
+    """List batches of vouchers, and how many of each are left."""
     _list(True, common)
 
 
 @invitation_app.command(name="list")
 @command
 def list_invitations(*, common: Common = Common()) -> None:
-    """Batches of invitations that are not used up."""
+    """List batches of invitations that are not used up."""
     _list(False, common)
 
 
@@ -175,7 +175,7 @@ def void(
     batch: Batch = None,
     common: Common = Common(),
 ) -> None:
-    """Take vouchers back that nobody has redeemed."""
+    """Void vouchers that are not redeemed."""
     if (code is None) == (batch is None):
         raise BadArgument("Give one code, or --batch.")
     with open_books(common) as opened:
@@ -196,7 +196,7 @@ def confirm(
     batch: Batch = None,
     common: Common = Common(),
 ) -> None:
-    """After a restore: vouchers that were not taken back since the backup are good again."""
+    """After a restore: confirm vouchers that were not voided since the backup."""
     with open_books(common) as opened:
         count = opened.database.run_now(codes.confirm_vouchers, code, batch)
     common.terminal().result(
@@ -211,7 +211,7 @@ def void_invitations(
     batch: Annotated[int, Parameter(converter=whole(1), help="Which batch.")],
     common: Common = Common(),
 ) -> None:
-    """Take back what is left of a batch."""
+    """Void the unused invitations of a batch."""
     with open_books(common) as opened:
         count = opened.database.run_now(invitations.void_invitations, batch)
     _say_void(common.terminal(), count)

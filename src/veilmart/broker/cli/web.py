@@ -12,7 +12,7 @@ from veilmart.web.running import WebOptions, run_face
 
 @server_command
 async def web(*, options: WebOptions = WebOptions(), common: Common = Common()) -> None:
-    """Operate the broker in the browser. The pages are served on this machine, to one person."""
+    """Operate the broker in the browser. This machine serves the pages to one person."""
     with open_books(common) as opened:
         desk = Desk(opened, unix_now, os.urandom)
         await run_face(broker_plan(desk), opened.home, common.terminal(), options)

@@ -1,8 +1,8 @@
 """Disputes: evidence comes in parts and is decided at once (docs/protocol/12-disputes.md).
 
-The decision itself is pure (protocol/evidence.py) and may take a moment for a large segment, so it
-is made outside of any transaction, on bytes that never change: the invoice and the parts as read.
-What follows from it is one transaction, which looks at the order's state again.
+The decision is pure (protocol/evidence.py) and may take a moment for a large segment, so it is made
+outside any transaction, on bytes that never change: the invoice and the parts as read. Its effect
+is one transaction, which checks the order's state again.
 """
 
 import hashlib
@@ -96,7 +96,7 @@ def _open_case(conn: Connection, request: Dispute, clock: Clock) -> _Case:
         raise EvidenceInvalid(refused)
     evidence = join_parts(conn, request.order, request.parts)
     if not hmac.compare_digest(hashlib.sha256(evidence).digest(), request.hash):
-        raise EvidenceInvalid("Parts are missing, or are not those that were meant.")
+        raise EvidenceInvalid("Parts are missing or differ from the ones announced.")
     return _Case(row, None, evidence)
 
 
@@ -136,5 +136,5 @@ def _conclude(
 
 @repeatable
 def _note_refused(conn: Connection, request: Dispute, detail: str, clock: Clock) -> None:
-    """For the operator's eyes; the parts stay, so that the customer need not send all again."""
+    """Record the refusal for the operator; the parts stay for another attempt."""
     note_dispute(conn, request, REFUSED, detail, clock())

@@ -1,8 +1,8 @@
 """Evidence on its way to a dispute: bounded parts, kept for a day (12-disputes.md, 12.2).
 
-Only whoever holds the order key of a paid, released order can leave anything here, 1.6 MB at most
-for each. When all of it together is too much, the order that has waited longest loses its parts; it
-sends them again.
+Only the holder of the order key of a paid, released order can store parts, 1.6 MB at most for each
+order. When all parts together exceed the limit, the order that has waited longest loses its parts,
+and its customer sends them again.
 """
 
 from sqlalchemy import Connection, delete, func, select
@@ -40,5 +40,5 @@ def drop_parts(conn: Connection, order: bytes) -> None:
 
 
 def forget_old(conn: Connection, now: int) -> None:
-    """Parts on which no dispute was opened within a day."""
+    """Delete parts on which no dispute was opened within a day."""
     conn.execute(delete(evidence_parts).where(_e.at < now - EVIDENCE_KEPT_SECONDS))

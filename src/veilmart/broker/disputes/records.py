@@ -1,4 +1,4 @@
-"""What the broker keeps of a dispute: how it was decided, not what it was about."""
+"""The broker's record of a dispute: its outcome, not its content."""
 
 import msgspec
 from sqlalchemy import Connection, delete, select
@@ -83,6 +83,6 @@ def dispute_lines(conn: Connection) -> list[DisputeLine]:
 
 
 def forget_refused(conn: Connection, now: int) -> None:
-    """Disputes that were refused go after a while; those that were won explain a refund."""
+    """Delete old refused disputes; won ones are kept because they explain a refund."""
     old = (_d.outcome == REFUSED) & (_d.at < now - DISPUTE_KEPT_SECONDS)
     conn.execute(delete(disputes).where(old))

@@ -1,4 +1,7 @@
-"""Is this invoice one that the broker may show a customer? Pure (docs/protocol/09-purchase.md)."""
+"""Checks of an invoice before the broker shows it to a customer.
+
+Pure (docs/protocol/09-purchase.md).
+"""
 
 from veilmart.broker.merchants import MerchantView
 from veilmart.crypto.signing import check_public_key
@@ -38,7 +41,7 @@ def check_relayed_invoice(
         if now < invoice.pay_by <= min(latest, now + DEADLINE_MAX_SECONDS):
             break
     else:
-        raise OfferMismatch("The invoice's amount and deadlines are those of no shelf.")
+        raise OfferMismatch("No shelf has the invoice's amount and deadlines.")
     if max(invoice.deliver_within, invoice.settle_within) > DEADLINE_MAX_SECONDS:
         raise OfferMismatch("The invoice's deadlines are too far away.")
     if invoice.deliver_within < DELIVER_MIN_SECONDS or invoice.settle_within < SETTLE_MIN_SECONDS:

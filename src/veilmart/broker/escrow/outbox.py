@@ -1,4 +1,4 @@
-"""The outbox: what became of a merchant's orders, in the order in which it happened.
+"""The outbox: reports about a merchant's orders, in the order of events.
 
 A report is written in the transaction that moves the money, sent as soon as possible, sent again
 until the merchant has answered, and marked delivered later in one go: a purchase pays no commit

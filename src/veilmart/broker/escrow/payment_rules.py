@@ -1,4 +1,4 @@
-"""Paying, and what the order key may ask afterwards (docs/protocol/09-purchase.md, steps 3 to 6).
+"""Paying, and the requests that the order key authorises afterwards (page 9, steps 3 to 6).
 
 Every decision is one transaction, committed before it is answered, judged by the broker's clock
 inside it. Retries get the stored answer.
@@ -140,7 +140,7 @@ def acknowledge(state: BrokerState, session: Session, request: Acknowledge) -> R
 
 
 def cancel(state: BrokerState, session: Session, request: Cancel) -> Rule[Answer]:
-    """HELD → REFUNDED: no key was out, so the customer gets everything back."""
+    """HELD → REFUNDED: no key was released, so the customer gets everything back."""
     stored_answers.check_id(request.operation, request.order, "cancel")
     stored, fresh, merchant = yield from transact(_act, request, "cancel", state.clock)
     if fresh:
@@ -205,9 +205,9 @@ def get_segment(state: BrokerState, session: Session, request: GetSegment) -> Ru
     message = FetchSegment(order=row.order, index=request.index, held_at=row.held_at)
     answer, attachment = yield from Forward(row.merchant, message, MerchantSegment)
     if answer.length != len(attachment):
-        raise MerchantUnreachable("It sent a segment of another length than it said.")
+        raise MerchantUnreachable("The segment's length differs from the announced one.")
     if answer.length > _longest_segment(state, row, request.index):
-        raise MerchantUnreachable("It sent a segment longer than its shelf's.")
+        raise MerchantUnreachable("The segment is longer than its shelf allows.")
     return Answer(SegmentFollows(length=answer.length), attachment=attachment)
 
 

@@ -1,7 +1,7 @@
 """Tokens without an account: spending, refunds, recovery (docs/protocol/11-tokens.md, 11.5).
 
-A token that was taken stays taken. What pays for nothing any more is exchanged for the order's
-refund token, so nobody loses anything, and nobody can use a token twice to mark an order.
+A spent token stays spent. A token that comes too late is exchanged for the order's refund token, so
+no money is lost and no token can be used twice to mark an order.
 """
 
 from dataclasses import dataclass, field
@@ -177,7 +177,7 @@ def _again(before: SpentRow, body: bytes) -> bytes:
     if before.body != body:
         raise OperationConflict("That order was paid otherwise.")
     if before.answer is None:
-        raise WrongOrderState("It was paid with this token; the receipt is not kept any more.")
+        raise WrongOrderState("It was paid with this token; the receipt is no longer stored.")
     return before.answer
 
 
@@ -265,7 +265,7 @@ def _refund_of(conn: Connection, request: GetRefund, clock: Clock) -> tuple[byte
 
 
 def recover(state: BrokerState, session: Session, request: Recover) -> Rule[Answer]:
-    """What became of the order of this key. Raises OrderKeyInvalid, OrderUnknown."""
+    """The state of the order of this key. Raises OrderKeyInvalid, OrderUnknown."""
     check_action(request.order_key, _NO_ORDER, "recover", request.signature)
     answer = yield from transact(_recover, request.order_key)
     return Answer(answer)

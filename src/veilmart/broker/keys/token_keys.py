@@ -1,8 +1,8 @@
 """The broker's token keys: one RSA-2048 key for each price point and epoch, for ever.
 
-docs/protocol/11-tokens.md, 11.1. Whoever makes a key first has made it: (price, epoch) is unique
-in the database, and a key that lost the race is dropped before anybody has seen it. A retired key
-stays retired whatever the clock says; there is never a second one for its price and epoch.
+docs/protocol/11-tokens.md, 11.1. (price, epoch) is unique in the database: the first process to
+store a key wins, and the other keys are dropped unpublished. A retired key stays retired whatever
+the clock says; there is never a second one for its price and epoch.
 """
 
 from collections.abc import Callable
@@ -165,7 +165,7 @@ def issuing(conn: Connection, key_id: bytes, now: int) -> KeyRow:
     if key.epoch > epoch_of(now):
         raise TokenKeyUnknown("It does not issue yet.")
     if not key.issues(now):
-        raise TokenKeyEnded("It does not issue any more; its tokens are still good.")
+        raise TokenKeyEnded("It no longer issues; its tokens are still valid.")
     return key
 
 
@@ -234,7 +234,7 @@ def _wanted(conn: Connection, now: int) -> list[tuple[int, int]]:
 
 
 def store_key(conn: Connection, price: int, epoch: int, key: IssuerKey) -> None:
-    """Keep a fresh key with an account for its tokens, unless somebody was quicker."""
+    """Store a fresh key with an account for its tokens, unless another process was quicker."""
     known = select(_k.number).where(_k.price == price, _k.epoch == epoch)
     if conn.execute(known).one_or_none() is not None:
         return
@@ -259,7 +259,7 @@ def make_missing(run: Callable[..., object], wanted: list[tuple[int, int]]) -> N
 def skip_epochs(conn: Connection, now: int) -> None:
     """After a restore: no key for an epoch whose key may have been lost with what came later.
 
-    A second key for one price and epoch would look like a key made for single people.
+    A second key for one price and epoch would look like a key made for individual customers.
     """
     first = epoch_of(now + TOKEN_KEY_EARLY_SECONDS) + 1
     settings.set_number(conn, _FIRST_EPOCH, first)

@@ -131,7 +131,7 @@ def pay_in(
     Raises BadAmount.
     """
     if amount <= 0:
-        raise BadAmount("It has to be more than zero.")
+        raise BadAmount("It must be more than zero.")
     if amount - balance_of(conn, tables.CASH) > INTEGER_MAX:
         raise BadAmount("All accounts together would hold too much.")
     return book(conn, kind, reference, at, transfer(tables.CASH, account, amount))

@@ -1,7 +1,7 @@
-"""Duties: what a broker does by itself, each on its own, each with its own pause after a failure.
+"""Duties: the periodic work of a broker, each with its own pause after a failure.
 
-A duty that fails keeps no other one from being done. How it stands is in memory for the metrics
-and in the table `duties` for `veilmart broker status`.
+A failed duty does not stop the others. Its status is in memory for the metrics and in the table
+`duties` for `veilmart broker status`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,7 +16,7 @@ from veilmart.storage.database.columns import insert as upsert
 from veilmart.storage.database.isolation import repeatable, snapshot
 
 NOTED_EVERY_SECONDS = 3600
-"""A duty that succeeds is written down this seldom, so that a quiet broker hardly writes."""
+"""How often a success is recorded at most, so that a quiet broker hardly writes."""
 _ERROR_MAX_CHARACTERS = 300
 
 _note = upsert(duties)
@@ -86,7 +86,7 @@ class Duty:
         return line
 
     def unnoted(self) -> None:
-        """It could not be written down: the next time it is news again."""
+        """Recording failed: report it again the next time."""
         self._noted = None
 
 

@@ -1,14 +1,14 @@
 """Folding: after thirty days a month's postings become one per account, without times.
 
-Invoices name no customer; who paid one is known only through the postings of
-its hold. Once a month is over for thirty days (the longest that stored answers are kept) the books
-are audited, the audit is signed, and every posting of an order that ended in that month, of every
-credit, voucher and payout, is replaced by one posting per account with their sum. Balances do not
-change. A broker that is broken into later cannot tell any more who bought from whom.
+Invoices name no customer; who paid one is known only through the postings of its hold. Once a month
+is over for thirty days (the longest that stored answers are kept) the books are audited, the audit
+is signed, and every posting of an order that ended in that month, of every credit, voucher and
+payout, is replaced by one posting per account with their sum. Balances do not change. An intruder
+who comes later cannot learn from the broker who bought from whom.
 
 The audit and the reading of each part use snapshots beside the running purchases. What is written
-is a small part at a time. Whatever is still under way keeps its postings and is folded with the
-month in which it ends.
+is a small part at a time. Unfinished orders keep their postings and are folded with the month in
+which they end.
 """
 
 from collections.abc import Callable

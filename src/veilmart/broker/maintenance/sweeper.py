@@ -1,4 +1,4 @@
-"""What happens by itself: deadlines, and the end of things that are no longer needed.
+"""Periodic work: deadlines, and deleting what is no longer needed.
 
 Transactions only; `RunningBroker` (server/running.py) runs them every few seconds.
 """
@@ -51,7 +51,7 @@ class Swept:
 def sweep_invoices(conn: Connection, clock: Clock, after: Place = FIRST) -> Swept:
     """Unpaid ones expire, HELD ones past their deadline are refunded, RELEASED ones settled.
 
-    One that cannot be moved on is told and left as it is; the others' deadlines pass all the same.
+    An invoice that cannot be advanced is reported and left unchanged; the others still advance.
     """
     now = clock()
     events: list[Event] = []

@@ -1,6 +1,6 @@
-"""What one worker of a broker does for all, by itself: the duties and the work of each.
+"""The duties that one worker of a broker does for all.
 
-Every duty is on its own: what one of them raises keeps no other from being done (duty.py).
+A failed duty does not stop the others (duty.py).
 """
 
 import asyncio
@@ -111,7 +111,7 @@ class Upkeep:
             await asyncio.sleep(duty.pause_seconds)
 
     async def fold(self) -> None:
-        """Fold the postings of a month that is over for long; nearly always there is none."""
+        """Fold the postings of the next due month; usually there is none."""
         now, pace = self._guard(), Breather(time.monotonic, time.sleep)
         due = await asyncio.to_thread(self._database.read_now, audit_due, now, pace)
         if due is None:
@@ -134,7 +134,7 @@ class Upkeep:
         return fault
 
     async def _look_at_clock(self) -> None:
-        """Write down what time it is for certain. Raises ClockInDoubt after a jump."""
+        """Store the time that has certainly been reached. Raises ClockInDoubt after a jump."""
         now = self._guard()
         if not 0 <= now - self._seen < CLOCK_NOTED_EVERY_SECONDS:
             await self._database.run(settings.set_number, CLOCK_SEEN, now)
@@ -199,7 +199,7 @@ def _longest_pause(name: str) -> float:
 
 
 def confirm_clock(conn: Connection, now: int) -> None:
-    """Transaction: the operator says that the clock is right, also to a running broker."""
+    """Transaction: the operator confirms the clock, also to a running broker."""
     settings.set_number(conn, CLOCK_SEEN, now)
     settings.set_number(conn, CLOCK_CONFIRMED, settings.number(conn, CLOCK_CONFIRMED) + 1)
     settings.touch(conn)

@@ -1,4 +1,4 @@
-"""What the operator does (admit, credit, pay out), and what merchants ask of the operator.
+"""The operator's use cases (admit, credit, pay out), and merchants' requests to the operator.
 
 It may import everything below it, but not `audit`, `maintenance` or `server`.
 """

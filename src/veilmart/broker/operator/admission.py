@@ -86,7 +86,7 @@ def expect_fingerprint(candidate: Candidate, wanted: bytes) -> None:
 
 
 def admit(conn: Connection, candidate: Candidate) -> None:
-    """Carry it from now on; it need not ask any more."""
+    """Carry it from now on; its request to join is deleted."""
     merchants.admit(conn, candidate.descriptor, candidate.address)
     merchant_requests.forget_join(conn, candidate.descriptor.fingerprint)
 

@@ -1,4 +1,4 @@
-"""Cash the operator takes in and pays out, and the list of accounts. Each returns a struct."""
+"""Booking cash that the operator takes in and pays out, and the list of accounts."""
 
 from collections.abc import Iterator
 
@@ -64,7 +64,7 @@ def credit(
     now: int,
     reference: str | None = None,
 ) -> Booked:
-    """Somebody paid cash in; the same reference again changes nothing.
+    """Book cash paid in; repeating a reference changes nothing.
 
     Raises NoSuchAccount, NoSuchMerchant, BadAmount, BadArgument, ReferenceUsed.
     """
@@ -100,7 +100,7 @@ def payout(
     merchant = find_merchant(conn, name)
     account = merchant.account
     if amount <= 0:
-        raise BadAmount("It has to be more than zero.")
+        raise BadAmount("It must be more than zero.")
     if reference is not None and cash_references.is_booked(
         conn, "payout", reference, account, -amount
     ):

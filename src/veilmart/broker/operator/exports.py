@@ -1,4 +1,4 @@
-"""Tables that an operator takes to a spreadsheet. Amounts in minor units, times Unix seconds."""
+"""Tables to export for a spreadsheet. Amounts in minor units, times Unix seconds."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Codes that are shown once are kept in the home folder until they have been written out.
+"""Codes that are shown once are stored in the home folder until they have been printed.
 
-The file is there before the transaction commits, and goes when the caller has shown it. So a full
-disk behind standard output, a sheet that cannot be written or a crash loses no code.
+The file is there before the transaction commits, and goes when the caller has shown it. So neither
+a full disk, nor a sheet that cannot be written, nor a crash loses a code.
 """
 
 import os

@@ -235,7 +235,7 @@ def decline_withdrawal(conn: Connection, prefix: str, now: int) -> WithdrawalLin
 
 
 def forget_old(conn: Connection, now: int) -> None:
-    """Requests that nobody answered, and withdrawals that were, go after a while."""
+    """Delete old unanswered requests and answered withdrawals."""
     conn.execute(delete(join_requests).where(_j.at < now - REQUEST_KEPT_SECONDS))
     ended = _w.ended_at < now - WITHDRAWAL_KEPT_SECONDS
     conn.execute(delete(withdrawals).where(_w.state != ASKED, ended))

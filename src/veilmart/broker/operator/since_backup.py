@@ -1,7 +1,7 @@
-"""What a restored broker cannot know: vouchers taken back and merchants paid since its backup.
+"""What a restored broker cannot know: vouchers voided and merchants paid since its backup.
 
-A backup's copy is marked (backup_layout.py). What is marked waits: vouchers are not redeemed, and
-merchants not paid, until the operator has looked and confirms. Nothing is guessed.
+A backup's copy is marked (backup_layout.py). Marked vouchers are not redeemed, and marked merchants
+not paid, until the operator confirms them. Nothing is guessed.
 """
 
 import msgspec
@@ -17,7 +17,10 @@ _v, _w = vouchers.c, withdrawals.c
 
 
 class SinceBackup(msgspec.Struct, frozen=True):
-    """What waits for the operator. payouts: whether any merchant may have been paid since."""
+    """Counts of what waits for the operator.
+
+    payouts: whether any merchant may have been paid since.
+    """
 
     vouchers: int
     payouts: bool
@@ -39,6 +42,6 @@ def check_payouts(conn: Connection) -> None:
 
 
 def confirm_payouts(conn: Connection) -> None:
-    """Every payment since the backup is in the books now; what still waits was not paid."""
+    """Confirm that every payment since the backup is booked; waiting withdrawals were not paid."""
     settings.remove(conn, _PAYOUTS)
     conn.execute(update(withdrawals).where(_w.unconfirmed == 1).values(unconfirmed=0))

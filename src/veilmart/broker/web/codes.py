@@ -103,7 +103,7 @@ class CodePages:
         return self._acts.ask(request, act)
 
     async def void(self, request: Request) -> Response:
-        """Take back what is left of a batch."""
+        """Void the unused vouchers or invitations of a batch."""
         form = await read_form(request)
         invited = form.text("kind") == "invitation"
         kind = "invitation" if invited else "voucher"

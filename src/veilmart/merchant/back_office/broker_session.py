@@ -1,7 +1,7 @@
-"""A merchant's own session with its broker, to ask the operator something (pages 4 and 5.8).
+"""A merchant's session with its broker, for requests to the operator (pages 4 and 5.8).
 
-The same anonymous session that a customer makes, with the same padding: somebody on the wire does
-not see who asks. Who it is says the signature inside.
+The same anonymous session that a customer makes, with the same padding: an observer of the wire
+cannot tell who asks. The signature inside identifies the merchant.
 """
 
 from collections.abc import AsyncIterator

@@ -1,7 +1,7 @@
 """The merchant's own books against the broker's signed statement. Pure.
 
-What is compared: every entry with the order it names, every ended order of ours with its entries,
-the totals with the sums of the entries, and the balance with what follows from them.
+It compares every entry with the order it names, every ended order of ours with its entries, the
+totals with the sums of the entries, and the balance with what follows from them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,9 +14,9 @@ from veilmart.protocol.order_states import OrderState
 from veilmart.protocol.statement import StatementEntry, StatementTotals
 
 RESTORED_STEP = 1_000_000
-"""A broker that was restored goes on with numbers that much higher."""
+"""A restored broker continues with numbers that much higher."""
 FOUND_MAX = 1000
-"""Differences that are kept; a statement that is all wrong has more, and one is enough."""
+"""How many differences are kept: one already proves the statement wrong."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ def reconcile(
     orders: Mapping[bytes, OwnOrder],
     reported: int,
 ) -> list[Difference]:
-    """Everything that differs. reported: sequence of the last report that reached us."""
+    """All differences. reported: sequence of the last report that reached us."""
     stories: dict[bytes, _Story] = {}
     found: list[Difference] = []
     unheard: set[bytes] = set()
@@ -80,7 +80,7 @@ def _entries(
     for entry in entries:
         row = f"order {entry.order.hex()[:16]}"
         if (entry.sequence - last - 1) % RESTORED_STEP:
-            yield Difference("number-missing", row, f"Numbers after {last} are left out.")
+            yield Difference("number-missing", row, f"Numbers after {last} are missing.")
         last = entry.sequence
         own = orders.get(entry.order)
         if own is None:
@@ -113,15 +113,19 @@ def _missing(
         row, story = f"order {order.hex()[:16]}", stories.get(order)
         if story is None:
             if own.state is OrderState.SETTLED:
-                yield Difference("sale-missing", row, "We were told of a sale that is left out.")
+                yield Difference(
+                    "sale-missing", row, "The broker reported a sale that the statement lacks."
+                )
             elif own.state is OrderState.REFUNDED:
-                yield Difference("refund-missing", row, "We were told of a refund; it is left out.")
+                yield Difference(
+                    "refund-missing", row, "The broker reported a refund that the statement lacks."
+                )
             continue
         ended = OrderState.SETTLED if story.events[-1] == "settled" else OrderState.REFUNDED
         if own.state is ended or order in unheard:
             continue
         if own.state is OrderState.SETTLED:
-            what = f"We were told that it was settled; here it is {story.events[-1]}."
+            what = f"The broker reported it settled; the statement says {story.events[-1]}."
             yield Difference("refund-unexplained", row, what)
         else:
             what = f"It is {own.state} in our books, {ended} here."

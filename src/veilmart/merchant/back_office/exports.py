@@ -1,4 +1,4 @@
-"""Tables that a merchant takes to a spreadsheet. Amounts are in minor units, times Unix seconds."""
+"""Tables to export for a spreadsheet. Amounts are in minor units, times Unix seconds."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, fields

@@ -54,7 +54,7 @@ async def ask_to_join(
 def _address(url: str) -> str:
     place = parse_link(url)
     if place.broker is not None:
-        raise BadLink("Where this merchant listens is http://HOST:PORT.")
+        raise BadLink("Give this merchant's address as http://HOST:PORT.")
     return place.url.removeprefix("http://")
 
 
@@ -68,12 +68,12 @@ async def ask_to_withdraw(
 ) -> None:
     """Ask a pinned broker (`choose_broker`) for `amount` (minor units) of the balance there.
 
-    What is asked for is kept until the answer comes: after a cut the same words ask for the same
-    withdrawal, which the broker notes once. Raises BadAmount, BadArgument, NoSuchBroker,
-    InsufficientBalance, MerchantUnknown, BrokerUnreachable, CannotWrite, DiskFull.
+    The request is stored until the answer comes: after an interruption the same amount and note
+    repeat the same withdrawal, which the broker records once. Raises BadAmount, BadArgument,
+    NoSuchBroker, InsufficientBalance, MerchantUnknown, BrokerUnreachable, CannotWrite, DiskFull.
     """
     if amount <= 0:
-        raise BadAmount("It has to be more than zero.")
+        raise BadAmount("It must be more than zero.")
     if len(note) > NOTE_MAX_CHARACTERS or not is_plain(note):
         raise BadArgument(f"A note has at most {NOTE_MAX_CHARACTERS} printable characters.")
     broker = market.database.run_now(choose_broker, which)

@@ -1,4 +1,7 @@
-"""Use case: fetch the broker's statement, keep it, compare it with our books and the one before."""
+"""Use case:
+
+fetch the broker's statement, store it, compare it with our books and the last statement.
+"""
 
 from pathlib import Path
 
@@ -92,7 +95,10 @@ def _newest_kept(market: MerchantHome, broker: PinnedBroker) -> Path | None:
 
 
 def _changed(before: Path, fetched: FetchedStatement, broker: PinnedBroker) -> list[Difference]:
-    """What the broker signed then and says otherwise now. Times are cut to days by folding."""
+    """Entries that the broker signed then and states differently now.
+
+    Folding cuts times to days.
+    """
     row = before.name
     try:
         kept = decode(KeptStatement, before.read_bytes(), _KEPT_MAX_BYTES)
@@ -100,7 +106,7 @@ def _changed(before: Path, fetched: FetchedStatement, broker: PinnedBroker) -> l
         key = certified.descriptor.signing_key
         pages = [open_page(key, signed) for signed in kept.pages]
     except PeerFault:
-        return [Difference("kept-damaged", row, "The statement kept before does not verify.")]
+        return [Difference("kept-damaged", row, "The last stored statement does not verify.")]
     if certified.fingerprint != broker.fingerprint:
         return []
     now = {entry.sequence: _story(entry) for entry in fetched.entries}

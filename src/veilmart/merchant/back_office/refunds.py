@@ -1,4 +1,4 @@
-"""Use case: give an order's money back (docs/protocol/12-disputes.md, 12.4)."""
+"""Use case: refund an order (docs/protocol/12-disputes.md, 12.4)."""
 
 from dataclasses import dataclass
 
@@ -41,12 +41,15 @@ class Refundable:
 
 
 def find_refundable(connection: Connection, prefix: str) -> Refundable:
-    """Transaction: the order whose name begins like that. Raises NoSuchOrder if not just one."""
+    """Transaction:
+
+    the order whose name begins with `prefix`. Raises NoSuchOrder unless exactly one does.
+    """
     wanted = prefix.strip().lower()
     try:
         first, last = (bytes.fromhex(wanted.ljust(64, digit)) for digit in "0f")
     except ValueError:
-        raise NoSuchOrder("A name is written in the digits 0 to f.") from None
+        raise NoSuchOrder("An order's name has the digits 0 to f only.") from None
     query = (
         select(orders.c.order, orders.c.broker, products.c.title, orders.c.price, orders.c.state)
         .join(products, products.c.id == orders.c.product)
@@ -55,7 +58,7 @@ def find_refundable(connection: Connection, prefix: str) -> Refundable:
     )
     found = connection.execute(query).all()
     if len(wanted) < PREFIX_MIN or len(found) != 1:
-        raise NoSuchOrder("None, or more than one, begins like that.")
+        raise NoSuchOrder("No order, or more than one, begins with that.")
     row, decimals = found[0], read_shop(connection).decimals
     order = bytes(row.order)
     line = RefundLine(order.hex(), row.title, format_amount(row.price, decimals), row.state)
@@ -69,7 +72,7 @@ async def refund_order(
     random: Random,
     open_client: OpenClient = StreamClient,
 ) -> None:
-    """Have the order's broker give the whole amount back; asked again, it changes nothing.
+    """Have the order's broker refund the whole amount. A repeated request changes nothing.
 
     Raises BrokerUnreachable, and what the broker refuses: InsufficientBalance, TooLateToRefund,
     WrongOrderState, OrderUnknown.

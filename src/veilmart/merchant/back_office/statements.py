@@ -116,12 +116,12 @@ def _rate(descriptor: SignedDescriptor) -> int:
 
 
 def short_name(broker: PinnedBroker) -> str:
-    """Tells one broker's statements from another's in the names of files."""
+    """The part of a statement's file name that names the broker."""
     return broker.fingerprint.hex()[:16]
 
 
 def keep_statement(market: MerchantHome, broker: PinnedBroker, fetched: FetchedStatement) -> str:
-    """Keep it in the home folder, whatever it says; the file's name."""
+    """Store the statement in the home folder, right or wrong; return the file's name."""
     name = f"statement-{fetched.at}-{short_name(broker)}"
     market.home.write_secret(name, encode(fetched.kept))
     return name

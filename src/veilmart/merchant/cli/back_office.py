@@ -29,7 +29,7 @@ DEFAULTS = Common()
 WhichBroker = Annotated[
     str | None,
     Parameter(
-        name="--broker", help="Which one, by address or fingerprint, where several are accepted."
+        name="--broker", help="Which broker, by address or fingerprint, if several are accepted."
     ),
 ]
 
@@ -41,7 +41,7 @@ def _home(common: Common) -> Path:
 @command
 async def join(
     url: Annotated[
-        str, Parameter(help="Where the broker reaches this merchant: http://HOST:PORT.")
+        str, Parameter(help="Address at which the broker reaches this merchant: http://HOST:PORT.")
     ],
     *,
     broker: WhichBroker = None,
@@ -69,7 +69,7 @@ async def withdraw_request(
     broker: WhichBroker = None,
     common: Common = DEFAULTS,
 ) -> None:
-    """Ask the broker's operator to pay out some of the balance."""
+    """Ask the broker's operator for a payout from the balance."""
     with open_merchant(_home(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
         minor = parse_amount(amount, decimals)
@@ -83,19 +83,21 @@ async def withdraw_request(
 
 @command
 async def refund(
-    order: Annotated[str, Parameter(help="Beginning of the order's name, as the customer has it.")],
+    order: Annotated[
+        str, Parameter(help="Beginning of the order's name, as the customer sees it.")
+    ],
     *,
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """Give an order's whole price back: until settlement, and after it while the balance covers."""
+    """Refund an order's whole price: before settlement, or later if the balance covers it."""
     terminal = common.terminal()
     with open_merchant(_home(common), common.database) as market:
         found = market.database.run_now(find_refundable, order)
         line = found.line
-        question = f"Give {line.price} back for {visible(line.title)} ({line.state})? (y/n) "
+        question = f"Refund {line.price} for {visible(line.title)} ({line.state})? (y/n) "
         if not yes and not terminal.confirm(question):
-            raise Declined("Nothing was given back.")
+            raise Declined("Nothing was refunded.")
         await refund_order(market, found, unix_now(), os.urandom)
     terminal.result(
         line,
@@ -118,14 +120,14 @@ def export_table(
 
 
 def _write(connection: Connection, kind: str, file: Path, terminal: Terminal) -> None:
-    """A reading: the server beside it goes on."""
+    """A reading, which does not block the server."""
     exported = export(connection, kind)
     show_export(terminal, file, exported.heads, exported.rows)
 
 
 @command
 def backup(file: Target, *, common: Common = DEFAULTS) -> None:
-    """Back up identity, orders and products, safely while the merchant runs. Keep it like a key."""
+    """Back up identity, orders and products, also while the merchant runs. Keep the file secret."""
     with open_merchant(_home(common), common.database) as market:
         done = back_up(
             market.home,
@@ -145,5 +147,5 @@ def restore_home(
     over_newer: OverNewer = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """Put a backup in place while the merchant is stopped; what was there is put aside."""
+    """Restore a backup while the merchant is stopped; the present home is moved aside."""
     restore_server(file, _home(common), LAYOUT, IDENTITY_FILE, common, over_newer=over_newer)

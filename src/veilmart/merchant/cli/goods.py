@@ -52,7 +52,7 @@ def add(
     price: Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")] = None,
     title: Annotated[str | None, Parameter(help="Title of a single product.")] = None,
     description: Annotated[str | None, Parameter(help="Text for a single product.")] = None,
-    file_name: Annotated[str | None, Parameter(help="What the customer's file is called.")] = None,
+    file_name: Annotated[str | None, Parameter(help="Name of the customer's file.")] = None,
     alone: Annotated[bool, Parameter(help="Accept a product alone on its shelf.")] = False,
     common: Common = DEFAULTS,
 ) -> None:
@@ -93,7 +93,7 @@ def _add(
 
 
 def report_added(terminal: Terminal, added: Added | None, decimals: int) -> None:
-    """Print where a batch stands now."""
+    """Print what was put on sale."""
     if added is None:
         raise BadArgument("Give at least one file.")
     price = format_amount(added.shelf.price, decimals)
@@ -159,10 +159,10 @@ class _Spooled:
 def remove(
     product: Annotated[str, Parameter(help="Number, title or id of a product.")],
     *,
-    alone: Annotated[bool, Parameter(help="Accept that one is left alone.")] = False,
+    alone: Annotated[bool, Parameter(help="Accept leaving a product alone on its shelf.")] = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """Take a product off its shelf. What was sold is still delivered."""
+    """Take a product off its shelf. Sold orders are still delivered."""
     with open_merchant(_home(common), common.database) as market:
         found = find_product(market.database.run_now(load_products), product)
         market.database.run_now(remove_product, found.id, alone)
@@ -194,7 +194,7 @@ def edit(
     out: Annotated[bool, Parameter(negative="", help="It cannot be bought.")] = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """Change what customers read about a product, or whether it can be bought."""
+    """Change a product's description, or whether it can be bought."""
     if available and out:
         raise BadArgument("Either --available or --out.")
     chosen = True if available else False if out else None
@@ -242,7 +242,7 @@ def create(
     size: Annotated[str, Parameter(help="Bytes, or with K, M, G: the largest product.")],
     common: Common = DEFAULTS,
 ) -> None:
-    """Make a shelf. Its price and size stay as they are for its whole life."""
+    """Make a shelf. Its price and size never change."""
     with open_merchant(_home(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
         amount = market.database.run_now(check_price, parse_amount(price, decimals))

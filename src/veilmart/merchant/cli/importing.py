@@ -40,21 +40,24 @@ Price = Annotated[str | None, Parameter(help="A price point of the broker, as 5.
 
 @command
 def import_shop(
-    folder: Annotated[Path, Parameter(help="Products, and shop.toml with what is said of them.")],
+    folder: Annotated[
+        Path, Parameter(help="Folder of products, and shop.toml that describes them.")
+    ],
     *,
     price: Price = None,
     k: ProductCount = K_USUAL,
-    dry_run: Annotated[bool, Parameter(help="Only say what would change.", negative="")] = False,
+    dry_run: Annotated[bool, Parameter(help="Only show what would change.", negative="")] = False,
     prune: Annotated[
-        bool, Parameter(help="Take what is not in the folder off its shelf.", negative="")
+        bool,
+        Parameter(help="Take products that are not in the folder off their shelves.", negative=""),
     ] = False,
     skip_bad: Annotated[
-        bool, Parameter(help="Import the rest when files cannot be sold.", negative="")
+        bool, Parameter(help="Import the other files when some cannot be sold.", negative="")
     ] = False,
     alone: Alone = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """Make the shop what a folder says; only what changed is packed and sent on."""
+    """Make the shop equal to a folder; only changed products are packed."""
     terminal = common.terminal()
     with open_merchant(home_of(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
@@ -137,14 +140,14 @@ def _draw(console: Console, comparison: Comparison, decimals: int, prune: bool) 
 
 @command
 def add(
-    *files: Annotated[Path, Parameter(help="One product each; one code a line.")],
+    *files: Annotated[Path, Parameter(help="Files with one product each; one code a line.")],
     price: Price = None,
     title: Annotated[str | None, Parameter(help="Title of a single product.")] = None,
     description: Annotated[str, Parameter(help="Text for a single product.")] = "",
     alone: Alone = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """Put unique codes on sale, or add to them. More stock shows within an hour."""
+    """Put unique codes on sale, or add codes. More stock shows within an hour."""
     _add(files, price, title, description, alone, common)
 
 
@@ -197,13 +200,13 @@ def recount_codes(
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """Count the true stock again, so that codes that are left over can be sold.
+    """Count the true stock again, so that leftover codes can be sold.
 
-    Stock shows as if every order of a shelf had been for every product of it. A recount shows,
+    Stock is shown as if every order of a shelf had been for every product of it. A recount reveals,
     at the next full hour, how the orders were spread over the products. Adding codes does not.
     """
     terminal = common.terminal()
-    question = "Others can tell by it which products were sold. Go on? (y/n) "
+    question = "A recount reveals to others which products were sold. Continue? (y/n) "
     if not (yes or terminal.confirm(question)):
         raise Declined("Nothing was changed.")
     with open_merchant(home_of(common), common.database) as market:
@@ -211,22 +214,20 @@ def recount_codes(
             market.database.run_now(recount, shelf)
     terminal.result(
         {"recounted": True},
-        lambda console: console.print("The true stock shows from the next full hour on."),
+        lambda console: console.print("The true stock is shown from the next full hour on."),
     )
 
 
 @command
 def confirm(
-    file: Annotated[
-        Path | None, Parameter(help="The codes that were not sold, one a line.")
-    ] = None,
+    file: Annotated[Path | None, Parameter(help="Codes that were not sold, one a line.")] = None,
     *,
     all_of_them: Annotated[
         bool, Parameter(name="--all", help="None was sold since the backup.", negative="")
     ] = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """After a restore: say which codes were not sold since the backup, or see which wait."""
+    """After a restore: confirm codes that were not sold since the backup, or list them."""
     now = unix_now()
     with open_merchant(home_of(common), common.database) as market:
         run_now = market.database.run_now
@@ -248,7 +249,7 @@ def confirm(
 
 @command
 def list_stock(*, common: Common = DEFAULTS) -> None:
-    """Stock of every product of codes. Nobody else is told.
+    """Show the stock of every product of codes. Only the merchant sees it.
 
     "orders it is good for": what customers see, as if all orders of its shelf had been for it.
     """

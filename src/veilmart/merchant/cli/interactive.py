@@ -29,7 +29,7 @@ END_OF_TEXT = "."
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Like asyncio.to_thread, but an unanswered question does not hold up the end."""
+    """Like asyncio.to_thread, but an unanswered question does not keep the process alive."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -61,7 +61,7 @@ async def converse(
     clock: Callable[[], int],
     random: Callable[[int], bytes],
 ) -> None:
-    """Until the answer is no, or the input ends. The server goes on either way."""
+    """Ask until the answer is no or the input ends. The server keeps running."""
     await started.wait()
     while await in_thread(lambda: ask_once(market, terminal, clock, random)):
         continue
@@ -112,7 +112,7 @@ def _add(
             added = add_now(market, sources, now=now, random=random)
         except AloneOnShelf as error:
             terminal.say(f"{error.summary} {error.detail}")
-            if not terminal.confirm("Put it on sale all the same? (y/n) "):
+            if not terminal.confirm("Put it on sale anyway? (y/n) "):
                 return
             added = add_now(market, sources, alone=True, now=now, random=random)
     report_added(terminal, added, decimals)
@@ -140,7 +140,7 @@ def _remove(market: MerchantHome, terminal: Terminal) -> None:
         market.database.run_now(remove_product, product.id, False)
     except AloneOnShelf as error:
         terminal.say(f"{error.summary} {error.detail}")
-        if not terminal.confirm("Remove it all the same? (y/n) "):
+        if not terminal.confirm("Remove it anyway? (y/n) "):
             return
         market.database.run_now(remove_product, product.id, True)
     terminal.say(f"{product.title} is no longer on sale.")

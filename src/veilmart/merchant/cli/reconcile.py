@@ -19,9 +19,9 @@ SHOWN_MAX = 20
 
 @command
 async def reconcile(*, broker: WhichBroker = None, common: Common = Common()) -> int:
-    """Compare our books with the broker's signed statement, which is kept in the home folder.
+    """Compare the merchant's books with the broker's signed statement, and store the statement.
 
-    Exit code 5 when anything differs.
+    Exit code 5 if anything differs.
     """
     with open_merchant(common.home or default_home("merchant"), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
@@ -43,7 +43,7 @@ def _draw(console: Console, result: Reconciled, decimals: int) -> None:
     say(f"Sold {show(totals.settled)}, fees {show(totals.fees)}, ")
     say(f"given back {show(totals.given_back)}, refunded before the sale {show(totals.refunded)}.")
     say(f"Held for you {show(totals.held + totals.released)}, balance {show(totals.balance)}.")
-    say(f"Paid out {show(totals.paid_out)}: compare that with what has reached you.")
+    say(f"Paid out {show(totals.paid_out)}: compare this with the payments you received.")
     if totals.credited:
         say(f"Credited by the operator: {show(totals.credited)}.")
     for difference in result.differences[:SHOWN_MAX]:

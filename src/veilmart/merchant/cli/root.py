@@ -16,20 +16,20 @@ mount(
         ),
         "remove": (
             "goods:remove",
-            "Take a product off its shelf. What was sold is still delivered.",
+            "Take a product off its shelf. Sold orders are still delivered.",
         ),
         "edit": (
             "goods:edit",
-            "Change what customers read about a product, or whether it can be bought.",
+            "Change a product's description, or whether it can be bought.",
         ),
         "list": ("goods:list_products", "Everything on sale, numbered as in the menu."),
         "report": (
             "shelves:report",
-            "How well each shelf hides what was bought, and what its padding costs.",
+            "Show how well each shelf hides purchases, and what its padding costs.",
         ),
         "import": (
             "importing:import_shop",
-            "Make the shop what a folder says; only what changed is packed and sent on.",
+            "Make the shop equal to a folder; only changed products are packed.",
         ),
         "codes": ("importing:codes_app", "Unique codes: licence keys, gift cards; one per sale."),
         "tidy": (
@@ -39,11 +39,11 @@ mount(
         "join": ("back_office:join", "Ask the broker's operator to carry this merchant."),
         "withdraw-request": (
             "back_office:withdraw_request",
-            "Ask the broker's operator to pay out some of the balance.",
+            "Ask the broker's operator for a payout from the balance.",
         ),
         "refund": (
             "back_office:refund",
-            "Give an order's whole price back: until settlement, and after it while the balance covers.",
+            "Refund an order's whole price: before settlement, or later if the balance covers it.",
         ),
         "export": (
             "back_office:export_table",
@@ -51,18 +51,18 @@ mount(
         ),
         "backup": (
             "back_office:backup",
-            "Back up identity, orders and products, safely while the merchant runs. Keep it like a key.",
+            "Back up identity, orders and products, also while the merchant runs. Keep the file secret.",
         ),
         "restore": (
             "back_office:restore_home",
-            "Put a backup in place while the merchant is stopped; what was there is put aside.",
+            "Restore a backup while the merchant is stopped; the present home is moved aside.",
         ),
         "reconcile": (
             "reconcile:reconcile",
             (
-                "Compare our books with the broker's signed statement, which is kept in the home folder.\n"
+                "Compare the merchant's books with the broker's signed statement, and store the statement.\n"
                 "\n"
-                "Exit code 5 when anything differs."
+                "Exit code 5 if anything differs."
             ),
         ),
         "init": (
@@ -79,13 +79,16 @@ mount(
         ),
         "web": (
             "web:web",
-            "Run the shop in the browser. The pages are served on this machine, to one person.",
+            "Run the shop in the browser. This machine serves the pages to one person.",
         ),
-        "balance": ("serving:balance", "The merchant's account, as the broker last reported it."),
-        "sales": ("serving:sales", "Orders by product and state."),
+        "balance": (
+            "serving:balance",
+            "Show the merchant's balance, as the broker last reported it.",
+        ),
+        "sales": ("serving:sales", "Show the number of orders by product and state."),
         "link": (
             "serving:link",
-            "The link that customers need: where the broker is and who both are.",
+            "Show the link for customers: the broker's address and both fingerprints.",
         ),
     },
 )
@@ -99,15 +102,15 @@ mount(
         ),
         "create": (
             "goods:create",
-            "Make a shelf. Its price and size stay as they are for its whole life.",
+            "Make a shelf. Its price and size never change.",
         ),
         "propose": (
             "shelves:propose_shelves",
-            "The split of what is on sale into shelves with the least padding; changes nothing.",
+            "Propose the split of all products into shelves with the least padding; change nothing.",
         ),
         "apply": (
             "shelves:apply_shelves",
-            "Move the products as proposed. Empty shelves go out of use; what was sold is delivered.",
+            "Move the products as proposed. Empty shelves are retired; sold orders are still delivered.",
         ),
     },
 )

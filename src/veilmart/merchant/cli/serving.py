@@ -46,7 +46,7 @@ from veilmart.transport.workers import inherited_listener, run_workers, stop_wit
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8100
 Place = tuple[str, int] | None
-"""Where a merchant listens; None where it dials."""
+"""The listening address; None for a merchant that dials."""
 ListenPort = Annotated[
     int | None,
     Parameter(converter=whole(0, PORT_MAX), help="Port to listen on; 0 lets the system choose."),
@@ -64,7 +64,7 @@ async def init(
     *,
     broker: Annotated[str, Parameter(help="http://HOST:PORT, or a veilmart:// link.")],
     name: Annotated[str, Parameter(help="The name customers and broker see.")] = "merchant",
-    yes: Annotated[bool, Parameter(help="Accept the broker's fingerprint unseen.")] = False,
+    yes: Annotated[bool, Parameter(help="Accept the broker's fingerprint without asking.")] = False,
     store: Annotated[
         str | None,
         Parameter(help="s3://BUCKET/PREFIX for the products, instead of the home folder."),
@@ -113,9 +113,10 @@ async def run_server(
         str | None, Parameter(help="Listen, and ask to be carried at http://HOST:PORT.")
     ] = None,
     dial: Annotated[
-        bool, Parameter(help="Dial the broker; so it is without --host, --port, --public-url.")
+        bool,
+        Parameter(help="Dial the broker; the default without --host, --port and --public-url."),
     ] = False,
-    narrate: Annotated[bool, Parameter(help="Tell every step of every purchase.")] = False,
+    narrate: Annotated[bool, Parameter(help="Print every step of every purchase.")] = False,
     interactive: Annotated[
         bool, Parameter(name=["--interactive", "-i"], help="Add and remove goods while serving.")
     ] = False,
@@ -208,7 +209,7 @@ async def _serve(
 
 
 def _join_on_refusal(market: MerchantHome, observe: Observer) -> Refused:
-    """Ask the operator of a broker that does not take us, once in a run."""
+    """Ask the operator of a broker that refuses us to carry us, once in a run."""
 
     async def refused(broker: PinnedBroker) -> None:
         which = format_fingerprint(broker.fingerprint)
@@ -285,7 +286,7 @@ async def _work(listener: int, telling: Telling, common: Common, *, dial: bool) 
 
 @command
 def balance(*, common: Common = DEFAULTS) -> None:
-    """The merchant's account, as the broker last reported it."""
+    """Show the merchant's balance, as the broker last reported it."""
     with open_merchant(home_of(common), common.database) as market:
         views = market.database.run_now(balance_views)
     show_table(
@@ -298,7 +299,7 @@ def balance(*, common: Common = DEFAULTS) -> None:
 
 @command
 def sales(*, common: Common = DEFAULTS) -> None:
-    """Orders by product and state."""
+    """Show the number of orders by product and state."""
     with open_merchant(home_of(common), common.database) as market:
         views = market.database.run_now(sales_views)
     show_table(
@@ -317,7 +318,7 @@ def link(
     qr: Annotated[bool, Parameter(help="Show the QR code in the terminal.")] = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """The link that customers need: where the broker is and who both are."""
+    """Show the link for customers: the broker's address and both fingerprints."""
     import segno
 
     with open_merchant(home_of(common), common.database) as market:

@@ -33,7 +33,7 @@ def home_of(common: Common) -> Path:
 
 @command
 def propose_shelves(*, k: ProductCount = K_USUAL, common: Common = DEFAULTS) -> None:
-    """The split of what is on sale into shelves with the least padding; changes nothing."""
+    """Propose the split of all products into shelves with the least padding; change nothing."""
     _plan(k, False, False, True, common)
 
 
@@ -45,7 +45,7 @@ def apply_shelves(
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """Move the products as proposed. Empty shelves go out of use; what was sold is delivered."""
+    """Move the products as proposed. Empty shelves are retired; sold orders are still delivered."""
     _plan(k, alone, yes, False, common)
 
 
@@ -127,7 +127,7 @@ def report(
     svg: Annotated[Path | None, Parameter(help="Write the chart to this file.")] = None,
     common: Common = DEFAULTS,
 ) -> None:
-    """How well each shelf hides what was bought, and what its padding costs."""
+    """Show how well each shelf hides purchases, and what its padding costs."""
     with open_merchant(home_of(common), common.database) as market:
         reports = market.database.run_now(shelf_reports)
     if svg is not None:

@@ -13,7 +13,7 @@ from veilmart.web.running import WebOptions, run_face
 
 @server_command
 async def web(*, options: WebOptions = WebOptions(), common: Common = Common()) -> None:
-    """Run the shop in the browser. The pages are served on this machine, to one person."""
+    """Run the shop in the browser. This machine serves the pages to one person."""
     with open_merchant(common.home or default_home("merchant"), common.database) as market:
         desk = Desk(market, unix_now, os.urandom)
         await run_face(merchant_plan(desk), market.home, common.terminal(), options)

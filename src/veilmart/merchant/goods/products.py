@@ -1,4 +1,4 @@
-"""Products: what stands on the shelves, one row each; sold bytes live on in the product store."""
+"""Products on the shelves, one row each; the product store keeps sold bytes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +92,7 @@ def _product(row: AnyRow) -> ShopProduct:
 
 
 def load_products(connection: Connection) -> tuple[ShopProduct, ...]:
-    """Transaction: everything on the shelves, by shelf and title; the menu's order."""
+    """Transaction: all products on shelves, by shelf and title; the menu's order."""
     return tuple(_product(row) for row in connection.execute(_SHOWN))
 
 
@@ -262,7 +262,7 @@ def edit_product(
     tags: list[str] | None = None,
     wish: int | None = None,
 ) -> None:
-    """Transaction: change what is given. Raises NoSuchProduct, BadArgument."""
+    """Transaction: change the given columns. Raises NoSuchProduct, BadArgument."""
     values: dict[str, object] = {}
     if title is not None:
         values["title"] = check_title(title)
@@ -275,7 +275,7 @@ def edit_product(
     if wish is not None:
         values["wish"] = wish
     if not values:
-        raise BadArgument("Nothing to change was given.")
+        raise BadArgument("Give at least one option to change something.")
     found = update(products).where(products.c.id == product, products.c.removed.is_(False))
     if not connection.execute(found.values(values)).rowcount:
         raise NoSuchProduct

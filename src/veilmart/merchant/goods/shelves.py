@@ -55,9 +55,9 @@ def code_shelves(connection: Connection) -> frozenset[int]:
 
 
 def retire_empty(connection: Connection) -> tuple[str, ...]:
-    """Transaction: take shelves on which nothing stands out of use; their names.
+    """Transaction: retire empty shelves; return their names.
 
-    Their numbers are never given again: orders and descriptors name them.
+    Their numbers are never used again: orders and descriptors name them.
     """
     empty = connection.execute(_EMPTY).all()
     for row in empty:
@@ -91,11 +91,12 @@ def make_shelf(
     codes: bool = False,
     leaving: int = 0,
 ) -> Shelf:
-    """Part of a transaction: a shelf for products of up to `size` packed bytes, rounded up as the
-    protocol prescribes. It does not raise the shop's revision. `price` must have been checked
-    against the broker's price points. A shelf of `codes` has shorter deadlines, so that what nobody
-    pays for is soon given to somebody else. leaving: how many shelves the same transaction takes
-    out of use.
+    """Part of a transaction: a shelf for products of up to `size` packed bytes.
+
+    `size` is rounded up as the protocol prescribes. The shop's revision is not raised. `price` must
+    have been checked against the broker's price points. A shelf of `codes` has shorter deadlines,
+    so that an unpaid code is soon offered to others. leaving: how many shelves the same transaction
+    retires.
 
     Raises BadArgument when the name is taken or there are too many shelves already.
     """

@@ -32,7 +32,7 @@ from veilmart.protocol.views import FOLLOWS_EXTENSION, changed_too_often, follow
 from veilmart.storage.database.columns import AnyRow
 
 SERIALS_SKIPPED = 1_000_000
-"""A restored merchant's serials go on above everything that wallets can have seen."""
+"""A restored merchant's serials continue above all that wallets can have seen."""
 
 
 @dataclass(frozen=True)

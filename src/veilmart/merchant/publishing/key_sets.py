@@ -1,8 +1,8 @@
 """Key sets: a tunnel key per suite and one signing key, made together, valid seven days at most.
 
 A new descriptor (a new shelf, say) keeps the set in use; a new set is made only when the old one
-nears its end. Tunnel keys are deleted when they expire: what was sealed under them stays closed
-to whoever breaks in later. A signing seed stays until no order signed with it can be asked for.
+nears its end. Tunnel keys are deleted when they expire, so a later intruder cannot open what was
+sealed under them. A signing seed stays until no order signed with it can be requested.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from veilmart.protocol.ports import Random
 from veilmart.storage.database.isolation import snapshot
 
 SEGMENT_SECONDS = 4 * (DELIVER_WITHIN_SECONDS + SETTLE_WITHIN_SECONDS)
-"""How long after its tunnel keys a signing seed is kept, for segments of orders under way."""
+"""How long a signing seed outlives its tunnel keys, for segments of unfinished orders."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The shop as the running server sees it: one immutable snapshot, replaced when it changes."""
+"""The running server's view of the shop: one immutable snapshot, replaced on change."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,13 +1,13 @@
-"""When stock shows: what a shelf of codes offers is a function of what anybody may know.
+"""When stock is shown: the offered stock of a shelf of codes is a function of public data.
 
-Whoever orders, abandons and looks must not learn which product was sold. So stock is counted as if
-every order of the shelf had been for every product: what is left of a product for certain is what
-the merchant put there, less all orders of the shelf, whichever product they were for. That number
-decides which products are in stock and how many orders the shelf takes in a window of
-CODE_WINDOW_SECONDS; a sale, an unpaid order or a refund changes it for all products alike. The
-true stock is at least as large, so an order that is taken can always be served. Codes that are
-left over because other products sold better come back when the merchant counts anew, which is the
-merchant's own act (`recount`), shows at the next window, and tells what it tells.
+Nobody may learn which product was sold by ordering, abandoning and looking. So stock is counted as
+if every order of the shelf had been for every product: what is left of a product for certain is
+what the merchant put there, less all orders of the shelf, whichever product they were for. That
+number decides which products are in stock and how many orders the shelf takes in a window of
+CODE_WINDOW_SECONDS; a sale, an unpaid order or a refund changes it for all products alike. The true
+stock is at least as large, so an order that is taken can always be served. Leftover codes, where
+other products sold better, come back when the merchant counts again (`recount`). The recount shows
+at the next window and reveals the distribution of sales.
 """
 
 from sqlalchemy import Connection, bindparam, func, select, update

@@ -3,15 +3,14 @@
 A code is a product of its own: 32 random bytes, name, line, filler. Its root therefore says
 nothing about it, and the offer can name the root before anything is paid. States of a code:
 
-    free     → reserved   an offer was made for it (same transaction as the order)
-    reserved → sold       the broker asked for its segment: it holds the payment
-    reserved → free       nobody paid, and nobody can have: `free_at` has passed
-    sold     → free       the broker refunded, which says that the key has not been out; an order
-                          that was "returned" keeps its code: somebody may have read it
+    free → reserved an offer was made for it (same transaction as the order) reserved → sold the
+    broker asked for its segment: it holds the payment reserved → free nobody paid, and nobody can
+    have: `free_at` has passed sold → free the broker refunded, which says that the key has not been
+    out; an order that was "returned" keeps its code: somebody may have read it
 
 `free_at` is the offer's last second, plus the shelf's delivery time, plus the clocks' skew: a
 payment that the broker took in time is delivered or refunded by then. So a code is never promised
-to two people of whom both can pay for it.
+to two people who can both pay for it.
 """
 
 from collections.abc import Callable, Iterable
@@ -54,9 +53,9 @@ class CodesAdded:
 
 @dataclass(frozen=True)
 class Stock:
-    """Codes of one product by state; the merchant alone sees it.
+    """Codes of one product by state; only the merchant sees it.
 
-    unconfirmed: nobody's, and perhaps sold since the backup that was restored.
+    unconfirmed: perhaps sold since the restored backup, and therefore not offered.
     """
 
     product: bytes
@@ -173,7 +172,7 @@ def add_codes(
 ) -> CodesAdded:
     """Transaction: more stock. It is offered from the shelf's next window on.
 
-    salts: 32 random bytes each, as many as lines. What is known already is left alone.
+    salts: 32 random bytes each, as many as lines. Known codes do not change.
     """
     if connection.execute(_ANY, {"product_id": product.id}).first() is None:
         begin_stock(connection, product.id, shelf.id)
@@ -257,7 +256,7 @@ def code_ended(connection: Connection, name: bytes, key_out: bool) -> None:
 
 
 def give_back_unpaid(connection: Connection, now: int) -> int:
-    """Transaction: codes that were offered and that nobody can pay for any more; how many."""
+    """Transaction: release offered codes that can no longer be paid for; how many."""
     return connection.execute(_GIVE_BACK_UNPAID, {"now": now}).rowcount
 
 
@@ -293,7 +292,7 @@ def unconfirmed_codes(connection: Connection, now: int) -> list[str]:
 def confirm_codes(connection: Connection, lines: Iterable[str], now: int) -> int:
     """Transaction: these were not sold since the backup; how many are offered again.
 
-    What each shelf has is counted anew, so it shows at the next window.
+    The stock of each shelf is counted again and shown at the next window.
     """
     confirmed = 0
     shelves = set()

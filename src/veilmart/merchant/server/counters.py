@@ -1,4 +1,7 @@
-"""What a merchant counts: how busy it is. Nothing about products, prices or customers."""
+"""A merchant's counters, which say how busy it is.
+
+They reveal nothing about products, prices or customers.
+"""
 
 from collections.abc import Mapping
 
@@ -7,7 +10,10 @@ from veilmart.transport.metrics import Metrics
 
 COUNTED: Mapping[type, tuple[str, str]] = {
     events.BrokerAuthenticated: ("links", "Links that a broker proved itself on."),
-    events.BrokerRefused: ("links_refused", "Links of somebody who was no broker of ours."),
+    events.BrokerRefused: (
+        "links_refused",
+        "Links refused because the peer was not an accepted broker.",
+    ),
     events.CustomerTunnel: ("tunnels", "Customers' tunnels."),
     events.MenuSent: ("catalogues_sent", "Catalogues sent."),
     events.Selected: ("offers", "Offers written."),

@@ -1,7 +1,8 @@
-"""The merchant dials: streams to every process of every pinned broker, kept and made again.
+"""The merchant dials: it keeps streams to every process of every pinned broker.
 
-docs/protocol/04-sessions.md, section 8. The broker then asks over them as if it had called, so a
-shop needs no open port and no address. Nothing here authenticates: the link's handshake does.
+docs/protocol/04-sessions.md, section 8. The broker then sends requests over them as if it had
+dialled, so a shop needs no open port and no address. Nothing here authenticates: the link's
+handshake does.
 """
 
 import asyncio
@@ -139,7 +140,7 @@ class Dialler:
             self._lost.set()
 
     async def _ping(self) -> None:
-        """A stream on which the broker is not heard any more is ended, and made again."""
+        """End a stream on which the broker is silent; another one is dialled."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(LINK_PING_SECONDS)

@@ -1,7 +1,7 @@
 """The merchant's HTTP surface: reads bytes, lets a rule decide, performs effects, sends bytes.
 
-Routes are in docs/protocol/04-sessions.md. Whatever a stranger sends, the answer is a typed
-error and the process goes on.
+Routes are in docs/protocol/04-sessions.md. Any malformed input is answered with a typed error, and
+the process continues.
 """
 
 import asyncio
@@ -224,7 +224,7 @@ class MerchantApp:
             return Reply(refusal(ServerFault()), cells)
 
     async def _answer(self, link: Link, message: MerchantRequest) -> Reply:
-        """The rule's answer, with other workers told what they have to know before it is sent."""
+        """The rule's answer. What other workers need is shared with them before it is sent."""
         if isinstance(message, TunnelRelay):
             return await self._relay(link, message)
         try:

@@ -169,7 +169,7 @@ def deliver(state: MerchantState, broker: PinnedBroker, request: FetchSegment) -
 
 
 def take_report(state: MerchantState, broker: PinnedBroker, request: Report) -> Rule[Reply]:
-    """What became of orders; sent again, it changes nothing."""
+    """Apply a report about orders; a repeated one changes nothing."""
     codes = code_ended if state.shop.code_shelves else None
     outcome = yield from transact(apply_report, broker.id, request.entries, request.balance, codes)
     for ended in outcome.ended:

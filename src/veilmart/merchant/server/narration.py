@@ -1,4 +1,4 @@
-"""The server's output, line by line. Without --narrate only what an operator has to know."""
+"""The server's output, line by line. Without --narrate only what an operator needs."""
 
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.merchant.events import (

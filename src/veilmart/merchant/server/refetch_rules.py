@@ -1,9 +1,9 @@
-"""Fetching again what was paid for (docs/protocol/07-customer-merchant.md, section 2).
+"""Fetching paid products again (docs/protocol/07-customer-merchant.md, section 2).
 
 The old order is named inside the tunnel and signed by its order key, so the broker learns neither
-which order nor which product is fetched. Served is only what the broker has reported settled: the
-version that was bought, or the newest of the same product on the same shelf. Every request says it
-all, so any worker answers any of them and a tunnel remembers nothing.
+which order nor which product is fetched. Only orders that the broker has reported settled are
+served: the version that was bought, or the newest of the same product on the same shelf. Every
+request is complete in itself, so any worker can answer it and a tunnel stores nothing.
 """
 
 from sqlalchemy import Connection, select

@@ -51,7 +51,7 @@ async def open_shop(market: MerchantHome, clock: Clock, random: Random) -> Shop:
 
 
 async def reload_shop(market: MerchantHome, state: MerchantState) -> None:
-    """Replace the snapshot; says so when customers will see another catalogue."""
+    """Replace the snapshot; report it when customers will see another catalogue."""
     before = state.shop.catalogue.serial
     state.shop = await open_shop(market, state.clock, state.random)
     if state.shop.catalogue.serial != before:
@@ -66,7 +66,7 @@ async def watch(market: MerchantHome, state: MerchantState) -> None:
 
 
 async def sweep(market: MerchantHome, state: MerchantState) -> None:
-    """Once: end what has run out of time here, and renew the descriptor when it is due."""
+    """Once: drop expired sessions, and renew the descriptor when it is due."""
     now = state.clock()
     state.tunnels.drop_expired(now)
     state.links.drop_expired(now)
@@ -75,9 +75,9 @@ async def sweep(market: MerchantHome, state: MerchantState) -> None:
 
 
 async def sweep_for_all(market: MerchantHome, state: MerchantState) -> None:
-    """Once: what one worker does for all. What fails keeps nothing else from being done.
+    """Once: the work that one worker does for all.
 
-    Raises what the first of them raised, after all had a turn.
+    A failed task does not stop the others. Raises the first failure after all were tried.
     """
     now = state.clock()
     works: list[Callable[[Connection, int], object]] = [forget_expired, drop_expired_keys]

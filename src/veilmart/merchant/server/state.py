@@ -1,4 +1,4 @@
-"""What every rule of the running merchant works with: the shop, open sessions and the ports."""
+"""The state that the running merchant's rules work with: the shop, open sessions and the ports."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Which of our errors the other side hears of."""
+"""Which of our errors cross the wire."""
 
 from veilmart.errors import (
     NetworkFailure,
@@ -12,9 +12,10 @@ from veilmart.errors import (
 
 
 def wire_error(error: VeilmartError) -> VeilmartError:
-    """The error itself if it may cross the wire, else one that says as much as is proper.
+    """The error itself if it may cross the wire, else a less specific one.
 
-    A trust failure is our decision about the broker; a full disk or a bug is nobody's business.
+    A trust failure is our decision about the broker; a full disk or a bug is not described to a
+    peer.
     """
     if isinstance(error, Refusal | NetworkFailure | PeerFault):
         return error

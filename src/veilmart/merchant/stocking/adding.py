@@ -92,7 +92,7 @@ def _plan(
     price: int | None,
     alone: bool,
 ) -> _Plan:
-    """Which shelf the batch goes on, and whether it may: before anything is copied."""
+    """Choose the shelf and check the batch before anything is copied."""
     with_codes = code_shelves(connection)
     known = tuple(shelf for shelf in load_shelves(connection) if shelf.id not in with_codes)
     largest = max(source.packed_size for source in sources)

@@ -1,7 +1,7 @@
-"""Covers: any picture in, a small JPEG of pixels alone out.
+"""Covers: any picture is converted to a small JPEG without metadata.
 
-What a camera or an editor hid in the file (place, time, name, thumbnail) is gone, and what
-customers get was written by one encoder. Pillow is imported only when a cover is made.
+Hidden data of a camera or an editor (place, time, name, thumbnail) is removed, and one encoder
+wrote every cover that customers receive. Pillow is imported only when a cover is made.
 """
 
 import io

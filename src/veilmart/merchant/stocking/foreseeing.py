@@ -1,4 +1,4 @@
-"""What an import would be refused for, found before a byte of it is packed."""
+"""Checks of an import before anything is packed."""
 
 from collections import defaultdict
 

@@ -1,4 +1,4 @@
-"""`merchant import`: make the shop what the folder says; only what changed is packed and sent on.
+"""`merchant import`: make the shop equal to a folder; only changed products are packed.
 
 First everything is compared (comparing.py) and what would be refused is foreseen (foreseeing.py),
 which is all that a dry run does. Then shelf by shelf some products are packed and put on sale in

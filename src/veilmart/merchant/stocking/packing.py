@@ -63,7 +63,7 @@ def look_at(
 
 
 def sources_in(folder: Path, tell: Callable[[str], None] = lambda _line: None) -> list[Source]:
-    """Every file of a folder, by name; what is passed over is told.
+    """Every file of a folder, by name; skipped files are reported.
 
     Raises BadSourceFile for a folder without files, and for all that cannot be sold at once.
     """
@@ -81,14 +81,14 @@ def sources_in(folder: Path, tell: Callable[[str], None] = lambda _line: None) -
 
 
 def said_of(path: Path, error: CannotDo) -> str:
-    """What is wrong with a file, with its name in front."""
+    """The fault of a file, after its name."""
     said = error.detail or error.summary
     name = shown_path(Path(path.name))
     return said if name in said else f"{name}: {said}"
 
 
 def files_in(folder: Path, tell: Callable[[str], None]) -> list[Path]:
-    """What may be sold, by name; what is passed over is told. Raises BadSourceFile."""
+    """The files that can be sold, by name; skipped files are reported. Raises BadSourceFile."""
     try:
         found = sorted(folder.iterdir(), key=lambda path: one_form(path.name))
     except OSError as fault:
@@ -196,7 +196,7 @@ def _read(descriptor: int, length: int, path: Path) -> bytes:
 def _opened(path: Path) -> Iterator[int]:
     """A regular file, opened once so that what is checked is what is read.
 
-    Without blocking: a pipe must not make us wait for a writer.
+    It is opened without blocking: a pipe must not make us wait for a writer.
     """
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -204,7 +204,7 @@ def _opened(path: Path) -> Iterator[int]:
     except (OSError, ValueError) as fault:
         reason = getattr(fault, "strerror", None) or "not a file name"
         if getattr(fault, "errno", 0) == errno.ELOOP and path.is_symlink():
-            reason = "it is a link; give the file that it leads to"
+            reason = "it is a link; give the file that it points to"
         raise BadSourceFile(f"{shown_path(path)}: {reason}.") from fault
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

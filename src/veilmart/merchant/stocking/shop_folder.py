@@ -10,8 +10,8 @@
     cover = "covers/atlas.png"
     sample = "samples/atlas-page-12.pdf"
 
-A file that ends in .codes holds unique codes, one a line. Folders, names with a leading dot and
-what systems leave behind are passed over, and that is told.
+A file that ends in .codes holds unique codes, one a line. Folders, hidden files and files left by
+operating systems are skipped and reported.
 """
 
 import tomllib
@@ -66,7 +66,7 @@ def read_folder(
 ) -> list[Entry]:
     """Everything in the folder, by name. Reads every file once.
 
-    Files that cannot be sold are named all at once; with skip_bad each is told and left out.
+    All files that cannot be sold are named at once; with skip_bad they are reported and skipped.
     Raises BadSourceFile, BadArgument (naming the product and what is wrong), BadAmount.
     """
     words = _read_words(folder)

@@ -1,4 +1,4 @@
-"""What the owner's pages work with: the opened home, its settings, and the forms' words."""
+"""What the owner's pages share: the opened home, its settings, and parsing of forms."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable

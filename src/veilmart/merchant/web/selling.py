@@ -32,7 +32,7 @@ def all_sold(conn: Connection) -> list[SoldOrder]:
 
 
 class SellingPages:
-    """What was sold, and what comes of it."""
+    """Pages for orders, refunds, sales, payouts and reconciliation."""
 
     def __init__(self, desk: Desk, web: Web, acts: Acts) -> None:
         self._desk, self._web, self._acts = desk, web, acts
@@ -88,8 +88,8 @@ class SellingPages:
 
         act = Act(
             title="Give an order's whole price back",
-            text="The broker gives it to whoever paid. After settlement it comes off your balance. "
-            "Type the product's title to confirm.",
+            text="The broker returns it to the buyer. After settlement it is taken from your "
+            "balance. Type the product's title to confirm.",
             button="Give it back",
             back="/orders",
             perform=perform,

@@ -55,7 +55,7 @@ def read_code_rows(conn: Connection) -> list[CodeRow]:
 
 
 class ShelvingPages:
-    """Plans are shown before they are carried out."""
+    """Pages for shelves; a plan is shown before it is carried out."""
 
     def __init__(self, desk: Desk, web: Web, acts: Acts) -> None:
         self._desk, self._web, self._acts = desk, web, acts

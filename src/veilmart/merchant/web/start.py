@@ -1,4 +1,4 @@
-"""Start page: what is missing before the first sale, then the sales; the link to give away."""
+"""Start page: the steps before the first sale, then the sales; the link for customers."""
 
 from dataclasses import dataclass
 
