@@ -40,5 +40,5 @@ async def roles(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less before asking again: what is tested here does not get better by waiting."""
-    monkeypatch.setattr("veilmart.customer.connection.performer.PAUSES_SECONDS", (0.01, 0.02, 0.05))
+    monkeypatch.setattr("veilmart.customer.connection.retries.PAUSES_SECONDS", (0.01, 0.02, 0.05))
     monkeypatch.setattr("veilmart.broker.relay.reporter.PAUSE_FIRST_SECONDS", 0.05)

@@ -133,9 +133,7 @@ async def test_messages_between_customer_and_merchant(
 
         def begin(at: int) -> TunnelTampering:
             patch.undo()
-            patch.setattr(
-                "veilmart.customer.connection.performer.PAUSES_SECONDS", (0.01, 0.02, 0.05)
-            )
+            patch.setattr("veilmart.customer.connection.retries.PAUSES_SECONDS", (0.01, 0.02, 0.05))
             tampering = TunnelTampering(fault, direction, at)
             patch.setattr("veilmart.broker.relay.links.LinkPool.ask", tampering.installed())
             return tampering

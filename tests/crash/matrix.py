@@ -54,19 +54,19 @@ SEGMENT = _step(
 )
 RELEASE = _step(
     "release",
-    broker=("Release/", "Release/payment_rules._act"),
+    broker=("Release/", "Release/release_rules._act"),
     customer=("/>Release", "/orders.save_order"),
 )
 RELEASE_REFUSED = _step("release", broker=("Release/",), customer=("/>Release",))
 CANCEL = _step(
     "cancel",
-    broker=("Cancel/", "Cancel/payment_rules._act"),
+    broker=("Cancel/", "Cancel/release_rules._act"),
     customer=("/>Cancel", "/parcels.save_ended"),
 )
 DELIVER = _step("deliver", customer=("/file",))
 ACKNOWLEDGE = _step(
     "acknowledge",
-    broker=("Acknowledge/", "Acknowledge/payment_rules._act"),
+    broker=("Acknowledge/", "Acknowledge/release_rules._act"),
     customer=("/>Acknowledge", "/parcels.save_ended"),
 )
 PURCHASE = (

@@ -13,7 +13,7 @@ from msgspec.structs import replace as replace_fields
 from tests.simulator.run import Run
 from tests.simulator.template import Template
 from veilmart.broker.disputes import dispute_rules
-from veilmart.broker.escrow import invoices, payment_rules, refunds
+from veilmart.broker.escrow import invoices, payment_rules, refunds, release_rules
 from veilmart.broker.escrow.invoices import advance
 from veilmart.broker.ledger import booking, stored_answers
 from veilmart.broker.schema import tables
@@ -98,7 +98,7 @@ def offers_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
 
 
 def believes_every_order_key(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(payment_rules, "check_action", lambda *_args: None)
+    patch.setattr(release_rules, "check_action", lambda *_args: None)
 
 
 def takes_any_amount(patch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from veilmart.errors import (
 from veilmart.protocol.address import Link
 from veilmart.protocol.catalogue import Catalogue, open_catalogue, sign_catalogue
 from veilmart.protocol.descriptor import SignedDescriptor, choose_suite, read_descriptor
-from veilmart.protocol.views import catalogue_contradiction
+from veilmart.protocol.signed_chains import catalogue_contradiction
 
 URL = "http://127.0.0.1:8000"
 

@@ -28,8 +28,8 @@ from veilmart.errors import (
 )
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.encoding import decode, encode, le64
+from veilmart.protocol.signed_chains import contradiction, epoch_start
 from veilmart.protocol.token_list import ListedKey, issuing_key, listed_keys
-from veilmart.protocol.views import contradiction, epoch_start
 
 
 def entry(key: bytes, price: int = 500, epoch: int = 700) -> bytes:

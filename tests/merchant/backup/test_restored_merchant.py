@@ -9,7 +9,7 @@ from veilmart.merchant.home import open_merchant
 from veilmart.merchant.publishing.snapshot import load_shop
 from veilmart.protocol.catalogue import open_catalogue
 from veilmart.protocol.descriptor import check_descriptor
-from veilmart.protocol.views import catalogue_contradiction
+from veilmart.protocol.signed_chains import catalogue_contradiction
 from veilmart.storage.backup.backup import back_up
 from veilmart.storage.backup.restore import restore
 

@@ -1,20 +1,14 @@
-"""Paying, and the requests that the order key authorises afterwards (page 9, steps 3 to 6).
+"""Paying for an order from an account (docs/protocol/09-purchase.md, step 3).
 
 Every decision is one transaction, committed before it is answered, judged by the broker's clock
 inside it. Retries get the stored answer.
 """
 
-from typing import Literal
-
 from sqlalchemy import Connection
 
-from veilmart.broker.effects import Answer, Forward
+from veilmart.broker.effects import Answer
 from veilmart.broker.escrow import invoices
-from veilmart.broker.escrow.invoices import InvoiceRow
 from veilmart.broker.events import (
-    KeyReleased,
-    OrderRefunded,
-    OrderSettled,
     PaymentHeld,
 )
 from veilmart.broker.ledger import booking, stored_answers
@@ -23,38 +17,21 @@ from veilmart.broker.state import BrokerState
 from veilmart.errors import (
     AmountDiffers,
     InsufficientBalance,
-    MerchantUnreachable,
     OfferExpired,
-    PaymentOutstanding,
-    WrongOrderState,
 )
-from veilmart.limits import BODY_MAX_BYTES, SEGMENTS_AFTER_SECONDS
+from veilmart.limits import BODY_MAX_BYTES
 from veilmart.protocol import labels
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.customer_messages import (
-    Acknowledge,
-    Cancel,
-    GetSegment,
-    GetStatus,
-    OrderStatus,
     Paid,
     Pay,
-    Release,
-    Released,
-    SegmentFollows,
 )
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.invoice_states import InvoiceEvent, InvoiceState
-from veilmart.protocol.link_messages import FetchSegment, SegmentFollows as MerchantSegment
 from veilmart.protocol.offer import PaymentReceipt, invoice_hash, sign_object
-from veilmart.protocol.order_key import check_action
-from veilmart.protocol.parcel import SEGMENT_MAX_BYTES, piece_count, segment_length
 from veilmart.protocol.ports import Clock
 from veilmart.storage.database.isolation import repeatable, snapshot
-
-OrderAction = Literal["release", "acknowledge", "cancel"]
-NOT_PAID = (InvoiceState.OFFERED, InvoiceState.EXPIRED)
 
 
 def pay(state: BrokerState, session: Session, request: Pay) -> Rule[Answer]:
@@ -115,108 +92,3 @@ def _pay(
     answer = encode(Paid(receipt=signed, balance=balance - row.amount))
     stored_answers.remember(conn, request.operation, row.order, body, answer, now)
     return answer, True
-
-
-def release(state: BrokerState, session: Session, request: Release) -> Rule[Answer]:
-    """HELD → RELEASED; the answer is the invoice, with the sealed key in it.
-
-    Raises OrderUnknown, OrderKeyInvalid, WrongOrderState, OperationConflict.
-    """
-    stored_answers.check_id(request.operation, request.order, "release")
-    stored, fresh, _merchant = yield from transact(_act, request, "release", state.clock)
-    if fresh:
-        state.observe(KeyReleased(request.order))
-    return Answer(decode(Released, stored, BODY_MAX_BYTES))
-
-
-def acknowledge(state: BrokerState, session: Session, request: Acknowledge) -> Rule[Answer]:
-    """RELEASED → SETTLED: escrow → merchant, and a report. Raises as `release`."""
-    stored_answers.check_id(request.operation, request.order, "acknowledge")
-    stored, fresh, merchant = yield from transact(_act, request, "acknowledge", state.clock)
-    if fresh:
-        state.observe(OrderSettled(request.order))
-        state.wake_reporter(merchant)
-    return Answer(decode(OrderStatus, stored, BODY_MAX_BYTES))
-
-
-def cancel(state: BrokerState, session: Session, request: Cancel) -> Rule[Answer]:
-    """HELD → REFUNDED: no key was released, so the customer gets everything back."""
-    stored_answers.check_id(request.operation, request.order, "cancel")
-    stored, fresh, merchant = yield from transact(_act, request, "cancel", state.clock)
-    if fresh:
-        state.observe(OrderRefunded(request.order))
-        state.wake_reporter(merchant)
-    return Answer(decode(OrderStatus, stored, BODY_MAX_BYTES))
-
-
-_EVENTS: dict[OrderAction, InvoiceEvent] = {
-    "release": InvoiceEvent.RELEASE,
-    "acknowledge": InvoiceEvent.ACKNOWLEDGE,
-    "cancel": InvoiceEvent.CANCEL,
-}
-
-
-@repeatable
-@snapshot
-def _act(
-    conn: Connection, request: Release | Acknowledge | Cancel, action: OrderAction, clock: Clock
-) -> tuple[bytes, bool, bytes]:
-    """The encoded answer, whether this was the first time, and the merchant."""
-    row = invoices.get_invoice(conn, request.order)
-    check_action(row.order_key, request.order, action, request.signature)
-    body = stored_answers.body_hash(request, 0)
-    stored = stored_answers.stored_answer(conn, request.operation, body)
-    if stored is not None:
-        return stored, False, row.merchant
-    now = row.time(clock())
-    if action == "release" and row.state is InvoiceState.HELD and now >= row.due:
-        raise WrongOrderState("The delivery deadline has passed; the order is being refunded.")
-    reached = invoices.advance(conn, row, _EVENTS[action], now)
-    answer = (
-        encode(Released(invoice=row.signed))
-        if action == "release"
-        else encode(OrderStatus(state=reached.value, due=0))
-    )
-    stored_answers.remember(conn, request.operation, row.order, body, answer, now)
-    return answer, reached is not row.state, row.merchant
-
-
-def get_status(state: BrokerState, session: Session, request: GetStatus) -> Rule[Answer]:
-    """Raises OrderUnknown, OrderKeyInvalid."""
-    row = yield from transact(invoices.get_invoice, request.order)
-    check_action(row.order_key, request.order, "status", request.signature)
-    return Answer(OrderStatus(state=row.state.value, due=row.due))
-
-
-def get_segment(state: BrokerState, session: Session, request: GetSegment) -> Rule[Answer]:
-    """Carry a sealed segment of a paid order; no commit.
-
-    Raises OrderUnknown, OrderKeyInvalid, PaymentOutstanding, WrongOrderState, SegmentUnknown,
-    MerchantUnreachable.
-    """
-    row = yield from transact(invoices.get_invoice, request.order)
-    check_action(row.order_key, request.order, "segment", request.signature, request.index)
-    if row.state in NOT_PAID or row.held_at is None:
-        raise PaymentOutstanding
-    if row.state is InvoiceState.REFUNDED:
-        raise WrongOrderState("It was refunded.")
-    if row.state is InvoiceState.SETTLED and state.clock() >= row.due + SEGMENTS_AFTER_SECONDS:
-        raise WrongOrderState("Its segments ended; `veilmart customer fetch` brings it again.")
-    message = FetchSegment(order=row.order, index=request.index, held_at=row.held_at)
-    answer, attachment = yield from Forward(row.merchant, message, MerchantSegment)
-    if answer.length != len(attachment):
-        raise MerchantUnreachable("The segment's length differs from the announced one.")
-    if answer.length > _longest_segment(state, row, request.index):
-        raise MerchantUnreachable("The segment is longer than its shelf allows.")
-    return Answer(SegmentFollows(length=answer.length), attachment=attachment)
-
-
-def _longest_segment(state: BrokerState, row: InvoiceRow, index: int) -> int:
-    """Bytes of segment `index` on the largest shelf that has the invoice's price."""
-    lengths = [
-        segment_length(shelf.size, index)
-        for known in state.merchants.known(row.merchant).descriptors
-        for shelf in known.descriptor.shelves
-        if shelf.price == row.amount and index < piece_count(shelf.size)
-    ]
-    return max(lengths, default=SEGMENT_MAX_BYTES)

@@ -26,7 +26,7 @@ from veilmart.protocol.descriptor import (
 )
 from veilmart.protocol.encoding import Message, decode, encode
 from veilmart.protocol.ports import Random
-from veilmart.protocol.views import FOLLOWS_EXTENSION, changed_too_often, follows_extension
+from veilmart.protocol.signed_chains import FOLLOWS_EXTENSION, changed_too_often, follows_extension
 
 SECRETS_MAX_BYTES = 4096
 FEE_EXTENSION = "fee"

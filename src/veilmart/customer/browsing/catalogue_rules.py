@@ -16,7 +16,7 @@ from veilmart.protocol.catalogue import SignedCatalogue, open_catalogue
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.merchant_messages import CataloguePage, GetCatalogue
 from veilmart.protocol.ports import Clock, Random
-from veilmart.protocol.views import catalogue_contradiction
+from veilmart.protocol.signed_chains import catalogue_contradiction
 
 PAGES_MAX = CATALOGUE_MAX_BYTES // CATALOGUE_PAGE_BYTES
 TRIES = 3

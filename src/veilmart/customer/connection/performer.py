@@ -6,20 +6,14 @@ from typing import TypeVar
 
 from veilmart.crypto.signing import generate_signing_key
 from veilmart.customer import effects
+from veilmart.customer.connection.retries import with_retries
 from veilmart.customer.connection.session import BrokerSession
 from veilmart.customer.events import Observer
 from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.seed import has_seed
 from veilmart.customer.wallet.seed_state import take_order_number
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import (
-    BrokerUnreachable,
-    MerchantUnreachable,
-    NotLoggedIn,
-    OpenFailed,
-    ServerBusy,
-    WalletLocked,
-)
+from veilmart.errors import NotLoggedIn, WalletLocked
 from veilmart.protocol.customer_messages import Account, GetAccount
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule, Transact
@@ -27,10 +21,6 @@ from veilmart.protocol.perform import Performers, perform
 from veilmart.protocol.wallet_derivations import order_seed
 
 T = TypeVar("T")
-
-# A short absence (a restart) is waited for; a long one is told to the person.
-PAUSES_SECONDS = (0.2, 0.6, 1.5)
-_WORTH_WAITING = (BrokerUnreachable, MerchantUnreachable, ServerBusy, OpenFailed)
 
 ConfirmQuote = Callable[[Quote], bool]
 
@@ -89,7 +79,7 @@ class Performer:
         session = self._session
         if effect.bound:
             return await session.ask(effect.request, effect.kind, bound=True)
-        answer = await _patiently(lambda: session.ask(effect.request, effect.kind))
+        answer = await with_retries(lambda: session.ask(effect.request, effect.kind))
         balance = getattr(answer, "balance", None)
         if balance is not None:
             session.balance = balance
@@ -97,7 +87,7 @@ class Performer:
 
     async def _ask_segment(self, effect: effects.AskSegment) -> memoryview:
         session = self._session
-        return await _patiently(lambda: session.ask_segment(effect.request, effect.length))
+        return await with_retries(lambda: session.ask_segment(effect.request, effect.length))
 
     async def _take_number(self, effect: effects.TakeRequestNumber) -> bytes:
         return await self._session.take_request_number()
@@ -116,7 +106,7 @@ class Performer:
 
     async def _get_public(self, effect: effects.GetPublic) -> bytes:
         http = self._session.http
-        return await _patiently(lambda: http.get(effect.path, max_bytes=effect.max_bytes))
+        return await with_retries(lambda: http.get(effect.path, max_bytes=effect.max_bytes))
 
     async def _draw_order_seed(self, effect: effects.DrawOrderSeed) -> bytes:
         wallet = self._wallet
@@ -175,13 +165,3 @@ class Performer:
 
     async def _on_disk(self, effect: effects.OnDisk[T]) -> T:
         return await asyncio.to_thread(effect.function, self._wallet.parcels, *effect.args)
-
-
-async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """Repeat a request after a temporary failure. Only for requests that may be repeated."""
-    for pause in PAUSES_SECONDS:
-        try:
-            return await ask()
-        except _WORTH_WAITING:
-            await asyncio.sleep(pause)
-    return await ask()

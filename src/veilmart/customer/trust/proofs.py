@@ -24,8 +24,8 @@ from veilmart.protocol import labels
 from veilmart.protocol.catalogue import SignedCatalogue, open_catalogue
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.encoding import Message, decode, encode, labelled_hash
+from veilmart.protocol.signed_chains import catalogue_contradiction, contradiction
 from veilmart.protocol.token_list import listed_keys
-from veilmart.protocol.views import catalogue_contradiction, contradiction
 
 PROOF_MAX_BYTES = 2 * CATALOGUE_MAX_BYTES + 64 * 1024
 NOT_SHOWN = (

@@ -16,8 +16,8 @@ from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import TokenKeysForked, UnsignedAnswer, ViewsForked
 from veilmart.limits import DESCRIPTORS_PER_EPOCH_MAX, EPOCH_SECONDS
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
+from veilmart.protocol.signed_chains import contradiction, epoch_start, serial_below
 from veilmart.protocol.token_list import listed_keys
-from veilmart.protocol.views import contradiction, epoch_start, serial_below
 
 
 class DescriptorSource(Protocol):

@@ -28,7 +28,7 @@ from veilmart.protocol.descriptor import (
     sign_descriptor,
 )
 from veilmart.protocol.ports import Random
-from veilmart.protocol.views import FOLLOWS_EXTENSION, changed_too_often, follows_extension
+from veilmart.protocol.signed_chains import FOLLOWS_EXTENSION, changed_too_often, follows_extension
 from veilmart.storage.database.columns import AnyRow
 
 SERIALS_SKIPPED = 1_000_000
