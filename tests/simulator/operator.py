@@ -11,7 +11,7 @@ from tests.simulator.template import START
 from tests.simulator.verdict import Violated, is_bug
 from tests.simulator.virtual_loop import VirtualLoop
 from veilmart.broker.accounts.vouchers import issue_vouchers
-from veilmart.broker.events import CustomerAuthenticated, Event, Trouble
+from veilmart.broker.events import CustomerAuthenticated, Event, TaskFailed
 from veilmart.broker.ledger.booking import balance_of
 from veilmart.broker.operator.bookkeeping import credit, payout
 from veilmart.broker.settings import set_fee
@@ -47,9 +47,9 @@ class Operator:
         self._disk.run(set_fee, self._random.choice(FEES_BASIS_POINTS))
 
     def sees(self, event: Event) -> None:
-        """Whoever logs in for the first time gets money. Trouble without a name is a bug."""
+        """Whoever logs in for the first time gets money. TaskFailed without a name is a bug."""
         self._story.tell("broker", event)
-        if isinstance(event, Trouble) and is_bug(event.error):
+        if isinstance(event, TaskFailed) and is_bug(event.error):
             self._loop.fail(Violated(f"The broker ran into {event.error}: {event.task}."))
         if isinstance(event, CustomerAuthenticated) and event.username not in self._funded:
             self._funded.add(event.username)

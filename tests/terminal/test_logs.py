@@ -22,7 +22,7 @@ BROKER = [
     broker_events.RequestForwarded(ORDER[:16], 4711, 815),
     broker_events.AwaitingPayment(ORDER[:16], ORDER, 4711),
     broker_events.PaymentHeld(ORDER),
-    broker_events.Trouble("Reading a merchant's descriptor", "error 3102 at 192.0.2.7"),
+    broker_events.TaskFailed("Reading a merchant's descriptor", "error 3102 at 192.0.2.7"),
 ]
 MERCHANT = [
     merchant_events.Selected(7, "A book about Mia", 4711),

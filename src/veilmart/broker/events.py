@@ -160,7 +160,7 @@ class BooksFolded(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble(Event):
+class TaskFailed(Event):
     """A background task failed and will try again."""
 
     task: str

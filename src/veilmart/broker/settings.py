@@ -1,4 +1,4 @@
-"""Small things the operator decides, and a number that says when they changed.
+"""The operator's settings, and a revision that says when they changed.
 
 Every command that changes something a running broker keeps in memory counts `revision` up; the
 broker looks at it once a second.
@@ -135,7 +135,7 @@ def revision(conn: Connection) -> int:
 
 
 def touch(conn: Connection) -> None:
-    """Tell a running broker to look again."""
+    """Make a running broker load its settings again."""
     set_number(conn, "revision", revision(conn) + 1)
 
 
@@ -150,5 +150,5 @@ def set_number(conn: Connection, name: str, value: int) -> None:
 
 
 def remove(conn: Connection, name: str) -> None:
-    """Forget what is kept under a name."""
+    """Delete a setting."""
     conn.execute(delete(tables.settings).where(tables.settings.c.name == name))

@@ -1,4 +1,4 @@
-"""What a running broker has in memory, and its ports to the world: clock, randomness, observer."""
+"""A running broker's memory, and its ports to the world: clock, randomness, observer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ Observe = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """An observer that is not interested."""
+    """An observer that ignores every event."""
 
 
 def nobody_reports(merchant: bytes) -> None:
-    """Stands where the reporter goes once the broker runs."""
+    """The placeholder for the reporter until the broker runs."""
 
 
 @dataclass(slots=True)

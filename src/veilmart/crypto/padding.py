@@ -79,7 +79,7 @@ def unpad_message(padded: bytes) -> bytes:
 
 
 def pack_product(random32: bytes, name: str, content_bytes: int) -> bytes:
-    """What comes before a product's content: 32 random ‖ LE64 length ‖ LE16|name| ‖ name.
+    """The bytes before a product's content: 32 random ‖ LE64 length ‖ LE16|name| ‖ name.
 
     Zeros up to the shelf's size follow the content. Raises BadName for a name that is empty,
     longer than 200 bytes, hidden, or not a plain file name.

@@ -1,9 +1,9 @@
 """Ed25519 (RFC 8032) for offers, invoices, segments, receipts and order keys.
 
-What is signed is label ‖ NUL ‖ data, so that a signature made for one purpose fits no other.
-The verification equation is the one of docs/protocol/01-notation.md, 1.4, for the keys allowed
-there: RFC 8032 leaves both open, and under a key of small order anybody can make signatures.
-Parsed keys are cached, for a few keys sign and verify very often; the caches are bounded.
+The signed bytes are label ‖ NUL ‖ data, so that a signature made for one purpose fits no other. The
+verification equation is the one of docs/protocol/01-notation.md, 1.4, for the keys allowed there:
+RFC 8032 leaves both open, and under a key of small order anybody can make signatures. Parsed keys
+are cached, for a few keys sign and verify very often; the caches are bounded.
 """
 
 from functools import lru_cache

@@ -47,7 +47,7 @@ def generate_token_key() -> IssuerKey:
 
 
 def token_key_to_bytes(key: IssuerKey) -> bytes:
-    """PKCS #8, DER, not encrypted: to be sealed by whoever stores it."""
+    """PKCS #8, DER, not encrypted: the caller must seal it before storing it."""
     p, q = int(key.p), int(key.q)
     d = rsa.rsa_recover_private_exponent(PUBLIC_EXPONENT, p, q)
     numbers = rsa.RSAPrivateNumbers(

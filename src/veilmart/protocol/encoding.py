@@ -1,8 +1,8 @@
 """MessagePack structs, strict and bounded (docs/protocol/01-notation.md).
 
 Messages are maps with the field names below as keys; unknown fields, missing fields, wrong types,
-wrong lengths, keys that stand twice and trailing bytes are `MalformedMessage`. What
-is signed or hashed is always the bytes as sent, never a re-encoding.
+wrong lengths, duplicate keys and trailing bytes are `MalformedMessage`. What is signed or hashed is
+always the bytes as sent, never a re-encoding.
 """
 
 import hashlib

@@ -112,7 +112,7 @@ def _read_documents(merchant: bytes, claim: Claim, evidence: Evidence) -> _Docum
 
 
 def _invoice_fault(signed: bytes, documents: _Documents, order: bytes) -> Finding | bytes:
-    """What is wrong with the invoice, or else the content key that it gives."""
+    """The invoice's fault, or else the content key that it yields."""
     offer, key = documents.offer, documents.merchant.descriptor.signing_key
     try:
         invoice = open_object(Invoice, key, labels.INVOICE, signed)

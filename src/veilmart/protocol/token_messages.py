@@ -129,7 +129,7 @@ class RefundToken(Message, tag="refunded", tag_field="kind", frozen=True):
 
 
 class Recover(BrokerRequest, tag="recover", frozen=True):
-    """What became of the order of this key; signed with order 0^32, action "recover"."""
+    """Asks for the state of the order of this key; signed with order 0^32, action "recover"."""
 
     answer_cells: ClassVar[int] = 2
     order_key: Bytes32

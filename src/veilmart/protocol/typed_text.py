@@ -14,7 +14,7 @@ def one_form(text: str) -> str:
 
 
 def opaque(text: str) -> str:
-    """A password or passphrase as it is hashed. It may be refused by `is_opaque` all the same."""
+    """A password or passphrase in the form that is hashed. `is_opaque` may still refuse it."""
     return one_form(plain_spaces(text))
 
 

@@ -40,7 +40,7 @@ class Telling:
         return words if self.status_port is None else [*words, f"--status-port={self.status_port}"]
 
     def place(self) -> StatusPlace | None:
-        """Where this process answers health and metrics; the port is told on standard error."""
+        """Where this process answers health and metrics; standard error names the port."""
         if self.status_port is None:
             return None
         number = int(os.environ.get(WORKER_VARIABLE, "0")) if self.status_port else 0

@@ -20,7 +20,7 @@ class _Counter:
 
 
 class Metrics:
-    """Counters are added to; gauges are asked when somebody looks."""
+    """Counters are added to; gauges are read on every request."""
 
     def __init__(self, prefix: str) -> None:
         """`prefix`: stands before every name, like veilmart_broker."""

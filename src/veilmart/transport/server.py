@@ -153,7 +153,7 @@ class _Server(uvicorn.Server):
         await self._stop.wait()
 
     def _look(self) -> None:
-        """Cut whoever is overdue, now and again until every connection is gone."""
+        """Periodically close overdue connections until none is left."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         for connection in list(self.server_state.connections):

@@ -19,7 +19,7 @@ COOKIE_MAX_BYTES = 4096
 
 
 class Verdict(Enum):
-    """What becomes of a request."""
+    """The guard's decision about a request."""
 
     ADMITTED = "admitted"  # with a secret, to be compared with the sessions
     PUBLIC = "public"  # the entry and the style sheets: no session is needed, nothing is told

@@ -98,7 +98,7 @@ class Report:
         self._job = job
 
     def step(self, text: str) -> None:
-        """What is being done now."""
+        """Report the present step."""
         self._later(lambda job: setattr(job, "step", text))
 
     def line(self, text: str) -> None:

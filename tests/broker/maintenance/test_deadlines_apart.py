@@ -7,7 +7,7 @@ from tests.broker.conftest import Market
 from tests.broker.scripted import PRICE
 from tests.conftest import both_engines
 from veilmart.broker.escrow import invoices
-from veilmart.broker.events import Trouble
+from veilmart.broker.events import TaskFailed
 from veilmart.broker.ledger import booking
 from veilmart.broker.maintenance import sweeper
 
@@ -33,7 +33,7 @@ async def test_one_order_that_cannot_be_refunded_holds_nobody_up(
     states = [(await market.ask(session, market.status(order))).state for order in orders]
     good = len(orders) - len({min(orders), orders[2]})
     assert states.count("refunded") == good
-    told = [e.task for e in market.events if isinstance(e, Trouble)]
+    told = [e.task for e in market.events if isinstance(e, TaskFailed)]
     assert f"Deadline of order {orders[2].hex()[:16]}" in told
     assert session.login is not None
     assert market.run(booking.balance_of, session.login.account) == good * PRICE

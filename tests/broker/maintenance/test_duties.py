@@ -17,7 +17,7 @@ from tests.conftest import both_engines
 from veilmart.broker import merchants
 from veilmart.broker.audit import audit
 from veilmart.broker.audit.sign_off import sign_off
-from veilmart.broker.events import BooksFolded, Trouble
+from veilmart.broker.events import BooksFolded, TaskFailed
 from veilmart.broker.maintenance.duty import Duty, duty_lines
 from veilmart.broker.server.counters import broker_metrics
 from veilmart.errors import DescriptorForked, LedgerViolated, NoSuchFinding
@@ -89,13 +89,13 @@ async def test_a_running_broker_goes_on_with_other_duties_and_tells_of_the_one_t
     duties = [Duty("failing", 0.01, 1, fails), Duty("working", 0.01, 1, works)]
     tasks = [asyncio.create_task(upkeep.keep(each)) for each in duties]
     await asyncio.wait_for(done.wait(), 20)
-    while not any(isinstance(event, Trouble) for event in market.events):
+    while not any(isinstance(event, TaskFailed) for event in market.events):
         await asyncio.sleep(0.01)
     assert not any(task.done() for task in tasks)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    trouble = next(event for event in market.events if isinstance(event, Trouble))
+    trouble = next(event for event in market.events if isinstance(event, TaskFailed))
     assert (trouble.task, trouble.error) == ("Duty failing", "RuntimeError")
 
 

@@ -16,7 +16,7 @@ from tests.broker.scripted import SLOW_SHELF
 from tests.conftest import both_engines
 from veilmart.broker import merchants, settings
 from veilmart.broker.audit import SUBJECTS, Check, Pace, audit
-from veilmart.broker.events import BooksFolded, Trouble
+from veilmart.broker.events import BooksFolded, TaskFailed
 from veilmart.broker.ledger import booking
 from veilmart.broker.ledger.folded_sums import AuditStatement
 from veilmart.broker.maintenance import fold_months as months, fold_part, folding
@@ -198,7 +198,7 @@ async def test_books_that_are_broken_are_not_folded(market: Market) -> None:
     with pytest.raises(LedgerViolated):
         await market.broker.sweep()
     assert "fold" not in kinds(market)
-    assert not any(isinstance(event, Trouble) for event in market.events)
+    assert not any(isinstance(event, TaskFailed) for event in market.events)
 
 
 async def test_a_folded_month_that_was_tampered_with_is_found(market: Market) -> None:

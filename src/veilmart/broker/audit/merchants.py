@@ -91,7 +91,7 @@ def check_report_totals(conn: Connection, known: Known, tally: Tally) -> None:
 
 
 def check_withdrawals(conn: Connection, known: Known, tally: Tally) -> None:
-    """What is marked as paid was paid: as many payouts as withdrawals, until they are folded."""
+    """Withdrawals marked as paid have as many payouts, until they are folded."""
     for row in stream(conn, select(withdrawals).order_by(_w.id)):
         tally.row()
         name = f"withdrawal {row.id.hex()[:8]}"

@@ -1,4 +1,4 @@
-"""Tokens: keys, withdrawals, what was shown, and the public lists (docs/protocol/11-tokens.md).
+"""Tokens: keys, withdrawals, spent tokens and the public lists (docs/protocol/11-tokens.md).
 
 The number of tokens outstanding under each key is counted and compared with the money of its
 account: withdrawn + reissued = redeemed + returned + expired + outstanding, key by key. Whether a

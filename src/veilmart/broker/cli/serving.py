@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from veilmart.broker import settings
-from veilmart.broker.events import Identified, Listening, Trouble
+from veilmart.broker.events import Identified, Listening, TaskFailed
 from veilmart.broker.home import (
     BrokerHome,
     initialise,
@@ -156,7 +156,7 @@ async def _supervise(
             environment=worker_environment(common),
             stop=stop,
             on_ended=lambda number, code: narrator(
-                Trouble(f"Worker {number}", f"it ended with {code}")
+                TaskFailed(f"Worker {number}", f"it ended with {code}")
             ),
         )
 

@@ -25,7 +25,7 @@ def give_back(
     *,
     lapse: bool = False,
 ) -> None:
-    """Part of a transaction: `amount` from the account `source` to whoever paid the order.
+    """Part of a transaction: `amount` from the account `source` to the payer of the order.
 
     hold: the transaction that took the money, as the invoice knows it. Raises TooLateToRefund when
     the payer was folded away or the refund's token key has ended; with `lapse` what belongs to an

@@ -41,7 +41,7 @@ Sign = Callable[[bytes], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is to be folded, and has been audited: transactions up to number `last`.
+    """Audited transactions to be folded: transactions up to number `last`.
 
     last: 0 when nothing of the months before `until` is left. checks: what the audit looked at,
     and the findings that the operator has signed off.

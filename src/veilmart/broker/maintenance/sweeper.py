@@ -19,7 +19,7 @@ from veilmart.broker.escrow.invoices import (
     due_invoices,
     forget_expired,
 )
-from veilmart.broker.events import Event, OrderRefunded, OrderSettled, PaymentLapsed, Trouble
+from veilmart.broker.events import Event, OrderRefunded, OrderSettled, PaymentLapsed, TaskFailed
 from veilmart.broker.keys import descriptors
 from veilmart.broker.ledger import stored_answers
 from veilmart.broker.operator import merchant_requests
@@ -66,7 +66,7 @@ def sweep_invoices(conn: Connection, clock: Clock, after: Place = FIRST) -> Swep
                 raise  # the database's own trouble: the whole transaction is run again or fails
             code = f"error {fault.code}" if isinstance(fault, VeilmartError) else ""
             where = f"Deadline of order {row.order.hex()[:16]}"
-            events.append(Trouble(where, code or type(fault).__name__))
+            events.append(TaskFailed(where, code or type(fault).__name__))
             continue
         events.append(_TOLD[reached](row.order))
         if reached is not InvoiceState.EXPIRED:

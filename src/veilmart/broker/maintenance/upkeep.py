@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from veilmart.broker import settings
 from veilmart.broker.audit.findings import Breather
-from veilmart.broker.events import BooksFolded, TokenKeyRetired, Trouble
+from veilmart.broker.events import BooksFolded, TaskFailed, TokenKeyRetired
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.keys import token_keys
 from veilmart.broker.ledger import hot_rows
@@ -107,7 +107,7 @@ class Upkeep:
         """Do one duty again and again, with growing pauses while it fails."""
         while True:
             if await self._leads() and await self._once(duty) is not None:
-                self._state.observe(Trouble(f"Duty {duty.name}", duty.error))
+                self._state.observe(TaskFailed(f"Duty {duty.name}", duty.error))
             await asyncio.sleep(duty.pause_seconds)
 
     async def fold(self) -> None:
@@ -156,7 +156,7 @@ class Upkeep:
 
     async def _add_up(self) -> None:
         for account in await self._database.run(hot_rows.add_up):
-            self._state.observe(Trouble(f"Adding up account {account}", "it is below zero"))
+            self._state.observe(TaskFailed(f"Adding up account {account}", "it is below zero"))
 
     async def _close_pages(self) -> None:
         read = self._database.read_now

@@ -180,7 +180,7 @@ def _note_withdrawal(
     if not 0 < wanted.amount <= INTEGER_MAX - asked:
         raise MalformedMessage("An amount is more than zero.")
     if booking.balance_of(conn, merchant.account) < asked + wanted.amount:
-        raise InsufficientBalance("What is asked for already counts.")
+        raise InsufficientBalance("Withdrawals that wait already count.")
     row = {
         "id": wanted.id,
         "merchant": wanted.merchant,

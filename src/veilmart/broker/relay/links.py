@@ -1,7 +1,7 @@
 """Links to merchants: one authenticated session per merchant, made at the start and on demand.
 
-docs/protocol/06-broker-merchant.md. When the merchant no longer knows the session, it is made
-anew once and the request is sent again; the merchant's answers to a repeated request are harmless.
+docs/protocol/06-broker-merchant.md. When the merchant no longer knows the session, a new one is
+made once and the request is repeated; the merchant's answers to a repeated request are harmless.
 """
 
 import asyncio
@@ -98,7 +98,7 @@ class _Line:
 
 
 class LinkPool:
-    """Asks merchants; `on_linked(fingerprint, its answer)` hears of every new session."""
+    """Sends requests to merchants. `on_linked(fingerprint, its answer)`: called on new sessions."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class LinkPool:
         MerchantUnknown, MalformedMessage, MerchantUnreachable, and as `LinkInitiator.finish`.
         """
         if len(body) != DIAL_BYTES:
-            raise MalformedMessage("Who dials says so in 48 bytes.")
+            raise MalformedMessage("A dialling merchant's announcement has 48 bytes.")
         if exchange.trusted or exchange.dialling:
             raise MalformedMessage("This stream is a link already.")
         exchange.dialling = True
@@ -186,7 +186,7 @@ class LinkPool:
             del lines[process]
 
     def renew(self) -> None:
-        """Make every session anew; what is under way ends in the old ones."""
+        """Replace every session; running requests finish in the old ones."""
         for line in self._all_lines():
             line.keys = None
 

@@ -1,13 +1,13 @@
-"""Tells merchants what became of their orders: one coalescing task for each merchant.
+"""Sends merchants the reports about their orders: one task for each merchant.
 
-Whatever has happened by the time a merchant can be reached goes in one report. Tried again with
+All events up to the moment when a merchant is reached go into one report. The task retries with
 growing pauses while the merchant is away.
 """
 
 import asyncio
 
 from veilmart.broker.escrow import outbox
-from veilmart.broker.events import Trouble
+from veilmart.broker.events import TaskFailed
 from veilmart.broker.relay.links import LinkPool
 from veilmart.broker.state import BrokerState
 from veilmart.errors import VeilmartError
@@ -19,7 +19,7 @@ PAUSE_MAX_SECONDS = 30.0
 
 
 class Reporter:
-    """`wake` a merchant's task whenever it may have something to hear."""
+    """`wake` a merchant's task whenever there may be something to report."""
 
     def __init__(self, state: BrokerState, database: Database, links: LinkPool) -> None:
         self._state = state
@@ -42,15 +42,15 @@ class Reporter:
             self._tasks[merchant] = asyncio.create_task(self._work(merchant))
 
     def begin_again(self, merchant: bytes, heard: int) -> None:
-        """A new link: the merchant hears its balance, and whatever came after report `heard`.
+        """Start reporting on a new link: the balance, and every entry after report `heard`.
 
-        A merchant that was restored has lost what it once answered; any other one has heard all.
+        A restored merchant has lost reports that it once answered; any other one has them all.
         """
         self._balance.pop(merchant, None)
         self._repeat[merchant] = heard
 
     async def mark_delivered(self) -> None:
-        """Write down what merchants have answered; called now and then by the sweeper."""
+        """Store what merchants have answered; called periodically by the sweeper."""
         if self._unmarked:
             marks, self._unmarked = self._unmarked, {}
             try:
@@ -65,12 +65,12 @@ class Reporter:
         await self._stop()
 
     def go_on(self) -> None:
-        """This worker reports from now on; what was not marked is sent once more."""
+        """This worker reports from now on; entries not marked as delivered are sent again."""
         self._paused = False
         self._sent.clear()
 
     async def aclose(self) -> None:
-        """Stop; what was not delivered is sent after the next start."""
+        """Stop; undelivered entries are sent after the next start."""
         await self._stop()
         await self.mark_delivered()
 
@@ -95,12 +95,12 @@ class Reporter:
                 await asyncio.sleep(pause)
                 pause = min(PAUSE_MAX_SECONDS, pause * 2)
             except Exception as fault:
-                self._state.observe(Trouble("Reporting to a merchant", type(fault).__name__))
+                self._state.observe(TaskFailed("Reporting to a merchant", type(fault).__name__))
                 wanted.set()
                 await asyncio.sleep(PAUSE_MAX_SECONDS)
 
     async def _send(self, merchant: bytes) -> bool:
-        """Send one batch; False when there was nothing to say."""
+        """Send one batch; False when there was none."""
         if await self._send_again(merchant):
             return True
         batch = await self._database.run(outbox.next_batch, merchant, self._sent.get(merchant, 0))
@@ -116,7 +116,7 @@ class Reporter:
         return len(batch.entries) == REPORTS_MAX
 
     async def _send_again(self, merchant: bytes) -> bool:
-        """What was delivered and the merchant has not, one batch; False when there is nothing."""
+        """Send a batch of delivered entries that the merchant lost; False when there is none."""
         heard = self._repeat.get(merchant)
         if heard is None:
             return False

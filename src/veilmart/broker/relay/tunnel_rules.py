@@ -102,7 +102,7 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
 
 
 def _make_room(state: BrokerState, session: Session) -> Rule[None]:
-    """Room for one more unpaid order: what others do not pay gives way. Raises TooManyOpen."""
+    """Make room for one more unpaid order by dropping older unpaid ones. Raises TooManyOpen."""
     now = state.clock()
     for order in [order for order, pay_by in session.unpaid.items() if pay_by <= now]:
         del session.unpaid[order]

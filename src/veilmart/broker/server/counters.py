@@ -1,4 +1,4 @@
-"""What a broker counts. It says no more than how busy it is: no names, no amounts, no merchants."""
+"""A broker's counters. They say only how busy it is: no names, amounts or merchants."""
 
 from collections.abc import Mapping
 
@@ -26,7 +26,7 @@ COUNTED: Mapping[type[events.Event], tuple[str, str]] = {
     events.TokenSpent: ("tokens_spent", "Tokens taken for orders."),
     events.MerchantAuthenticated: ("links", "Links made to merchants."),
     events.MerchantLost: ("links_lost", "Merchants found unreachable."),
-    events.Trouble: ("troubles", "Background tasks that failed and were tried again."),
+    events.TaskFailed: ("troubles", "Background tasks that failed and were tried again."),
 }
 
 

@@ -1,6 +1,6 @@
 """The broker's HTTP face: the asynchronous shell around its rules.
 
-docs/protocol/04-sessions.md. What goes wrong outside a session is a plain typed error; inside, a
+docs/protocol/04-sessions.md. An error outside a session is a plain typed error; inside, it is a
 refusal sealed and padded like the answer it replaces.
 """
 
@@ -21,7 +21,7 @@ from veilmart.broker.effects import (
     Look,
     VerifyPassword,
 )
-from veilmart.broker.events import CustomerSession, Trouble
+from veilmart.broker.events import CustomerSession, TaskFailed
 from veilmart.broker.keys.descriptors import signed_by_serial
 from veilmart.broker.relay.links import LinkPool
 from veilmart.broker.server.dispatch import answer_request
@@ -114,7 +114,7 @@ class BrokerApp:
         )
 
     async def perform(self, rule: Rule[T], owner: str = "") -> T:
-        """Run a rule with this broker's effects. owner: who waits for dear ones (`FairTurns`)."""
+        """Run a rule with this broker's effects. owner: of expensive ones, as in `FairTurns`."""
         dear: Performers = {
             HashPassword: partial(self._hash, owner),
             VerifyPassword: partial(self._verify, owner),
@@ -222,17 +222,17 @@ class BrokerApp:
         except (Refusal, NetworkFailure, PeerFault):
             raise
         except DatabaseAway as fault:
-            self._state.observe(Trouble("A request", f"error {fault.code}"))
+            self._state.observe(TaskFailed("A request", f"error {fault.code}"))
             raise ServerBusy from None
         except Exception as fault:
             # Its text may quote a message, so the operator hears its kind only.
             self._state.observe(
-                Trouble(f"A request ({type(message).__name__})", type(fault).__name__)
+                TaskFailed(f"A request ({type(message).__name__})", type(fault).__name__)
             )
             raise ServerFault from None
 
     async def _decide(self, session: Session, message: BrokerRequest, owner: str) -> Answer:
-        """Once more when another worker may know what this one missed: nothing was done yet."""
+        """Decide again when another worker may know more; the first attempt had no effect."""
         state, name = self._state, session.keys.session_id
         answer: Answer
         if isinstance(message, Open):

@@ -24,7 +24,7 @@ QUIET = (
     events.BooksFolded,
     events.DisputeWon,
     events.TokenKeyRetired,
-    events.Trouble,
+    events.TaskFailed,
 )
 _WHERE = {"join": "merchant requests", "withdrawal": "withdrawals"}
 _PLAIN: dict[type[events.Event], str] = {
@@ -45,7 +45,7 @@ _OUTCOMES = {
 
 
 def _office_line(event: events.Event) -> str:
-    """What is the operator's business and no part of a purchase."""
+    """Events for the operator that are no part of a purchase."""
     match event:
         case events.TokenKeyRetired(_price, epoch, expired):
             return f"A token key of epoch {epoch} was retired; {expired} tokens expired."
@@ -91,7 +91,7 @@ class Narrator:
                 line = f"Customer {username} authenticated successfully."
             case events.CustomerRefused():
                 line = "Authentication failed. Closing connection."
-            case events.Trouble(task, error):
+            case events.TaskFailed(task, error):
                 line = f"{task} failed and is tried again: {error}"
             case events.TunnelCarried(number, merchant):
                 line = f"{self._request(number)} tunnel to merchant {merchant} forwarded"

@@ -1,7 +1,7 @@
-"""What anybody may fetch about tokens, without a session (docs/protocol/11-tokens.md, 11.6).
+"""Public data about tokens, fetched without a session (docs/protocol/11-tokens.md, 11.6).
 
-Lists are read on connections of their own, in nobody's way, one after another, and kept until they
-change: many who ask cost no more than one.
+Lists are read on separate connections, so requests do not wait for them, one after another, and
+cached until they change: many requests cost no more than one.
 """
 
 import asyncio

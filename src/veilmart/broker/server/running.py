@@ -14,7 +14,7 @@ from veilmart.broker.events import (
     Identified,
     Listening,
     MerchantLost,
-    Trouble,
+    TaskFailed,
 )
 from veilmart.broker.home import BrokerHome, renew_descriptor
 from veilmart.broker.keys import token_keys
@@ -62,7 +62,7 @@ class RunningBroker:
         passwords: Passwords | None = None,
         elapsed: Callable[[], float] | None = None,
     ) -> None:
-        """elapsed: seconds that only grow; without it the clock is believed whatever it says."""
+        """elapsed: seconds that only grow; without it the clock is always trusted."""
         self._opened = opened
         self._database = opened.database
         self.state = BrokerState(
@@ -100,7 +100,7 @@ class RunningBroker:
         )
 
     def describe(self, metrics: Metrics) -> None:
-        """Let somebody who looks at the metrics see how things stand."""
+        """Add the gauges to the metrics."""
         database, links, merchants = self._database, self.links, self.state.merchants
 
         def linked() -> float:
@@ -127,7 +127,7 @@ class RunningBroker:
             )
 
     async def look(self) -> None:
-        """Take over what a command changed, and link merchants that are not linked."""
+        """Load what a command changed, and link merchants that are not linked."""
         await self._look_who_leads()
         if self._leading:
             for merchant in await self._database.run(hot_rows.merchants_waiting):
@@ -145,9 +145,10 @@ class RunningBroker:
                 self._linking[view.fingerprint] = task
 
     async def sweep(self) -> None:
-        """One round of upkeep. Only one worker does what is everybody's; the others take care
+        """One round of upkeep.
 
-        of their own memory. Raises what the first duty that failed raised, after all had a turn.
+        One worker does the shared duties; the others only tidy their own memory. Raises the first
+        failure after all duties were tried.
         """
         if await self._look_who_leads():
             await self.upkeep.round()
@@ -155,7 +156,7 @@ class RunningBroker:
             self.state.sessions.sweep(self.state.clock())
 
     async def _look_who_leads(self) -> bool:
-        """Whether this worker does what only one may do; it reports to merchants then."""
+        """Whether this worker leads; the leader also reports to merchants."""
         leading = await self._lease.held()
         if leading and not self._leading:
             self.reporter.go_on()
@@ -167,24 +168,24 @@ class RunningBroker:
         return leading
 
     async def keep_looking(self) -> None:
-        """`look` again and again; a failure is told and tried again."""
+        """Call `look` periodically; report a failure and try again."""
         while True:
             try:
                 await self.look()
             except Exception as fault:
                 code = f"error {fault.code}" if isinstance(fault, VeilmartError) else ""
-                self.state.observe(Trouble("Looking for changes", code or type(fault).__name__))
+                self.state.observe(TaskFailed("Looking for changes", code or type(fault).__name__))
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def keep_sessions(self) -> None:
-        """A worker that leaves upkeep to another one still ends what is over in its memory."""
+        """A worker that does not lead still drops expired sessions from its memory."""
         while True:
             if not self._leading:
                 self.state.sessions.sweep(self.state.clock())
             await asyncio.sleep(SWEEP_EVERY_SECONDS)
 
     def background(self) -> list[Coroutine[object, object, None]]:
-        """What runs beside the server, each in its own task: every duty, the look for changes."""
+        """The background tasks: every duty, and the look for changes."""
         duties = [self.upkeep.keep(duty) for duty in self.upkeep.duties]
         return [self.keep_looking(), self.keep_sessions(), *duties]
 
@@ -198,7 +199,7 @@ class RunningBroker:
             await self.reporter.aclose()
         except StorageFailure as fault:
             # Reports that were not marked are sent once more.
-            self.state.observe(Trouble("Stopping", f"error {fault.code}"))
+            self.state.observe(TaskFailed("Stopping", f"error {fault.code}"))
         await self._lease.aclose()
         await self.links.aclose()
 
@@ -260,7 +261,7 @@ class RunningBroker:
         try:
             await self.app.perform(refresh(self.state, merchant))
         except VeilmartError as error:
-            self.state.observe(Trouble("Reading a merchant's descriptor", f"error {error.code}"))
+            self.state.observe(TaskFailed("Reading a merchant's descriptor", f"error {error.code}"))
 
 
 def _since(duty: Duty, began: int, clock: Clock) -> float:

@@ -1,4 +1,4 @@
-"""Request numbers: all that a merchant ever learns of a customer (protocol 5.3).
+"""Request numbers: the only name under which a merchant knows a customer (protocol 5.3).
 
 A number is 16 random bytes, handed out inside one session, good for that session only, and bound
 to the first merchant it is used with. The opening request of a tunnel may be sent again and gets

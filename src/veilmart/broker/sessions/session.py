@@ -44,7 +44,7 @@ class Session:
 
     @property
     def owner(self) -> Owner:
-        """Whose unpaid orders this session's are."""
+        """The owner of this session's unpaid orders."""
         login = self.login
         return (False, self.asker) if login is None else (True, str(login.account))
 
@@ -68,7 +68,7 @@ class SessionStore(Protocol):
         ...
 
     async def publish(self, session: Session, now: int) -> None:
-        """Let other workers see what a rule did to the session and to others.
+        """Share a rule's changes of sessions with other workers.
 
         Raises ServerBusy when two workers changed it at once too often.
         """
@@ -104,7 +104,10 @@ class SessionStore(Protocol):
 
 
 class MemorySessions:
-    """At most `capacity` sessions. Anonymous ones give way first: they cost an attacker least."""
+    """At most `capacity` sessions.
+
+    Anonymous ones are dropped first: they cost an attacker least.
+    """
 
     def __init__(self, capacity: int = SESSIONS_MAX) -> None:
         self._capacity = capacity

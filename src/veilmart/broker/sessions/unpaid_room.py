@@ -1,4 +1,4 @@
-"""Room for orders that nobody has paid yet, shared by owner: a crowd loses its own (ADR 13).
+"""Room for unpaid orders, limited by owner: an owner with too many loses its own (ADR 13).
 
 An owner is an account, or for an anonymous session the address that it asks from. Addresses stay
 in memory. Each worker has a room of its own.
@@ -17,7 +17,10 @@ ASKED_AT_ONCE: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """The owner that has to give way. orders: its oldest ones. own: it is who wants the room."""
+    """The owner that must drop orders.
+
+    orders: its oldest ones. own: whether it asks for the room itself.
+    """
 
     orders: list[bytes]
     own: bool
@@ -58,9 +61,10 @@ class UnpaidRoom:
         self._ends.clear()
 
     def crowd(self, owner: Owner, now: int) -> Crowd | None:
-        """Who has to give way so that `owner` may have one more; None while there is room.
+        """The owner that must drop orders so that `owner` may have one more.
 
-        Anonymous owners give way before accounts, the one with most orders first.
+        None while there is room. Anonymous owners come before accounts, the one with most orders
+        first.
         """
         while self._ends and (self._ends[0][0] <= now or self._ends[0][1] not in self._owner_of):
             self.remove(heapq.heappop(self._ends)[1])

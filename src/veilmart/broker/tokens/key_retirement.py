@@ -1,4 +1,4 @@
-"""The end of a token key, for ever: its private half is overwritten, what is outstanding expires.
+"""Retiring a token key for ever: its private half is overwritten, outstanding tokens expire.
 
 docs/protocol/11-tokens.md, 11.1. The clock may be set back later; the stored fact stays.
 """
@@ -34,9 +34,10 @@ class Retired:
 
 @statement
 def retire(conn: Connection, key: KeyRow, now: int) -> Retired | None:
-    """Retire a key now; None if it was. Statement by statement: the first one waits for everybody
+    """Retire a key now; return None if it already is retired.
 
-    who is letting money go by this key, and nobody begins to after it.
+    The first statement waits for all transactions that move money by this key, and none begins
+    after it.
     """
     mark = update(token_keys).where(_k.number == key.number, _k.retired_at.is_(None))
     if conn.execute(mark.values(retired_at=now, secret=None)).rowcount != 1:
@@ -89,7 +90,7 @@ def forget_spent(conn: Connection) -> int:
 
 
 def retire_key(conn: Connection, key: KeyRow, now: int) -> Retired | None:
-    """Retire it, and let a running broker know. None if it was retired."""
+    """Retire it, and notify a running broker. None if it already is retired."""
     retired = retire(conn, key, now)
     settings.touch(conn)
     return retired

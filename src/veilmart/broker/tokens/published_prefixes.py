@@ -83,6 +83,6 @@ def close_page(conn: Connection, number: int) -> bool:
 
 
 def drop_list(conn: Connection, number: int) -> None:
-    """The key was retired: nobody looks for its tokens any more."""
+    """Delete the list of a retired key: nobody needs it."""
     conn.execute(delete(published).where(_p.list == number))
     conn.execute(delete(published_pages).where(_g.list == number))

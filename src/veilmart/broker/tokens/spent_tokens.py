@@ -1,4 +1,6 @@
-"""Tokens that were shown: what they paid for, and what their refund needs. Each is taken once."""
+"""Register of spent tokens: what each paid for, and what its refund needs.
+
+Each token can be spent once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -74,13 +76,13 @@ class Spending:
 
 
 def spent_for(conn: Connection, order: bytes) -> SpentRow | None:
-    """The token that was shown for an order."""
+    """The token that was spent for an order."""
     row = conn.execute(_by_order, {"of": order}).one_or_none()
     return None if row is None else SpentRow(*row)
 
 
 def late_by(conn: Connection, order_key: bytes) -> SpentRow | None:
-    """A token that an order key has shown too late."""
+    """A token that an order key presented too late."""
     row = conn.execute(_late, {"of": order_key}).one_or_none()
     return None if row is None else SpentRow(*row)
 
@@ -101,7 +103,7 @@ def take(
     *,
     late: bool,
 ) -> None:
-    """Part of the transaction that spends: the token is worth nothing any more."""
+    """Part of the transaction that spends: the token is spent from now on."""
     row = {
         "key": key.number,
         "nonce": token.nonce,
@@ -133,9 +135,9 @@ def reissue(conn: Connection, order: bytes) -> None:
 def room_to_take(conn: Connection, key: KeyRow) -> frozenset[int] | RunsLow:
     """Part of a transaction that holds the key's row: what `booking.book` is to take as hot.
 
-    More tokens than were withdrawn means that somebody else signs. Raises LedgerViolated. Several
-    servers may take tokens side by side only while so many are outstanding that no number of
-    transactions at once can take more than there are.
+    More tokens than were withdrawn means that another party has the key. Raises LedgerViolated.
+    Several servers may take tokens side by side only while so many are outstanding that no number
+    of transactions at once can take more than there are.
     """
     outstanding = booking.balance_of(conn, key.account) // key.price
     if outstanding < 1:

@@ -1,7 +1,6 @@
 """Tokens of an account: withdrawing and depositing (docs/protocol/11-tokens.md, 11.4).
 
-The signatures are made before the transaction that debits, and leave only after it: nothing of
-them is worth anything until then.
+The signatures are made before the transaction that debits, but sent only after it commits.
 """
 
 from dataclasses import dataclass
@@ -86,7 +85,9 @@ class _Asked:
 
 
 def claim(state: BrokerState, session: Session, request: Claim) -> Rule[Answer]:
-    """From now on this wallet withdraws, and no other. Raises LoginRequired, OperationConflict.
+    """Make this the only wallet that withdraws from the account.
+
+    Raises LoginRequired, OperationConflict.
 
     A session claims for one wallet once: the same record sent again later changes nothing.
     """
@@ -108,7 +109,7 @@ def _claim_account(conn: Connection, account: int, wallet: bytes) -> None:
 
 
 def issue(state: BrokerState, session: Session, request: Issue) -> Rule[Answer]:
-    """account → tokens, and a blind signature for each; asked again, the same answer.
+    """account → tokens, and a blind signature for each. A repeated request gets the same answer.
 
     Raises LoginRequired, WalletReplaced, OperationConflict, TokenKeyUnknown, TokenKeyEnded,
     InsufficientBalance, MalformedMessage.
@@ -165,7 +166,7 @@ def _look(conn: Connection, asked: _Asked, state: BrokerState) -> bytes | None:
         return bytes(row[1])
     key = token_keys.issuing(conn, asked.key, state.clock())
     if key.price not in state.settings.price_points:
-        raise TokenKeyEnded("Nothing has that price any more.")
+        raise TokenKeyEnded("There is no such price point now.")
     taken = {
         "of": asked.account,
         "key_of": key.number,
@@ -232,7 +233,9 @@ def _list_issues(
 
 
 def deposit(state: BrokerState, session: Session, request: Deposit) -> Rule[Answer]:
-    """tokens → account for an unspent token; the same account asking again is told so again.
+    """tokens → account for an unspent token.
+
+    A repeated request from the same account returns the same result.
 
     Raises LoginRequired, TokenKeyUnknown, TokenKeyEnded, TokenInvalid, TokenSpent.
     """

@@ -136,7 +136,7 @@ class CodePages:
         """The new codes as cards, to be printed or copied."""
         found = self._fresh.get(self._batch(request))
         if found is None:
-            raise PageOutdated("The codes were written down and are not kept any longer.")
+            raise PageOutdated("The codes were written down and are no longer stored.")
         issued, value = found
         cards = [
             Card(code, segno.make(code, micro=False, error="m").svg_data_uri(scale=3, border=2))

@@ -73,8 +73,8 @@ class MerchantPages:
 
         return Act(
             title="Admit a merchant",
-            text="Compare the fingerprint with the one that its operator told you on another way. "
-            "Whoever holds its key is paid for every sale.",
+            text="Compare the fingerprint with the one that its operator gave you elsewhere. "
+            "The holder of its key is paid for every sale.",
             button="The fingerprint is right: admit",
             back="/merchants",
             perform=in_thread(perform),

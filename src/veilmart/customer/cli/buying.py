@@ -253,7 +253,7 @@ def _ask_to_spend_fresh(person: Person) -> None:
     person.terminal.say(
         "that the buyer is somebody who has just withdrawn. Tomorrow they will not."
     )
-    if not person.confirm("Buy now all the same? (y/n) "):
+    if not person.confirm("Buy now anyway? (y/n) "):
         raise Declined("Nothing was bought; your tokens stay.")
 
 

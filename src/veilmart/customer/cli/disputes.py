@@ -96,8 +96,8 @@ def _save(prefix: str, target: Path, common: Common) -> None:
     common.terminal().result(
         line,
         lambda console: console.print(
-            f"{line.title}: {line.finding}.\nThe proof is in {shown_path(path)}; whoever has it "
-            "sees what this order was about.",
+            f"{line.title}: {line.finding}.\nThe proof is in {shown_path(path)}; it reveals "
+            "what this order was about.",
             markup=False,
         ),
     )

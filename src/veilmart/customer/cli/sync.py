@@ -149,7 +149,7 @@ async def _exchange(
 
 
 async def _serve(wallet: Wallet, person: Person, errand: Errand, out: Path | None) -> list[Outcome]:
-    """What became of one identity's work."""
+    """Do one identity's work; return its outcomes."""
     try:
         if errand.copy is not None:
             return await fetch_one(wallet, person, errand.copy, errand.orders[0])

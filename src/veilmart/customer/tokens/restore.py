@@ -196,7 +196,7 @@ def _keep_orders(
 
 
 def orders_lost(connection: Connection) -> list[LostOrder]:
-    """What is known by its key alone, by number."""
+    """Orders known by their keys alone, by number."""
     t = lost_orders.c
     rows = connection.execute(select(t.broker, t.number, t.order_key).order_by(t.number))
     return [LostOrder(*row) for row in rows]

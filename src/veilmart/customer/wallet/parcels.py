@@ -148,7 +148,7 @@ def store_segment(connection: Connection, order: bytes, segment: bytes) -> None:
 
 
 def stored_segment(connection: Connection, order: bytes) -> bytes | None:
-    """What is kept, unverified."""
+    """The stored segment, unverified."""
     found = connection.execute(_FIND, {"at_order": order}).scalar_one_or_none()
     return None if found is None else bytes(found)
 

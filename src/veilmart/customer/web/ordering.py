@@ -231,7 +231,7 @@ class OrderPages:
     # ---- disputes -------------------------------------------------------------------------------
 
     async def ask_dispute(self, request: Request) -> Response:
-        """Find out what is wrong. Nothing is told to the broker about the goods."""
+        """Find the fault. The broker learns nothing about the goods."""
         order = await self._find(request)
 
         async def work(report: Report) -> None:

@@ -32,7 +32,7 @@ async def sync(desk: Desk, report: Report, *, everything: bool = False) -> None:
         one = None if everything else draw(desk.wallet, found)
         chosen = found if everything else [one] if one else []
         if everything and len(found) > 1:
-            report.line("Everything at once: whoever sees the connections can put them together.")
+            report.line("All at once: anybody who sees the connections can link them.")
         failed = 0
         for errand in chosen:
             failed += await _serve(desk, report, errand)

@@ -28,7 +28,7 @@ class Mitm:
     """Shows the customer a broker with the attacker's own keys."""
 
     name = "mitm"
-    hole = "Keys were agreed with whoever answered. Somebody between both read and changed all."
+    hole = "Keys were agreed with an unknown peer. A man in the middle read and changed everything."
     why = (
         "The link pins the broker's fingerprint. A descriptor under another identity is refused "
         "before anything secret is sent, and the handshake needs the key that the right one names."

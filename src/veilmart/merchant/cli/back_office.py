@@ -102,7 +102,7 @@ async def refund(
     terminal.result(
         line,
         lambda console: console.print(
-            f"{line.price} went back to whoever bought {visible(line.title)}.", markup=False
+            f"{line.price} was refunded to the buyer of {visible(line.title)}.", markup=False
         ),
     )
 

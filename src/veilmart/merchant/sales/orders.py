@@ -220,9 +220,9 @@ def apply_report(
 
 
 def _gained(before: OrderState, after: OrderState, price: int, kept: int) -> int:
-    """What an order's end did to our funds, of which the broker kept its fee.
+    """The change of our funds by an order's end, less the broker's fee.
 
-    What comes back after settlement comes from us, and whole.
+    A refund after settlement is taken from us in full.
     """
     if after is OrderState.SETTLED:
         return kept

@@ -45,8 +45,8 @@ def _dialling_lines(event: BrokerAway | AskedToJoin) -> list[str]:
     name = visible(event.name)
     if isinstance(event, BrokerAway):
         return [f"Broker {name} cannot be dialled. {visible(event.reason)}"]
-    asked = f"Broker {name} does not carry this merchant; its operator was asked to."
-    return [asked, "Over there: `veilmart broker merchant admit NAME`."]
+    asked = f"Broker {name} does not carry this merchant; its operator was asked to carry it."
+    return [asked, "At the broker, run `veilmart broker merchant admit NAME`."]
 
 
 def narrated_lines(event: Event, decimals: int) -> list[str]:

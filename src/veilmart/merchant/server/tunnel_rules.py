@@ -118,7 +118,7 @@ def show_catalogue(state: MerchantState, tunnel: Tunnel, request: GetCatalogue) 
 
 
 def select(state: MerchantState, tunnel: Tunnel, request: Select) -> Rule[tuple[Offered, bytes]]:
-    """Offer and invoice, stored before they are sent; asked again, they are the same.
+    """Offer and invoice, stored before they are sent; a repeated request gets the same ones.
 
     Raises BadPublicValue for the order key, NotYourBroker, ProductGone, ProductOut,
     WrongOrderState (one order per tunnel) and ServerBusy while

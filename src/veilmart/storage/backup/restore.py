@@ -1,7 +1,7 @@
 """Restoring a home from a backup: checked whole first, swapped in at the end, nothing deleted.
 
-What a home holds already is put aside in `replaced-N/` beside it. A home that is newer than the
-backup is left alone unless that is asked for; so is one of another identity, always.
+An existing home is moved to `replaced-N/` beside it. A home that is newer than the backup is left
+alone unless that is asked for; so is one of another identity, always.
 """
 
 import re
@@ -59,10 +59,10 @@ def restore(
     over_newer: bool,
     database: str | None = None,
 ) -> Restored:
-    """Put a backup in the place of the home at `path`.
+    """Replace the home at `path` by a backup.
 
     identity: fingerprint of the home there, None when there is none. database: as in
-    `database_place`; a PostgreSQL server's tables are put aside and filled anew, whichever engine
+    `database_place`; a PostgreSQL server's tables are moved aside and filled anew, whichever engine
     the backup was made on. Raises BackupInvalid, BackupOlder, HomeInUse while the role runs,
     StorageFailures; then nothing was changed.
     """

@@ -1,7 +1,7 @@
 """One connection to one SQLite file, set up for durable group commits.
 
-The connection is in SQLite's autocommit mode: whoever uses it says BEGIN and COMMIT, SQLAlchemy
-never does.
+The connection is in SQLite's autocommit mode: its users say BEGIN and COMMIT, SQLAlchemy never
+does.
 """
 
 import os

@@ -28,7 +28,7 @@ def database_place(home: Home, chosen: str | None, default_file: str) -> str | P
 
 
 def remember_database(home: Home, place: str | Path) -> None:
-    """Part of init: later commands find the same database without being told."""
+    """Part of init: later commands find the same database by themselves."""
     if isinstance(place, str):
         home.write_secret(_DATABASE_CHOICE, place.encode())
 

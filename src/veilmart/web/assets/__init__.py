@@ -35,7 +35,7 @@ class Foreign(msgspec.Struct, frozen=True):
 
 
 def foreign_assets() -> list[Foreign]:
-    """What is noted in foreign.json."""
+    """The entries of foreign.json."""
     return msgspec.json.decode((files(__name__) / "foreign.json").read_bytes(), type=list[Foreign])
 
 
