@@ -26,7 +26,7 @@ REPORT = _step(
     "report",
     broker=(
         "/>Report",
-        "/outbox.next_batch",
+        "/outbox.next_reports",
         "/outbox.mark_delivered",
         "/hot_rows.add_up",
         "/token_keys.note_plenty",

@@ -8,7 +8,7 @@ from tests.broker.conftest import Market
 from tests.broker.scripted import PRICE, SHELF
 from tests.disputes.signed_orders import Papers, make_papers
 from veilmart.broker.accounts.customers import find_customer
-from veilmart.broker.escrow.outbox import next_batch
+from veilmart.broker.escrow.outbox import next_reports
 from veilmart.broker.ledger.booking import balance_of
 from veilmart.crypto import identity
 from veilmart.errors import EvidenceInvalid
@@ -124,7 +124,7 @@ class Court:
 
     def reports(self) -> list[tuple[bytes, str]]:
         """(order, event) of what the merchant is told."""
-        batch = self.market.run(next_batch, self.market.merchant.fingerprint, 0)
+        batch = self.market.run(next_reports, self.market.merchant.fingerprint, 0)
         return [(entry.order, entry.event) for entry in batch.entries]
 
 

@@ -15,7 +15,7 @@ from veilmart.broker import merchants, settings
 from veilmart.broker.accounts import administration
 from veilmart.broker.accounts.customers import find_customer
 from veilmart.broker.accounts.passwords import Passwords
-from veilmart.broker.escrow.outbox import next_batch
+from veilmart.broker.escrow.outbox import next_reports
 from veilmart.broker.home import open_home
 from veilmart.broker.ledger import booking
 from veilmart.broker.operator import admission, bookkeeping, merchant_requests
@@ -106,7 +106,7 @@ async def test_a_fee_is_taken_from_each_sale_invoiced_after_it_was_set(market: M
     account = market.run(merchants.load_merchants)[0].account
     assert market.run(booking.balance_of, FEES) == PRICE * 250 // 10_000 == 12
     assert market.run(booking.balance_of, account) == 2 * PRICE - 12
-    told = market.run(next_batch, market.merchant.fingerprint, 0)
+    told = market.run(next_reports, market.merchant.fingerprint, 0)
     assert [(entry.event, entry.fee) for entry in told.entries] == [("settled", 12), ("settled", 0)]
     assert told.balance == 2 * PRICE - 12
     market.check_books()

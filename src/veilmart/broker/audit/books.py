@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Executable, func, select, true
 
 from veilmart.broker.audit.findings import Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
-from veilmart.broker.ledger.hot_rows import in_batches
+from veilmart.broker.ledger.hot_rows import are_deferred
 from veilmart.broker.schema import tables
 from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.invoice_states import InvoiceState
@@ -184,7 +184,7 @@ def _check_pending(conn: Connection, tally: Tally) -> None:
     query = (
         select(_w.id, _w.account)
         .join(tables.accounts, _a.id == _w.account, isouter=True)
-        .where(_a.id.is_(None) if in_batches(conn) else true())
+        .where(_a.id.is_(None) if are_deferred(conn) else true())
     )
     for number, account in stream(conn, query):
         what = f"It would move money of account {account}."

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, select, text
 from veilmart.broker.audit.findings import Tally
 from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.ledger.folded_sums import UNLOCKED
-from veilmart.broker.ledger.hot_rows import in_batches
+from veilmart.broker.ledger.hot_rows import are_deferred
 from veilmart.broker.schema import tables
 from veilmart.limits import PRICE_POINTS_MAX
 
@@ -32,7 +32,7 @@ _POSTGRESQL = text(
 
 def check_guards(conn: Connection, known: Known, tally: Tally) -> None:
     """guard-missing, books-unlocked, price-point."""
-    shared = in_batches(conn)
+    shared = are_deferred(conn)
     there = set(conn.execute(_POSTGRESQL if shared else _SQLITE).scalars())
     for guard in (*(TRIGGERS_POSTGRESQL if shared else TRIGGERS_SQLITE), *INDEXES):
         tally.row()

@@ -46,7 +46,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """sequence: None while a batch has still to number it."""
+    """sequence: None for a report that is not numbered yet."""
 
     merchant: bytes
     sequence: int | None

@@ -54,7 +54,7 @@ _delivered = (
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Reports:
     """What to tell a merchant. balance: minor units, after the last entry."""
 
     entries: list[ReportEntry]
@@ -64,8 +64,8 @@ class Batch:
 def add_report(
     conn: Connection, merchant: bytes, order: bytes, event: ReportEvent, at: int
 ) -> None:
-    """Numbers grow by one for each merchant; in batches they are given later."""
-    if hot_rows.in_batches(conn):
+    """Numbers grow by one for each merchant; deferred reports get theirs later."""
+    if hot_rows.are_deferred(conn):
         hot_rows.append_report(conn, merchant, order, event, at)
         return
     sequence = int(conn.execute(_next, {"of": merchant}).scalar_one())
@@ -80,27 +80,27 @@ def add_report(
 
 
 @snapshot
-def next_batch(conn: Connection, merchant: bytes, after: int) -> Batch:
+def next_reports(conn: Connection, merchant: bytes, after: int) -> Reports:
     """The next undelivered entries after sequence `after`, and the balance."""
-    if hot_rows.in_batches(conn):
+    if hot_rows.are_deferred(conn):
         hot_rows.number_reports(conn, merchant)
-    return _batch(conn, _waiting, merchant, after)
+    return _reports(conn, _waiting, merchant, after)
 
 
 @snapshot
-def delivered_after(conn: Connection, merchant: bytes, after: int) -> Batch:
+def delivered_after(conn: Connection, merchant: bytes, after: int) -> Reports:
     """Entries after sequence `after` that the merchant answered once, and the balance."""
-    return _batch(conn, _once_delivered, merchant, after)
+    return _reports(conn, _once_delivered, merchant, after)
 
 
-def _batch(conn: Connection, query: Executable, merchant: bytes, after: int) -> Batch:
+def _reports(conn: Connection, query: Executable, merchant: bytes, after: int) -> Reports:
     rows = conn.execute(query, {"of": merchant, "after": after}).all()
     entries = [
         ReportEntry(sequence=row[0], order=row[1], event=row[2], at=row[3], fee=row[4])
         for row in rows
     ]
     account = int(conn.execute(_account, {"of": merchant}).scalar_one())
-    return Batch(entries, booking.balance_of(conn, account))
+    return Reports(entries, booking.balance_of(conn, account))
 
 
 def mark_delivered(conn: Connection, up_to: dict[bytes, int]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from veilmart.broker import settings
 from veilmart.broker.ledger import booking
-from veilmart.broker.ledger.hot_rows import in_batches
+from veilmart.broker.ledger.hot_rows import are_deferred
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.token_tables import token_keys
 from veilmart.crypto.blind_issuer import IssuerKey
@@ -179,7 +179,7 @@ def take_one_by_one(conn: Connection, number: int) -> None:
 
 def note_plenty(conn: Connection) -> None:
     """Transaction: keys with many outstanding tokens have them taken side by side again."""
-    if in_batches(conn):
+    if are_deferred(conn):
         for number in conn.execute(_has_plenty).scalars().all():
             conn.execute(_side_by_side, {"of": number})
 

@@ -45,7 +45,7 @@ _move = (
     .values(balance=tables.accounts.c.balance + bindparam("change"))
 )
 true_balance = tables.accounts.c.balance + hot_rows.pending_of(tables.accounts.c.id)
-"""SQL: an account's balance, also where a batch has not added up everything yet."""
+"""SQL: an account's balance, including moves that are not added up yet."""
 _balance = select(true_balance).where(tables.accounts.c.id == bindparam("of"))
 _by_kind = select(tables.accounts.c.id).where(tables.accounts.c.kind == bindparam("of"))
 _payer = (
@@ -141,7 +141,7 @@ def _write_balances(
     conn: Connection, kind: TransactionKind, moves: tuple[Posting, ...], hot: frozenset[int]
 ) -> None:
     at_once = list(moves)
-    if hot_rows.in_batches(conn):
+    if hot_rows.are_deferred(conn):
         at_once, later = hot_rows.split(kind, moves, hot)
         hot_rows.append(conn, later)
         if kind not in _OF_CUSTOMERS:

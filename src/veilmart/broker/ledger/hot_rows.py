@@ -1,4 +1,4 @@
-"""Rows that every purchase would write: written in batches where several servers share them.
+"""Rows that every purchase would write: deferred where several servers share them.
 
 The escrow's and a merchant's balance and a merchant's report sequence change with every purchase.
 On PostgreSQL purchases would queue up behind these rows, so a purchase only appends what is to be
@@ -60,8 +60,8 @@ _add_report = insert(tables.reports)
 _merchants_waiting = select(tables.pending_reports.c.merchant).distinct()
 
 
-def in_batches(conn: Connection) -> bool:
-    """Whether hot rows are written later, in batches."""
+def are_deferred(conn: Connection) -> bool:
+    """Whether hot rows are written later, several changes at once."""
     return conn.dialect.name == "postgresql"
 
 
@@ -82,7 +82,7 @@ def split(
 
 
 def append(conn: Connection, moves: list[Posting]) -> None:
-    """Part of the transaction that books: what a batch will add to the balances."""
+    """Part of the transaction that books: the moves to add to the balances later."""
     if moves:
         conn.execute(_append, [{"account": m.account, "amount": m.amount} for m in moves])
 
@@ -94,7 +94,7 @@ def add_up(conn: Connection) -> list[int]:
     An account that would go below zero keeps its pending moves, where the audit finds them, and
     holds nobody else up; returns the numbers of such accounts.
     """
-    if not in_batches(conn):
+    if not are_deferred(conn):
         return []
     conn.execute(_add_up)
     return [int(number) for number in conn.execute(_find_overdrawn).scalars()]
@@ -138,4 +138,4 @@ def number_reports(conn: Connection, merchant: bytes) -> None:
 @statement
 def merchants_waiting(conn: Connection) -> list[bytes]:
     """Transaction: merchants with reports that have no number yet."""
-    return list(conn.execute(_merchants_waiting).scalars()) if in_batches(conn) else []
+    return list(conn.execute(_merchants_waiting).scalars()) if are_deferred(conn) else []

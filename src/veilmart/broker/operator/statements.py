@@ -67,7 +67,7 @@ def statement(state: BrokerState, session: Session, request: AskStatement) -> Ru
 @repeatable
 @snapshot
 def _number_reports(conn: Connection, merchant: bytes) -> None:
-    if hot_rows.in_batches(conn):
+    if hot_rows.are_deferred(conn):
         hot_rows.number_reports(conn, merchant)
 
 

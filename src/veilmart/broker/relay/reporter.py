@@ -100,35 +100,35 @@ class Reporter:
                 await asyncio.sleep(PAUSE_MAX_SECONDS)
 
     async def _send(self, merchant: bytes) -> bool:
-        """Send one batch; False when there was none."""
+        """Send the next entries; False when there were none."""
         if await self._send_again(merchant):
             return True
-        batch = await self._database.run(outbox.next_batch, merchant, self._sent.get(merchant, 0))
-        if not batch.entries and self._balance.get(merchant) == batch.balance:
+        found = await self._database.run(outbox.next_reports, merchant, self._sent.get(merchant, 0))
+        if not found.entries and self._balance.get(merchant) == found.balance:
             return False
         await self._links.ask(
-            merchant, Report(entries=batch.entries, balance=batch.balance), Reported
+            merchant, Report(entries=found.entries, balance=found.balance), Reported
         )
-        self._balance[merchant] = batch.balance
-        if batch.entries:
-            last = batch.entries[-1].sequence
+        self._balance[merchant] = found.balance
+        if found.entries:
+            last = found.entries[-1].sequence
             self._sent[merchant] = self._unmarked[merchant] = last
-        return len(batch.entries) == REPORTS_MAX
+        return len(found.entries) == REPORTS_MAX
 
     async def _send_again(self, merchant: bytes) -> bool:
-        """Send a batch of delivered entries that the merchant lost; False when there is none."""
+        """Send delivered entries that the merchant lost; False when there are none."""
         heard = self._repeat.get(merchant)
         if heard is None:
             return False
-        batch = await self._database.run(outbox.delivered_after, merchant, heard)
-        if batch.entries:
+        found = await self._database.run(outbox.delivered_after, merchant, heard)
+        if found.entries:
             await self._links.ask(
-                merchant, Report(entries=batch.entries, balance=batch.balance), Reported
+                merchant, Report(entries=found.entries, balance=found.balance), Reported
             )
-            self._balance[merchant] = batch.balance
+            self._balance[merchant] = found.balance
         if self._repeat.get(merchant) == heard:  # or there is a newer link already
-            if batch.entries:
-                self._repeat[merchant] = batch.entries[-1].sequence
+            if found.entries:
+                self._repeat[merchant] = found.entries[-1].sequence
             else:
                 del self._repeat[merchant]
-        return bool(batch.entries)
+        return bool(found.entries)

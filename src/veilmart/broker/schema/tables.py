@@ -89,7 +89,7 @@ postings = Table(
 Index("postings_of_entry", postings.c.entry)
 Index("postings_of_account", postings.c.account, postings.c.amount)
 
-# What a batch has still to add to balances that every purchase would write (PostgreSQL only).
+# Moves still to be added to balances that every purchase would write (PostgreSQL only).
 pending_moves = Table(
     "pending_moves",
     metadata,
@@ -219,7 +219,7 @@ Index(
 
 Index("reports_of_order", reports.c.order)
 
-# Reports that a batch has still to number (PostgreSQL only).
+# Reports that are not numbered yet (PostgreSQL only).
 pending_reports = Table(
     "pending_reports",
     metadata,

@@ -142,7 +142,7 @@ def room_to_take(conn: Connection, key: KeyRow) -> frozenset[int] | RunsLow:
     outstanding = booking.balance_of(conn, key.account) // key.price
     if outstanding < 1:
         raise LedgerViolated("More tokens of a key were shown than were withdrawn.")
-    if not hot_rows.in_batches(conn):
+    if not hot_rows.are_deferred(conn):
         return frozenset()
     if key.scarce:
         hot_rows.add_up_account(conn, key.account)

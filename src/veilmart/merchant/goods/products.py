@@ -140,7 +140,7 @@ def place_products(
     alone: bool,
     now: int,
 ) -> tuple[ShopProduct, ...]:
-    """Transaction: put a packed batch on a shelf; all of it or, on an error, nothing.
+    """Transaction: put packed products on a shelf; all of them or, on an error, none.
 
     The same file name on the same shelf becomes a new version of that product. Raises
     AloneOnShelf unless `alone` or at least two products stand there afterwards.

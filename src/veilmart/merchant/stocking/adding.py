@@ -39,7 +39,7 @@ USUAL_PRICE = 5
 
 @dataclass(frozen=True)
 class ProductPacked:
-    """Progress: one more product of the batch is in the store."""
+    """Progress: one more product is in the store."""
 
     done: int
     total: int
@@ -56,7 +56,7 @@ class Added:
 
 @dataclass(frozen=True)
 class _Plan:
-    """The shelf to use, or price, name and size of the one to make with the batch."""
+    """The shelf to use, or price, name and size of the one to make."""
 
     shelf: Shelf | None
     price: int
@@ -92,7 +92,7 @@ def _plan(
     price: int | None,
     alone: bool,
 ) -> _Plan:
-    """Choose the shelf and check the batch before anything is copied."""
+    """Choose the shelf and check the files before anything is copied."""
     with_codes = code_shelves(connection)
     known = tuple(shelf for shelf in load_shelves(connection) if shelf.id not in with_codes)
     largest = max(source.packed_size for source in sources)
@@ -152,7 +152,7 @@ def _check_shelf(
 
 
 def _standing_as(sources: tuple[Source, ...], shelf: int) -> tuple[ShopProduct, ...]:
-    """The batch as it would stand on the shelf, for counting."""
+    """The products as they would stand on the shelf, for counting."""
     none = bytes(PRODUCT_ID_BYTES)
     return tuple(
         ShopProduct(none, shelf, 1, s.file_name, "", "", s.size, b"", b"", True) for s in sources
@@ -171,9 +171,9 @@ def add_products(
 ) -> Iterator[ProductPacked | Added]:
     """Use case: yields progress, `Added` last. Blocks on files and database; call in a thread.
 
-    Without `shelf`, the smallest one (of that price, if given) that fits the largest of the batch;
-    if none does, a new one. Raises AloneOnShelf, ShelfTooSmall, NotAPricePoint, NoSuchShelf,
-    BadArgument, SourceChanged, BadSourceFile and StorageFailures; then nothing is on sale.
+    Without `shelf`, the smallest one (of that price, if given) that fits the largest file; if none
+    does, a new one. Raises AloneOnShelf, ShelfTooSmall, NotAPricePoint, NoSuchShelf, BadArgument,
+    SourceChanged, BadSourceFile and StorageFailures; then nothing is on sale.
     """
     names = [source.file_name for source in sources]
     if not sources or len(set(names)) != len(names):
