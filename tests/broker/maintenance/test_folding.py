@@ -22,7 +22,7 @@ from veilmart.broker.ledger.folded_sums import AuditStatement
 from veilmart.broker.maintenance import fold_months as months, fold_part, folding
 from veilmart.broker.maintenance.folding import fold_until
 from veilmart.broker.schema import tables
-from veilmart.broker.schema.operator_tables import folds
+from veilmart.broker.schema.upkeep_tables import folds
 from veilmart.broker.sessions.session import Session
 from veilmart.crypto import identity
 from veilmart.errors import DatabaseFailure, LedgerViolated

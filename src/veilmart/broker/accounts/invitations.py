@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from veilmart.broker.accounts.vouchers import BatchLine, Issued, new_codes
-from veilmart.broker.schema.operator_tables import invitations
+from veilmart.broker.schema.voucher_tables import invitations
 from veilmart.errors import InvitationInvalid, NoSuchCode
 from veilmart.protocol.code import code_hash, parse_code
 from veilmart.protocol.ports import Random

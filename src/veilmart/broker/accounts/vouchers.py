@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 from veilmart.broker.accounts import guess_limit
 from veilmart.broker.ledger import booking
 from veilmart.broker.schema import tables
-from veilmart.broker.schema.operator_tables import ISSUED, REDEEMED, VOID, vouchers
+from veilmart.broker.schema.voucher_tables import ISSUED, REDEEMED, VOID, vouchers
 from veilmart.errors import BadAmount, BadArgument, LedgerViolated, NoSuchCode
 from veilmart.limits import CODES_AT_ONCE_MAX, INTEGER_MAX
 from veilmart.protocol.accounting import AccountKind, transfer

@@ -6,7 +6,7 @@ from veilmart.broker.audit.findings import Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.ledger.folded_sums import AuditStatement, sums_of_invoices, sums_stated
 from veilmart.broker.schema import tables
-from veilmart.broker.schema.operator_tables import folds
+from veilmart.broker.schema.upkeep_tables import folds
 from veilmart.crypto import identity
 from veilmart.errors import PeerFault
 from veilmart.protocol import labels

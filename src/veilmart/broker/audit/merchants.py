@@ -7,12 +7,7 @@ from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.home import SERIALS_SKIPPED
 from veilmart.broker.operator import running_totals
 from veilmart.broker.schema import tables
-from veilmart.broker.schema.operator_tables import (
-    ASKED,
-    PAID,
-    join_requests,
-    withdrawals,
-)
+from veilmart.broker.schema.operator_tables import ASKED, PAID, join_requests, withdrawals
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import PeerFault
 from veilmart.protocol import labels

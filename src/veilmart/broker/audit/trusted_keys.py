@@ -9,8 +9,8 @@ from veilmart.broker import settings
 from veilmart.broker.audit.findings import stream
 from veilmart.broker.keys.descriptors import FEE_EXTENSION, newest_signed
 from veilmart.broker.schema import tables
-from veilmart.broker.schema.operator_tables import folds
 from veilmart.broker.schema.token_tables import token_keys
+from veilmart.broker.schema.upkeep_tables import folds
 from veilmart.errors import PeerFault
 from veilmart.limits import CLOCK_SKEW_SECONDS
 from veilmart.protocol.descriptor import Descriptor, read_descriptor

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Executable, and_, case, func, select
 from veilmart.broker.audit.findings import Finding, Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
 from veilmart.broker.schema import tables
-from veilmart.broker.schema.operator_tables import ISSUED, REDEEMED, VOID, vouchers
+from veilmart.broker.schema.voucher_tables import ISSUED, REDEEMED, VOID, vouchers
 from veilmart.protocol.accounting import AccountKind
 from veilmart.storage.database.columns import AnyRow
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Executable, case, func, select
 
 from veilmart.broker.schema import tables
-from veilmart.broker.schema.operator_tables import folds
+from veilmart.broker.schema.upkeep_tables import folds
 from veilmart.protocol.encoding import Message
 from veilmart.protocol.invoice_states import InvoiceState
 

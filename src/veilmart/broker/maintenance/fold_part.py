@@ -13,8 +13,9 @@ from veilmart.broker.ledger.folded_sums import UNLOCKED, sums_of_ended
 from veilmart.broker.maintenance.folding import MARK, Due, Part
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.dispute_tables import disputes
-from veilmart.broker.schema.operator_tables import ISSUED, folds, vouchers
 from veilmart.broker.schema.token_tables import spent_tokens
+from veilmart.broker.schema.upkeep_tables import folds
+from veilmart.broker.schema.voucher_tables import ISSUED, vouchers
 from veilmart.errors import LedgerViolated
 from veilmart.storage.database.isolation import statement
 

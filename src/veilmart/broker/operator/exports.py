@@ -11,7 +11,7 @@ from veilmart.broker.operator.admission import merchant_lines
 from veilmart.broker.operator.bookkeeping import ROWS_AT_ONCE, account_lines
 from veilmart.broker.operator.merchant_requests import withdrawal_lines
 from veilmart.broker.schema import tables
-from veilmart.broker.schema.operator_tables import folds
+from veilmart.broker.schema.upkeep_tables import folds
 from veilmart.broker.tokens.key_totals import KeyTotals, key_totals
 from veilmart.errors import BadArgument
 

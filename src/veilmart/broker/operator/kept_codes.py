@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from veilmart.broker.accounts.vouchers import Issued
 from veilmart.broker.home import BrokerHome
-from veilmart.broker.schema.operator_tables import invitations, vouchers
+from veilmart.broker.schema.voucher_tables import invitations, vouchers
 from veilmart.errors import NoSuchCode
 from veilmart.protocol.code import code_hash, parse_code
 

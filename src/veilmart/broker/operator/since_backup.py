@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, select, update
 
 from veilmart.broker import settings
 from veilmart.broker.operator.merchant_requests import WithdrawalLine, withdrawal_lines
-from veilmart.broker.schema.operator_tables import ASKED, ISSUED, vouchers, withdrawals
+from veilmart.broker.schema.operator_tables import ASKED, withdrawals
+from veilmart.broker.schema.voucher_tables import ISSUED, vouchers
 from veilmart.errors import UnknownSinceBackup
 
 _PAYOUTS = "payouts unconfirmed"

@@ -4,7 +4,20 @@
 import nothing of the broker.
 """
 
-from veilmart.broker.schema import dispute_tables, operator_tables, token_tables, upkeep_tables
+from veilmart.broker.schema import (
+    dispute_tables,
+    operator_tables,
+    token_tables,
+    upkeep_tables,
+    voucher_tables,
+)
 from veilmart.broker.schema.tables import metadata
 
-__all__ = ["dispute_tables", "metadata", "operator_tables", "token_tables", "upkeep_tables"]
+__all__ = [
+    "dispute_tables",
+    "metadata",
+    "operator_tables",
+    "token_tables",
+    "upkeep_tables",
+    "voucher_tables",
+]

@@ -1,4 +1,4 @@
-"""The tables behind the operator's commands; migrations/versions/0002_operators.py makes them."""
+"""The tables of the operator: merchants' requests, cash, ended logins."""
 
 from typing import Final
 
@@ -13,51 +13,12 @@ from sqlalchemy import (
     text,
 )
 
-from veilmart.broker.schema.tables import metadata, transactions
+from veilmart.broker.schema.tables import metadata
 from veilmart.storage.database.columns import Integer
 
-ISSUED: Final = "issued"
-REDEEMED: Final = "redeemed"
-VOID: Final = "void"
 ASKED: Final = "asked"
 PAID: Final = "paid"
 DECLINED: Final = "declined"
-
-# unconfirmed: 1 after a restore, until the operator says what happened to it since the backup.
-# Of a code only the hash (32 bytes) is kept. Who redeemed it is known from the postings of its
-# "redeem" transaction until they are folded.
-vouchers = Table(
-    "vouchers",
-    metadata,
-    Column("hash", LargeBinary, primary_key=True),
-    Column("batch", Integer, nullable=False),
-    Column("value", Integer, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("issued_at", Integer, nullable=False),
-    Column("ended_at", Integer),
-    Column("unconfirmed", Integer, nullable=False, server_default=text("0")),
-    CheckConstraint("state IN ('issued', 'redeemed', 'void')", name="voucher_state"),
-    CheckConstraint("value > 0", name="voucher_value"),
-    Index("vouchers_of_batch", "batch"),
-    Index("vouchers_by_end", "ended_at"),
-)
-# A voucher gives its money once, whatever the code does.
-Index(
-    "once_per_voucher",
-    transactions.c.reference,
-    unique=True,
-    sqlite_where=text("kind IN ('redeem', 'void')"),
-    postgresql_where=text("kind IN ('redeem', 'void')"),
-)
-
-# A used invitation is deleted: nothing says who came by which.
-invitations = Table(
-    "invitations",
-    metadata,
-    Column("hash", LargeBinary, primary_key=True),
-    Column("batch", Integer, nullable=False),
-    Column("issued_at", Integer, nullable=False),
-)
 
 # signed: the JoinRequest as sent.
 join_requests = Table(
@@ -104,23 +65,6 @@ ended_logins = Table(
     Column("at", Integer, nullable=False),
     Index("ended_logins_of_account", "account"),
     sqlite_autoincrement=True,
-)
-
-# One row for each folded month, or part of a busy one. entry: the transaction that stands for all
-# of its postings, if they left anything.
-# settled, refunded: how many orders. statement: signed by our identity.
-folds = Table(
-    "folds",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("entry", ForeignKey("transactions.id")),
-    Column("until", Integer, nullable=False),
-    Column("settled", Integer, nullable=False),
-    Column("settled_amount", Integer, nullable=False),
-    Column("settled_fees", Integer, nullable=False),
-    Column("refunded", Integer, nullable=False),
-    Column("statement", LargeBinary, nullable=False),
-    Index("folds_by_entry", "entry"),
 )
 
 # Sums of a merchant's reports up to the number `until` (operator/running_totals.py).

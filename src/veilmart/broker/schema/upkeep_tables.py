@@ -1,6 +1,6 @@
-"""The tables behind upkeep; migrations/versions/0007_upkeep.py makes them."""
+"""The tables of upkeep: duties, findings that were signed off, folded months."""
 
-from sqlalchemy import Column, LargeBinary, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, Text
 
 from veilmart.broker.schema.tables import metadata
 from veilmart.storage.database.columns import Integer
@@ -27,4 +27,21 @@ signed_off = Table(
     Column("what", Text, nullable=False),
     Column("note", Text, nullable=False),
     Column("at", Integer, nullable=False),
+)
+
+# One row for each folded month, or part of a busy one. entry: the transaction that stands for all
+# of its postings, if they left anything.
+# settled, refunded: how many orders. statement: signed by our identity.
+folds = Table(
+    "folds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("entry", ForeignKey("transactions.id")),
+    Column("until", Integer, nullable=False),
+    Column("settled", Integer, nullable=False),
+    Column("settled_amount", Integer, nullable=False),
+    Column("settled_fees", Integer, nullable=False),
+    Column("refunded", Integer, nullable=False),
+    Column("statement", LargeBinary, nullable=False),
+    Index("folds_by_entry", "entry"),
 )
