@@ -97,7 +97,7 @@ Share = Annotated[
     int | None,
     Parameter(
         converter=_share,
-        help="Basis points (hundredths of a percent), or a percentage such as 2.5%; nothing shows "
-        "what it is.",
+        help="Basis points (hundredths of a percent), or a percentage such as 2.5%; without it, "
+        "show the fee.",
     ),
 ]

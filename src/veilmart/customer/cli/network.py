@@ -31,7 +31,7 @@ ProxyOption = Annotated[
     Parameter(
         name="--proxy",
         help="socks5h://HOST:PORT for this command, or none. Default: $VEILMART_PROXY, then "
-        "what `customer proxy` was told.",
+        "the stored proxy.",
     ),
 ]
 

@@ -70,8 +70,8 @@ async def sync(
     updates: Annotated[
         bool,
         Parameter(
-            help="Look for new versions of what you own; fetching one tells that somebody owns "
-            "something of its shelf.",
+            help="Look for new versions of what you own. Fetching one reveals that somebody "
+            "owns a product of its shelf.",
             negative="--no-updates",
         ),
     ] = False,

@@ -174,7 +174,7 @@ def remove(
 
 @command
 def list_products(*, common: Common = DEFAULTS) -> None:
-    """Everything on sale, numbered as in the menu."""
+    """List all products on sale, numbered as in the menu."""
     with open_merchant(_home(common), common.database) as market:
         views = market.database.run_now(product_views)
     common.terminal().result(views, lambda console: draw_products(console, views))
@@ -223,7 +223,7 @@ def _edit(
 
 @command
 def list_shelves(*, common: Common = DEFAULTS) -> None:
-    """All shelves with price, padded size and number of products."""
+    """List shelves with price, padded size and number of products."""
     with open_merchant(_home(common), common.database) as market:
         views = market.database.run_now(shelf_views)
     show_table(

@@ -22,7 +22,7 @@ mount(
             "goods:edit",
             "Change a product's description, or whether it can be bought.",
         ),
-        "list": ("goods:list_products", "Everything on sale, numbered as in the menu."),
+        "list": ("goods:list_products", "List all products on sale, numbered as in the menu."),
         "report": (
             "shelves:report",
             "Show how well each shelf hides purchases, and what its padding costs.",
