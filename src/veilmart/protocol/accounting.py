@@ -37,7 +37,7 @@ def transfer(source: int, target: int, amount: int) -> tuple[Posting, Posting]:
 
 
 def share(source: int, parts: tuple[tuple[int, int], ...]) -> tuple[Posting, ...]:
-    """One account gives to several: (account, amount) each; parts of 0 are left out.
+    """Move money from one account to several: (account, amount) each; amounts of 0 are dropped.
 
     Raises LedgerViolated.
     """

@@ -6,7 +6,7 @@ from veilmart.protocol.encoding import Message
 
 
 class BrokerRequest(Message, tag_field="kind", frozen=True):
-    """Something a customer asks of the broker inside their session.
+    """A customer's request to the broker inside their session.
 
     cells: of the request's record, 1 KiB each. answer_cells: of its answer's.
     """

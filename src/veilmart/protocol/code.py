@@ -1,7 +1,7 @@
 """Codes that people type: vouchers and invitations (docs/protocol/05-customer-broker.md, 5.7).
 
-Sixteen random characters of Crockford's base32 (80 bits) and four that check them, in groups of
-five: a typing mistake is found without asking anybody. The broker keeps a hash only.
+Sixteen random characters of Crockford's base32 (80 bits) and four check characters, in groups of
+five, so a typing mistake is detected offline. The broker stores a hash only.
 """
 
 from veilmart.characters import without_invisible

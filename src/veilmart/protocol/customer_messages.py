@@ -1,8 +1,8 @@
 """Customer → broker requests and their answers (docs/protocol/05-customer-broker.md).
 
-Each request knows its own number of 1 KiB cells and that of its answer (`cells`,
-`answer_cells`); requests whose answers vary say so. Those on tokens and disputes have files of
-their own; `CustomerRequest` is all of them.
+Each request class states the number of 1 KiB cells of the request and of its answer (`cells`,
+`answer_cells`). Requests about tokens and disputes are in separate files; `CustomerRequest` is all
+of them.
 """
 
 from typing import Annotated, ClassVar
@@ -87,7 +87,7 @@ class RegisterInvited(BrokerRequest, tag="invited", frozen=True):
 
 
 class Redeem(BrokerRequest, tag="redeem", frozen=True):
-    """Put a voucher's value on the logged-in account. code: page 5, 5.7."""
+    """Add a voucher's value to the logged-in account. code: page 5, 5.7."""
 
     code: Code
 
@@ -276,7 +276,7 @@ class AskToWithdraw(BrokerRequest, tag="withdraw", frozen=True):
 
 
 class Noted(Message, tag="noted", tag_field="kind", frozen=True):
-    """The operator will see it."""
+    """The request was recorded for the operator."""
 
 
 CustomerRequest = (

@@ -1,4 +1,4 @@
-"""Descriptors: what a merchant or broker says of itself, signed by its RSA identity.
+"""Descriptors: signed self-descriptions of a merchant or broker, under its RSA identity.
 
 A pure verifier (docs/protocol/03-descriptors.md): fetching and storing are done elsewhere. A
 signed descriptor is signature (384 bytes, RSASSA-PSS-SHA256) ‖ MessagePack body.
@@ -46,7 +46,7 @@ class TunnelKey(Message, frozen=True):
 
 
 class Shelf(Message, frozen=True):
-    """What all products of a shelf have in common; fixed for the shelf's life.
+    """The common properties of a shelf's products; they never change.
 
     price: minor units. size: bytes of every padded product. The deadlines are seconds: to pay
     after the offer, to deliver after the payment is held, to settle after the key is released.
@@ -124,7 +124,7 @@ def descriptor_hash(signed: bytes) -> bytes:
 
 
 def sign_descriptor(descriptor: Descriptor, key: identity.IdentityKey) -> bytes:
-    """signature ‖ body. Raises BadArgument for a body that nobody would accept."""
+    """signature ‖ body. Raises BadArgument for a body longer than the limit."""
     body = encode(descriptor)
     if len(body) > DESCRIPTOR_MAX_BYTES:
         raise BadArgument("A descriptor has 15 KiB at most: fewer shelves or shorter names.")
@@ -132,7 +132,7 @@ def sign_descriptor(descriptor: Descriptor, key: identity.IdentityKey) -> bytes:
 
 
 def read_descriptor(signed: bytes) -> SignedDescriptor:
-    """Parse and verify the signature by the identity inside; who that is, is not judged here.
+    """Parse, and verify the signature with the identity inside; the identity itself is not judged.
 
     Raises MalformedMessage, MessageTooLarge, SignatureInvalid, and BadPublicValue for a key
     inside that page 1.4 refuses.

@@ -1,8 +1,8 @@
-"""What a rule may ask of the world (ADR 1).
+"""Effects: what a rule may ask of its driver (ADR 1).
 
-A rule is a generator: it asks with `answer = yield from effect`, is sent the answer and returns
-its own result. Whoever drives it performs the effects, so the same rule runs under an event loop
-and in a simulator. A role defines effects of its own as further subclasses of `Effect`.
+A rule is a generator: it asks with `answer = yield from effect`, is sent the answer and returns its
+own result. Its driver performs the effects, so the same rule runs under an event loop and in a
+simulator. A role defines effects of its own as further subclasses of `Effect`.
 """
 
 from collections.abc import Callable, Generator

@@ -3,8 +3,8 @@
 docs/protocol/12-disputes.md, 12.3.
 
 Pure: the broker decides with its own copy of the invoice, and anybody who holds the same bytes can
-decide once more, offline. Finding the fault proves it, because only the merchant can have signed
-what is found; everything else is `EvidenceInvalid`, which says what failed.
+decide once more, offline. A fault that is found is proved, because only the merchant can have
+signed the faulty bytes. Every other case is `EvidenceInvalid`, whose detail names the failed check.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ from veilmart.protocol.parcel import check_piece_list, check_segment, open_segme
 
 
 class Finding(StrEnum):
-    """What the merchant did, and signed."""
+    """A fault that the merchant signed."""
 
     INVOICE_KEY = "the invoice is not signed by the key of the offer's descriptor"
     INVOICE = "the invoice differs from the offer"
@@ -49,7 +49,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the customer says is wrong. order: 32 bytes. index: of the segment, 0 for "key"."""
+    """The customer's claim. order: 32 bytes. index: of the segment, 0 for "key"."""
 
     order: bytes
     reason: Reason

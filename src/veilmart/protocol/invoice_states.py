@@ -5,7 +5,7 @@ OFFERED → HELD → RELEASED → SETTLED, or EXPIRED / REFUNDED.
 Rules: money is HELD before anything is delivered; the key is out only after RELEASED, so a HELD
 order can be refunded whole, a RELEASED one only on evidence or by the merchant's signature and a
 SETTLED one only by the latter (docs/protocol/12-disputes.md). The broker's clock at commit decides
-deadlines. Retries of an operation never reach the table: the stored answer is given again.
+deadlines. Retries of an operation never reach the table: they get the stored answer.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class InvoiceEvent(StrEnum):
 
 
 class InvoiceEffect(StrEnum):
-    """What a transition does to money, in the same transaction."""
+    """The effect of a transition on money, in the same transaction."""
 
     NONE = "none"
     HOLD = "hold"

@@ -11,7 +11,7 @@ REPORTS_MAX = 256
 
 
 class MerchantRequest(Message, tag_field="kind", frozen=True):
-    """Something the broker asks of a merchant inside their link's session."""
+    """A broker's request to a merchant inside their link's session."""
 
     cells: ClassVar[int] = 1
     answer_cells: ClassVar[int] = 1
@@ -44,7 +44,7 @@ class LinkDescriptor(Message, tag="descriptor", tag_field="kind", frozen=True):
 
 
 class TunnelOpen(MerchantRequest, tag="open", frozen=True):
-    """A customer's message 1, under nothing but a request number."""
+    """A customer's message 1, named by a request number only."""
 
     cells: ClassVar[int] = 3
     answer_cells: ClassVar[int] = 3
@@ -90,10 +90,10 @@ class SegmentFollows(Message, tag="segment", tag_field="kind", frozen=True):
 
 
 class ReportEntry(Message, frozen=True):
-    """What became of an order. sequence: grows by one per entry and merchant.
+    """An order's outcome. sequence: grows by one per entry and merchant.
 
     refunded: before the key was out. returned: afterwards, on evidence or by the merchant's refund.
-    fee: what the broker kept of the amount, minor units; 0 unless settled.
+    fee: the broker's share of the amount, minor units; 0 unless settled.
     """
 
     sequence: Natural

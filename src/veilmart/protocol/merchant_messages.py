@@ -12,7 +12,7 @@ OFFER_MAX_BYTES = 640
 
 
 class TunnelRequest(Message, tag_field="kind", frozen=True):
-    """Something a customer asks of the merchant; the broker sees a record of `cells` cells."""
+    """A customer's request to the merchant; the broker sees a record of `cells` cells."""
 
     cells: ClassVar[int] = 1
     answer_cells: ClassVar[int] = 1
@@ -65,7 +65,7 @@ class Offered(Message, tag="offered", tag_field="kind", frozen=True):
 
 
 class Again(TunnelRequest, tag="again", frozen=True):
-    """Fetch what an order paid for once more, or a newer version of it.
+    """Fetch a paid product again, or a newer version of it.
 
     offer: as signed by the merchant. root: of the version wanted. signature: by the order key that
     the offer names, action "again".

@@ -1,4 +1,4 @@
-"""Usernames that people would take for each other are one name (docs/protocol/05, section 1).
+"""Usernames that people would confuse are one name (docs/protocol/05, section 1).
 
 The key of a name is its compatibility form, folded by case, with letters of other scripts that look
 like Latin ones replaced by those. No two accounts of a broker have the same key.

@@ -1,7 +1,7 @@
 """Offer, invoice and payment receipt (docs/protocol/09-purchase.md, steps 2 to 5).
 
 Signed objects are signature (64, Ed25519) ‖ MessagePack body. The order's name everywhere is the
-offer's hash. The content key is what is paid for: the invoice carries it sealed under the escrow
+offer's hash. The customer pays for the content key: the invoice carries it sealed under the escrow
 key, which only the customer can compute.
 """
 
@@ -135,7 +135,7 @@ def open_content_key(suite: Suite, escrow: bytes, offer: Offer, order: bytes, w:
 
 @dataclass(frozen=True)
 class Selection:
-    """What the customer asked for and expects to find in the offer."""
+    """The customer's selection, which the offer must repeat."""
 
     merchant: bytes
     broker: bytes

@@ -1,6 +1,6 @@
-"""What the order key signs, and operation ids (docs/protocol/05-customer-broker.md, section 5).
+"""Signatures of the order key, and operation ids (docs/protocol/05-customer-broker.md, section 5).
 
-From HELD on the order key alone speaks for an order; it is an Ed25519 key made for it.
+From HELD on the order key alone authorises requests about an order; it is a fresh Ed25519 key.
 """
 
 from typing import Literal

@@ -2,10 +2,9 @@
 
 OFFERED → PAID → SETTLED, or EXPIRED / REFUNDED.
 
-Rules: that the broker asks for a segment says that it holds the payment; what it reports ends the
-order. The broker's clock decides: an offer that we let expire may have been paid in time. Reports
-may come twice and change nothing then; only what was returned after the key was out follows a
-settlement.
+Rules: a broker that asks for a segment holds the payment; its report ends the order. The broker's
+clock decides: an offer that we let expire may have been paid in time. A repeated report changes
+nothing; only "returned" can follow a settlement.
 """
 
 from collections.abc import Mapping

@@ -68,7 +68,7 @@ def seal_segment(
     count: int,
     piece: bytes,
 ) -> bytes:
-    """signature ‖ object. Deterministic: asked for again, it is the same bytes."""
+    """signature ‖ object. Deterministic: the same arguments give the same bytes."""
     ad = _segment_ad(order, index, count)
     nonce = _segment_nonce(order, index)
     sealed = suite.cipher.seal_object(content_key, labels.USE_PARCEL, nonce, ad, piece)
@@ -85,7 +85,8 @@ def check_segment(
 ) -> memoryview:
     """Verify length and signature; returns the object without copying it.
 
-    Raises MalformedMessage or SignatureInvalid: a transport fault, the segment is asked for again.
+    Raises MalformedMessage or SignatureInvalid: a transport fault; the caller requests the segment
+    again.
     """
     if len(segment) != segment_length(size, index):
         raise MalformedMessage("A segment has the wrong length.")

@@ -1,6 +1,6 @@
 """Drives a rule: performs each effect it yields and gives it the answer.
 
-What a performer raises is raised inside the rule, at its `yield`. What the rule raises propagates.
+Exceptions of a performer are raised inside the rule, at its `yield`; those of the rule propagate.
 However it ends, the rule is closed, so its `finally` blocks have run.
 """
 

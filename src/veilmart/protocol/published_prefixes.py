@@ -1,6 +1,6 @@
 """The 8-byte prefixes in the broker's public lists, by which a restored wallet finds its own.
 
-Lists are fetched whole, so nobody learns which entry was looked for. Short prefixes keep them
+Lists are fetched whole, so nobody learns which entry the wallet needs. Short prefixes keep them
 small; a chance match costs a request that finds nothing (docs/protocol/11-tokens.md).
 """
 

@@ -1,7 +1,7 @@
-"""When two signed documents of one party contradict each other (docs/protocol/11-tokens.md, 11.7).
+"""Contradictions between two signed documents of one party (docs/protocol/11-tokens.md, 11.7).
 
-Descriptors and catalogues are chains: a serial has one document, and the next names its hash. Pure
-verdicts; who shows what to whom, and what is done about it, is elsewhere.
+Descriptors and catalogues are chains: a serial has one document, and the next names its hash. The
+functions are pure; fetching, and the consequences, are elsewhere.
 """
 
 from veilmart.errors import MalformedMessage
@@ -11,14 +11,14 @@ from veilmart.protocol.descriptor import Descriptor, SignedDescriptor
 from veilmart.protocol.token_list import listed_keys
 
 RESTORED_GAP = 900_000
-"""A party that was restored goes on 1,000,000 above the newest serial it still knows."""
+"""A restored party continues 1,000,000 above the newest serial it still knows."""
 
 FOLLOWS_EXTENSION = "follows"
 """Where a serial does not follow the one below it: the serial it does follow, in decimal digits."""
 
 
 def contradiction(one: SignedDescriptor, other: SignedDescriptor) -> str | None:
-    """What two descriptors of one identity say against each other; None when nothing."""
+    """The contradiction between two descriptors of one identity; None if there is none."""
     lower, higher = sorted((one, other), key=lambda document: document.descriptor.serial)
     step = higher.descriptor.serial - lower.descriptor.serial
     if step == 0 and lower.hash != higher.hash:
@@ -62,7 +62,7 @@ def serial_below(descriptor: Descriptor) -> int | None:
 
 
 def follows_extension(previous: int | None, serial: int) -> dict[str, bytes]:
-    """What a descriptor `serial` after `previous` has to say of that: nothing when it is next."""
+    """The extension of a descriptor `serial` that follows `previous`; empty when it is the next."""
     if previous is None or serial == previous + 1:
         return {}
     return {FOLLOWS_EXTENSION: str(previous).encode()}

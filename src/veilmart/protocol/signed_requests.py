@@ -1,4 +1,4 @@
-"""What a merchant asks of a broker's operator, signed with its identity (page 5, section 8).
+"""Requests of a merchant to a broker's operator, signed with its identity (page 5, section 8).
 
 A signed request is signature (384, RSASSA-PSS) ‖ MessagePack body. It travels inside an ordinary
 session with the broker, so an observer of the wire reads neither address nor amount.

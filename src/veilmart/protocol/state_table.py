@@ -1,4 +1,4 @@
-"""A state machine is a table of (state, event); this is the one way to take a step in it.
+"""A state machine is a table of (state, event); `step` is the only way to take a step.
 
 The machines of a purchase: wallet_states.py, invoice_states.py and order_states.py
 (docs/protocol/09-purchase.md, 9.3). Every pair that is not in a table is refused.

@@ -1,4 +1,4 @@
-"""A merchant's statement: what the broker owes it and why, signed (page 5, section 8).
+"""A merchant's signed statement: what the broker owes it, and why (page 5, section 8).
 
 A merchant sends a signed request; the broker answers with pages of entries in the order of its
 reports, each page signed under its descriptor's signing key and bound to the request for

@@ -1,8 +1,8 @@
 """Backups of a role's home: one tar file, safe to make while the role runs (docs/operations.md).
 
-The database is copied in one read transaction (SQLite's VACUUM INTO), then what must not leave the
-machine is taken out of the copy, then files and immutable folders are added. The last member is a
-manifest with every member's length and SHA-256, so a backup that was cut off is noticed.
+The database is copied in one read transaction (SQLite's VACUUM INTO), then secrets that must not
+leave the machine are deleted from the copy, then files and immutable folders are added. The last
+member is a manifest with every member's length and SHA-256, so a truncated backup is detected.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ _BLOCK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Tables:
-    """What a role that may run on PostgreSQL keeps there, and in which schema."""
+    """The tables of a role that may run on PostgreSQL, and their schema."""
 
     metadata: MetaData
     migrations: ModuleType
@@ -181,7 +181,7 @@ def _connected(file: Path) -> Iterator[Any]:
 
 @contextmanager
 def _workshop(home: Path, what: str) -> Iterator[Path]:
-    """A folder of one's own on the home's disk."""
+    """A temporary folder on the home's disk."""
     workshop = home / f".{what}-{time.time_ns():x}"
     with typed_file_errors(f"The home folder {home}"):
         workshop.mkdir(mode=0o700)

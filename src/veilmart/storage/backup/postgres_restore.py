@@ -1,6 +1,6 @@
-"""A backup put in the place of a role's tables on a PostgreSQL server, in one transaction.
+"""Replacing a role's tables on a PostgreSQL server by a backup, in one transaction.
 
-What was there keeps its rows under another schema name; nothing is deleted.
+The earlier tables keep their rows under another schema name; nothing is deleted.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _IS_SET_UP = text("SELECT to_regclass(:name) IS NOT NULL")
 
 
 def postgres_marks(url: str, layout: HomeLayout, tables: Tables) -> tuple[int, ...] | None:
-    """How new the tables there are; None when there are none. Raises StorageFailures."""
+    """The marks of the tables there; None when there are none. Raises StorageFailures."""
     with _connected(url, tables) as connection:
         version = {"name": f"{tables.schema}.alembic_version"}
         if not connection.execute(_IS_SET_UP, version).scalar_one():

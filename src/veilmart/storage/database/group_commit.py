@@ -1,11 +1,10 @@
 """Many small transactions, one fsync: the batch that a database's writer carries out.
 
-Rules, in the order they are kept:
-1. BEGIN IMMEDIATE, so no transaction of the batch ever meets a stale snapshot.
-2. Each transaction in a savepoint of its own. What it raises undoes it alone and goes to its
-   own caller. A batch of one needs no savepoint.
-3. One COMMIT. SQLite syncs only when a page changed.
-4. Only then does anybody hear an answer. When COMMIT fails, everybody hears that instead.
+Rules, in the order they are kept: 1. BEGIN IMMEDIATE, so no transaction of the batch ever meets a
+stale snapshot. 2. Each transaction in a savepoint of its own. What it raises undoes it alone and
+goes to its own caller. A batch of one needs no savepoint. 3. One COMMIT. SQLite syncs only when a
+page changed. 4. Only then do callers get their results. When COMMIT fails, all of them get that
+error instead.
 """
 
 from asyncio import AbstractEventLoop, Future
@@ -155,7 +154,7 @@ class GroupCommit:
 
 
 def _shared_error(fault: BaseException | None) -> VeilmartError:
-    """What one caller hears of a fault that hit the whole batch."""
+    """The error for one caller of a fault that hit the whole group."""
     if isinstance(fault, StorageFailure | Misuse):
         return type(fault)(fault.detail)
     error = database_error(fault) if isinstance(fault, Exception) else DatabaseFailure()

@@ -1,4 +1,4 @@
-"""How much a transaction has to be kept apart from others, said beside the transaction itself.
+"""The isolation level of a transaction, declared beside the transaction itself.
 
 SQLite carries out one transaction at a time, so the marks mean nothing there. On PostgreSQL a
 transaction without a mark is SERIALIZABLE: right whatever it does, at the price of being run again

@@ -1,4 +1,4 @@
-"""The right to do what only one server of a role may do at a time: sweeping, reporting."""
+"""The right to do work that only one server of a role may do at a time: sweeping, reporting."""
 
 from typing import Protocol
 

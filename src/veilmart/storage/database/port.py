@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Database(Protocol):
-    """What roles see. Commit before you answer: nobody hears a result before it is durable.
+    """What roles see. Commit before you answer: no caller gets a result before it is durable.
 
     Several processes may have the same database open.
     """
@@ -67,7 +67,7 @@ class Database(Protocol):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Like `run_now` for what only reads, however long: one snapshot, in nobody's way.
+        """Like `run_now` for what only reads, however long: one snapshot that blocks nobody.
 
         It has a connection of its own, so others go on writing meanwhile and it sees nothing of
         that. Writing raises. A database in memory has but one connection: there others wait.

@@ -37,7 +37,7 @@ T = TypeVar("T")
 class SqliteDatabase(Database):
     """One SQLite file, one connection, one writer thread with group commit.
 
-    Commit before you answer: nobody hears a result before it is on the disk. Several processes
+    Commit before you answer: no caller gets a result before it is on the disk. Several processes
     may have the same file open.
     """
 
@@ -223,7 +223,7 @@ class SqliteDatabase(Database):
             self._holder = None
 
     def _refuse_waiting(self) -> None:
-        """Answer the jobs that nobody will carry out any more."""
+        """Answer the jobs that will no longer be carried out."""
         late: list[Job] = []
         last = False
         while True:

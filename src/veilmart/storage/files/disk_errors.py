@@ -1,4 +1,4 @@
-"""What the operating system and SQLite say about the disk, as veilmart's own errors."""
+"""Errors of the operating system and SQLite about the disk, as veilmart's own errors."""
 
 import errno
 from collections.abc import Iterator

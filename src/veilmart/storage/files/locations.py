@@ -1,4 +1,4 @@
-"""Where a role's database and products lie: what a person chose, remembered in the home folder."""
+"""The locations of a role's database and products: chosen by a person, kept in the home.
 
 import os
 from pathlib import Path
@@ -15,9 +15,9 @@ _MAX_BYTES = 4096
 def database_place(home: Home, chosen: str | None, default_file: str) -> str | Path:
     """A URL, or the SQLite file in the home folder.
 
-    What was chosen now (`--database`), else `$VEILMART_DATABASE`, else what `remember_database`
-    kept, else SQLite. A choice that is no URL names a file whose first line is one, so that a
-    password is in no list of processes. Raises BadArgument.
+    In this order: `--database`, `$VEILMART_DATABASE`, the one stored by `remember_database`,
+    SQLite. A choice that is no URL names a file whose first line is one, so that a password is in
+    no list of processes. Raises BadArgument.
     """
     named = chosen or os.environ.get(DATABASE_VARIABLE)
     if named:

@@ -1,4 +1,4 @@
-"""Names and sentences from strangers: what may become a file, what may reach a terminal."""
+"""Names and texts from strangers, made safe for files and terminals."""
 
 import os
 import re

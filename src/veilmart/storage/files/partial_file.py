@@ -29,7 +29,7 @@ class PartialFile:
         path = partial.finish()
 
     Leaving the block without `finish` removes what was written. Two at once for the same name do
-    not disturb each other; what a killed process left is written over.
+    not disturb each other; leftovers of a killed process are overwritten.
     """
 
     def __init__(self, folder: Path | str, name: str, *, mode: int = 0o600) -> None:
