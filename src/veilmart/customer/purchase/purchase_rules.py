@@ -1,6 +1,7 @@
 """A purchase from the choice to the finished file (docs/protocol/09-purchase.md).
 
-The order of the steps protects the money: 1. Before the person confirms nothing is stored.
+The order of the steps protects the money:
+1. Before the person confirms nothing is stored.
 2. CONFIRMING is committed, with the token that pays if one does, before the payment is sent:
    whatever happens to the answer, the wallet knows which order to ask about.
 3. Every segment is fetched, verified and on the disk before HELD is committed; only then is the

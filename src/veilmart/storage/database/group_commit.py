@@ -1,10 +1,11 @@
 """Many small transactions, one fsync: the batch that a database's writer carries out.
 
-Rules, in the order they are kept: 1. BEGIN IMMEDIATE, so no transaction of the batch ever meets a
-stale snapshot. 2. Each transaction in a savepoint of its own. What it raises undoes it alone and
-goes to its own caller. A batch of one needs no savepoint. 3. One COMMIT. SQLite syncs only when a
-page changed. 4. Only then do callers get their results. When COMMIT fails, all of them get that
-error instead.
+Rules, in the order they are kept:
+1. BEGIN IMMEDIATE, so no transaction of the batch ever meets a stale snapshot.
+2. Each transaction in a savepoint of its own. What it raises undoes it alone and goes to its
+   own caller. A batch of one needs no savepoint.
+3. One COMMIT. SQLite syncs only when a page changed.
+4. Only then do callers get their results. When COMMIT fails, all of them get that error instead.
 """
 
 from asyncio import AbstractEventLoop, Future

@@ -1,4 +1,4 @@
-"""The locations of a role's database and products: chosen by a person, kept in the home.
+"""The locations of a role's database and products: chosen by a person, kept in the home."""
 
 import os
 from pathlib import Path
