@@ -1,12 +1,15 @@
 """Unique codes: licence keys and gift cards, one line each, one per sale, never twice.
 
 A code is a product of its own: 32 random bytes, name, line, filler. Its root therefore says
-nothing about it, and the offer can name the root before anything is paid. States of a code:
+nothing about it, and the offer can name the root before anything is paid.
 
-    free → reserved an offer was made for it (same transaction as the order) reserved → sold the
-    broker asked for its segment: it holds the payment reserved → free nobody paid, and nobody can
-    have: `free_at` has passed sold → free the broker refunded, which says that the key has not been
-    out; an order that was "returned" keeps its code: somebody may have read it
+States of a code:
+
+    free     → reserved   an offer was made for it (same transaction as the order)
+    reserved → sold       the broker asked for its segment: it holds the payment
+    reserved → free       nobody paid, and nobody can have: `free_at` has passed
+    sold     → free       the broker refunded, which says that the key has not been out; an order
+                          that was "returned" keeps its code: somebody may have read it
 
 `free_at` is the offer's last second, plus the shelf's delivery time, plus the clocks' skew: a
 payment that the broker took in time is delivered or refunded by then. So a code is never promised
