@@ -1,7 +1,6 @@
 """Products on the shelves, one row each; the product store keeps sold bytes."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -169,7 +168,7 @@ def place_product(
     """Part of a transaction: one product on a shelf. It does not raise the shop's revision."""
     parameters = {"shelf_id": shelf, "name": packed.file_name}
     earlier = connection.execute(_SAME_NAME, parameters).first()
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "size": packed.size,
         "root": packed.root,
         "pieces": packed.pieces,

@@ -6,7 +6,6 @@ what they were shown find out when it was not the same.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
@@ -141,6 +140,6 @@ def publish_catalogue(
     return published_of(newest)
 
 
-def published_of(row: Any) -> PublishedCatalogue:
+def published_of(row: AnyRow) -> PublishedCatalogue:
     """From the row of `newest_catalogue`."""
     return PublishedCatalogue(row.serial, row.hash, row.key_set, row.blob)
