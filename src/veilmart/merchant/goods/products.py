@@ -1,6 +1,7 @@
 """Products on the shelves, one row each; the product store keeps sold bytes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -168,7 +169,8 @@ def place_product(
     """Part of a transaction: one product on a shelf. It does not raise the shop's revision."""
     parameters = {"shelf_id": shelf, "name": packed.file_name}
     earlier = connection.execute(_SAME_NAME, parameters).first()
-    values: dict[str, object] = {
+    # Any: the columns become the keyword arguments of ShopProduct.
+    values: dict[str, Any] = {
         "size": packed.size,
         "root": packed.root,
         "pieces": packed.pieces,
