@@ -10,7 +10,7 @@ from rich.table import Table
 
 from veilmart.demo.market import Story, run_market
 from veilmart.errors import BadArgument
-from veilmart.storage.files.names import visible
+from veilmart.storage.files.names import shown_path, visible
 from veilmart.terminal.command import Common, command
 from veilmart.web.running import WebOptions
 
@@ -37,19 +37,26 @@ async def demo(
         Literal["mitm", "replay", "reflect", "swap-file"] | None,
         Parameter(help="With --web: play this attack on the way to the broker."),
     ] = None,
+    keep: Annotated[
+        Path | None, Parameter(help="Make this folder and leave everything in it, to look at.")
+    ] = None,
     options: WebOptions = WEB_DEFAULTS,
     common: Common = DEFAULTS,
 ) -> int:
     """Run merchant, broker and two customers as processes, and show what each learned."""
     terminal = common.terminal()
     if web:
+        if keep is not None:
+            raise BadArgument("--keep goes without --web.")
         from veilmart.demo.web.running import run_live
 
         await run_live(products, terminal, options, step=step, attack=attack)
         return 0
     if step or attack is not None:
         raise BadArgument("--step and --attack go with --web.")
-    story = await run_market(products, terminal.say)
+    story = await run_market(products, terminal.say, keep)
+    if keep is not None:
+        terminal.say(f"Everything that each party has lies in {shown_path(keep)}.")
     terminal.result(story, lambda console: draw(story, console))
     return 0 if story.as_promised else WRONG
 
@@ -71,7 +78,7 @@ def draw(story: Story, console: Console) -> None:
             f"{same}\norder {short}",
             f"{broker.account} paid {broker.amount / 100:.2f}\nto {broker.merchant}: "
             f"{broker.state}\nfor a sealed product of that shelf\n"
-            f"which one: not known\norder {broker.order[:ORDER_CHARACTERS]}",
+            f"which one: {_one_of(merchant.k)}\norder {broker.order[:ORDER_CHARACTERS]}",
             f"somebody bought\n{_quoted(merchant.title)}\nfor {merchant.amount / 100:.2f}: "
             f"{merchant.state}\nwho: not known\norder {merchant.order[:ORDER_CHARACTERS]}",
         )
@@ -102,6 +109,11 @@ def draw(story: Story, console: Console) -> None:
     )
     verdict = "Everything as promised." if story.as_promised else "NOT as promised."
     console.print(f"{verdict} {story.seconds} seconds.", style="bold")
+
+
+def _one_of(k: int) -> str:
+    """How large the set is in which the broker cannot tell the product."""
+    return f"not known, one of {k}" if k > 1 else "KNOWN, the shelf has no other"
 
 
 def _quoted(title: str) -> str:

@@ -7,8 +7,8 @@ import asyncio
 import filecmp
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -17,8 +17,10 @@ from veilmart.crypto.suite import all_suites
 from veilmart.demo import records
 from veilmart.demo.processes import Server, run_command, run_json
 from veilmart.demo.stall import built_in_goods, folder_goods, stock
-from veilmart.errors import ServerFault
+from veilmart.errors import BadArgument, ServerFault
 from veilmart.merchant.stocking.packing import Source
+from veilmart.storage.files.disk_errors import typed_file_errors
+from veilmart.storage.files.names import shown_path
 
 CUSTOMERS = ("maria", "tomas")
 PASSWORDS = {"maria": "seven green lanterns", "tomas": "nine quiet harbours"}
@@ -49,21 +51,26 @@ class Story(msgspec.Struct, frozen=True):
         settled = set(states) == {"settled"}
         counts = {len(self.purchases), len(self.broker), len(self.merchant)}
         same = all(purchase.identical for purchase in self.purchases)
+        among = all(row.k > 1 for row in self.merchant)
         hidden = [set(found.accounts) == set(CUSTOMERS) for found in self.anonymous]
-        same = same and len(hidden) == 1 and all(hidden)
+        same = same and among and len(hidden) == 1 and all(hidden)
         return (
             same and settled and len(counts) == 1 and not (self.broker_found or self.merchant_found)
         )
 
 
-async def run_market(products: Path | None, tell: Callable[[str], None]) -> Story:
-    """Play the whole demonstration; `tell` hears of each step as it happens."""
+async def run_market(
+    products: Path | None, tell: Callable[[str], None], keep: Path | None = None
+) -> Story:
+    """Play the whole demonstration; `tell` hears of each step as it happens.
+
+    keep: a folder that is made, and stays with everything that the parties have.
+    """
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="veilmart-demo-") as name:
-        folder = Path(name)
+    with _folder(keep) as folder:
         goods = folder / "goods"
         goods.mkdir()
-        sources = folder_goods(products) if products else built_in_goods(goods)
+        sources = folder_goods(products, tell) if products else built_in_goods(goods)
         async with AsyncExitStack() as stack:
             stage = await open_market(folder, sources, stack, tell)
             bought = await _shop(stage, sources, tell)
@@ -71,6 +78,20 @@ async def run_market(products: Path | None, tell: Callable[[str], None]) -> Stor
             await _all_reported(stage, len(bought))
             story = _tell_story(stage, bought)
     return msgspec.structs.replace(story, seconds=round(time.monotonic() - began, 1))
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """Raises BadArgument where `keep` is there already, CannotWrite where it cannot be made."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="veilmart-demo-") as name:
+            yield Path(name)
+        return
+    with typed_file_errors(shown_path(keep)):
+        if keep.exists():
+            raise BadArgument(f"{shown_path(keep)} is there already.")
+        keep.mkdir(mode=0o700, parents=True)
+    yield keep.absolute()
 
 
 class Stage:
@@ -94,7 +115,7 @@ async def open_market(
     )
     tell(f"Broker:   {broker.lines[0]}")
     await run_command("merchant", "init", "--broker", broker.url, "--yes", "--home", merchant_home)
-    placed = await asyncio.to_thread(stock, folder / "merchant", sources)
+    placed = await asyncio.to_thread(stock, folder / "merchant", sources, tell)
     shelves = []
     for added in placed:
         shelf = added.shelf

@@ -44,13 +44,17 @@ class AnonymitySet(msgspec.Struct, frozen=True):
 
 
 class MerchantRow(msgspec.Struct, frozen=True):
-    """What the merchant's database says about the same order."""
+    """What the merchant's database says about the same order.
+
+    k: products on its shelf, among which the broker cannot tell it.
+    """
 
     order: str
     title: str
     amount: int
     state: str
     shelf: str
+    k: int
 
 
 def _rows(database: Path, query: str) -> list[tuple[Any, ...]]:
@@ -107,7 +111,8 @@ def anonymity_sets(broker_home: Path, merchant_home: Path) -> list[AnonymitySet]
 
 def merchant_rows(home: Path) -> list[MerchantRow]:
     query = """
-        SELECT o."order", p.title, o.price, o.state, s.name
+        SELECT o."order", p.title, o.price, o.state, s.name,
+            (SELECT count(*) FROM products q WHERE q.shelf = o.shelf AND NOT q.removed)
         FROM orders o
         JOIN products p ON p.id = o.product
         JOIN shelves s ON s.id = o.shelf
@@ -115,8 +120,8 @@ def merchant_rows(home: Path) -> list[MerchantRow]:
         ORDER BY o.offered_at
     """
     return [
-        MerchantRow(order.hex(), title, amount, state, shelf)
-        for order, title, amount, state, shelf in _rows(home / "merchant.sqlite", query)
+        MerchantRow(order.hex(), title, amount, state, shelf, k)
+        for order, title, amount, state, shelf, k in _rows(home / "merchant.sqlite", query)
     ]
 
 

@@ -1,15 +1,16 @@
 """Stocking the demonstration's shop: which file goes on which shelf."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from veilmart.demo.goods import Good, make_goods
-from veilmart.errors import BadSourceFile
+from veilmart.errors import AloneOnShelf, BadSourceFile, CannotDo
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.stocking.adding import Added, add_products
-from veilmart.merchant.stocking.packing import Source, look_at, sources_in
+from veilmart.merchant.stocking.packing import Source, files_in, look_at, said_of
 from veilmart.protocol.accounting import parse_amount
+from veilmart.storage.files.names import shown_path, visible
 from veilmart.terminal.clock import unix_now
 
 SMALL_MAX_BYTES = 16 * 1024
@@ -26,13 +27,25 @@ def built_in_goods(folder: Path) -> list[Source]:
     ]
 
 
-def folder_goods(folder: Path) -> list[Source]:
-    """The files of any folder. Raises BadSourceFile when there are none."""
+def folder_goods(folder: Path, tell: Callable[[str], None] = lambda _line: None) -> list[Source]:
+    """The files of any folder; what is passed over is told. Raises BadSourceFile when there are
+
+    none, AloneOnShelf for a single one.
+    """
     if not folder.is_dir():
-        raise BadSourceFile(f"{folder} is not a folder.")
-    sources = sources_in(folder)
+        raise BadSourceFile(f"{shown_path(folder)} is not a folder.")
+    sources = []
+    for path in files_in(folder, tell):
+        try:
+            sources.append(look_at(path))
+        except CannotDo as error:
+            tell(f"Skipped: {said_of(path, error)}")
     if not sources:
-        raise BadSourceFile(f"{folder} has no files.")
+        raise BadSourceFile(f"{shown_path(folder)} has no file that can be sold.")
+    if len(sources) == 1:
+        alone = AloneOnShelf(f"{visible(sources[0].file_name)} would be.")
+        alone.hint = "The demonstration takes a folder with two files or more."
+        raise alone
     return sources
 
 
@@ -61,8 +74,10 @@ def shelve(sources: Sequence[Source]) -> list[tuple[str, list[Source]]]:
     return shelves
 
 
-def stock(merchant_home: Path, sources: Sequence[Source]) -> list[Added]:
-    """Put everything on sale; returns what stands on each shelf."""
+def stock(
+    merchant_home: Path, sources: Sequence[Source], tell: Callable[[str], None]
+) -> list[Added]:
+    """Put everything on sale; returns what stands on each shelf. tell: progress."""
     placed: list[Added] = []
     with open_merchant(merchant_home) as market:
         for price, group in shelve(sources):
@@ -70,9 +85,12 @@ def stock(merchant_home: Path, sources: Sequence[Source]) -> list[Added]:
                 market,
                 tuple(group),
                 price=parse_amount(price, 2),
-                alone=len(group) == 1,
                 now=unix_now(),
                 random=os.urandom,
             )
-            placed.extend(step for step in steps if isinstance(step, Added))
+            for step in steps:
+                if isinstance(step, Added):
+                    placed.append(step)
+                else:
+                    tell(f"Merchant: packed {step.done} of {step.total}: {visible(step.file_name)}")
     return placed
