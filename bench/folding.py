@@ -1,6 +1,7 @@
 """Folding a month among many, with purchases going on: `python -m bench folding`.
 
-`ORDERS=1000000 python -m bench folding` takes other numbers of orders than the default.
+`ORDERS=1200000 ENGINES=sqlite python -m bench folding` takes other books than the default: a
+twelfth of the orders is folded.
 """
 
 import asyncio
@@ -9,8 +10,11 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+from tests.postgres import PostgresServer
 
 from bench.old_books import PRICE, SHELF, OldBooks
 from veilmart.broker.accounts.customers import find_customer
@@ -123,7 +127,9 @@ async def measure(folder: Path, orders: int, database: str | None = None) -> Row
     with initialise(folder / "broker", os.urandom, database=database) as opened:
         broker = RunningBroker(opened, unix_now, os.urandom, lambda _event: None)
         books = OldBooks(opened, unix_now())
+        began = time.perf_counter()
         books.fill(orders)
+        print(f"{orders} orders made in {time.perf_counter() - began:.0f} s", flush=True)
         run = opened.database.run_now
         run(bookkeeping.credit, "c0", 100_000_000, False, unix_now())
         purchases = Purchases(opened, broker, books)
@@ -166,12 +172,22 @@ def _audit(conn: Any, pace: Breather) -> Due | None:
 
 def rows() -> list[Row]:
     orders = int(os.environ.get("ORDERS", ORDERS))
-    with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(measure(Path(folder), orders))
+    engines = os.environ.get("ENGINES", "sqlite postgresql").split()
+    return [row for engine in engines for row in _rows(engine, orders)]
+
+
+def _rows(engine: str, orders: int) -> list[Row]:
+    with ExitStack() as stack:
+        folder, url = Path(stack.enter_context(tempfile.TemporaryDirectory())), None
+        if engine == "postgresql":
+            server = PostgresServer(durable=True)
+            stack.callback(server.remove)
+            url = server.new_database()
+        found = asyncio.run(measure(folder, orders, url))
     quiet = found["quiet_p99_ms"]
     return [
         {
-            "name": f"{phase}: purchases' 99th percentile to that in quiet, {orders} orders",
+            "name": f"{engine}, {phase}: purchases' p99 to that in quiet, {orders} orders",
             "figure": round(found[f"{phase}_p99_ms"] / quiet, 2),
             "reach": 2,
             "at_most": True,

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from veilmart.broker import merchants
 from veilmart.broker.home import BrokerHome, initialise, renew_descriptor
@@ -188,6 +188,12 @@ class OldBooks:
             rows = update(tables.accounts).where(tables.accounts.c.id == account)
             conn.execute(rows.values(balance=tables.accounts.c.balance + change))
         conn.execute(update(tables.merchants).values(last_sequence=count))
+        if conn.dialect.name == "postgresql":
+            # Our numbers did not come from the sequence.
+            newest = select(func.max(tables.transactions.c.id)).scalar_subquery()
+            sequence = func.pg_get_serial_sequence("transactions", "id")
+            conn.execute(select(func.setval(sequence, newest)))
+            conn.execute(text("ANALYZE"))
 
 
 def _moves(entry: int, source: int, target: int, amount: int) -> list[dict[str, int]]:

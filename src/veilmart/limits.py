@@ -65,6 +65,7 @@ GUESS_DELAY_MAX_SECONDS = 30  # longest delay after failed logins
 GUESSES_FREE = 3  # failed logins before the delay begins
 DEVICE_IDLE_MAX_SECONDS = 90 * 24 * 3600  # device key that is not used ends after
 UNPAID_PER_SESSION_MAX = 64  # unpaid orders of one session
+UNPAID_REFUSED_MAX = 4  # orders refused for want of room before the session relays nothing
 UNPAID_MAX = 20_000  # unpaid orders that one broker process lets stand
 UNNAMED_KEPT_SECONDS = 3 * 24 * 3600  # until packed bytes that nothing names are removed
 PRODUCTS_AT_ONCE = 32  # products that an import puts on sale in one transaction

@@ -136,10 +136,10 @@ def renew_descriptor(opened: BrokerHome, now: int, random: Random) -> OwnDescrip
             opened.identity, current, previous, now, random, step, listed
         )
         # False: another process was quicker, and its descriptor does as well.
-        run(descriptors.store, signed, secrets)
+        run(descriptors.store, read_descriptor(signed), secrets)
         if restored:
             run(settings.remove, RESTORED)
-    return run(descriptors.load_usable, now)
+    return opened.database.read_now(descriptors.load_usable, now)
 
 
 def _claim(conn: Connection, fresh: Settings) -> None:

@@ -59,6 +59,17 @@ _new_descriptor = upsert(tables.merchant_descriptors).on_conflict_do_nothing()
 
 
 @dataclass(frozen=True, slots=True)
+class MerchantRow:
+    """fingerprint: 32 bytes. address: host:port. account: its number."""
+
+    fingerprint: bytes
+    name: str
+    address: str
+    state: str
+    account: int
+
+
+@dataclass(frozen=True, slots=True)
 class MerchantView:
     """fingerprint: 32 bytes. address: host:port. descriptors: newest first, at least one."""
 
@@ -153,7 +164,7 @@ def admit(conn: Connection, merchant: SignedDescriptor, address: str) -> None:
     settings.touch(conn)
 
 
-def suspend(conn: Connection, view: MerchantView) -> None:
+def suspend(conn: Connection, view: MerchantRow | MerchantView) -> None:
     """No new tunnels and invoices; what is paid goes on."""
     _set(conn, view.fingerprint, view.name, view.address, SUSPENDED)
     settings.touch(conn)
@@ -193,17 +204,27 @@ def add_descriptor(conn: Connection, fresh: SignedDescriptor) -> None:
     conn.execute(_new_descriptor, row)
 
 
-def find_merchant(conn: Connection, text: str) -> MerchantView:
+def merchant_rows(conn: Connection) -> list[MerchantRow]:
+    """Every merchant without its descriptors, ordered by fingerprint."""
+    return [MerchantRow(*row) for row in conn.execute(_all)]
+
+
+def newest_serial(conn: Connection, fingerprint: bytes) -> int:
+    """Of the newest stored descriptor of a merchant that is carried."""
+    return int(conn.execute(_newest_serial, {"of": fingerprint}).one().serial)
+
+
+def find_merchant(conn: Connection, text: str) -> MerchantRow:
     """By name, or by the beginning of the fingerprint. Raises NoSuchMerchant if not just one."""
     wanted = text.strip().lower()
     found = [
         row
-        for row in conn.execute(_all).all()
+        for row in merchant_rows(conn)
         if row.name == text or (wanted and format_fingerprint(row.fingerprint).startswith(wanted))
     ]
     if len(found) != 1:
         raise NoSuchMerchant(f"{len(found)} merchants are called {text[:80]!r}.")
-    return _view(conn, found[0])
+    return found[0]
 
 
 def _set(conn: Connection, fingerprint: bytes, name: str, address: str, state: str) -> None:

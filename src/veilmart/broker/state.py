@@ -7,6 +7,7 @@ from veilmart.broker.events import Event
 from veilmart.broker.keys.descriptors import OwnDescriptors
 from veilmart.broker.keys.token_keys import TokenKeys
 from veilmart.broker.merchants import MerchantDirectory
+from veilmart.broker.sessions.known_orders import KnownOrders
 from veilmart.broker.sessions.session import MemorySessions, SessionStore
 from veilmart.broker.sessions.unpaid_room import UnpaidRoom
 from veilmart.broker.settings import Settings
@@ -27,7 +28,7 @@ def nobody_reports(merchant: bytes) -> None:
 class BrokerState:
     """fingerprint: ours, 32 bytes. `settings`, `own`, `tokens`, `merchants` follow the database.
 
-    unpaid: orders of every session together that nobody has paid.
+    unpaid: orders of every session together that nobody has paid. orders: their terms.
     """
 
     fingerprint: bytes
@@ -40,4 +41,5 @@ class BrokerState:
     merchants: MerchantDirectory = field(default_factory=MerchantDirectory)
     sessions: SessionStore = field(default_factory=MemorySessions)
     unpaid: UnpaidRoom = field(default_factory=UnpaidRoom)
+    orders: KnownOrders = field(default_factory=KnownOrders)
     tokens: TokenKeys = field(default_factory=TokenKeys)

@@ -22,6 +22,7 @@ from veilmart.errors.cannot_do import (
     BadSourceFile as BadSourceFile,
     ChangedTooOften as ChangedTooOften,
     CodeMistyped as CodeMistyped,
+    CreditRepeated as CreditRepeated,
     Declined as Declined,
     FormInvalid as FormInvalid,
     HomeInUse as HomeInUse,

@@ -196,6 +196,17 @@ class ReferenceNeeded(CannotDo):
     hint = "See `veilmart broker withdrawals`, or pass --reference with a unique number."
 
 
+class CreditRepeated(CannotDo):
+    code = 1188
+    summary = (
+        "The same amount was put on that account less than ten minutes ago. Nothing was booked."
+    )
+    hint = (
+        "`veilmart broker accounts` shows the balance. If the same amount was paid in twice, "
+        "pass --reference with a number of its own."
+    )
+
+
 class ReferenceUsed(CannotDo):
     code = 1195
     summary = "That reference belongs to another payment."

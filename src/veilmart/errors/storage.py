@@ -99,4 +99,7 @@ class ClockInDoubt(StorageFailure):
     code = 5112
     summary = "The machine's clock has jumped; deadlines wait and nothing is deleted."
     money = MONEY_SAFE
-    hint = "Set the clock right. If it is right, run `veilmart broker clock confirm`."
+    hint = (
+        "Set the clock right. If it is right, run `veilmart broker clock confirm`, "
+        "or start the merchant again."
+    )

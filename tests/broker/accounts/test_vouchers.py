@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from tests.broker.conftest import PASSWORD, Market
 from tests.conftest import both_engines
+from tests.storage.database.statements import recorded, scans
 from veilmart.broker import settings
 from veilmart.broker.accounts import invitations, vouchers
 from veilmart.broker.accounts.customers import add_customer
@@ -84,6 +85,25 @@ async def test_64_redeemers_at_once_get_one_voucher_once(market: Market) -> None
     assert sum(isinstance(outcome, VoucherSpent) for outcome in outcomes) == REDEEMERS - 1
     assert outstanding(market) == 0
     market.check_books()
+
+
+@both_engines
+async def test_asking_again_for_ones_own_voucher_is_slowed_and_scans_nothing(
+    market: Market,
+) -> None:
+    (code,) = issue(market)
+    session = await market.customer("anna")
+    await market.ask(session, Redeem(code=code))
+    with recorded() as statements:
+        for _ in range(3):
+            assert (await market.ask(session, Redeem(code=code))).again
+    with pytest.raises(TooManyAttempts):
+        await market.ask(session, Redeem(code=code))
+    market.clock.now += 60
+    assert (await market.ask(session, Redeem(code=code))).again
+    assert [market.run(scans, statement) for statement in statements.values()] == [set()] * len(
+        statements
+    )
 
 
 async def test_guesses_are_slowed_and_counted_by_account(market: Market) -> None:

@@ -1,5 +1,7 @@
 """A payment in cash that is booked twice by mistake is booked once."""
 
+from functools import partial
+
 import pytest
 
 from tests.broker.conftest import Market
@@ -10,7 +12,13 @@ from veilmart.broker.ledger import booking
 from veilmart.broker.maintenance.folding import fold_until
 from veilmart.broker.operator import bookkeeping, merchant_requests
 from veilmart.broker.schema import tables
-from veilmart.errors import BadAmount, BadArgument, ReferenceNeeded, ReferenceUsed
+from veilmart.errors import (
+    BadAmount,
+    BadArgument,
+    CreditRepeated,
+    ReferenceNeeded,
+    ReferenceUsed,
+)
 from veilmart.limits import INTEGER_MAX
 
 MONTHS_SECONDS = 70 * 24 * 3600
@@ -33,6 +41,32 @@ async def test_a_credit_given_twice_under_one_reference_is_one(market: Market) -
     with pytest.raises(BadArgument):
         market.run(bookkeeping.credit, "anna", 700, False, market.clock(), "\x1b[2J")
     assert cash(market) == 700
+    market.check_books()
+
+
+@both_engines
+async def test_a_credit_given_twice_without_a_reference_is_refused_for_ten_minutes(
+    market: Market,
+) -> None:
+    await market.customer("anna")
+    await market.customer("bert")
+
+    def credit(name: str, amount: int, reference: str | None = None) -> int:
+        now = market.clock()
+        book = partial(bookkeeping.credit, repeats=False)
+        booked = market.run(book, name, amount, False, now, reference)
+        return int(booked.balance)
+
+    assert credit("anna", 700) == 700
+    with pytest.raises(CreditRepeated):
+        credit("anna", 700)
+    assert (credit("bert", 700), credit("anna", 1), credit("anna", 700, "second")) == (
+        700,
+        701,
+        1401,
+    )
+    market.clock.now += bookkeeping.REPEATED_SECONDS
+    assert credit("anna", 700) == 2101
     market.check_books()
 
 

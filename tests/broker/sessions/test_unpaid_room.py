@@ -1,6 +1,7 @@
 """Unpaid orders of strangers close the broker to nobody: a crowd loses its own (ADR 13)."""
 
 import os
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,9 @@ from veilmart.broker.escrow import invoices
 from veilmart.broker.sessions.session import Session
 from veilmart.broker.sessions.unpaid_room import Crowd, UnpaidRoom
 from veilmart.errors import OrderUnknown, TooManyOpen
-from veilmart.limits import UNPAID_PER_SESSION_MAX
+from veilmart.limits import UNPAID_PER_SESSION_MAX, UNPAID_REFUSED_MAX
 from veilmart.protocol import customer_messages as messages
+from veilmart.protocol.link_messages import TunnelRelay
 
 ANNA, EXIT, HOME = (True, "7"), (False, "192.0.2.1"), (False, "192.0.2.2")
 
@@ -95,6 +97,28 @@ async def test_the_catalogue_is_read_however_many_orders_are_open(market: Market
     market.broker.state.unpaid.clear()
     with pytest.raises(TooManyOpen):
         await market.offered(session)
+
+
+async def test_a_session_without_room_makes_the_merchant_write_four_more_offers_at_most(
+    market: Market,
+) -> None:
+    asked: list[bytes] = []
+    ask = market.broker.links.ask
+
+    async def counting(merchant: bytes, message: Any, kind: Any) -> Any:
+        if isinstance(message, TunnelRelay):
+            asked.append(message.request_number)
+        return await ask(merchant, message, kind)
+
+    market.broker.links.ask = counting  # type: ignore[method-assign]
+    session = await market.customer("anna", 5000)
+    orders = [await market.offered(session) for _ in range(UNPAID_PER_SESSION_MAX)]
+    for _ in range(3 * UNPAID_REFUSED_MAX):
+        with pytest.raises(TooManyOpen):
+            await market.offered(session)
+    assert len(asked) == UNPAID_PER_SESSION_MAX + UNPAID_REFUSED_MAX
+    await market.ask(session, market.pay(orders[0]))
+    await market.offered(session)
 
 
 @both_engines

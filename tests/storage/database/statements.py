@@ -67,3 +67,12 @@ def scans_postgres(cursor: Any, statement: Statement) -> set[str]:
     cursor.execute("SET LOCAL enable_seqscan = off")
     cursor.execute("EXPLAIN " + statement[0], statement[1])
     return {name for (line,) in cursor.fetchall() for name in _POSTGRES_SCAN.findall(line)}
+
+
+def scans(conn: Any, statement: Statement) -> set[str]:
+    """Transaction: the same on either database."""
+    raw = conn.connection.driver_connection
+    if conn.dialect.name == "sqlite":
+        return scans_sqlite(raw, statement)
+    with raw.cursor() as cursor:
+        return scans_postgres(cursor, statement)

@@ -100,7 +100,8 @@ def issue_vouchers(conn: Connection, count: int, value: int, now: int, random: R
 def redeem(conn: Connection, secret: bytes, account: int, hashed: bytes, now: int) -> Redemption:
     """vouchers → account, once. A wrong code is counted, which a raised error would undo.
 
-    Raises TooManyAttempts. A repeated request from the same account returns the same result.
+    Raises TooManyAttempts. A repeated request from the same account returns the same result, and
+    counts as a guess.
     """
     name = guess_limit.name_mac(secret, f"\0voucher {account}")
     guess_limit.take_guess(conn, name, now)
@@ -113,16 +114,18 @@ def redeem(conn: Connection, secret: bytes, account: int, hashed: bytes, now: in
     if state == ISSUED and row[3]:
         guess_limit.forgive(conn, name)
         return Redemption("unconfirmed")
-    again = state != ISSUED
-    if not again:
+    if state == ISSUED:
         conn.execute(_end, {"of": hashed, "reached": REDEEMED, "now": now})
         source = booking.account_of(conn, AccountKind.VOUCHERS)
         booking.book(conn, "redeem", hashed, now, transfer(source, account, value))
     elif state == VOID or conn.execute(_redeemer, {"of": hashed}).scalar() != account:
         return Redemption("spent")
+    else:
+        # Asking again costs a guess: for the same voucher it could be done for ever.
+        return Redemption("again", value, booking.balance_of(conn, account))
     guess_limit.forgive(conn, name)
     balance = booking.balance_of(conn, account)
-    return Redemption("again" if again else "redeemed", value, balance)
+    return Redemption("redeemed", value, balance)
 
 
 def confirm_vouchers(conn: Connection, code: str | None, batch: int | None) -> int:

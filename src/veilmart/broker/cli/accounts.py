@@ -115,15 +115,20 @@ def credit(
     reference: Reference = None,
     common: Common = Common(),
 ) -> None:
-    """Book cash that a customer paid in to their account."""
-    book_cash(
-        user,
-        amount,
-        partial(
-            bookkeeping.credit, name=user, merchant=merchant, now=unix_now(), reference=reference
-        ),
-        common,
+    """Book cash that a customer paid in to their account.
+
+    Without --reference, the same amount for the same account is refused for ten minutes, as the
+    command may have been given twice. With the same --reference it is booked once.
+    """
+    book = partial(
+        bookkeeping.credit,
+        name=user,
+        merchant=merchant,
+        now=unix_now(),
+        reference=reference,
+        repeats=False,
     )
+    book_cash(user, amount, book, common)
 
 
 @command

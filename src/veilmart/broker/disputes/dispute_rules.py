@@ -21,7 +21,7 @@ from veilmart.broker.ledger import stored_answers
 from veilmart.broker.schema.dispute_tables import REFUSED, WON
 from veilmart.broker.sessions.session import Session
 from veilmart.broker.state import BrokerState
-from veilmart.errors import EvidenceInvalid, WrongOrderState
+from veilmart.errors import EvidenceInvalid, OrderKeyInvalid, WrongOrderState
 from veilmart.limits import BODY_MAX_BYTES
 from veilmart.protocol.customer_messages import Noted, OrderStatus
 from veilmart.protocol.dispute_messages import Dispute, SendEvidence
@@ -45,14 +45,17 @@ class _Case:
 
 def send_evidence(state: BrokerState, session: Session, request: SendEvidence) -> Rule[Answer]:
     """Keep one part. Raises OrderUnknown, OrderKeyInvalid, WrongOrderState."""
-    yield from transact(_keep, request, state.clock)
+    known = yield from transact(invoices.get_invoice, request.order)
+    check_action(known.order_key, request.order, "evidence", request.signature, request.part)
+    yield from transact(_keep, request, known.order_key, state.clock)
     return Answer(Noted())
 
 
 @repeatable
-def _keep(conn: Connection, request: SendEvidence, clock: Clock) -> None:
+def _keep(conn: Connection, request: SendEvidence, order_key: bytes, clock: Clock) -> None:
     row = invoices.get_invoice(conn, request.order)
-    check_action(row.order_key, request.order, "evidence", request.signature, request.part)
+    if row.order_key != order_key:
+        raise OrderKeyInvalid
     now = clock()
     # A part that comes while the order ends stays for a day at most, and serves nobody.
     _require_open(row, now)
@@ -65,7 +68,9 @@ def dispute(state: BrokerState, session: Session, request: Dispute) -> Rule[Answ
     Raises OrderUnknown, OrderKeyInvalid, OperationConflict, WrongOrderState, EvidenceInvalid.
     """
     stored_answers.check_id(request.operation, request.order, "dispute")
-    case = yield from transact(_open_case, request, state.clock)
+    known = yield from transact(invoices.get_invoice, request.order)
+    check_action(known.order_key, request.order, "dispute", request.signature, request.index)
+    case = yield from transact(_open_case, request, known.order_key, state.clock)
     if case.stored is not None:
         return Answer(decode(OrderStatus, case.stored, BODY_MAX_BYTES))
     try:
@@ -82,9 +87,10 @@ def dispute(state: BrokerState, session: Session, request: Dispute) -> Rule[Answ
 
 
 @repeatable
-def _open_case(conn: Connection, request: Dispute, clock: Clock) -> _Case:
+def _open_case(conn: Connection, request: Dispute, order_key: bytes, clock: Clock) -> _Case:
     row = invoices.get_invoice(conn, request.order)
-    check_action(row.order_key, request.order, "dispute", request.signature, request.index)
+    if row.order_key != order_key:
+        raise OrderKeyInvalid
     stored = stored_answers.stored_answer(
         conn, request.operation, stored_answers.body_hash(request, 0)
     )

@@ -8,19 +8,21 @@ from sqlalchemy import Connection
 
 from veilmart.broker.effects import Answer
 from veilmart.broker.escrow import invoices
+from veilmart.broker.escrow.order_terms import is_of, signed_receipt, terms_of
 from veilmart.broker.events import (
     PaymentHeld,
 )
 from veilmart.broker.ledger import booking, stored_answers
+from veilmart.broker.sessions.known_orders import OrderTerms
 from veilmart.broker.sessions.session import Session, require_login
 from veilmart.broker.state import BrokerState
 from veilmart.errors import (
     AmountDiffers,
     InsufficientBalance,
     OfferExpired,
+    WrongOrderState,
 )
 from veilmart.limits import BODY_MAX_BYTES
-from veilmart.protocol import labels
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.customer_messages import (
     Paid,
@@ -29,7 +31,6 @@ from veilmart.protocol.customer_messages import (
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.invoice_states import InvoiceEvent, InvoiceState
-from veilmart.protocol.offer import PaymentReceipt, invoice_hash, sign_object
 from veilmart.protocol.ports import Clock
 from veilmart.storage.database.isolation import repeatable, snapshot
 
@@ -43,9 +44,15 @@ def pay(state: BrokerState, session: Session, request: Pay) -> Rule[Answer]:
     who = require_login(session)
     stored_answers.check_id(request.operation, request.order, "pay")
     seed = state.own.by_serial(session.descriptor).signing_seed
-    stored, fresh = yield from transact(
-        _pay, request, who.account, state.fingerprint, seed, state.settings.decimals, state.clock
-    )
+    terms, at = (yield from terms_of(state, request.order)), state.clock()
+    receipt = signed_receipt(state, seed, terms, at)
+    try:
+        stored, fresh = yield from transact(
+            _pay, request, who.account, terms, receipt, at, state.settings.decimals, state.clock
+        )
+    except WrongOrderState:
+        state.orders.drop(request.order)
+        raise
     session.unpaid.pop(request.order, None)
     state.unpaid.remove(request.order)
     if fresh:
@@ -59,18 +66,21 @@ def _pay(
     conn: Connection,
     request: Pay,
     account: int,
-    broker: bytes,
-    seed: bytes,
+    terms: OrderTerms,
+    receipt: bytes,
+    at: int,
     decimals: int,
     clock: Clock,
 ) -> tuple[bytes, bool]:
-    """The encoded answer, and whether this was the first time."""
+    """The encoded answer, and whether this was the first time. at: the receipt's time."""
     body = stored_answers.body_hash(request, account)
     stored = stored_answers.stored_answer(conn, request.operation, body)
     if stored is not None:
         return stored, False
     now = clock()
     row = invoices.get_invoice(conn, request.order)
+    if not is_of(row, terms):
+        raise WrongOrderState("The order has another invoice.")
     if row.state is InvoiceState.EXPIRED or (row.state is InvoiceState.OFFERED and now >= row.due):
         raise OfferExpired
     if request.amount != row.amount:
@@ -79,16 +89,7 @@ def _pay(
     if row.state is InvoiceState.OFFERED and balance < row.amount:
         have, price = format_amount(balance, decimals), format_amount(row.amount, decimals)
         raise InsufficientBalance(f"Balance {have}, price {price}.")
-    invoices.advance(conn, row, InvoiceEvent.PAY, now, payer=account)
-    receipt = PaymentReceipt(
-        broker=broker,
-        merchant=row.merchant,
-        order=row.order,
-        invoice=invoice_hash(row.signed),
-        amount=row.amount,
-        held_at=now,
-    )
-    signed = sign_object(seed, labels.PAYMENT_RECEIPT, receipt)
-    answer = encode(Paid(receipt=signed, balance=balance - row.amount))
-    stored_answers.remember(conn, request.operation, row.order, body, answer, now)
+    invoices.advance(conn, row, InvoiceEvent.PAY, at, payer=account)
+    answer = encode(Paid(receipt=receipt, balance=balance - row.amount))
+    stored_answers.remember(conn, request.operation, row.order, body, answer, at)
     return answer, True

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from veilmart.broker.effects import Answer, Forward
 from veilmart.broker.escrow import invoices
 from veilmart.broker.escrow.invoices import InvoiceRow
+from veilmart.broker.escrow.order_terms import terms_of
 from veilmart.broker.events import (
     KeyReleased,
     OrderRefunded,
@@ -22,6 +23,7 @@ from veilmart.broker.sessions.session import Session
 from veilmart.broker.state import BrokerState
 from veilmart.errors import (
     MerchantUnreachable,
+    OrderKeyInvalid,
     PaymentOutstanding,
     WrongOrderState,
 )
@@ -55,7 +57,7 @@ def release(state: BrokerState, session: Session, request: Release) -> Rule[Answ
     Raises OrderUnknown, OrderKeyInvalid, WrongOrderState, OperationConflict.
     """
     stored_answers.check_id(request.operation, request.order, "release")
-    stored, fresh, _merchant = yield from transact(_act, request, "release", state.clock)
+    stored, fresh, _merchant = yield from _act(state, request, "release")
     if fresh:
         state.observe(KeyReleased(request.order))
     return Answer(decode(Released, stored, BODY_MAX_BYTES))
@@ -64,7 +66,7 @@ def release(state: BrokerState, session: Session, request: Release) -> Rule[Answ
 def acknowledge(state: BrokerState, session: Session, request: Acknowledge) -> Rule[Answer]:
     """RELEASED → SETTLED: escrow → merchant, and a report. Raises as `release`."""
     stored_answers.check_id(request.operation, request.order, "acknowledge")
-    stored, fresh, merchant = yield from transact(_act, request, "acknowledge", state.clock)
+    stored, fresh, merchant = yield from _act(state, request, "acknowledge")
     if fresh:
         state.observe(OrderSettled(request.order))
         state.wake_reporter(merchant)
@@ -74,7 +76,7 @@ def acknowledge(state: BrokerState, session: Session, request: Acknowledge) -> R
 def cancel(state: BrokerState, session: Session, request: Cancel) -> Rule[Answer]:
     """HELD → REFUNDED: no key was released, so the customer gets everything back."""
     stored_answers.check_id(request.operation, request.order, "cancel")
-    stored, fresh, merchant = yield from transact(_act, request, "cancel", state.clock)
+    stored, fresh, merchant = yield from _act(state, request, "cancel")
     if fresh:
         state.observe(OrderRefunded(request.order))
         state.wake_reporter(merchant)
@@ -88,14 +90,32 @@ _EVENTS: dict[OrderAction, InvoiceEvent] = {
 }
 
 
+def _act(
+    state: BrokerState, request: Release | Acknowledge | Cancel, action: OrderAction
+) -> Rule[tuple[bytes, bool, bytes]]:
+    """The encoded answer, whether this was the first time, and the merchant."""
+    terms = yield from terms_of(state, request.order)
+    check_action(terms.order_key, request.order, action, request.signature)
+    try:
+        return (yield from transact(_step, request, action, terms.order_key, state.clock))
+    except OrderKeyInvalid:
+        state.orders.drop(request.order)
+        raise
+
+
 @repeatable
 @snapshot
-def _act(
-    conn: Connection, request: Release | Acknowledge | Cancel, action: OrderAction, clock: Clock
+def _step(
+    conn: Connection,
+    request: Release | Acknowledge | Cancel,
+    action: OrderAction,
+    order_key: bytes,
+    clock: Clock,
 ) -> tuple[bytes, bool, bytes]:
-    """The encoded answer, whether this was the first time, and the merchant."""
+    """`_act`, once this order key has signed."""
     row = invoices.get_invoice(conn, request.order)
-    check_action(row.order_key, request.order, action, request.signature)
+    if row.order_key != order_key:
+        raise OrderKeyInvalid
     body = stored_answers.body_hash(request, 0)
     stored = stored_answers.stored_answer(conn, request.operation, body)
     if stored is not None:

@@ -11,11 +11,13 @@ from sqlalchemy import Connection, select
 from veilmart.broker.effects import Answer, BlindSign
 from veilmart.broker.escrow import invoices
 from veilmart.broker.escrow.invoices import InvoiceRow
+from veilmart.broker.escrow.order_terms import find_terms, is_of, signed_receipt
 from veilmart.broker.events import PaymentHeld, TokenSpent as TokenTaken
 from veilmart.broker.keys import token_keys
 from veilmart.broker.keys.token_keys import KeyRow
 from veilmart.broker.ledger import booking, stored_answers
 from veilmart.broker.schema import tables
+from veilmart.broker.sessions.known_orders import OrderTerms
 from veilmart.broker.sessions.session import Session
 from veilmart.broker.state import BrokerState
 from veilmart.broker.tokens import published_prefixes, spent_tokens
@@ -37,12 +39,10 @@ from veilmart.errors import (
     WrongOrderState,
 )
 from veilmart.limits import BODY_MAX_BYTES, TOKEN_ORDER_MAX_SECONDS
-from veilmart.protocol import labels
 from veilmart.protocol.accounting import transfer
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.invoice_states import InvoiceEvent, InvoiceState
-from veilmart.protocol.offer import PaymentReceipt, invoice_hash, sign_object
 from veilmart.protocol.order_key import check_action
 from veilmart.protocol.ports import Clock
 from veilmart.protocol.token import INPUT_BYTES, Token, check_token, parse_token
@@ -71,15 +71,17 @@ _orders_of = select(tables.invoices.c.order, tables.invoices.c.state)
 class _Offered:
     """A request to spend with what was found out about it before the decision.
 
-    token: None unless its signature verifies. signed: whether the order key signed.
+    token: None unless its signature verifies. signed: whether the order key signed. terms: None for
+    an order without an invoice. receipt: for a payment at the time `at`, empty without terms.
     """
 
     request: Spend
     body: bytes
     token: Token | None = field(repr=False)
     signed: bool
-    broker: bytes
-    seed: bytes = field(repr=False)
+    terms: OrderTerms | None
+    receipt: bytes
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +108,22 @@ def spend(state: BrokerState, session: Session, request: Spend) -> Rule[Answer]:
         raise MalformedMessage("Tokens are spent without a login.")
     stored_answers.check_id(request.operation, request.order, "spend")
     key = yield from transact(_key_of, request.token[_KEY_ID])
+    terms, at = (yield from find_terms(state, request.order)), state.clock()
+    seed = state.own.by_serial(session.descriptor).signing_seed
     offered = _Offered(
         request=request,
         body=stored_answers.body_hash(request, 0),
         token=None if key is None else _verified(key, request.token),
         signed=_is_signed(request),
-        broker=state.fingerprint,
-        seed=state.own.by_serial(session.descriptor).signing_seed,
+        terms=terms,
+        receipt=b"" if terms is None else signed_receipt(state, seed, terms, at),
+        at=at,
     )
-    outcome = yield from spent_tokens.taking(_spend, offered, b"", state.clock)
+    try:
+        outcome = yield from spent_tokens.taking(_spend, offered, b"", state.clock)
+    except WrongOrderState:
+        state.orders.drop(request.order)
+        raise
     if outcome.answer is None:
         refund = yield from living_key(state, outcome.refund)
         (signature,) = yield from BlindSign(refund.secret, (request.refund_blinded,))
@@ -157,8 +166,10 @@ def _spend(
         return hot
     what = Spending(request.order, request.order_key, request.refund_blinded, offered.body)
     if row is not None and row.state is InvoiceState.OFFERED and now < row.due:
-        invoices.advance(conn, row, InvoiceEvent.PAY, now, payer=key.account, hot=hot)
-        answer = encode(Spent(receipt=_receipt(offered, row, now), refund=b""))
+        if offered.terms is None or not is_of(row, offered.terms):
+            raise WrongOrderState("The order has another invoice.")
+        invoices.advance(conn, row, InvoiceEvent.PAY, offered.at, payer=key.account, hot=hot)
+        answer = encode(Spent(receipt=offered.receipt, refund=b""))
         spent_tokens.take(conn, token, key, refund, what, answer, late=False)
         return _Outcome(answer, fresh=True, held=True)
     if not signature:
@@ -200,18 +211,6 @@ def _check_refund(conn: Connection, request: Spend, key: KeyRow, now: int) -> Ke
     return refund
 
 
-def _receipt(offered: _Offered, row: InvoiceRow, now: int) -> bytes:
-    receipt = PaymentReceipt(
-        broker=offered.broker,
-        merchant=row.merchant,
-        order=row.order,
-        invoice=invoice_hash(row.signed),
-        amount=row.amount,
-        held_at=now,
-    )
-    return sign_object(offered.seed, labels.PAYMENT_RECEIPT, receipt)
-
-
 @snapshot
 def _key_of(conn: Connection, key_id: bytes) -> KeyRow | None:
     return token_keys.find_key(conn, key_id)
@@ -242,20 +241,25 @@ def get_refund(state: BrokerState, session: Session, request: GetRefund) -> Rule
 
     Raises OrderUnknown, OrderKeyInvalid, NotRefunded, TokenKeyEnded.
     """
-    key_id, blinded = yield from transact(_refund_of, request, state.clock)
+    order_key = yield from transact(_order_key_of, request.order)
+    check_action(order_key, request.order, "refund", request.signature)
+    key_id, blinded = yield from transact(_refund_of, request.order, state.clock)
     key = yield from living_key(state, key_id)
     (signature,) = yield from BlindSign(key.secret, (blinded,))
     return Answer(RefundToken(key=key_id, signature=signature))
 
 
 @snapshot
-def _refund_of(conn: Connection, request: GetRefund, clock: Clock) -> tuple[bytes, bytes]:
+def _order_key_of(conn: Connection, order: bytes) -> bytes:
+    """Of an order that a token was spent for, or that has an invoice. Raises OrderUnknown."""
+    spent = spent_tokens.spent_for(conn, order)
+    return invoices.get_invoice(conn, order).order_key if spent is None else spent.order_key
+
+
+@snapshot
+def _refund_of(conn: Connection, order: bytes, clock: Clock) -> tuple[bytes, bytes]:
     """(id of the refund key, blinded message)."""
-    spent = spent_tokens.spent_for(conn, request.order)
-    order_key = (
-        invoices.get_invoice(conn, request.order).order_key if spent is None else spent.order_key
-    )
-    check_action(order_key, request.order, "refund", request.signature)
+    spent = spent_tokens.spent_for(conn, order)
     if spent is None or not spent.reissued:
         raise NotRefunded
     key = token_keys.lock_numbered(conn, spent.refund_key)

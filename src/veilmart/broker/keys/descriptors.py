@@ -194,14 +194,14 @@ def newest_signed(conn: Connection) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-def store(conn: Connection, signed: bytes, secrets: Secrets) -> bool:
+def store(conn: Connection, fresh: SignedDescriptor, secrets: Secrets) -> bool:
     """Keep a new descriptor; False if another process has made this serial in the meantime."""
-    descriptor = read_descriptor(signed).descriptor
+    descriptor = fresh.descriptor
     if conn.execute(_serials, {"of": descriptor.serial}).scalar_one_or_none() is not None:
         return False
     row = {
         "serial": descriptor.serial,
-        "signed": signed,
+        "signed": fresh.signed,
         "not_after": descriptor.not_after,
         "secrets": encode(secrets),
     }
@@ -210,7 +210,7 @@ def store(conn: Connection, signed: bytes, secrets: Secrets) -> bool:
 
 
 def load_usable(conn: Connection, now: int) -> OwnDescriptors:
-    """Those that have not ended. There is at least one once `store` was called."""
+    """A reading: those that have not ended. There is at least one once `store` was called."""
     return OwnDescriptors(
         tuple(
             OwnDescriptor(read_descriptor(signed), decode(Secrets, secrets, SECRETS_MAX_BYTES))

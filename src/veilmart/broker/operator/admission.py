@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from veilmart.broker import merchants, settings
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.ledger import booking
-from veilmart.broker.merchants import MerchantView, find_merchant
+from veilmart.broker.merchants import MerchantRow, find_merchant
 from veilmart.broker.operator import merchant_requests
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import (
@@ -92,7 +92,7 @@ def admit(conn: Connection, candidate: Candidate) -> None:
 
 
 def merchant_lines(conn: Connection) -> list[MerchantLine]:
-    return [_merchant_line(conn, view) for view in merchants.load_merchants(conn)]
+    return [_merchant_line(conn, row) for row in merchants.merchant_rows(conn)]
 
 
 def suspend_merchant(conn: Connection, text: str) -> MerchantLine:
@@ -105,12 +105,12 @@ def _names_port(url: str) -> bool:
     return url.rstrip("/").rpartition(":")[2].isdigit()
 
 
-def _merchant_line(conn: Connection, view: MerchantView) -> MerchantLine:
+def _merchant_line(conn: Connection, view: MerchantRow) -> MerchantLine:
     return MerchantLine(
         format_fingerprint(view.fingerprint),
         view.name,
         view.address,
         view.state,
-        view.newest.descriptor.serial,
+        merchants.newest_serial(conn, view.fingerprint),
         booking.balance_of(conn, view.account),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from veilmart.broker import settings
 from veilmart.broker.accounts import customers
@@ -14,6 +14,7 @@ from veilmart.broker.operator import cash_references, merchant_requests, since_b
 from veilmart.broker.schema import tables
 from veilmart.errors import (
     BadAmount,
+    CreditRepeated,
     InsufficientBalance,
     NoSuchAccount,
     ReferenceNeeded,
@@ -21,6 +22,17 @@ from veilmart.errors import (
 from veilmart.protocol.accounting import format_amount, transfer
 
 ROWS_AT_ONCE = 1000
+REPEATED_SECONDS = 600
+"""A credit of the same amount within so long may be the same command, given twice."""
+
+_t, _p = tables.transactions.c, tables.postings.c
+_like_it = (
+    select(_t.id)
+    .join(tables.postings, _p.entry == _t.id)
+    .where(_p.account == bindparam("of"), _p.amount == bindparam("value"))
+    .where(_t.kind == "credit", _t.at > bindparam("since"))
+    .limit(1)
+)
 
 
 class AccountLine(msgspec.Struct, frozen=True):
@@ -63,15 +75,23 @@ def credit(
     merchant: bool,
     now: int,
     reference: str | None = None,
+    *,
+    repeats: bool = True,
 ) -> Booked:
     """Book cash paid in; repeating a reference changes nothing.
 
-    Raises NoSuchAccount, NoSuchMerchant, BadAmount, BadArgument, ReferenceUsed.
+    repeats: whether the same amount may be booked twice within minutes without a reference.
+
+    Raises NoSuchAccount, NoSuchMerchant, BadAmount, BadArgument, ReferenceUsed, CreditRepeated.
     """
     account = find_merchant(conn, name).account if merchant else _customer_account(conn, name)
     if reference is None or not cash_references.is_booked(
         conn, "credit", reference, account, amount
     ):
+        if reference is None and not repeats:
+            like_it = {"of": account, "value": amount, "since": now - REPEATED_SECONDS}
+            if conn.execute(_like_it, like_it).first() is not None:
+                raise CreditRepeated
         entry = booking.pay_in(conn, "credit", b"", now, account, amount)
         if reference is not None:
             cash_references.keep(conn, "credit", reference, entry)

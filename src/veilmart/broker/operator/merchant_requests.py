@@ -192,13 +192,15 @@ def _note_withdrawal(
     conn.execute(insert(withdrawals), row)
 
 
-def withdrawal_lines(conn: Connection) -> list[WithdrawalLine]:
-    """Newest first."""
+def withdrawal_lines(conn: Connection, *, waiting: bool = False) -> list[WithdrawalLine]:
+    """Newest first. waiting: only those that nobody has answered."""
     query = (
         select(_w.id, tables.merchants.c.name, _w.amount, _w.note, _w.state, _w.at, _w.unconfirmed)
         .join(tables.merchants, tables.merchants.c.fingerprint == _w.merchant)
         .order_by(_w.at.desc(), _w.id)
     )
+    if waiting:
+        query = query.where(_w.ended_at.is_(None))
     return [
         WithdrawalLine(row[0].hex(), *row[1:6], unconfirmed=bool(row[6]))
         for row in conn.execute(query)
@@ -224,8 +226,8 @@ def decline_withdrawal(conn: Connection, prefix: str, now: int) -> WithdrawalLin
     """By the beginning of its id. Raises NoSuchRequest if not just one waits."""
     found = [
         line
-        for line in withdrawal_lines(conn)
-        if line.state == ASKED and prefix and line.id.startswith(prefix.lower())
+        for line in withdrawal_lines(conn, waiting=True)
+        if prefix and line.id.startswith(prefix.lower())
     ]
     if len(found) != 1:
         raise NoSuchRequest(f"{len(found)} waiting withdrawals begin like that.")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select, update
 
 from veilmart.broker import settings
 from veilmart.broker.operator.merchant_requests import WithdrawalLine, withdrawal_lines
-from veilmart.broker.schema.operator_tables import ASKED, withdrawals
+from veilmart.broker.schema.operator_tables import withdrawals
 from veilmart.broker.schema.voucher_tables import ISSUED, vouchers
 from veilmart.errors import UnknownSinceBackup
 
@@ -31,7 +31,7 @@ class SinceBackup(msgspec.Struct, frozen=True):
 def read(conn: Connection) -> SinceBackup:
     """All zero and empty unless the broker was restored and nobody has confirmed yet."""
     open_ = select(func.count()).where(_v.unconfirmed == 1, _v.state == ISSUED)
-    lines = [line for line in withdrawal_lines(conn) if line.unconfirmed and line.state == ASKED]
+    lines = [line for line in withdrawal_lines(conn, waiting=True) if line.unconfirmed]
     payouts = settings.number(conn, _PAYOUTS) > 0
     return SinceBackup(int(conn.execute(open_).scalar_one()), payouts, lines)
 

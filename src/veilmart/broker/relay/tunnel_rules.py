@@ -9,10 +9,11 @@ from veilmart.broker.escrow.invoice_checks import check_relayed_invoice
 from veilmart.broker.escrow.invoices import add_invoice, still_offered, withdraw_offer
 from veilmart.broker.events import AwaitingPayment, RequestForwarded, TunnelCarried
 from veilmart.broker.relay.descriptor_rules import refresh
+from veilmart.broker.sessions.known_orders import OrderTerms
 from veilmart.broker.sessions.session import Session
 from veilmart.broker.state import BrokerState
 from veilmart.errors import MerchantUnreachable, NotYourBroker, PeerFault, TooManyOpen, TrustFailure
-from veilmart.limits import UNPAID_PER_SESSION_MAX
+from veilmart.limits import UNPAID_PER_SESSION_MAX, UNPAID_REFUSED_MAX
 from veilmart.protocol.accounting import fee_of
 from veilmart.protocol.customer_messages import Open, Opened, Payable, Relay, Relayed
 from veilmart.protocol.effects import Rule, transact
@@ -67,6 +68,10 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
     """
     fingerprint = session.numbers.merchant_of(request.request_number)
     merchant = state.merchants.admitted(fingerprint)
+    if session.refused >= UNPAID_REFUSED_MAX:
+        # Each choice makes the merchant write an offer, which nobody could pay.
+        yield from _make_room(state, session)
+        session.refused = 0
     answer, _attachment = yield from Forward(
         fingerprint,
         TunnelRelay(request_number=request.request_number, record=request.record),
@@ -84,9 +89,18 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
         state.clock(),
     )
     # Of the settings a descriptor may not have told yet: what was published is what is taken.
-    yield from _make_room(state, session)
+    try:
+        yield from _make_room(state, session)
+    except TooManyOpen:
+        session.refused += 1
+        raise
     fee = fee_of(invoice.amount, state.own.newest.fee_basis_points)
     yield from transact(add_invoice, invoice, answer.invoice, fee)
+    state.orders.add(
+        OrderTerms(
+            invoice.order, invoice.merchant, invoice.amount, invoice.order_key, answer.invoice
+        )
+    )
     session.unpaid[invoice.order] = invoice.pay_by
     state.unpaid.add(invoice.order, session.owner, invoice.pay_by)
     state.observe(AwaitingPayment(request.request_number, invoice.order, invoice.amount))

@@ -28,6 +28,7 @@ class Login:
 class Session:
     """descriptor: serial of ours that the customer knows. unpaid: order → deadline.
 
+    refused: orders in a row for which there was no room.
     asker: the address that its last request came from; it is kept in memory alone.
     claimed: wallet ids that were claimed in it, so that a claim that is sent again, by whoever
     recorded it, does not bring an earlier wallet back.
@@ -38,6 +39,7 @@ class Session:
     expires: int
     numbers: RequestNumbers = field(default_factory=RequestNumbers)
     unpaid: dict[bytes, int] = field(default_factory=dict)
+    refused: int = 0
     login: Login | None = None
     claimed: tuple[bytes, ...] = ()
     asker: str = ""

@@ -164,7 +164,7 @@ def remove(
 ) -> None:
     """Take a product off its shelf. Sold orders are still delivered."""
     with open_merchant(_home(common), common.database) as market:
-        found = find_product(market.database.run_now(load_products), product)
+        found = find_product(market.database.read_now(load_products), product)
         market.database.run_now(remove_product, found.id, alone)
     common.terminal().result(
         {"removed": found.id.hex()},
@@ -176,7 +176,7 @@ def remove(
 def list_products(*, common: Common = DEFAULTS) -> None:
     """List all products on sale, numbered as in the menu."""
     with open_merchant(_home(common), common.database) as market:
-        views = market.database.run_now(product_views)
+        views = market.database.read_now(product_views)
     common.terminal().result(views, lambda console: draw_products(console, views))
 
 
@@ -210,7 +210,7 @@ def _edit(
     common: Common,
 ) -> None:
     with open_merchant(_home(common), common.database) as market:
-        found = find_product(market.database.run_now(load_products), product)
+        found = find_product(market.database.read_now(load_products), product)
         decimals = market.database.run_now(read_shop).decimals
         amount = None if wish is None else parse_amount(wish, decimals)
         price = None if amount is None else market.database.run_now(check_price, amount)
@@ -225,7 +225,7 @@ def _edit(
 def list_shelves(*, common: Common = DEFAULTS) -> None:
     """List shelves with price, padded size and number of products."""
     with open_merchant(_home(common), common.database) as market:
-        views = market.database.run_now(shelf_views)
+        views = market.database.read_now(shelf_views)
     show_table(
         common.terminal(),
         views,

@@ -164,7 +164,7 @@ def _add(
     with open_merchant(home_of(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
         amount = None if price is None else parse_amount(price, decimals)
-        standing = {p.file_name: p for p in market.database.run_now(load_products) if p.codes}
+        standing = {p.file_name: p for p in market.database.read_now(load_products) if p.codes}
         entries, given, added = [], 0, 0
         for path in files:
             stem = path.name.removesuffix(CODES_SUFFIX).removesuffix(".txt")
@@ -254,15 +254,15 @@ def list_stock(*, common: Common = DEFAULTS) -> None:
     "orders it is good for": what customers see, as if all orders of its shelf had been for it.
     """
     with open_merchant(home_of(common), common.database) as market:
-        counts = market.database.run_now(stock)
-        certain = market.database.run_now(certain_stock)
+        counts = market.database.read_now(stock)
+        certain = market.database.read_now(certain_stock)
         named = [
             (
                 product.title,
                 counts.get(product.id, Stock(product.id, 0, 0, 0)),
                 certain.get(product.id, 0),
             )
-            for product in market.database.run_now(load_products)
+            for product in market.database.read_now(load_products)
             if product.codes
         ]
     show_table(

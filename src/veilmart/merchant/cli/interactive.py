@@ -95,7 +95,7 @@ def ask_once(
 
 def show_menu(market: MerchantHome, terminal: Terminal) -> None:
     """Everything on sale now, numbered."""
-    views = market.database.run_now(product_views)
+    views = market.database.read_now(product_views)
     terminal.result(views, lambda console: draw_products(console, views))
 
 
@@ -134,7 +134,7 @@ def _typed(terminal: Terminal, folder: Path) -> tuple[Source, ...]:
 
 def _remove(market: MerchantHome, terminal: Terminal) -> None:
     show_menu(market, terminal)
-    standing = market.database.run_now(load_products)
+    standing = market.database.read_now(load_products)
     product = find_product(standing, terminal.ask("Number to remove: ").strip())
     try:
         market.database.run_now(remove_product, product.id, False)

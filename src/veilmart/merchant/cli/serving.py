@@ -288,7 +288,7 @@ async def _work(listener: int, telling: Telling, common: Common, *, dial: bool) 
 def balance(*, common: Common = DEFAULTS) -> None:
     """Show the merchant's balance, as the broker last reported it."""
     with open_merchant(home_of(common), common.database) as market:
-        views = market.database.run_now(balance_views)
+        views = market.database.read_now(balance_views)
     show_table(
         common.terminal(),
         views,
@@ -301,7 +301,7 @@ def balance(*, common: Common = DEFAULTS) -> None:
 def sales(*, common: Common = DEFAULTS) -> None:
     """Show the number of orders by product and state."""
     with open_merchant(home_of(common), common.database) as market:
-        views = market.database.run_now(sales_views)
+        views = market.database.read_now(sales_views)
     show_table(
         common.terminal(),
         views,

@@ -53,7 +53,7 @@ def _plan(k: int, alone: bool, yes: bool, only_show: bool, common: Common) -> No
     terminal = common.terminal()
     with open_merchant(home_of(common), common.database) as market:
         decimals = market.database.run_now(read_shop).decimals
-        proposal = market.database.run_now(propose, k)
+        proposal = market.database.read_now(propose, k)
         rows = [
             {
                 "price": format_amount(shelf.price, decimals),
@@ -129,7 +129,7 @@ def report(
 ) -> None:
     """Show how well each shelf hides purchases, and what its padding costs."""
     with open_merchant(home_of(common), common.database) as market:
-        reports = market.database.run_now(shelf_reports)
+        reports = market.database.read_now(shelf_reports)
     if svg is not None:
         with typed_file_errors(str(svg)):
             svg.write_text(chart_svg(reports), encoding="utf-8")

@@ -12,7 +12,12 @@ from sqlalchemy import Connection, bindparam, insert, select
 from veilmart.crypto import identity
 from veilmart.crypto.suite import all_suites
 from veilmart.errors import ChangedTooOften, DescriptorUnknown, NotInitialised
-from veilmart.limits import CHANGES_PER_EPOCH_MAX, DESCRIPTOR_OVERLAP_SECONDS
+from veilmart.limits import (
+    CHANGES_PER_EPOCH_MAX,
+    CLOCK_SKEW_SECONDS,
+    DESCRIPTOR_OVERLAP_SECONDS,
+    DESCRIPTOR_SECONDS,
+)
 from veilmart.merchant.goods.shelves import load_shelves
 from veilmart.merchant.goods.shop_row import forget_restored, read_shop
 from veilmart.merchant.publishing.brokers import PinnedBroker, load_brokers
@@ -142,8 +147,12 @@ def _check_pace(connection: Connection, serial: int, now: int) -> None:
 
 
 def _usable(connection: Connection, row: AnyRow, now: int) -> KeySet | None:
-    """The newest key set, unless it is about to end or lacks a suite that we know by now."""
-    if row.not_after - now < DESCRIPTOR_OVERLAP_SECONDS:
+    """The newest key set, unless it is about to end or lacks a suite that we know by now.
+
+    Nor if its time begins later, as a clock that was ahead has left it: nobody would take it.
+    """
+    early = row.not_after - DESCRIPTOR_SECONDS > now + CLOCK_SKEW_SECONDS
+    if early or row.not_after - now < DESCRIPTOR_OVERLAP_SECONDS:
         return None
     keys = load_key_set(connection, row.key_set)
     return keys if all(suite.id in keys.tunnel for suite in all_suites()) else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -9,8 +10,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from veilmart.errors import VeilmartError
-from veilmart.limits import DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
+from veilmart.errors import ClockInDoubt, VeilmartError
+from veilmart.limits import CLOCK_SKEW_SECONDS, DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
 from veilmart.merchant.events import (
     CatalogueChanged,
     Event,
@@ -34,6 +35,7 @@ from veilmart.merchant.server.shared_tunnels import NotShared, SharedWithWorkers
 from veilmart.merchant.server.state import MerchantState
 from veilmart.protocol.ports import Clock, Random
 from veilmart.storage.session_rows.hourly_keys import RowKeys
+from veilmart.terminal.clock_guard import ClockGuard
 from veilmart.transport.metrics import Metrics
 from veilmart.transport.server import serve, serve_on
 from veilmart.transport.status import StatusPlace, status_served
@@ -74,25 +76,29 @@ async def sweep(market: MerchantHome, state: MerchantState) -> None:
         await reload_shop(market, state)
 
 
-async def sweep_for_all(market: MerchantHome, state: MerchantState) -> None:
+async def sweep_for_all(
+    market: MerchantHome, state: MerchantState, sure: Clock | None = None
+) -> None:
     """Once: the work that one worker does for all.
 
+    sure: the guarded time (ADR 23), the clock's unless given. By a clock that has jumped, a code
+    that somebody is paying for would be sold again, and keys of open orders would be deleted.
     A failed task does not stop the others. Raises the first failure after all were tried.
     """
-    now = state.clock()
+    now = state.clock() if sure is None else sure()
     works: list[Callable[[Connection, int], object]] = [forget_expired, drop_expired_keys]
     if state.shop.code_shelves:
         works[1:1] = [give_back_unpaid, open_windows]
-    faults = [await _fault_of(expire_offers(market, state))]
+    faults = [await _fault_of(expire_offers(market, state, now))]
     faults += [await _fault_of(market.database.run(work, now)) for work in works]
     for fault in faults:
         if fault is not None:
             raise fault
 
 
-async def expire_offers(market: MerchantHome, state: MerchantState) -> None:
+async def expire_offers(market: MerchantHome, state: MerchantState, now: int) -> None:
     """Offers that nobody paid in time."""
-    for order in await market.database.run(expire_unpaid, state.clock()):
+    for order in await market.database.run(expire_unpaid, now):
         state.observe(PaymentStatus(state.tunnels.label_of(order), False))
 
 
@@ -105,9 +111,14 @@ async def _fault_of(step: Awaitable[object]) -> Exception | None:
 
 
 def renewal_due(shop: Shop, now: int) -> bool:
-    """Whether the newest descriptor nears its end, or keys in memory have passed theirs."""
+    """Whether the newest descriptor nears its end or is of a time to come, which a clock that was
+
+    ahead has left, or keys in memory have passed their end.
+    """
+    newest = shop.newest.known.descriptor
     ends = [published.known.descriptor.not_after for published in shop.descriptors.values()]
-    return max(ends) - now < DESCRIPTOR_OVERLAP_SECONDS or min(ends) <= now
+    early = newest.not_before > now + CLOCK_SKEW_SECONDS
+    return early or newest.not_after - now < DESCRIPTOR_OVERLAP_SECONDS or min(ends) <= now
 
 
 async def _every(
@@ -268,11 +279,14 @@ async def _run(
     serving: Coroutine[object, object, None],
 ) -> None:
     lease = market.database.lease("background")
+    guard = ClockGuard(state.clock, time.monotonic)
 
     async def sweep_if_ours(market: MerchantHome, state: MerchantState) -> None:
         if await lease.held():
-            await sweep_for_all(market, state)
+            await sweep_for_all(market, state, guard)
             await sharing.tidy()
+            if ahead := guard.doubt_seconds:
+                raise ClockInDoubt(f"It is {ahead} seconds ahead of what has passed for certain.")
 
     tasks = [
         asyncio.create_task(_every(WATCH_EVERY_SECONDS, watch, market, state)),

@@ -1,0 +1,25 @@
+"""A wallet finds what a purchase needs without reading its orders or parcels from end to end."""
+
+from pathlib import Path
+
+from tests.customer.purchase.test_purchase_rule import buy, recovered
+from tests.customer.scripted_market import Market
+from tests.storage.database.statements import recorded, scans
+
+GROWING = {"orders", "parcels", "faults", "copies"}
+
+
+def test_no_transaction_reads_a_growing_table_from_end_to_end(
+    market: Market, tmp_path: Path
+) -> None:
+    with recorded() as statements:
+        for number in range(3):
+            buy(market, tmp_path / str(number))
+            recovered(market)
+    assert len(statements) >= 7
+    found = {}
+    for statement in statements.values():
+        scanned = market.wallet.database.run_now(scans, statement) & GROWING
+        if scanned:
+            found[statement[0]] = scanned
+    assert found == {}
