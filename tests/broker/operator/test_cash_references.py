@@ -3,11 +3,13 @@
 from functools import partial
 
 import pytest
+from sqlalchemy import Connection
 
 from tests.broker.conftest import Market
 from tests.broker.operator.test_operators import withdrawing
 from tests.conftest import both_engines
 from veilmart.broker.accounts import vouchers
+from veilmart.broker.accounts.customers import find_customer
 from veilmart.broker.ledger import booking
 from veilmart.broker.maintenance.folding import fold_until
 from veilmart.broker.operator import bookkeeping, merchant_requests
@@ -16,10 +18,12 @@ from veilmart.errors import (
     BadAmount,
     BadArgument,
     CreditRepeated,
+    InsufficientBalance,
     ReferenceNeeded,
     ReferenceUsed,
 )
 from veilmart.limits import INTEGER_MAX
+from veilmart.protocol.accounting import transfer
 
 MONTHS_SECONDS = 70 * 24 * 3600
 
@@ -68,6 +72,33 @@ async def test_a_credit_given_twice_without_a_reference_is_refused_for_ten_minut
     market.clock.now += bookkeeping.REPEATED_SECONDS
     assert credit("anna", 700) == 2101
     market.check_books()
+
+
+@both_engines
+async def test_a_mistyped_credit_is_taken_back_by_a_booking_of_its_own(market: Market) -> None:
+    await market.customer("anna")
+    now = market.clock()
+    market.run(bookkeeping.credit, "anna", 70000, False, now)
+    with pytest.raises(BadArgument):
+        market.run(bookkeeping.reverse_credit, "anna", 7000, False, now)
+    for _ in range(2):
+        booked = market.run(bookkeeping.reverse_credit, "anna", 70000, False, now, "slip 3")
+        assert booked.balance == 0
+    with pytest.raises(BadArgument):
+        market.run(bookkeeping.reverse_credit, "anna", 70000, False, now)
+    assert cash(market) == 0
+    market.run(bookkeeping.credit, "anna", 700, False, now)
+    market.check_books()
+    market.run(_spend_one, "anna", now)
+    with pytest.raises(InsufficientBalance):
+        market.run(bookkeeping.reverse_credit, "anna", 700, False, now)
+
+
+def _spend_one(conn: Connection, name: str, now: int) -> None:
+    """One minor unit leaves a customer's account."""
+    found = find_customer(conn, name)
+    assert found is not None
+    booking.book(conn, "payout", b"", now, transfer(found.account, tables.CASH, 1))
 
 
 @both_engines

@@ -39,6 +39,7 @@ def _shape(source: tuple[AccountKind, ...], *targets: AccountKind) -> Shape:
 
 SHAPES: Mapping[str, Shape | None] = {
     "credit": _shape((CASH,), CUSTOMER, MERCHANT),
+    "reverse": _shape((CUSTOMER, MERCHANT), CASH),
     "payout": _shape((MERCHANT,), CASH),
     "voucher": _shape((CASH,), VOUCHERS),
     "redeem": _shape((VOUCHERS,), CUSTOMER),

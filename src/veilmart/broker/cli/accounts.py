@@ -132,6 +132,30 @@ def credit(
 
 
 @command
+def reverse_credit(
+    user: Annotated[str, Parameter(help="Username; with --merchant the merchant's name.")],
+    amount: Annotated[str, Parameter(help="Exactly what was credited.")],
+    *,
+    merchant: Annotated[bool, Parameter(help="Reverse a merchant's credit.")] = False,
+    reference: Reference = None,
+    common: Common = Common(),
+) -> None:
+    """Take back a mistyped credit; both bookings stay in the books."""
+    book_cash(
+        user,
+        amount,
+        partial(
+            bookkeeping.reverse_credit,
+            name=user,
+            merchant=merchant,
+            now=unix_now(),
+            reference=reference,
+        ),
+        common,
+    )
+
+
+@command
 def accounts(*, common: Common = Common()) -> None:
     """List accounts with their balances."""
     with open_books(common) as opened:

@@ -16,6 +16,10 @@ mount(
             "List payouts that merchants ask for; `payout` of the same amount answers one.",
         ),
         "user": ("accounts:user_app", "Customers' accounts."),
+        "reverse-credit": (
+            "accounts:reverse_credit",
+            "Take back a mistyped credit; both bookings stay in the books.",
+        ),
         "credit": ("accounts:credit", "Book cash that a customer paid in to their account."),
         "accounts": ("accounts:accounts", "List accounts with their balances."),
         "price-points": ("settings:points_app", "The amounts that products may cost."),

@@ -21,6 +21,7 @@ TransactionKind = Literal[
     "refund",
     "give back",
     "credit",
+    "reverse",
     "payout",
     "voucher",
     "redeem",

@@ -30,7 +30,7 @@ from veilmart.protocol.order_key import operation_id
 MARK = "folded until"
 _ENDINGS = ("settle", "refund")
 _OTHERS = (
-    *("give back", "credit", "payout", "voucher", "redeem", "void"),
+    *("give back", "credit", "reverse", "payout", "voucher", "redeem", "void"),
     *("issue", "deposit", "exchange", "expire"),
 )
 _t, _p, _i = tables.transactions.c, tables.postings.c, tables.invoices.c

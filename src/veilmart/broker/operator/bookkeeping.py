@@ -14,6 +14,7 @@ from veilmart.broker.operator import cash_references, merchant_requests, since_b
 from veilmart.broker.schema import tables
 from veilmart.errors import (
     BadAmount,
+    BadArgument,
     CreditRepeated,
     InsufficientBalance,
     NoSuchAccount,
@@ -139,6 +140,55 @@ def payout(
         raise ReferenceNeeded
     settings.touch(conn)
     return _booked(conn, name, amount, account)
+
+
+def reverse_credit(
+    conn: Connection,
+    name: str,
+    amount: int,
+    merchant: bool,
+    now: int,
+    reference: str | None = None,
+) -> Booked:
+    """Take a mistyped credit back, by a booking of its own: account → cash.
+
+    There has to be a credit of exactly that amount that was not taken back, in months that are not
+    folded yet. Repeating a reference changes nothing. Raises NoSuchAccount, NoSuchMerchant,
+    BadArgument, ReferenceUsed, and InsufficientBalance when the money is not there any more.
+    """
+    account = find_merchant(conn, name).account if merchant else _customer_account(conn, name)
+    if reference is not None and cash_references.is_booked(
+        conn, "reverse", reference, account, -amount
+    ):
+        return _booked(conn, name, amount, account)
+    if _booked_times(conn, "credit", account, amount) <= _booked_times(
+        conn, "reverse", account, -amount
+    ):
+        raise BadArgument("No credit of exactly that amount is left to be taken back.")
+    if booking.balance_of(conn, account) < amount:
+        error = InsufficientBalance(f"{name} has less than that.")
+        error.hint = (
+            "What was spent or paid out cannot be taken back; see `veilmart broker accounts`."
+        )
+        raise error
+    entry = booking.book(conn, "reverse", b"", now, transfer(account, tables.CASH, amount))
+    if reference is not None:
+        cash_references.keep(conn, "reverse", reference, entry)
+    settings.touch(conn)
+    return _booked(conn, name, amount, account)
+
+
+def _booked_times(
+    conn: Connection, kind: booking.TransactionKind, account: int, amount: int
+) -> int:
+    """How many transactions of that kind changed the account by `amount`, folded ones aside."""
+    p, t = tables.postings.c, tables.transactions.c
+    query = (
+        select(func.count())
+        .select_from(tables.postings.join(tables.transactions, t.id == p.entry))
+        .where(p.account == account, p.amount == amount, t.kind == kind)
+    )
+    return int(conn.execute(query).scalar_one())
 
 
 def _customer_account(conn: Connection, name: str) -> int:
