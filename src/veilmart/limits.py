@@ -173,5 +173,6 @@ WEB_OFFERS_MAX = 256  # confirmations that one face waits for
 WEB_OFFER_SECONDS = 15 * 60  # life of a question that waits for its confirmation
 WEB_PAGE_MAX_BYTES = 60 * 1024  # page without its pictures
 WEB_PRODUCTS_PER_PAGE = 40  # products of a shop on one page
+WEB_ROWS_PER_PAGE = 25  # rows of a long list on one page
 WEB_COVERS_MAX_BYTES = 64 * 1024 * 1024  # covers and samples of one shop that a page fetches
 WEB_COVER_SIDE_MAX_PIXELS = 1024  # side of a cover that a page shows

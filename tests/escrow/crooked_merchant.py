@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.disputes.signed_orders import resigned
 from veilmart.cli import main
+from veilmart.errors import StoreDamaged
 from veilmart.merchant.server import http_app
 from veilmart.protocol import offer as offers, parcel
 
@@ -26,6 +27,8 @@ def crooked_key(suite: Any, escrow: bytes, key: bytes, order: bytes) -> bytes:
 
 def crooked_segment(*args: Any) -> bytes:
     _suite, _key, seed, order, index, count, piece = args
+    if told() == "nothing":
+        raise StoreDamaged
     if told() == "piece" and index == count - 1:
         return parcel.seal_segment(*args[:-1], b"x" * len(piece))  # type: ignore[call-arg]
     honest = parcel.seal_segment(*args)

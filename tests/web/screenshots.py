@@ -13,28 +13,36 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.customer.real_market import RealMarket
 from tests.web.browser import ROOT, launch, running_face, watched_page
+from tests.web.desk_pictures import (
+    SIZE,
+    Shoot,
+    Shooter,
+    broker_pages,
+    demo_pages,
+    merchant_pages,
+)
 from tests.web.seeded_market import customer_face, seeded_market
 from tests.web.shopper import customer, done, make_words, open_product, withdraw
 
 FOLDER = ROOT / "docs" / "screenshots"
-SIZE: ViewportSize = {"width": 1000, "height": 680}
 COLOURS = 128
-Shoot = Callable[[str], None]
+COLOUR_SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 
 
-def customer_pages(browser: Browser, market: RealMarket, folder: Path) -> None:
+def customer_pages(browser: Browser, market: RealMarket, shooter: Shooter) -> None:
     """From the fingerprints of a link to a purchase with a token."""
     with at_home("maria") as home, running_face(customer_face(home)) as face:
         context = browser.new_context(viewport=SIZE)
         watched = watched_page(context, face)
         page = watched.page
-        shoot = shooter(watched.page.screenshot, page.emulate_media, folder, "customer")
+        shoot = shooter(page, "customer")
         page.get_by_label("Link").fill(market.link)
         page.get_by_role("button", name="Look at it").click()
         shoot("fingerprints")
@@ -74,22 +82,28 @@ def at_home(name: str) -> Iterator[Path]:
         shutil.rmtree(home)
 
 
-def shooter(
-    screenshot: Callable[..., bytes], emulate: Callable[..., None], folder: Path, face: str
-) -> Shoot:
-    """Takes the page as it is, light and dark, as small PNG files."""
+def shooter_into(folder: Path) -> Shooter:
+    """What takes pictures of a page for a face, light and dark, as small PNG files."""
 
-    def shoot(name: str) -> None:
-        for scheme in ("dark", "light"):
-            emulate(color_scheme=scheme, reduced_motion="reduce")
-            picture = Image.open(io.BytesIO(screenshot(animations="disabled")))
-            small = picture.convert("RGB").quantize(COLOURS)
-            small.save(folder / f"{face}-{name}-{scheme}.png", optimize=True)
+    def shooter(page: Page, face: str) -> Shoot:
+        def shoot(name: str) -> None:
+            for scheme in COLOUR_SCHEMES:
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
+                small = picture.convert("RGB").quantize(COLOURS)
+                small.save(folder / f"{face}-{name}-{scheme}.png", optimize=True)
 
-    return shoot
+        return shoot
+
+    return shooter
 
 
-FACES: tuple[Callable[[Browser, RealMarket, Path], None], ...] = (customer_pages,)
+FACES: tuple[Callable[[Browser, RealMarket, Shooter], None], ...] = (
+    customer_pages,
+    merchant_pages,
+    broker_pages,
+    demo_pages,
+)
 
 
 def main(folder: Path) -> None:
@@ -101,7 +115,7 @@ def main(folder: Path) -> None:
     ):
         browser = launch(playwright)
         for pages in FACES:
-            pages(browser, market, folder)
+            pages(browser, market, shooter_into(folder))
         browser.close()
 
 

@@ -191,6 +191,7 @@ def test_words_tokens_and_a_purchase_without_an_account(
     open_product(watched, CHEAP)
     page.get_by_role("link", name="Buy").click()
     expect(page.get_by_text("Neither who nor what")).to_be_visible()
+    expect(page.get_by_text("rests until 20")).to_be_visible()
     watched.check()
     page.get_by_label("Buy now all the same").check()
     page.get_by_role("button", name="Pay with a token").click()

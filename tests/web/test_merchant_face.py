@@ -1,6 +1,7 @@
 """The merchant's face in a real browser against the real broker and merchant."""
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from veilmart.merchant.web.plan import MENU
 
 PAGES = tuple(entry.href for entry in MENU)
 PART = 8 * 1024 * 1024
+CHANGED = 1_790_000_000  # when the file was changed last, Unix seconds
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +59,19 @@ def test_a_killed_face_goes_on_with_an_upload_where_it_stopped(
     content = bytes(range(256)) * (3 * PART // 256)
     file = tmp_path / "stars.bin"
     file.write_bytes(content)
+    os.utime(file, (CHANGED, CHANGED))
     with running_face(face_of(market)) as face:
         watched = watched_page(context, face)
         watched.goto("/goods")
         watched.page.evaluate(
-            """async part => {
-                const form = new URLSearchParams({name: "stars.bin", size: String(3 * part)});
+            """async ([part, changed]) => {
+                const form = new URLSearchParams(
+                    {name: "stars.bin", size: String(3 * part), changed: String(changed)});
                 const state = await (await fetch("/uploads", {method: "POST", body: form})).json();
                 const bytes = new Uint8Array(part).map((_, i) => i % 256);
                 await fetch(`/uploads/${state.upload}?offset=0`, {method: "PUT", body: bytes});
             }""",
-            PART,
+            [PART, CHANGED * 1000],
         )
         face.kill()
     sent = []

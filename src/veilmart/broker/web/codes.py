@@ -15,8 +15,11 @@ from veilmart.limits import CODES_AT_ONCE_MAX
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import read_form
+from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
+
+CARDS_ON_A_SHEET = 100
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class CodePages:
         return self._web.pages.page(
             request,
             "vouchers.html",
-            rows=rows,
+            paged=one_page(request, rows),
             fresh=[name("new", str(batch).encode()) for batch in self._fresh],
             settings=await self._desk.settings(),
             most=CODES_AT_ONCE_MAX,
@@ -138,14 +141,16 @@ class CodePages:
         if found is None:
             raise PageOutdated("The codes were written down and are no longer stored.")
         issued, value = found
+        paged = one_page(request, issued.codes, CARDS_ON_A_SHEET)
         cards = [
             Card(code, segno.make(code, micro=False, error="m").svg_data_uri(scale=3, border=2))
-            for code in issued.codes
+            for code in paged.rows
         ]
         return self._web.pages.page(
             request,
             "new_codes.html",
             cards=cards,
+            paged=paged,
             value=value,
             batch=issued.batch,
             settings=await self._desk.settings(),

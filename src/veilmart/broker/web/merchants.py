@@ -13,6 +13,7 @@ from veilmart.errors import NoSuchRequest, VeilmartError
 from veilmart.protocol.accounting import format_amount
 from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import read_form
+from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
 
@@ -37,12 +38,13 @@ class MerchantPages:
 
     async def _merchants(self, request: Request, error: VeilmartError | None = None) -> Response:
         name = self._web.names.name
-        lines = await self._desk.read(admission.merchant_lines)
+        paged = one_page(request, await self._desk.read(admission.merchant_lines))
         asked = await self._desk.read(merchant_requests.join_lines)
         return self._web.pages.page(
             request,
             "merchants.html",
-            rows=[(line, name("merchant", line.fingerprint.encode())) for line in lines],
+            paged=paged,
+            rows=[(line, name("merchant", line.fingerprint.encode())) for line in paged.rows],
             asked=[(line, name("merchant", line.fingerprint.encode())) for line in asked],
             settings=await self._desk.settings(),
             admitted=ADMITTED,
@@ -117,12 +119,13 @@ class MerchantPages:
     # ---- payouts --------------------------------------------------------------------------------
 
     async def payouts(self, request: Request) -> Response:
-        lines = await self._desk.read(merchant_requests.withdrawal_lines)
+        paged = one_page(request, await self._desk.read(merchant_requests.withdrawal_lines))
         name = self._web.names.name
         return self._web.pages.page(
             request,
             "payouts.html",
-            rows=[(line, name("payout", line.id.encode())) for line in lines],
+            paged=paged,
+            rows=[(line, name("payout", line.id.encode())) for line in paged.rows],
             settings=await self._desk.settings(),
         )
 

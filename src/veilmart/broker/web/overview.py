@@ -20,6 +20,7 @@ from veilmart.broker.web.desk import Desk
 from veilmart.protocol.accounting import format_amount
 from veilmart.web.charts import bar_chart
 from veilmart.web.jobs import Job, Report
+from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
 
@@ -137,7 +138,7 @@ class OverviewPages:
         return self._web.pages.page(
             request,
             "disputes.html",
-            lines=await self._desk.read(dispute_lines),
+            paged=one_page(request, await self._desk.read(dispute_lines)),
             settings=await self._desk.settings(),
         )
 

@@ -14,11 +14,11 @@ from veilmart.errors import NoSuchAccount, VeilmartError
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import query, read_form
+from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
 
 NEW_PASSWORD_BYTES = 10
-ROWS_SHOWN_MAX = 500
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,13 @@ class PeoplePages:
     async def _people(self, request: Request, error: VeilmartError | None = None) -> Response:
         lines = await self._desk.read(administration.user_lines)
         wanted = query(request, "find").casefold()
-        found = [line for line in lines if wanted in line.username.casefold()]
+        paged = one_page(request, [line for line in lines if wanted in line.username.casefold()])
         names = self._web.names
         return self._web.pages.page(
             request,
             "people.html",
-            rows=[
-                (line, names.name("account", line.username.encode()))
-                for line in found[:ROWS_SHOWN_MAX]
-            ],
-            count=len(found),
-            most=ROWS_SHOWN_MAX,
+            paged=paged,
+            rows=[(line, names.name("account", line.username.encode())) for line in paged.rows],
             wanted=query(request, "find"),
             settings=await self._desk.settings(),
             error=error,

@@ -25,6 +25,7 @@ from veilmart.errors import BadArgument, NoSuchOrder
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.web.jobs import Report
+from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import format_size, go_to
 
@@ -66,8 +67,8 @@ class LibraryPages:
         ]
 
     async def library(self, request: Request) -> Response:
-        rows = await asyncio.to_thread(self._owned)
-        return self._web.pages.page(request, "library.html", rows=rows, out=str(self._desk.out))
+        paged = one_page(request, await asyncio.to_thread(self._owned))
+        return self._web.pages.page(request, "library.html", paged=paged, out=str(self._desk.out))
 
     def _owned(self) -> list[Owned]:
         wallet = self._desk.wallet

@@ -32,6 +32,7 @@ from veilmart.protocol.wallet_states import WalletState
 from veilmart.storage.files.partial_file import PartialFile
 from veilmart.web.forms import read_form
 from veilmart.web.jobs import Job, Report
+from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
 
@@ -111,12 +112,14 @@ class OrderPages:
     # ---- looking --------------------------------------------------------------------------------
 
     async def orders(self, request: Request) -> Response:
-        lost = await self._desk.wallet.database.run(orders_lost)
+        lost, rows = await self._desk.wallet.database.run(orders_lost), await self._rows()
         return self._web.pages.page(
             request,
             "orders.html",
-            rows=await self._rows(),
-            lost=[self._web.names.name("lost", order.order_key) for order in lost],
+            paged=one_page(request, rows),
+            unfinished=any(row.unfinished for row in rows),
+            lost=one_page(request, lost),
+            lost_name=lambda order: self._web.names.name("lost", order.order_key),
             needs_passphrase=self._desk.needs_passphrase,
             sync=self._web.jobs.latest(SYNC_KEY),
         )

@@ -19,11 +19,13 @@ from veilmart.customer.purchase.payment_rules import (
 )
 from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.orders import owned
+from veilmart.customer.wallet.tokens import StoredToken
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.open_shop import OpenShop
 from veilmart.customer.web.progress import Progress
 from veilmart.customer.web.shopping import ShoppingPages
 from veilmart.errors import Declined, NoSuchProduct, OfferMismatch, VeilmartError
+from veilmart.limits import TOKEN_REST_SECONDS
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import Shelf
 from veilmart.web.forms import read_form
@@ -77,7 +79,8 @@ class PayingPages:
             account_lately=desk.account_lately(),
             token_lately=desk.token_lately(),
             balance=desk.balance,
-            token=token,
+            token=token is not None,
+            rests_until=_rests_until(token, desk.wallet.clock()),
             by_account=self._web.offers.show(_shown(shop, product, by_token=False)),
             by_token=self._web.offers.show(_shown(shop, product, by_token=True)),
             needs_passphrase=desk.needs_passphrase,
@@ -86,16 +89,12 @@ class PayingPages:
             error=error,
         )
 
-    async def _token(self, price: int) -> str | None:
-        """ "rested" or "fresh", from what is on this machine; the account is not asked."""
+    async def _token(self, price: int) -> StoredToken | None:
+        """The token to spend, from what is on this machine; the account is not asked."""
         desk = self._desk
         if not desk.seeded:
             return None
-        now = desk.wallet.clock()
-        found = await desk.wallet.database.run(token_for, desk.broker(), price, now)
-        if found is None:
-            return None
-        return "fresh" if is_fresh(found, now) else "rested"
+        return await desk.wallet.database.run(token_for, desk.broker(), price, desk.wallet.clock())
 
     async def pay(self, request: Request) -> Response:
         """The second step: once for a nonce, however often it is sent."""
@@ -147,6 +146,13 @@ class Agreement:
     def __call__(self, quote: Quote) -> bool:
         same = (quote.price, quote.choice.product.version, quote.choice.shelf)
         return same == (self.shown.price, self.shown.version, self.shown.shelf)
+
+
+def _rests_until(token: StoredToken | None, now: int) -> int | None:
+    """Unix seconds when a fresh token has rested; None for a rested one."""
+    if token is None or not is_fresh(token, now):
+        return None
+    return token.got_at + TOKEN_REST_SECONDS
 
 
 def _shown(shop: OpenShop, product: Product, *, by_token: bool) -> Shown:

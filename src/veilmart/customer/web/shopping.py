@@ -18,6 +18,7 @@ from veilmart.storage.files.names import check_file_name
 from veilmart.storage.files.partial_file import PartialFile
 from veilmart.web.forms import Form, read_form
 from veilmart.web.jobs import Report
+from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import asked_by_htmx, go_to
 
@@ -61,7 +62,7 @@ class ShoppingPages:
             request,
             "merchants.html",
             shops=shops,
-            directory=directory,
+            directory=directory if directory is None else one_page(request, directory),
         )
 
     async def read(self, request: Request) -> Response:

@@ -21,6 +21,7 @@ from veilmart.merchant.web.uploads import Uploads
 from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import read_form
 from veilmart.web.jobs import Report
+from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post, put
 from veilmart.web.rendering import go_to
 
@@ -50,13 +51,14 @@ class GoodsPages:
         return await self._goods(request)
 
     async def _goods(self, request: Request, error: VeilmartError | None = None) -> Response:
-        products = await self._desk.read(load_products)
+        paged = one_page(request, await self._desk.read(load_products))
         shelves = {shelf.id: shelf for shelf in await self._desk.read(load_shelves)}
         name = self._web.names.name
         return self._web.pages.page(
             request,
             "goods.html",
-            rows=[(p, shelves[p.shelf], name("product", p.id)) for p in products],
+            paged=paged,
+            rows=[(p, shelves[p.shelf], name("product", p.id)) for p in paged.rows],
             money=await self._desk.money(),
             uploads=await asyncio.to_thread(self._uploads.complete),
             error=error,
@@ -180,7 +182,8 @@ class GoodsPages:
     async def begin_upload(self, request: Request) -> Response:
         """A name for a file that comes in parts. The same file is found again and resumed."""
         form = await read_form(request)
-        upload = await asyncio.to_thread(self._uploads.begin, form.text("name"), form.text("size"))
+        about = (form.text("name"), form.text("size"), form.text("changed"))
+        upload = await asyncio.to_thread(self._uploads.begin, *about)
         return JSONResponse({"upload": upload.name, "offset": upload.offset})
 
     async def upload_state(self, request: Request) -> Response:

@@ -18,10 +18,10 @@ from veilmart.web.acts import Act, Acts
 from veilmart.web.charts import bar_chart
 from veilmart.web.forms import query, read_form
 from veilmart.web.jobs import Report
+from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import format_day, go_to
 
-ORDERS_SHOWN_MAX = 200
 DAYS_SHOWN = 30
 DAY_SECONDS = 86400
 STATES = ("paid", "settled", "refunded")
@@ -59,14 +59,12 @@ class SellingPages:
             if (not state or row.state == state)
             and (text in row.title.casefold() or row.order.hex().startswith(text))
         ]
+        paged = one_page(request, rows)
         return self._web.pages.page(
             request,
             "orders.html",
-            rows=[
-                (row, self._web.names.name("order", row.order)) for row in rows[:ORDERS_SHOWN_MAX]
-            ],
-            count=len(rows),
-            most=ORDERS_SHOWN_MAX,
+            paged=paged,
+            rows=[(row, self._web.names.name("order", row.order)) for row in paged.rows],
             states=STATES,
             state=state,
             wanted=query(request, "find"),
@@ -116,7 +114,7 @@ class SellingPages:
             request,
             "sales.html",
             days=bar_chart(f"Sales in the last {DAYS_SHOWN} days", ("day", "sales"), days),
-            products=by_title.most_common(50),
+            products=one_page(request, by_title.most_common()),
             total=sum(row.price for row in rows),
             count=len(rows),
             money=money,

@@ -31,6 +31,7 @@ from veilmart.merchant.web.desk import (
 from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import read_form
 from veilmart.web.jobs import Report
+from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
 
 CHANGES_SHOWN_MAX = 200
@@ -179,11 +180,12 @@ class ShelvingPages:
 
     async def _codes(self, request: Request, error: VeilmartError | None = None) -> Response:
         name = self._web.names.name
-        rows = await self._desk.read(read_code_rows)
+        paged = one_page(request, await self._desk.read(read_code_rows))
         return self._web.pages.page(
             request,
             "codes.html",
-            rows=[(row, name("codes", row.product.id)) for row in rows],
+            paged=paged,
+            rows=[(row, name("codes", row.product.id)) for row in paged.rows],
             error=error,
         )
 

@@ -1,8 +1,8 @@
 """Files that a browser sends in parts: written as they come, resumed by offset, bounded.
 
 A part is at most 8 MiB and is written piece by piece, so memory does not grow with the file. What
-was written survives the process: the name of an upload comes from the file's name and size, and the
-same file sent again goes on where it stopped.
+was written survives the process: the name of an upload comes from the file's name, size and time of
+change, and the same file sent again goes on where it stopped.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from veilmart.web.forms import bounded_body
 NAME_CHARACTERS = 32
 FILE_MAX_BYTES = PIECES_MAX * PIECE_BYTES
 UPLOADS_MAX = 200
+CHANGED_MAX_CHARACTERS = 20
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,17 @@ class Uploads:
         self._folder, self._random = folder, random
         self._turns: dict[str, asyncio.Lock] = {}
 
-    def begin(self, file_name: str, size: str) -> Upload:
-        """A new upload, or the one of the same file. Raises FormInvalid, CannotWrite, DiskFull."""
+    def begin(self, file_name: str, size: str, changed: str = "") -> Upload:
+        """A new upload, or the one of the same file. Raises FormInvalid, CannotWrite, DiskFull.
+
+        changed: when the browser says that the file was changed last; parts of a file before and
+        after a change are not joined.
+        """
         if not (size.isascii() and size.isdigit() and len(size) < 16):
             raise FormInvalid("The size is not a number.")
         if not 0 < int(size) <= FILE_MAX_BYTES or not 0 < len(file_name.encode()) <= 255:
             raise FormInvalid("The file is empty, too large, or its name is too long.")
-        key = f"{size}/{file_name}".encode()
+        key = f"{size}/{changed[:CHANGED_MAX_CHARACTERS]}/{file_name}".encode()
         name = hashlib.sha256(key).hexdigest()[:NAME_CHARACTERS]
         with typed_file_errors("The upload"):
             self._folder.mkdir(mode=0o700, exist_ok=True)

@@ -37,7 +37,7 @@
     }
   });
 })();
-// Files are sent in parts of 4 MiB, each at the offset that the program has stored, so that an
+// Files are sent in parts of 8 MiB, each at the offset that the program has stored, so that an
 // upload that was cut off goes on. The page is loaded again when the last file is there.
 (() => {
   const PART = 8 * 1024 * 1024;
@@ -50,7 +50,9 @@
     return response.json();
   };
   const send = async (file) => {
-    const form = new URLSearchParams({ name: file.name, size: String(file.size) });
+    const form = new URLSearchParams({
+      name: file.name, size: String(file.size), changed: String(file.lastModified),
+    });
     let state = await answer(await fetch("/uploads", { method: "POST", body: form }));
     while (state.offset < file.size) {
       const part = file.slice(state.offset, state.offset + PART);
