@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.customer.real_market import COMMAND, RealMarket, run
 from tests.web.browser import Face, running_face, watched_page
-from tests.web.seeded_market import seeded_market
+from tests.web.seeded_market import draw_cover, seeded_market
 from veilmart.merchant.web.plan import MENU
 
 PAGES = tuple(entry.href for entry in MENU)
@@ -149,6 +149,34 @@ def test_goods_are_added_changed_and_taken_off_without_scripts(
     page.click("main button[type=submit]")
     expect(page.locator("tbody")).not_to_contain_text("Moons")
     context.close()
+
+
+def test_cover_and_sample_of_a_product_are_set_and_removed(
+    face: Face, context: BrowserContext, tmp_path: Path
+) -> None:
+    draw_cover("A new cover", 3).save(tmp_path / "cover.png")
+    (tmp_path / "first lines.txt").write_text("The first lines.\n")
+    watched = watched_page(context, face)
+    page = watched.page
+    watched.goto("/goods")
+    page.locator("tbody a").first.click()
+    page.get_by_label("Path of a picture").fill(str(tmp_path / "cover.png"))
+    page.get_by_label("Path of a sample").fill(str(tmp_path / "first lines.txt"))
+    page.get_by_role("button", name="Save cover and sample").click()
+    cover = page.get_by_role("img", name="The cover")
+    assert cover.evaluate("image => image.naturalWidth") == 480
+    expect(page.get_by_text("first lines.txt")).to_be_visible()
+    watched.check()
+    page.get_by_label("Remove the sample").check()
+    page.get_by_label("Path of a picture").fill(str(tmp_path / "first lines.txt"))
+    page.get_by_role("button", name="Save cover and sample").click()
+    expect(page.get_by_role("alert")).to_contain_text("not a picture")
+    expect(page.get_by_text("first lines.txt (")).to_be_visible()  # nothing was changed
+    watched.messages.clear()  # the browser reports the status of the refusal
+    page.get_by_label("Remove the sample").check()
+    page.get_by_role("button", name="Save cover and sample").click()
+    expect(page.get_by_text("There is no sample yet")).to_be_visible()
+    expect(cover).to_be_visible()
 
 
 def test_an_import_shows_what_it_changes_before_it_does(

@@ -7,6 +7,7 @@ text is ever put into a script, a style or an event attribute (the content secur
 refuse to run it).
 """
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,6 +56,7 @@ class Pages:
             moment=format_moment,
             day=format_day,
             duration=format_duration,
+            base64=format_base64,
         )
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -98,6 +100,11 @@ def format_size(length: int) -> str:
         if length >= unit:
             return f"{length / unit:.1f} {name}"
     return f"{length} bytes"
+
+
+def format_base64(data: bytes) -> str:
+    """For an address `data:...;base64,`."""
+    return base64.b64encode(data).decode()
 
 
 def format_moment(seconds: int) -> Markup:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from veilmart.errors import ProductGone
+from veilmart.merchant.goods.shop_row import touch
 from veilmart.merchant.schema.tables import pictures, products, showcase_pages, showcases
 from veilmart.protocol.catalogue import ShowcaseEntry, page, page_count
 from veilmart.protocol.encoding import encode
@@ -25,6 +26,8 @@ class Look:
         """32 bytes."""
         return hashlib.sha256(encode((self.cover, self.sample_name, self.sample))).digest()
 
+
+Sample = tuple[str, bytes]  # file name and content, both empty for none
 
 _DIGESTS = (
     select(products.c.shelf, pictures.c.product, pictures.c.digest)
@@ -61,6 +64,22 @@ def set_look(connection: Connection, product: bytes, look: Look) -> None:
     if look != Look():
         values = {"product": product, **vars(look), "digest": look.digest}
         connection.execute(insert(pictures), values)
+
+
+def look_of(connection: Connection, product: bytes) -> Look:
+    """Transaction: a product's cover and sample as they are stored."""
+    row = connection.execute(select(pictures).where(pictures.c.product == product)).first()
+    return Look() if row is None else Look(bytes(row.cover), row.sample_name, bytes(row.sample))
+
+
+def change_look(
+    connection: Connection, product: bytes, *, cover: bytes | None, sample: Sample | None
+) -> None:
+    """Transaction: replace what is given, keep the rest. An empty cover or sample removes it."""
+    old = look_of(connection, product)
+    name, data = (old.sample_name, old.sample) if sample is None else sample
+    set_look(connection, product, Look(old.cover if cover is None else cover, name, data))
+    touch(connection)
 
 
 def wanted_showcases(connection: Connection) -> dict[int, bytes]:

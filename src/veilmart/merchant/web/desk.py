@@ -113,3 +113,11 @@ def folder_of(form: Form) -> Path:
     if not path.is_absolute() or not path.is_dir():
         raise BadSourceFile("Give the whole path of a folder on this machine.")
     return path
+
+
+def file_of(form: Form, field: str) -> Path:
+    """A file of this machine that a form's field names. Raises BadSourceFile."""
+    path = Path(form.text(field)).expanduser()
+    if not path.is_absolute() or not path.is_file():
+        raise BadSourceFile("Give the whole path of a file on this machine.")
+    return path

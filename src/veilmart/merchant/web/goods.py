@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from veilmart.errors import BadSourceFile, VeilmartError
+from veilmart.limits import SAMPLE_MAX_BYTES
 from veilmart.merchant.goods.products import (
     ShopProduct,
     edit_product,
@@ -14,12 +15,15 @@ from veilmart.merchant.goods.products import (
     remove_product,
 )
 from veilmart.merchant.goods.shelves import load_shelves
+from veilmart.merchant.goods.showcases import Sample, change_look, look_of
 from veilmart.merchant.stocking.adding import Added, add_products
+from veilmart.merchant.stocking.covers import encode_cover, read_bounded
 from veilmart.merchant.stocking.packing import Source, look_at, sources_in
-from veilmart.merchant.web.desk import Desk, in_steps, in_thread, price_of
+from veilmart.merchant.web.desk import Desk, file_of, in_steps, in_thread, price_of
 from veilmart.merchant.web.uploads import Uploads
+from veilmart.storage.files.names import check_file_name
 from veilmart.web.acts import Act, Acts
-from veilmart.web.forms import read_form
+from veilmart.web.forms import Form, read_form
 from veilmart.web.jobs import Report
 from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post, put
@@ -41,6 +45,7 @@ class GoodsPages:
             post("/goods/add", self.add),
             get("/goods/{product}", self.product),
             post("/goods/{product}", self.edit),
+            post("/goods/{product}/look", self.look),
             post("/goods/{product}/remove", self.remove),
             post("/uploads", self.begin_upload),
             get("/uploads/{upload}", self.upload_state),
@@ -83,9 +88,21 @@ class GoodsPages:
             product=product,
             shelf=shelves[product.shelf],
             key=request.path_params["product"],
+            look=await self._desk.read(look_of, product.id),
             money=await self._desk.money(),
             error=error,
         )
+
+    async def look(self, request: Request) -> Response:
+        """Replace or remove cover and sample; an empty field keeps what there is."""
+        form, product = await read_form(request), await self._find(request)
+        try:
+            cover = await asyncio.to_thread(_cover, form)
+            sample = await asyncio.to_thread(_sample, form)
+            await self._desk.write(change_look, product.id, cover=cover, sample=sample)
+        except VeilmartError as error:
+            return await self._product(request, error)
+        return go_to(f"/goods/{request.path_params['product']}")
 
     async def edit(self, request: Request) -> Response:
         form, product = await read_form(request), await self._find(request)
@@ -197,3 +214,20 @@ class GoodsPages:
             request.path_params["upload"], request.query_params.get("offset", ""), request
         )
         return JSONResponse({"upload": upload.name, "offset": upload.offset})
+
+
+def _cover(form: Form) -> bytes | None:
+    """The new cover, empty to remove it, None to keep it. Raises BadSourceFile."""
+    if form.has("no_cover"):
+        return b""
+    return encode_cover(file_of(form, "cover")) if form.text("cover") else None
+
+
+def _sample(form: Form) -> Sample | None:
+    """The new sample, empty to remove it, None to keep it. Raises BadSourceFile, BadName."""
+    if form.has("no_sample"):
+        return "", b""
+    if not form.text("sample"):
+        return None
+    path = file_of(form, "sample")
+    return check_file_name(path.name), read_bounded(path, SAMPLE_MAX_BYTES)
