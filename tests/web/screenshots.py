@@ -57,7 +57,7 @@ def customer_pages(browser: Browser, market: RealMarket, shooter: Shooter) -> No
         shoot("product")
         page.get_by_role("link", name="Buy").click()
         shoot("pay")
-        page.get_by_role("button", name="Pay 2.00").click()
+        page.get_by_role("button", name="Pay 1.00").click()
         done(watched)
         shoot("delivered")
         watched.goto("/library")

@@ -25,7 +25,7 @@ def make_notes(folder: Path) -> None:
 def names_on_sale(home: Path) -> list[str]:
     told = run(home, "merchant", "list", "--json")
     assert told.code == 0, told.err
-    return sorted(re.findall(r'"(note-\d{3}\.bin)"', told.out))
+    return sorted(re.findall(r'"title":\s*"(note-\d{3}\.bin)"', told.out))
 
 
 def begin_import(page: Page, folder: Path) -> None:
