@@ -58,7 +58,7 @@ class Row:
 
     @property
     def may_cancel(self) -> bool:
-        return self.state == WalletState.HELD
+        return self.state in (WalletState.CONFIRMING, WalletState.HELD)
 
     @property
     def may_dispute(self) -> bool:
