@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from importlib.resources import files
+from urllib.parse import unquote
 
 import pytest
 
@@ -15,6 +16,7 @@ from veilmart.web.forms import _fields
 from veilmart.web.jobs import Jobs, Report
 from veilmart.web.names import OpaqueNames
 from veilmart.web.offers import Offers
+from veilmart.web.qr_codes import qr_picture
 from veilmart.web.rendering import Pages, format_duration, format_size
 from veilmart.web.stream import Streams, event_text
 
@@ -237,3 +239,8 @@ async def test_streams_end_at_once_when_the_face_stops_or_the_session_locks() ->
     assert await asyncio.wait_for(ending, 1) == event_text("", "done")
     locked = Streams(asyncio.Event())._events(never(), lambda: False)
     assert await anext(locked) == event_text("", "done")
+
+
+def test_a_qr_code_has_a_white_ground_of_its_own_for_dark_pages() -> None:
+    picture = unquote(qr_picture("veilmart://example.org/a/b", scale=4))
+    assert re.search(r"<path[^>]* fill=.(#fff|white)", picture), picture[:300]

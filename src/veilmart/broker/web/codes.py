@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import segno
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,6 +16,7 @@ from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import read_form
 from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
+from veilmart.web.qr_codes import qr_picture
 from veilmart.web.rendering import go_to
 
 CARDS_ON_A_SHEET = 100
@@ -142,10 +142,7 @@ class CodePages:
             raise PageOutdated("The codes were written down and are no longer stored.")
         issued, value = found
         paged = one_page(request, issued.codes, CARDS_ON_A_SHEET)
-        cards = [
-            Card(code, segno.make(code, micro=False, error="m").svg_data_uri(scale=3, border=2))
-            for code in paged.rows
-        ]
+        cards = [Card(code, qr_picture(code, scale=3, error="m")) for code in paged.rows]
         return self._web.pages.page(
             request,
             "new_codes.html",

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import segno
 from markupsafe import Markup
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from veilmart.merchant.web.desk import Desk
 from veilmart.protocol.order_states import OrderState
 from veilmart.web.forms import read_form
 from veilmart.web.plan import Web, WebRoute, get, post
+from veilmart.web.qr_codes import qr_picture
 from veilmart.web.rendering import go_to
 
 
@@ -99,7 +99,7 @@ class StartPages:
             request,
             "link.html",
             link=link,
-            picture=segno.make(link, micro=False).svg_data_uri(scale=4, border=2),
+            picture=qr_picture(link, scale=4),
             button=str(button),
             about=(await self._desk.read(read_shop)).about,
             error=error,
