@@ -103,11 +103,31 @@ def test_nothing_works_before_init(say: Say) -> None:
     assert "veilmart merchant init --broker" in say("run")[2]
 
 
+def test_another_price_moves_a_product_and_what_was_chosen_is_said(
+    say: Say, fresh: FakeBroker, goods: Path
+) -> None:
+    say("init", "--broker", "http://127.0.0.1:8000", "--yes")
+    assert say("add", str(goods), "--price", "5.00")[0] == 0
+    code, _, err = say("edit", "alpha.txt", "--price", "2.00")
+    assert code == 2 and "error 1109" in err
+    code, out, _ = say("edit", "alpha.txt", "--price", "2.00", "--alone")
+    assert code == 0 and "It costs 2.00 now, on the shelf 2.00-1K." in out
+    assert say("edit", "beta.txt", "--price", "2.00")[0] == 0
+    assert [line.split()[2] for line in say("list")[1].splitlines()[1:]] == ["2.00", "2.00"]
+    assert [line.split()[1] for line in say("shelf", "list")[1].splitlines()[1:]] == ["2.00-1K"]
+    assert say("shelf", "create", "wide", "--price", "1.00", "--size", "1M")[0] == 0
+    code, out, _ = say("add", str(goods), "--price", "1.00")
+    assert code == 0
+    assert out.startswith("On the shelf wide every download has 1,048,576 bytes; these need ")
+    assert "shelf create" in out
+
+
 def test_a_day_of_shopkeeping(say: Say, fresh: FakeBroker, goods: Path, tmp_path: Path) -> None:
     say("init", "--broker", "http://127.0.0.1:8000", "--yes")
     code, out, _ = say("add", str(goods))
     assert code == 0
     assert out.splitlines() == [
+        "Price 5.00 (another one: --price).",
         "1/2 alpha.txt",
         "2/2 beta.txt",
         "On sale at 5.00 on the shelf 5.00-1K: alpha.txt, beta.txt",

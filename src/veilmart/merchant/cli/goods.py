@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -22,8 +22,9 @@ from veilmart.merchant.goods.products import (
 from veilmart.merchant.goods.shelves import create_shelf
 from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.home import MerchantHome, open_merchant
-from veilmart.merchant.stocking.adding import Added, add_products, check_price
+from veilmart.merchant.stocking.adding import Added, Plan, add_products, check_price, plan_batch
 from veilmart.merchant.stocking.packing import Source, look_at, sources_in
+from veilmart.merchant.stocking.repricing import reprice
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.home import default_home
@@ -33,6 +34,8 @@ from veilmart.terminal.console import Terminal
 from veilmart.terminal.tables import show_table
 
 DEFAULTS = Common()
+MUCH_LARGER = 8
+"""So many times as large as its goods is a shelf that is worth a word."""
 _UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 
 
@@ -74,6 +77,10 @@ def _add(
         sources = _sources(paths, words, market, stack, terminal.say)
         decimals = market.database.run_now(read_shop).decimals
         amount = None if price is None else parse_amount(price, decimals)
+        if sources:
+            plan = market.database.read_now(plan_batch, sources, shelf, amount, alone)
+            for line in _chosen(plan, sources, price is None and shelf is None, decimals):
+                terminal.say(line)
         added: Added | None = None
         steps = add_products(
             market,
@@ -90,6 +97,22 @@ def _add(
             else:
                 terminal.say(f"{step.done}/{step.total} {step.file_name}")
         report_added(terminal, added, decimals)
+
+
+def _chosen(
+    plan: Plan, sources: tuple[Source, ...], by_itself: bool, decimals: int
+) -> Iterator[str]:
+    """What was chosen that nobody asked for, before anything is packed."""
+    price = format_amount(plan.price, decimals)
+    if by_itself:
+        yield f"Price {price} (another one: --price)."
+    largest = max(source.packed_size for source in sources)
+    if plan.shelf is not None and plan.size >= MUCH_LARGER * largest:
+        yield (
+            f"On the shelf {plan.name} every download has {plan.size:,} bytes; these need "
+            f"{largest:,} at most."
+        )
+        yield "A smaller shelf: `veilmart merchant shelf create`, then --shelf."
 
 
 def report_added(terminal: Terminal, added: Added | None, decimals: int) -> None:
@@ -189,6 +212,10 @@ def edit(
     tags: Annotated[
         list[str] | None, Parameter(name="--tag", help="Tags; --no-tag removes all.")
     ] = None,
+    price: Annotated[
+        str | None, Parameter(help="Move it to a shelf of this price point, now.")
+    ] = None,
+    alone: Annotated[bool, Parameter(help="With --price: accept one alone on a shelf.")] = False,
     wish: Annotated[str | None, Parameter(help="Price wanted in the next plan.")] = None,
     available: Annotated[bool, Parameter(negative="", help="It can be bought.")] = False,
     out: Annotated[bool, Parameter(negative="", help="It cannot be bought.")] = False,
@@ -198,26 +225,26 @@ def edit(
     if available and out:
         raise BadArgument("Either --available or --out.")
     chosen = True if available else False if out else None
-    _edit(product, (title, description), chosen, tags, wish, common)
-
-
-def _edit(
-    product: str,
-    words: tuple[str | None, str | None],
-    available: bool | None,
-    tags: list[str] | None,
-    wish: str | None,
-    common: Common,
-) -> None:
     with open_merchant(_home(common), common.database) as market:
         found = find_product(market.database.read_now(load_products), product)
         decimals = market.database.run_now(read_shop).decimals
-        amount = None if wish is None else parse_amount(wish, decimals)
-        price = None if amount is None else market.database.run_now(check_price, amount)
-        market.database.run_now(edit_product, found.id, *words, available, tags, price)
+
+        def price_point(text: str | None) -> int | None:
+            if text is None:
+                return None
+            return market.database.run_now(check_price, parse_amount(text, decimals))
+
+        wished, asked = price_point(wish), price_point(price)
+        changes = (title, description, chosen, tags, wished)
+        moved = ""
+        if asked is not None:
+            shelf = reprice(market, found, asked, alone=alone, random=os.urandom)
+            moved = f" It costs {format_amount(asked, decimals)} now, on the shelf {shelf.name}."
+        if asked is None or any(change is not None for change in changes):
+            market.database.run_now(edit_product, found.id, *changes)
     common.terminal().result(
         {"changed": found.id.hex()},
-        lambda console: console.print(f"{found.title} was changed.", markup=False),
+        lambda console: console.print(f"{found.title} was changed.{moved}", markup=False),
     )
 
 

@@ -55,7 +55,7 @@ class Added:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """The shelf to use, or price, name and size of the one to make."""
 
     shelf: Shelf | None
@@ -85,13 +85,13 @@ def check_prices(connection: Connection, prices: set[int]) -> None:
         raise NotAPricePoint(f"It has {choices}.")
 
 
-def _plan(
+def plan_batch(
     connection: Connection,
     sources: tuple[Source, ...],
     shelf_name: str | None,
     price: int | None,
     alone: bool,
-) -> _Plan:
+) -> Plan:
     """Choose the shelf and check the files before anything is copied."""
     with_codes = code_shelves(connection)
     known = tuple(shelf for shelf in load_shelves(connection) if shelf.id not in with_codes)
@@ -108,14 +108,14 @@ def _plan(
         name = automatic_name(known, amount, size, read_shop(connection).decimals)
         if len(sources) == 1 and not alone:
             check_company(_standing_as(sources, 0), 0)
-        return _Plan(None, amount, name, size)
+        return Plan(None, amount, name, size)
     _check_shelf(connection, shelf, sources, price, alone)
-    return _Plan(shelf, shelf.price, shelf.name, shelf.size)
+    return Plan(shelf, shelf.price, shelf.name, shelf.size)
 
 
 def _place(
     connection: Connection,
-    plan: _Plan,
+    plan: Plan,
     batch: tuple[Packed, ...],
     fresh_ids: tuple[bytes, ...],
     alone: bool,
@@ -183,7 +183,7 @@ def add_products(
             check_title(source.title)
         if source.description is not None:
             check_description(source.description)
-    plan = market.database.run_now(_plan, sources, shelf, price, alone)
+    plan = market.database.run_now(plan_batch, sources, shelf, price, alone)
     batch: list[Packed] = []
     with gone_if_refused(market.store) as roots:
         for number, source in enumerate(sources, start=1):
