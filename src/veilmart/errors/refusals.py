@@ -193,7 +193,10 @@ class TokenKeyUnknown(Refusal):
 class WalletReplaced(Refusal):
     code = 4151
     summary = "Another machine has taken over this account's tokens."
-    hint = "If that was you, continue there; to move back here, restore the wallet from its words."
+    hint = (
+        "If that was you, go on there, or restore the wallet from its words here. The account's "
+        "balance can be spent here with `customer buy --account`."
+    )
 
 
 class TokenSpent(Refusal):

@@ -13,7 +13,7 @@ from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.seed import has_seed
 from veilmart.customer.wallet.seed_state import take_order_number
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import NotLoggedIn, WalletLocked
+from veilmart.errors import NotLoggedIn, WalletLocked, WalletReplaced
 from veilmart.protocol.customer_messages import Account, GetAccount
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule, Transact
@@ -112,7 +112,13 @@ class Performer:
         wallet = self._wallet
         if wallet.seed is not None:
             broker = self._session.descriptor.fingerprint
-            return order_seed(wallet.seed, await wallet.database.run(take_order_number, broker))
+            try:
+                return order_seed(wallet.seed, await wallet.database.run(take_order_number, broker))
+            except WalletReplaced:
+                # Another machine counts now. What the account pays needs no key from the words.
+                if self._session.login is None:
+                    raise
+                return generate_signing_key(wallet.random)
         if has_seed(wallet):
             raise WalletLocked
         return generate_signing_key(wallet.random)
