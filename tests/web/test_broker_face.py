@@ -131,6 +131,12 @@ def test_a_credit_is_booked_once_however_often_it_is_sent(
     watched.page.click(f"{form} button")
     watched.page.dblclick("main button[type=submit]")
     expect(watched.page.locator("tbody")).to_contain_text("12.50")
+    watched.goto("/people")
+    watched.page.fill(f"{form} input[name=username]", "anna")
+    watched.page.fill(f"{form} input[name=amount]", "12.50")
+    watched.page.click(f"{form} button")
+    watched.page.click("main button[type=submit]")
+    expect(watched.page.locator("main")).to_contain_text("1188")
     assert '"balance":1250' in run(home, "broker", "user", "list", "--json").out.replace(" ", "")
 
 

@@ -69,6 +69,7 @@ class PeoplePages:
         try:
             username = form.text("username")
             amount = parse_amount(form.text("amount"), current.decimals)
+            reference = form.text("reference") or None
             if username not in {u.username for u in await desk.read(administration.user_lines)}:
                 raise NoSuchAccount(repr(username[:64]))
         except VeilmartError as error:
@@ -76,7 +77,9 @@ class PeoplePages:
 
         def perform() -> str:
             now = desk.clock()
-            desk.opened.database.run_now(bookkeeping.credit, username, amount, False, now)
+            desk.opened.database.run_now(
+                bookkeeping.credit, username, amount, False, now, reference, repeats=False
+            )
             return "/people"
 
         act = Act(
@@ -87,6 +90,7 @@ class PeoplePages:
             perform=in_thread(perform),
             facts=(
                 ("Account", username),
+                ("Reference", reference or "none"),
                 ("Amount", f"{format_amount(amount, current.decimals)} {current.currency}"),
             ),
         )
