@@ -58,6 +58,22 @@ def test_pages_are_accessible_silent_and_narrow_enough(
     context.close()
 
 
+def test_a_long_step_of_a_running_job_fits_into_a_narrow_window(
+    face: Face, context: BrowserContext
+) -> None:
+    watched = watched_page(context, face)
+    watched.page.set_viewport_size({"width": 320, "height": 640})
+    watched.page.evaluate(
+        """() => {
+            const step = document.createElement("p");
+            step.setAttribute("aria-busy", "true");
+            step.textContent = "Fetching a piece of the goods ".repeat(5);
+            document.querySelector("main").append(step);
+        }"""
+    )
+    assert not watched.wider_than_its_window()
+
+
 def test_a_job_is_shown_as_it_goes_and_survives_a_reload(
     face: Face, context: BrowserContext
 ) -> None:
