@@ -20,6 +20,7 @@ from veilmart.customer.tokens.stock import withdraw_tokens
 from veilmart.customer.wallet.orders import Order, all_orders
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.merchant.home import open_merchant
+from veilmart.merchant.sales.code_stock_windows import open_windows
 from veilmart.merchant.stocking.adding import add_now
 from veilmart.merchant.stocking.comparing import compare
 from veilmart.merchant.stocking.importing import import_folder
@@ -37,7 +38,7 @@ SIZES = {
 }
 """Shelf → true sizes of its smallest and its largest product, bytes."""
 PRICES = {"small": 100, "middle": 200, "big": 1000, "codes": 2000}
-CODES_EACH = 400
+CODES_EACH = 150
 CREDIT = 100_000_00
 
 
@@ -50,7 +51,7 @@ def stock(template: Template, folder: Path, shelf: str, *, padded: bool = True) 
     names = [f"{shelf}{number}" for number in range(PRODUCTS)]
     if shelf == "codes":
         for number, name in enumerate(names):
-            lines = (f"{name}-{line:04}" for line in range(CODES_EACH + 100 * number))
+            lines = (f"{name}-{line:04}" for line in range(CODES_EACH + 10 * number))
             (goods / f"{name}.codes").write_text("\n".join(lines) + "\n")
     else:
         for number, name in enumerate(names):
@@ -62,6 +63,7 @@ def stock(template: Template, folder: Path, shelf: str, *, padded: bool = True) 
             entries = read_folder(goods, price, 2)
             found = market.database.run_now(compare, entries, 2)
             list(import_folder(market, found, prune=False, alone=False, now=now, random=os.urandom))
+            market.database.run_now(open_windows, now)  # else they are in stock a minute later
         else:
             sources = [look_at(goods / f"{name}.bin") for name in names]
             batches = [tuple(sources)] if padded else [(source,) for source in sources]
