@@ -25,7 +25,7 @@ from veilmart.broker.schema import tables
 from veilmart.broker.schema.upkeep_tables import folds
 from veilmart.broker.sessions.session import Session
 from veilmart.crypto import identity
-from veilmart.errors import DatabaseFailure, LedgerViolated
+from veilmart.errors import DatabaseFailure, LedgerViolated, WrongOrderState
 from veilmart.protocol import customer_messages as messages, labels
 from veilmart.protocol.descriptor import SIGNATURE_BYTES
 from veilmart.protocol.encoding import decode
@@ -99,10 +99,11 @@ async def test_folding_forgets_who_paid_and_keeps_every_balance(market: Market) 
     entries = select(tables.postings.c.account, tables.postings.c.amount)
     postings = market.run(lambda conn: conn.execute(entries).all())
     assert len({row.account for row in postings}) == len(postings)
-    # Once more, nothing happens; and what was bought can still be fetched and released again.
+    # Once more, nothing happens. Segments have ended; the key can still be released again.
     await market.broker.sweep()
     assert kinds(market) == {"fold": 1}
-    await market.ask(market.session(), market.segment(ended[0]))
+    with pytest.raises(WrongOrderState, match="Its segments ended"):
+        await market.ask(market.session(), market.segment(ended[0]))
     await market.ask(market.session(), market.act(messages.Release, ended[0]))
 
 
