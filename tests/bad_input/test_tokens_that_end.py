@@ -84,6 +84,7 @@ async def test_an_exchange_that_was_cut_off_sends_the_same_again(
         return answer
 
     monkeypatch.setattr(shopper.session, "ask", answer_lost)
+    assert errand.token is not None
     async with shopper:
         with pytest.raises(Killed):
             await shopper.perform(exchange(errand.token, wallet.clock, wallet.random))
