@@ -34,7 +34,12 @@ from veilmart.errors import (
 from veilmart.limits import HANDSHAKE_MAX_BYTES
 from veilmart.merchant.home import open_merchant
 from veilmart.protocol.customer_messages import GetMerchant, MerchantDescriptor
-from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor, sign_descriptor
+from veilmart.protocol.descriptor import (
+    SignedDescriptor,
+    check_descriptor,
+    read_descriptor,
+    sign_descriptor,
+)
 from veilmart.protocol.link_messages import TunnelOpen
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -180,6 +185,21 @@ async def test_expired_descriptor_of_the_merchant(
     with merchant_shows(monkeypatch, over), pytest.raises(DescriptorExpired) as refused:
         await shopper.browse(shared.merchant_print)
     told(refused.value, code=6103)
+
+
+async def test_the_clock_is_named_when_a_descriptor_is_not_valid_yet(shared: Roles) -> None:
+    """Of a wallet two days behind, and of a descriptor that begins when no calendar goes on."""
+    known, key = await merchant_now(shared)
+    signed, now = shared.opened_descriptor().signed, shared.clock()
+    own = read_descriptor(signed)
+    with pytest.raises(DescriptorExpired, match=r"here it is .* UTC") as behind:
+        check_descriptor(
+            signed, role="broker", fingerprint=own.fingerprint, now=now - 2 * DAY, known=None
+        )
+    assert "Check your clock" in behind.value.hint
+    far = signed_again(known, key, not_before=2**52, not_after=2**52 + DAY)
+    with pytest.raises(DescriptorExpired, match="from 9999-12-31"):
+        check_descriptor(far, role="merchant", fingerprint=known.fingerprint, now=now, known=None)
 
 
 # ---- wrong suite -----------------------------------------------------------------------------

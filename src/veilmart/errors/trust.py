@@ -17,7 +17,7 @@ class SerialLower(TrustFailure):
 
 class DescriptorExpired(TrustFailure):
     code = 6103
-    summary = "The descriptor has expired."
+    summary = "The descriptor is not valid at this time."
     hint = "Check your clock. If it is right, the other side must be started to renew it."
 
 

@@ -32,6 +32,7 @@ from veilmart.limits import (
 )
 from veilmart.protocol import labels
 from veilmart.protocol.encoding import Bytes32, Message, Natural, decode, encode, labelled_hash
+from veilmart.protocol.moments import format_moment
 
 SIGNATURE_BYTES = 384
 FIRST_PREVIOUS = bytes(32)
@@ -176,7 +177,9 @@ def check_descriptor(
         raise MalformedMessage("A descriptor is valid for more than seven days.")
     early = descriptor.not_before - CLOCK_SKEW_SECONDS
     if not early <= now < descriptor.not_after:
-        raise DescriptorExpired
+        times = (descriptor.not_before, descriptor.not_after, now)
+        begins, ends, here = (format_moment(at) for at in times)
+        raise DescriptorExpired(f"It is valid from {begins} to {ends}; here it is {here}.")
     if known is not None:
         _check_chain(fresh, known)
     return fresh

@@ -6,7 +6,6 @@ key, which only the customer can compute.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from msgspec import Meta
@@ -24,6 +23,7 @@ from veilmart.errors import (
 from veilmart.protocol import labels
 from veilmart.protocol.descriptor import Shelf
 from veilmart.protocol.encoding import Bytes32, Message, Natural, decode, encode, labelled_hash
+from veilmart.protocol.moments import format_moment
 
 SIGNATURE_BYTES = 64
 SIGNED_MAX_BYTES = 1024
@@ -170,10 +170,7 @@ def check_offer(offer: Offer, selection: Selection, escrow: bytes, now: int) -> 
         if got != wanted:
             raise OfferMismatch(f"Its {name} differs.")
     if offer.pay_by <= now:
-        until, here = (
-            f"{datetime.fromtimestamp(at, tz=UTC):%Y-%m-%d %H:%M:%S} UTC"
-            for at in (offer.pay_by, now)
-        )
+        until, here = format_moment(offer.pay_by), format_moment(now)
         raise OfferOver(f"It expired at {until}; here it is {here}.")
 
 

@@ -1,6 +1,5 @@
 """What `backup` and `restore` of the three roles have in common on the command line."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from veilmart.crypto.identity import fingerprint, identity_from_pem, public_spki
+from veilmart.protocol import moments
 from veilmart.storage.backup.backup import BackedUp, HomeLayout
 from veilmart.storage.backup.restore import Restored, restore
 from veilmart.storage.files.home import Home
@@ -28,7 +28,7 @@ def draw_backup(console: Console, done: BackedUp) -> None:
 
 def draw_restored(console: Console, done: Restored) -> None:
     """One or two lines."""
-    moment = datetime.fromtimestamp(done.made_at, tz=UTC)
+    moment = moments.moment(done.made_at)
     console.print(f"Restored the {done.role} of {moment:%Y-%m-%d %H:%M:%S} UTC.", markup=False)
     if done.put_aside is not None:
         console.print(f"What was there is in {shown_path(done.put_aside)}", markup=False)

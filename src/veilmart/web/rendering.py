@@ -10,7 +10,6 @@ refuse to run it).
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -20,6 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import VeilmartError
+from veilmart.protocol import moments
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.names import visible
 
@@ -109,7 +109,7 @@ def format_base64(data: bytes) -> str:
 
 def format_moment(seconds: int) -> Markup:
     """Unix seconds as an HTML time element, in UTC."""
-    moment = datetime.fromtimestamp(seconds, tz=UTC)
+    moment = moments.moment(seconds)
     return Markup('<time datetime="{}">{}</time>').format(
         moment.isoformat(), moment.strftime("%Y-%m-%d %H:%M UTC")
     )
@@ -117,7 +117,7 @@ def format_moment(seconds: int) -> Markup:
 
 def format_day(seconds: int) -> str:
     """Unix seconds as a date in UTC."""
-    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d")
+    return moments.moment(seconds).strftime("%Y-%m-%d")
 
 
 def format_duration(seconds: int) -> str:

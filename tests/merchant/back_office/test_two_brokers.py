@@ -95,3 +95,18 @@ def test_a_statement_is_compared_with_the_one_before_of_the_same_broker(
     for broker, newest in ((one, NOW), (two, NOW + 1)):
         before = reconcile._newest_kept(market, broker)
         assert before is not None and before.name.startswith(f"statement-{newest}-")
+
+
+def test_a_statement_of_the_same_second_replaces_none(
+    market: MerchantHome, broker: FakeBroker
+) -> None:
+    (pinned,) = market.database.run_now(load_brokers)
+    totals = StatementTotals(**dict.fromkeys(StatementTotals.__struct_fields__, 0))
+    names = []
+    for serial in range(12):
+        kept = KeptStatement(descriptor=pinned.known.signed, requests=[bytes([serial])], pages=[])
+        fetched = FetchedStatement(NOW, [], totals, frozenset(), kept)
+        names.append(keep_statement(market, pinned, fetched))
+    assert len(set(names)) == 12
+    newest = reconcile._newest_kept(market, pinned)
+    assert newest is not None and newest.name == names[-1]

@@ -1,6 +1,5 @@
 """`veilmart broker audit|sign-off|status`: the books, findings looked at, what works by itself."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -15,6 +14,7 @@ from veilmart.broker.cli.books import open_books
 from veilmart.broker.maintenance.duty import DutyLine, duty_lines
 from veilmart.broker.maintenance.upkeep import confirm_clock
 from veilmart.errors import LedgerViolated
+from veilmart.protocol import moments
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
@@ -142,7 +142,7 @@ def confirm(*, common: Common = Common()) -> None:
     now = unix_now()
     with open_books(common) as opened:
         opened.database.run_now(confirm_clock, now)
-    said = datetime.fromtimestamp(now, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    said = moments.moment(now).strftime("%Y-%m-%d %H:%M:%S UTC")
     common.terminal().result(
         {"at": now}, lambda console: console.print(f"The clock is right: {said}.", markup=False)
     )

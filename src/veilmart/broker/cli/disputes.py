@@ -1,10 +1,9 @@
 """`veilmart broker disputes`."""
 
-from datetime import UTC, datetime
-
 from veilmart.broker import settings
 from veilmart.broker.cli.books import open_books
 from veilmart.broker.disputes.records import dispute_lines
+from veilmart.protocol import moments
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.command import ServerCommon as Common, command
@@ -19,7 +18,7 @@ def disputes(*, common: Common = Common()) -> None:
         decimals = opened.database.run_now(settings.load).decimals
     rows = [
         (
-            f"{datetime.fromtimestamp(line.at, tz=UTC):%Y-%m-%d %H:%M}",
+            f"{moments.moment(line.at):%Y-%m-%d %H:%M}",
             line.order[:8],
             visible(line.merchant),
             format_amount(line.amount, decimals),

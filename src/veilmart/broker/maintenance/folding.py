@@ -25,6 +25,7 @@ from veilmart.broker.ledger.stored_answers import ACTIONS
 from veilmart.broker.schema import tables
 from veilmart.errors import LedgerViolated
 from veilmart.limits import FOLD_AFTER_SECONDS
+from veilmart.protocol import moments
 from veilmart.protocol.order_key import operation_id
 
 MARK = "folded until"
@@ -71,7 +72,7 @@ class Part:
 
 def fold_until(now: int) -> int:
     """The end (Unix seconds) of the newest month that is over for thirty days."""
-    day = datetime.fromtimestamp(now - FOLD_AFTER_SECONDS, tz=UTC)
+    day = moments.moment(now - FOLD_AFTER_SECONDS)
     return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp())
 
 

@@ -1,7 +1,6 @@
 """`veilmart customer proxy|proof`."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from veilmart.customer.trust.proofs import (
 from veilmart.customer.wallet.proxy import read_proxy, save_proxy, stored_proxy
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import BadArgument, NoSuchProof
+from veilmart.protocol import moments
 from veilmart.storage.files.names import shown_path, visible
 from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.command import Common, command
@@ -79,7 +79,7 @@ def show_proofs(*, common: Common = Common()) -> None:
 
     def draw(console: Console) -> None:
         for line in lines:
-            moment = datetime.fromtimestamp(line.made_at, tz=UTC)
+            moment = moments.moment(line.made_at)
             note = "stops the wallet" if line.stops else "settled by `trust`"
             console.print(f"{line.proof[:8]}  {moment:%Y-%m-%d %H:%M} UTC  {note}", markup=False)
             console.print(f"  {line.finding}", markup=False)

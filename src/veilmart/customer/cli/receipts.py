@@ -1,6 +1,5 @@
 """`veilmart customer receipt export|verify`."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from veilmart.customer.purchase.receipts import (
 )
 from veilmart.customer.wallet.wallet import find_order
 from veilmart.errors import BadArgument
+from veilmart.protocol import moments
 from veilmart.storage.files.names import shown_path, visible
 from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.command import Common, command
@@ -58,7 +58,7 @@ def verify(
 
 
 def _draw_receipt(console: Console, found: VerifiedReceipt) -> None:
-    moment = datetime.fromtimestamp(found.held_at, tz=UTC)
+    moment = moments.moment(found.held_at)
     for line in (
         "The receipt is genuine.",
         f"Merchant: {visible(found.merchant_name)}  {found.merchant}",

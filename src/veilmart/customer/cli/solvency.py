@@ -1,13 +1,12 @@
 """`veilmart customer solvency`: what the broker says about all tokens, checked."""
 
-from datetime import UTC, datetime
-
 from rich.console import Console
 
 from veilmart.customer.cli.connect import opened_wallet, visited
 from veilmart.customer.cli.network import ProxyOption
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.tokens.solvency import KeyLine, Solvency, read_solvency
+from veilmart.protocol import moments
 from veilmart.protocol.accounting import format_amount
 from veilmart.terminal.command import Common, command
 from veilmart.terminal.tables import draw_table
@@ -56,7 +55,7 @@ def _draw(console: Console, found: Solvency, decimals: int) -> None:
     for key in found.missing:
         console.print(f"The broker's list lacks the key {key.hex()}.", markup=False)
     worth = sum(key.price * key.outstanding for key in found.keys)
-    counted = datetime.fromtimestamp(found.at, tz=UTC)
+    counted = moments.moment(found.at)
     verdict = "Every token is accounted for" if found.holds else "The tokens DO NOT add up"
     console.print(
         f"{verdict}; {format_amount(worth, decimals)} are open. Counted {counted:%Y-%m-%d %H:%M} "

@@ -1,7 +1,6 @@
 """`veilmart customer sync|cancel`: finish or give up what was interrupted."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from veilmart.customer.purchase.recovery_rules import Recovered, find_late_refun
 from veilmart.customer.wallet.orders import Order, save_elsewhere
 from veilmart.customer.wallet.wallet import Wallet, find_order
 from veilmart.errors import BadArgument, Declined, Misuse, NetworkFailure, VeilmartError
+from veilmart.protocol import moments
 from veilmart.protocol.wallet_states import WalletState
 from veilmart.storage.files.names import encodable, shown_path, visible
 from veilmart.terminal.command import Common, command
@@ -143,7 +143,7 @@ async def _exchange(
         return SyncLine("", "A token", "error", error.explain()), error.exit_code
     finally:
         served(wallet, errand)
-    day = datetime.fromtimestamp(until, tz=UTC)
+    day = moments.moment(until)
     said = f"exchanged for a fresh one, good until {day:%Y-%m-%d}"
     return SyncLine("", "A token", "exchanged", said), 0
 

@@ -1,7 +1,6 @@
 """`veilmart customer tokens [withdraw|deposit]`."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +27,7 @@ from veilmart.customer.wallet.seed_state import usable
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import NotInitialised, VeilmartError
 from veilmart.limits import TOKEN_PACK
+from veilmart.protocol import moments
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.terminal.command import Common, command
@@ -81,7 +81,7 @@ def show(*, common: Common = Common()) -> None:
 
 def _draw(console: Console, lines: list[TokenLine]) -> None:
     for line in lines:
-        until = datetime.fromtimestamp(line.until, tz=UTC)
+        until = moments.moment(line.until)
         said = f"{line.count:>4} of {line.price:>8}"
         if line.expired:
             console.print(f"{said}  expired {until:%Y-%m-%d}: {line.value} in all", markup=False)

@@ -5,12 +5,12 @@ the wallet does not know are estimated from its own clock and shown with "about"
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from veilmart.customer.display.lists import OrderLine, order_line
 from veilmart.customer.wallet.orders import Order, terms_of
 from veilmart.errors import PeerFault
+from veilmart.protocol import moments
 from veilmart.protocol.encoding import decode
 from veilmart.protocol.offer import SIGNATURE_BYTES, SIGNED_MAX_BYTES, Offer, PaymentReceipt
 from veilmart.protocol.wallet_states import WalletState
@@ -172,7 +172,7 @@ def standing_text(line: StandingLine) -> list[str]:
     lines = [f"{line.order[:8]}  {line.state:<10}  {line.price:>8}  {line.title}{place}"]
     money = line.money
     if line.by is not None:
-        money += f" ({datetime.fromtimestamp(line.by, tz=UTC):%Y-%m-%d %H:%M} UTC)"
+        money += f" ({moments.moment(line.by):%Y-%m-%d %H:%M} UTC)"
     for name, text in (("money", money), ("goods", line.goods), ("to do", line.todo)):
         if text:
             lines.append(f"{'':10}{name}: {visible(text)}")

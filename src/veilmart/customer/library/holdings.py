@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
@@ -11,6 +10,7 @@ from veilmart.customer.schema.token_tables import stocks, tokens
 from veilmart.customer.trust.pins import all_brokers
 from veilmart.customer.wallet.tokens import SHOWN, UNSPENT, StoredToken, known_keys, tokens_of
 from veilmart.limits import TOKEN_ENDING_SECONDS, TOKEN_REST_SECONDS
+from veilmart.protocol import moments
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.descriptor import read_descriptor
 
@@ -33,7 +33,7 @@ class Holding:
 
     @property
     def day(self) -> str:
-        return f"{datetime.fromtimestamp(self.until, tz=UTC):%Y-%m-%d}"
+        return f"{moments.moment(self.until):%Y-%m-%d}"
 
 
 def holdings(connection: Connection, broker: bytes, now: int) -> list[Holding]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +18,7 @@ from veilmart.customer.wallet.seed import (
 )
 from veilmart.customer.web.desk import Desk
 from veilmart.errors import AlreadyInitialised, BadArgument, VeilmartError
+from veilmart.protocol import moments
 from veilmart.storage.backup.backup import back_up
 from veilmart.web.forms import Form, read_form
 from veilmart.web.jobs import Report
@@ -145,7 +145,7 @@ class WordsPages:
         """Write a back-up beside the bought files; the person puts it somewhere safe."""
         desk = self._desk
         now = desk.wallet.clock()
-        moment = datetime.fromtimestamp(now, tz=UTC)
+        moment = moments.moment(now)
         target = desk.out / f"veilmart-wallet-{moment:%Y%m%d-%H%M%S}.backup"
         try:
             done = await asyncio.to_thread(

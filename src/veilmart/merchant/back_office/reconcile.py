@@ -87,11 +87,11 @@ def _own_books(connection: Connection, broker: int) -> tuple[PinnedBroker, dict[
 def _newest_kept(market: MerchantHome, broker: PinnedBroker) -> Path | None:
     """The newest of that broker, or of times when a statement's name did not say whose it is."""
     kept = [
-        (int(parts[1]), path)
+        (int(parts[1]), int(parts[3]) if len(parts) > 3 else 1, path)
         for path in market.home.path.glob("statement-*")
-        if (parts := path.name.split("-"))[2:] in ([], [short_name(broker)])
+        if (parts := path.name.split("-"))[2:3] in ([], [short_name(broker)])
     ]
-    return max(kept)[1] if kept else None
+    return max(kept)[2] if kept else None
 
 
 def _changed(before: Path, fetched: FetchedStatement, broker: PinnedBroker) -> list[Difference]:

@@ -121,7 +121,14 @@ def short_name(broker: PinnedBroker) -> str:
 
 
 def keep_statement(market: MerchantHome, broker: PinnedBroker, fetched: FetchedStatement) -> str:
-    """Store the statement in the home folder, right or wrong; return the file's name."""
-    name = f"statement-{fetched.at}-{short_name(broker)}"
+    """Store the statement in the home folder, right or wrong; return the file's name.
+
+    An earlier statement is never replaced: one of the same second has the next free number.
+    """
+    name = plain = f"statement-{fetched.at}-{short_name(broker)}"
+    number = 1
+    while market.home.has(name):
+        number += 1
+        name = f"{plain}-{number}"
     market.home.write_secret(name, encode(fetched.kept))
     return name
