@@ -2,7 +2,6 @@
 
 import asyncio
 import ctypes
-import multiprocessing
 import os
 import signal
 import socket
@@ -15,22 +14,12 @@ import veilmart.broker.maintenance.upkeep as broker_upkeep
 import veilmart.merchant.server.running as merchant_serving
 from tests.crash.cheating import cheat
 from tests.crash.points import watch
+from tests.support.programs import DIE_WITH_PARENT, forkserver
 from veilmart.cli import build_app
 
 END_SECONDS = 120
 SWEEP_SECONDS = 0.3  # a real one waits five
-DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG: nothing outlives an interrupted run
 PORTS = range(20_000, 30_000)  # below those that the system gives to clients
-IMPORTED = (
-    "aiohttp",
-    "uvicorn.protocols.http.httptools_impl",
-    "uvloop",
-    "tests.crash.programs",
-    "veilmart.broker.cli.serving",
-    "veilmart.customer.cli.shop",
-    "veilmart.customer.cli.orders",
-    "veilmart.merchant.cli.serving",
-)
 
 
 def run_program(arguments: tuple[str, ...], folder: Path, name: str) -> None:
@@ -66,8 +55,7 @@ class Programs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(IMPORTED))
+        self._context = forkserver()
         self._number = 0
 
     def begin(self, name: str, *arguments: str) -> Any:

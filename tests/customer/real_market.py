@@ -1,24 +1,17 @@
 """A real broker and a real merchant in processes of their own, set up through their commands."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-COMMAND = [sys.executable, "-c", "from veilmart.cli import main; main()"]
+from tests.support import programs
+from tests.support.programs import Finished, Program
+
 START_SECONDS = 180
 BIG = bytes(range(251)) * 10_000
-
-
-@dataclass(frozen=True)
-class Finished:
-    code: int
-    out: str
-    err: str
 
 
 @dataclass(frozen=True)
@@ -43,35 +36,26 @@ class RealMarket:
 
 
 def run(home: Path, *arguments: str, typed: str = "") -> Finished:
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        cwd=home,
-        env={**os.environ, "VEILMART_HOME": str(home)},
+    """A command of the role whose home is below `home`."""
+    return programs.run(
+        *arguments, env={**os.environ, "VEILMART_HOME": str(home)}, cwd=home, typed=typed
     )
-    return Finished(done.returncode, done.stdout, done.stderr)
 
 
 @contextmanager
-def serving(home: Path, role: str, port: str = "0", *more: str) -> Iterator[str]:
-    """`veilmart ROLE run` on a free port; yields its URL."""
+def serving(
+    home: Path, role: str, port: str = "0", *more: str, module: str = "veilmart"
+) -> Iterator[str]:
+    """`veilmart ROLE run` on a free port; yields its URL. module: another program than ours."""
     log = home / f"{role}.log"
     with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [*COMMAND, role, "run", "--port", port, *more],
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "VEILMART_HOME": str(home), "PYTHONUNBUFFERED": "1"},
-        )
+        env = {**os.environ, "VEILMART_HOME": str(home)}
+        words = (role, "run", "--port", port, *more)
+        program = Program(*words, env=env, module=module, stdout=stream, stderr=stream)
     try:
         yield "http://" + wait_for(log, "listening on ")
     finally:
-        process.terminate()
-        process.wait(20)
+        program.stop()
 
 
 def wait_for(log: Path, text: str) -> str:
@@ -86,8 +70,11 @@ def wait_for(log: Path, text: str) -> str:
 
 
 @contextmanager
-def real_market(home: Path) -> Iterator[RealMarket]:
-    """One shelf at 5.00 with two small texts, one at 10.00 with two files of three pieces."""
+def real_market(home: Path, seller: str = "veilmart") -> Iterator[RealMarket]:
+    """One shelf at 5.00 with two small texts, one at 10.00 with two files of three pieces.
+
+    seller: the module that is the merchant's program.
+    """
     goods = home / "goods"
     goods.mkdir()
     (goods / "june.txt").write_text("The stars of June.\n")
@@ -100,7 +87,7 @@ def real_market(home: Path) -> Iterator[RealMarket]:
         large = [str(goods / name) for name in ("sky.bin", "sea.bin")]
         assert run(home, "merchant", "add", *small, "--price", "5.00").code == 0
         assert run(home, "merchant", "add", *large, "--price", "10.00").code == 0
-        with serving(home, "merchant") as merchant:
+        with serving(home, "merchant", module=seller) as merchant:
             assert run(home, "broker", "merchant", "admit", merchant, "--yes").code == 0
             wait_for(home / "broker.log", "Merchant merchant authenticated ")
             link = run(home, "merchant", "link").out.splitlines()[0]

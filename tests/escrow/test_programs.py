@@ -1,7 +1,5 @@
 """Disputes and refunds as people have them: real programs, one of them a crooked merchant."""
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,13 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.customer import real_market as programs
 from tests.customer.real_market import RealMarket, real_market
 from veilmart.errors import Declined, JudgementInvalid, NoSuchOrder, WrongOrderState
 from veilmart.protocol.evidence import Finding
 
-ROOT = Path(__file__).resolve().parents[2]
-CROOKED = [sys.executable, "-m", "tests.escrow.crooked_merchant"]
+CROOKED = "tests.escrow.crooked_merchant"
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +24,8 @@ def lie(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def market(lie: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programs, "COMMAND", CROOKED)
         patch.setenv("VEILMART_TEST_LIE", str(lie))
-        patch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT), str(ROOT / "src"))))
-        with real_market(tmp_path_factory.mktemp("market")) as running:
+        with real_market(tmp_path_factory.mktemp("market"), seller=CROOKED) as running:
             yield running
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
+from tests.support.programs import environment, run_command
 from tests.system.market import Market, running_market
-from veilmart.demo.processes import environment, run_command
 
 CREDIT = "1000000"
 WALLETS = 4

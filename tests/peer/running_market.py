@@ -12,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.programs import Program, run
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 240.0
 PASSWORD = "a long enough password"
@@ -38,42 +40,24 @@ FILES = {name: content for _, _, files in SHELVES.values() for name, content in 
 
 def veilmart(*arguments: str | Path) -> str:
     """Run one command of the programs to its end; its output."""
-    command = [sys.executable, "-m", "veilmart", *map(str, arguments)]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
+    done = run(*map(str, arguments), env=os.environ)
+    assert done.code == 0, f"{arguments}: {done.out}{done.err}"
+    return done.out
 
 
 @contextmanager
 def running(home: Path, log: Path, role: str, name: str, module: str = "veilmart") -> Iterator[str]:
     """A server for as long as the block lasts; its address."""
-    command = [sys.executable, "-m", module, role, "run", "--home", str(home), "--port", "0"]
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with (
-        log.open("wb") as out,
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL
-        ) as process,
-    ):
-        try:
-            yield wait_for_address(process, log, name)
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    words = (role, "run", "--home", str(home), "--port", "0")
+    with log.open("wb") as out:
+        process = Program(*words, env=os.environ, module=module, stdout=out, stderr=out)
+    try:
+        yield wait_for_address(process, log, name)
+    finally:
+        process.stop()
 
 
-def wait_for_address(process: subprocess.Popen[bytes], log: Path, name: str) -> str:
+def wait_for_address(process: Program, log: Path, name: str) -> str:
     """The address in the line that the server prints when it serves."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:

@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from veilmart.demo.processes import Server, run_command, run_json
+from tests.support.programs import run_command, run_json
+from tests.support.servers import Server
 
 PASSWORD = "correct horse battery"
 GOODS = {

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from tests.support.programs import run_command
+from tests.support.servers import Server
 from tests.system.market import Market, write_goods
-from veilmart.demo.processes import Server, run_command
 
 
 @asynccontextmanager

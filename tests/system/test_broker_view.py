@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
 
+from tests.support.programs import run_command
 from tests.system.market import GOODS, running_market
 from tests.system.recording_proxy import Recording, recording_proxy
-from veilmart.demo.processes import run_command
 
 
 def stored_sizes(database: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -67,10 +67,10 @@ async def test_two_products_of_one_shelf_look_alike_to_the_broker(tmp_path: Path
                 before = stored_sizes(database)
                 outside.clear()
                 inside.clear()
-                market.broker.lines.clear()
+                market.broker.forget()
                 await market.buy(home, product, tmp_path / f"out-{product}")
                 await market.merchant.wait_for_line("Transaction Done")
-                market.merchant.lines.clear()
+                market.merchant.forget()
                 views.append(
                     (
                         outside.messages(),
@@ -123,7 +123,7 @@ async def reroute(market: object, outside: Recording, inside: Recording) -> None
     assert isinstance(market, Market)
     market.link = market.link.replace(market.broker.address, outside.address)
     # Before the command: the broker may link anew before the command has ended.
-    market.merchant.lines.clear()
+    market.merchant.forget()
     await run_command(
         "broker",
         "merchant",

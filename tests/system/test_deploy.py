@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -20,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.customer.real_market import COMMAND, run, serving, wait_for
+from tests.customer.real_market import run, serving, wait_for
+from tests.support.programs import Program
 from veilmart.cli import build_app
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -145,19 +145,15 @@ def serving_status(home: Path, role: str) -> Iterator[tuple[int, Path]]:
     """`run --log --status-port 0`; yields the status port and where standard error goes."""
     log = home / "status.log"
     with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [*COMMAND, role, "run", "--port", "0", "--status-port", "0", "--log"],
-            stdout=subprocess.DEVNULL,
-            stderr=stream,
-            env={**os.environ, "VEILMART_HOME": str(home), "PYTHONUNBUFFERED": "1"},
-        )
+        words = (role, "run", "--port", "0", "--status-port", "0", "--log")
+        env = {**os.environ, "VEILMART_HOME": str(home)}
+        process = Program(*words, env=env, stderr=stream)
     try:
         port = int(wait_for(log, "Status on 127.0.0.1:"))
         wait_for_text(log, "Listening")
         yield port, log
     finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.stop() == 0
 
 
 def wait_for_text(log: Path, text: str) -> None:

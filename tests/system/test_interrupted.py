@@ -14,9 +14,10 @@ import pytest_asyncio
 
 from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles, Template, running_roles
 from tests.bad_input.tampering_proxy import Forward, HttpMessage
+from tests.support.programs import run_command
 from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.wallet.orders import all_orders
-from veilmart.demo.processes import command_line, environment, run_command
+from veilmart.demo.processes import command_line, environment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pexpect
 
+from tests.support.programs import run_command, run_json
 from tests.system.market import GOODS, PASSWORD, Market, running_market
-from veilmart.demo.processes import command_line, environment, run_command, run_json
+from veilmart.demo.processes import command_line, environment
 
 
 def shop(market: Market, home: Path, out: Path) -> pexpect.spawn:
@@ -20,7 +21,7 @@ async def give_the_merchant(market: Market, amount: str) -> None:
     await run_command(
         "broker", "credit", "merchant", amount, "--merchant", "--home", str(market.broker_home)
     )
-    market.merchant.lines.clear()
+    market.merchant.forget()
 
 
 async def balance_of_merchant(market: Market) -> str:

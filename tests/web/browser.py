@@ -5,15 +5,15 @@ Debian's Chromium is driven by Playwright. Without it these tests fail; they are
 
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+
+from tests.support.programs import Program, environment
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions")
@@ -31,7 +31,7 @@ def launch(playwright: Playwright, *more: str) -> Browser:
 class Face:
     """A running `... web` process. origin: as the browser writes it; file: its way in."""
 
-    process: "subprocess.Popen[str]"
+    process: Program
     origin: str
     file: Path
     ticket: str
@@ -39,48 +39,35 @@ class Face:
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
         self.process.terminate()
-        return self.process.wait(timeout=15)
+        return self.process.wait(15)
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=15)
+        self.process.wait(15)
 
 
 @contextmanager
-def running_face(
-    command: Sequence[str], environment: dict[str, str] | None = None
-) -> Iterator[Face]:
-    """`command` must have --json and --no-open; ended at the end if it still runs."""
-    process = subprocess.Popen(
-        [*command], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
-    )
+def running_face(*words: str, module: str = "veilmart") -> Iterator[Face]:
+    """`words` must have --json and --no-open; ended at the end if it still runs."""
+    process = Program(*words, env=environment(), module=module, cwd=ROOT, piped=True)
     assert process.stdout is not None
     try:
         yield read_way_in(process)
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        process.stop(15)
         process.stdout.close()
 
 
-def read_way_in(process: "subprocess.Popen[str]") -> Face:
+def read_way_in(process: Program) -> Face:
     """The first line of a face's output, as a Face."""
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert line, f"The face ended with {process.wait(timeout=5)}."
+    assert line, f"The face ended with {process.wait(5)}."
     told = json.loads(line)
     file = Path(told["file"])
     found = re.search(r"ticket=([\w-]+)", file.read_text())
     assert found is not None
     return Face(process, told["origin"], file, found[1])
-
-
-def python_module(module: str, *words: str) -> list[str]:
-    return [sys.executable, "-m", module, *words]
 
 
 @dataclass

@@ -38,7 +38,7 @@ COLOUR_SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 
 def customer_pages(browser: Browser, market: RealMarket, shooter: Shooter) -> None:
     """From the fingerprints of a link to a purchase with a token."""
-    with at_home("maria") as home, running_face(customer_face(home)) as face:
+    with at_home("maria") as home, running_face(*customer_face(home)) as face:
         context = browser.new_context(viewport=SIZE)
         watched = watched_page(context, face)
         page = watched.page

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.customer.real_market import COMMAND, RealMarket, run, serving, wait_for
+from tests.customer.real_market import RealMarket, run, serving, wait_for
 from veilmart.demo.goods import recipes
 
 ABOUT = "Useful files made from facts: tables, charts, calendars, sounds."
@@ -97,4 +97,4 @@ def seeded_market(home: Path) -> Iterator[RealMarket]:
 def customer_face(home: Path, *words: str) -> list[str]:
     """The command of a customer's face that serves until it is stopped."""
     where = ("--home", str(home / "customer"), "--out", str(home / "files"))
-    return [*COMMAND, "customer", "web", *words, *where, "--json", "--no-open"]
+    return ["customer", "web", *words, *where, "--json", "--no-open"]

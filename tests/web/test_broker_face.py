@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.customer.real_market import COMMAND, run, serving, wait_for
+from tests.customer.real_market import run, serving, wait_for
 from tests.web.browser import Face, Watched, running_face, watched_page
 from veilmart.broker.home import open_home
 from veilmart.broker.maintenance.duty import DutyLine, note_duties
@@ -38,7 +38,7 @@ def merchant(home: Path) -> Iterator[str]:
 @pytest.fixture
 def face(home: Path, merchant: str) -> Iterator[Face]:
     where = ("--home", str(home / "broker"))
-    with running_face([*COMMAND, "broker", "web", *where, "--json", "--no-open"]) as running:
+    with running_face("broker", "web", *where, "--json", "--no-open") as running:
         yield running
 
 

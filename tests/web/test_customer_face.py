@@ -42,7 +42,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def face(home: Path) -> Iterator[Face]:
-    with running_face(customer_face(home)) as running:
+    with running_face(*customer_face(home)) as running:
         yield running
 
 
@@ -283,7 +283,7 @@ def test_commands_work_beside_a_running_face(
 def test_a_link_given_to_the_command_only_opens_its_fingerprints(
     market: RealMarket, home: Path, context: BrowserContext
 ) -> None:
-    with running_face(customer_face(home, market.link)) as face:
+    with running_face(*customer_face(home, market.link)) as face:
         watched = watched_page(context, face)
         expect(watched.page.get_by_role("heading", name="Who this is")).to_be_visible()
         watched.check()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.customer.scripted_market import Keys
-from tests.web.browser import Face, Watched, python_module, running_face, watched_page
+from tests.web.browser import Face, Watched, running_face, watched_page
 from tests.web.hostile_shop import COVERS, PRODUCTS, bomb, hostile_menu, hostile_shop
 from veilmart.customer.web.open_shop import Filter, OpenShop, is_small_jpeg
 from veilmart.limits import WEB_PAGE_MAX_BYTES
@@ -22,7 +22,7 @@ BOUND_SECONDS = 0.150
 @pytest.fixture(scope="module")
 def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
     home = tmp_path_factory.mktemp("hostile") / "customer"
-    with running_face(python_module("tests.web.hostile_face", str(home))) as running:
+    with running_face(str(home), module="tests.web.hostile_face") as running:
         yield running
 
 

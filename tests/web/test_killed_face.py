@@ -59,17 +59,17 @@ def begin_purchase(page: Page, button: str) -> None:
 def test_killed_in_the_middle_of_purchases_from_the_balance(
     market: RealMarket, tmp_path: Path, context: BrowserContext
 ) -> None:
-    with running_face(customer_face(tmp_path)) as face:
+    with running_face(*customer_face(tmp_path)) as face:
         customer(context, face, market, "killed")
     for moment in MOMENTS:
-        with running_face(customer_face(tmp_path)) as face:
+        with running_face(*customer_face(tmp_path)) as face:
             watched = watched_page(context, face)
             watched.goto("/merchants")
             watched.page.get_by_role("link", name="Open the shop").click()
             begin_purchase(watched.page, "Pay 5.00")
             time.sleep(moment)
             face.kill()
-        with running_face(customer_face(tmp_path)) as face:
+        with running_face(*customer_face(tmp_path)) as face:
             wait_until_settled(market, tmp_path)
             watched = watched_page(context, face)
             watched.goto("/orders")
@@ -87,7 +87,7 @@ def test_killed_in_the_middle_of_purchases_from_the_balance(
 def test_killed_in_the_middle_of_a_purchase_with_a_token(
     market: RealMarket, tmp_path: Path, context: BrowserContext
 ) -> None:
-    with running_face(customer_face(tmp_path)) as face:
+    with running_face(*customer_face(tmp_path)) as face:
         watched = watched_page(context, face)
         fill_link(watched, market.link)
         register(watched, "killedtoken")
@@ -99,7 +99,7 @@ def test_killed_in_the_middle_of_a_purchase_with_a_token(
         begin_purchase(watched.page, "Pay with a token")
         time.sleep(0.5)
         face.kill()
-    with running_face(customer_face(tmp_path)) as face:
+    with running_face(*customer_face(tmp_path)) as face:
         # What a token paid has a time of its own within hours, unless the person asks for it now.
         watched = watched_page(context, face)
         watched.goto("/orders")

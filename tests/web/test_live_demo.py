@@ -3,11 +3,11 @@
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.web.browser import Watched, python_module, running_face, watched_page
+from tests.web.browser import Watched, running_face, watched_page
 
 
 def demo(*words: str) -> list[str]:
-    return python_module("veilmart", "demo", "--web", "--json", "--no-open", *words)
+    return ["demo", "--web", "--json", "--no-open", *words]
 
 
 def buy(watched: Watched) -> None:
@@ -16,7 +16,7 @@ def buy(watched: Watched) -> None:
 
 
 def test_the_columns_fill_while_the_person_buys(context: BrowserContext) -> None:
-    with running_face(demo()) as face:
+    with running_face(*demo()) as face:
         watched = watched_page(context, face)
         watched.check()
         buy(watched)
@@ -30,7 +30,7 @@ def test_the_columns_fill_while_the_person_buys(context: BrowserContext) -> None
 
 
 def test_step_by_step_every_message_waits_for_the_key(context: BrowserContext) -> None:
-    with running_face(demo("--step")) as face:
+    with running_face(*demo("--step")) as face:
         watched = watched_page(context, face)
         page = watched.page
         page.get_by_role("button", name="Buy").click()
@@ -54,7 +54,7 @@ def test_step_by_step_every_message_waits_for_the_key(context: BrowserContext) -
 def test_an_attack_is_played_and_fails(
     context: BrowserContext, attack: str, done: str, ends: str
 ) -> None:
-    with running_face(demo("--attack", attack)) as face:
+    with running_face(*demo("--attack", attack)) as face:
         watched = watched_page(context, face)
         buy(watched)
         page = watched.page

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.customer.real_market import COMMAND, RealMarket, run
+from tests.customer.real_market import RealMarket, run
 from tests.web.browser import Face, running_face, watched_page
 from tests.web.seeded_market import draw_cover, seeded_market
 from veilmart.merchant.web.plan import MENU
@@ -28,12 +28,12 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
 
 def face_of(market: RealMarket) -> list[str]:
     where = ("--home", str(market.home / "merchant"))
-    return [*COMMAND, "merchant", "web", *where, "--json", "--no-open"]
+    return ["merchant", "web", *where, "--json", "--no-open"]
 
 
 @pytest.fixture
 def face(market: RealMarket) -> Iterator[Face]:
-    with running_face(face_of(market)) as running:
+    with running_face(*face_of(market)) as running:
         yield running
 
 
@@ -60,7 +60,7 @@ def test_a_killed_face_goes_on_with_an_upload_where_it_stopped(
     file = tmp_path / "stars.bin"
     file.write_bytes(content)
     os.utime(file, (CHANGED, CHANGED))
-    with running_face(face_of(market)) as face:
+    with running_face(*face_of(market)) as face:
         watched = watched_page(context, face)
         watched.goto("/goods")
         watched.page.evaluate(
@@ -75,7 +75,7 @@ def test_a_killed_face_goes_on_with_an_upload_where_it_stopped(
         )
         face.kill()
     sent = []
-    with running_face(face_of(market)) as face:
+    with running_face(*face_of(market)) as face:
         watched = watched_page(context, face)
         watched.page.on("request", lambda r: sent.append(r.url) if r.method == "PUT" else None)
         watched.goto("/goods")

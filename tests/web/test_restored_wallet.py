@@ -28,7 +28,7 @@ def test_words_bring_back_tokens_and_an_order_on_another_machine(
     for home in (*homes, tmp_path / "market"):
         home.mkdir()
     with seeded_market(tmp_path / "market") as market:
-        with running_face(customer_face(homes[0])) as face:
+        with running_face(*customer_face(homes[0])) as face:
             watched = customer(context, face, market, "moved")
             words = make_words(watched)
             withdraw(watched, "1.00", 2)
@@ -39,7 +39,7 @@ def test_words_bring_back_tokens_and_an_order_on_another_machine(
             watched.page.get_by_label("Buy now all the same").check()
             watched.page.get_by_role("button", name="Pay with a token").click()
             done(watched)
-        with running_face(customer_face(homes[1])) as face:
+        with running_face(*customer_face(homes[1])) as face:
             watched = watched_page(context, face)
             page = watched.page
             fill_link(watched, market.link)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.web.browser import Face, Watched, python_module, running_face, watched_page
+from tests.web.browser import Face, Watched, running_face, watched_page
 
 
 @pytest.fixture
 def face(tmp_path: Path) -> Iterator[Face]:
-    with running_face(python_module("tests.web.sample_face", str(tmp_path / "home"))) as found:
+    with running_face(str(tmp_path / "home"), module="tests.web.sample_face") as found:
         yield found
 
 

@@ -3,9 +3,6 @@
 import asyncio
 import json
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.broker.conftest import Served
+from tests.support.programs import Program, run as start
 from veilmart.broker import events
 from veilmart.broker.accounts.customers import add_customer
 from veilmart.broker.cli.root import app
@@ -107,19 +105,20 @@ async def test_merchants_are_admitted_by_fingerprint(
     assert run("merchant", "suspend", "nobody", home=home) == 2
 
 
-def test_run_sets_up_listens_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VEILMART_HOME", str(tmp_path))
-    script = "import sys; from veilmart.broker.cli.root import app; sys.exit(app())"
-    words = [sys.executable, "-c", script, "run", "--port", "0"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
+def test_run_sets_up_listens_and_stops(tmp_path: Path) -> None:
+    environment = {**os.environ, "VEILMART_HOME": str(tmp_path)}
+    words = ("broker", "run", "--port", "0")
+    program = Program(*words, env=environment, piped=True)
+    assert program.stdout is not None
+    try:
+        line = program.stdout.readline()
         assert line.startswith("Broker listening on 127.0.0.1:")
-        second = subprocess.run(words, check=False, capture_output=True, text=True, timeout=300)
-        assert second.returncode == 2
-        assert "Another veilmart process" in second.stderr
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        second = start(*words, env=environment)
+        assert second.code == 2
+        assert "Another veilmart process" in second.err
+    finally:
+        assert program.stop() == 0
+        program.stdout.close()
 
 
 def test_narration_tells_only_what_the_broker_knows() -> None:

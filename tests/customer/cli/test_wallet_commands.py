@@ -3,14 +3,15 @@
 import json
 import os
 import re
-import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from tests.customer.real_market import COMMAND, Finished, RealMarket, real_market
+from tests.customer.real_market import RealMarket, real_market
+from tests.support.programs import Finished, Program
 from veilmart.customer.wallet.tokens import UNSPENT, tokens_of
 from veilmart.customer.wallet.wallet import open_wallet
 from veilmart.terminal.clock import unix_now
@@ -25,13 +26,9 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
         yield running
 
 
-def withdrawing(home: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [*COMMAND, "customer", "tokens", "withdraw", "5.00", "--count", str(COUNT), "--json"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "VEILMART_HOME": str(home)},
-    )
+def withdrawing(home: Path) -> Program:
+    words = ("customer", "tokens", "withdraw", "5.00", "--count", str(COUNT), "--json")
+    return Program(*words, env={**os.environ, "VEILMART_HOME": str(home)}, piped=True)
 
 
 def test_two_programs_on_one_wallet_at_once(market: RealMarket) -> None:
@@ -43,7 +40,9 @@ def test_two_programs_on_one_wallet_at_once(market: RealMarket) -> None:
     programs = [withdrawing(home) for _ in range(3)]
     done = 0
     for program in programs:
-        out, _ = program.communicate(timeout=120)
+        assert program.stdout is not None
+        out = program.stdout.read()
+        program.wait()
         if program.returncode == 0:
             done += 1
         else:
@@ -141,8 +140,8 @@ def test_first_anonymous_purchase_is_led_through(market: RealMarket) -> None:
     home.mkdir()
     market.account(home, "first")
     child = pexpect.spawn(
-        COMMAND[0],
-        [*COMMAND[1:], "customer", "buy", "june.txt", "--anonymous"],
+        sys.executable,
+        ["-m", "veilmart", "customer", "buy", "june.txt", "--anonymous"],
         cwd=str(home),
         env={**os.environ, "VEILMART_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"},
         encoding="utf-8",

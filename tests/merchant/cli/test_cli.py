@@ -3,7 +3,6 @@
 import asyncio
 import io
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ import msgspec
 import pytest
 
 from tests.merchant.doubles import FakeBroker, Stall
+from tests.support.programs import Program
 from veilmart.crypto.identity import IdentityKey, format_fingerprint
 from veilmart.merchant import home
 from veilmart.merchant.back_office import setup
@@ -234,21 +234,17 @@ def test_the_conversation_about_a_product_alone(
 
 def test_the_server_as_a_process(say: Say, fresh: FakeBroker, goods: Path, tmp_path: Path) -> None:
     say("init", "--broker", "http://127.0.0.1:8000", "--yes")
-    code = "import sys; from veilmart.merchant.cli.root import app; sys.exit(app())"
-    words = ["run", "--port", "0", "--narrate", "-i", "--home", str(tmp_path / "home")]
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as server:
-        assert server.stdin is not None and server.stdout is not None
+    words = ("merchant", "run", "--port", "0", "--narrate", "-i", "--home", str(tmp_path / "home"))
+    reading, writing = os.pipe()
+    said = tmp_path / "said"
+    with os.fdopen(reading) as typed, os.fdopen(writing, "w") as person, said.open("w+") as errors:
+        server = Program(*words, env=os.environ, stdin=typed, stderr=errors, piped=True)
+        assert server.stdout is not None
         alarm = threading.Timer(60, server.kill)
         alarm.start()
         assert server.stdout.readline().startswith("Merchant listening on 127.0.0.1:")
-        server.stdin.write(f"add\n{goods}\n")
-        server.stdin.flush()
+        person.write(f"add\n{goods}\n")
+        person.flush()
         seen = ""
         while "Catalogue 2: 2 products" not in seen:
             line = server.stdout.readline()
@@ -258,7 +254,8 @@ def test_the_server_as_a_process(say: Say, fresh: FakeBroker, goods: Path, tmp_p
         rest = server.stdout.read()
         assert server.wait(20) == 0, seen + rest
         alarm.cancel()
-    assert "alpha.txt" in seen + rest and "Traceback" not in seen + rest
+        server.stdout.close()
+    assert "alpha.txt" in seen + rest and "Traceback" not in seen + rest + said.read_text()
 
 
 async def test_an_open_question_does_not_hold_up_the_end() -> None:

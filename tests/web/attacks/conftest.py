@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from tests.web.attacker import Attacker, attacking
 from tests.web.attacks.field import Field
-from tests.web.browser import Face, Watched, python_module, running_face, watched_page
+from tests.web.browser import Face, Watched, running_face, watched_page
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def attacker() -> Iterator[Attacker]:
 @pytest.fixture(scope="module")
 def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
     home = tmp_path_factory.mktemp("face") / "home"
-    with running_face(python_module("tests.web.sample_face", str(home))) as running:
+    with running_face(str(home), module="tests.web.sample_face") as running:
         yield running
 
 

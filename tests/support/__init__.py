@@ -1,0 +1,1 @@
+"""What several suites share. `programs` starts real ones, quickly; the harnesses build on it."""
