@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.customer.real_market import COMMAND, RealMarket
-from tests.web.browser import python_module, running_face, watched_page
+from tests.customer.real_market import RealMarket
+from tests.web.browser import running_face, watched_page
 
 SIZE: ViewportSize = {"width": 1000, "height": 680}
 WIDE: ViewportSize = {"width": 1200, "height": 900}
@@ -14,14 +14,14 @@ Shooter = Callable[[Page, str], Shoot]
 
 
 def desk_of(market: RealMarket, role: str) -> list[str]:
-    """The command of a desk's face beside the running servers."""
+    """The words of a desk's face beside the running servers."""
     where = ("--home", str(market.home / role))
-    return [*COMMAND, role, "web", *where, "--json", "--no-open"]
+    return [role, "web", *where, "--json", "--no-open"]
 
 
 def merchant_pages(browser: Browser, market: RealMarket, shooter: Shooter) -> None:
     """The shop's desk after a few sales."""
-    with running_face(desk_of(market, "merchant")) as face:
+    with running_face(*desk_of(market, "merchant")) as face:
         context = browser.new_context(viewport=SIZE)
         watched = watched_page(context, face)
         shoot = shooter(watched.page, "merchant")
@@ -34,7 +34,7 @@ def merchant_pages(browser: Browser, market: RealMarket, shooter: Shooter) -> No
 
 def broker_pages(browser: Browser, market: RealMarket, shooter: Shooter) -> None:
     """The operator's desk, with fresh vouchers and an audit."""
-    with running_face(desk_of(market, "broker")) as face:
+    with running_face(*desk_of(market, "broker")) as face:
         context = browser.new_context(viewport=SIZE)
         watched = watched_page(context, face)
         page, shoot = watched.page, shooter(watched.page, "broker")
@@ -60,8 +60,7 @@ def broker_pages(browser: Browser, market: RealMarket, shooter: Shooter) -> None
 def demo_pages(browser: Browser, market: RealMarket, shooter: Shooter) -> None:
     """Three columns after a purchase, and under an attack."""
     for name, words in (("bought", ()), ("mitm", ("--attack", "mitm"))):
-        command = python_module("veilmart", "demo", "--web", "--json", "--no-open", *words)
-        with running_face(command) as face:
+        with running_face("demo", "--web", "--json", "--no-open", *words) as face:
             context = browser.new_context(viewport=WIDE)
             watched = watched_page(context, face)
             watched.page.get_by_role("button", name="Buy").click()

@@ -63,10 +63,10 @@ def test_from_empty_folders_to_the_first_sale_and_a_clean_audit(
     home = tmp_path
     market = RealMarket(home, "", "")
     assert run(home, "broker", "init").code == 0
-    with serving(home, "broker") as broker, running_face(desk_of(market, "broker")) as operator:
+    with serving(home, "broker") as broker, running_face(*desk_of(market, "broker")) as operator:
         till = watched_page(context, operator)
         assert run(home, "merchant", "init", "--broker", broker, "--yes").code == 0
-        with running_face(desk_of(market, "merchant")) as owner:
+        with running_face(*desk_of(market, "merchant")) as owner:
             shop = watched_page(context, owner)
             expect(shop.page.get_by_text("Put goods on sale")).to_be_visible()
             drop_files(shop)
@@ -78,7 +78,7 @@ def test_from_empty_folders_to_the_first_sale_and_a_clean_audit(
                 shop.goto("/link")
                 link = shop.page.locator("p code").inner_text()
                 assert shop.page.get_by_role("img", name="QR code").is_visible()
-                with running_face(customer_face(home)) as buyer:
+                with running_face(*customer_face(home)) as buyer:
                     watched = watched_page(context, buyer)
                     fill_link(watched, link)
                     register(watched, "clara")

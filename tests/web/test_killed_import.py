@@ -48,7 +48,7 @@ def test_an_import_killed_in_its_middle_goes_on_and_adds_nothing_twice(
         done = run(tmp_path, "merchant", "init", "--broker", broker, "--yes")
         assert done.code == 0, done.err
     market = RealMarket(tmp_path, "", broker)
-    with running_face(desk_of(market, "merchant")) as face:
+    with running_face(*desk_of(market, "merchant")) as face:
         watched = watched_page(context, face)
         watched.goto("/import")
         begin_import(watched.page, folder)
@@ -57,7 +57,7 @@ def test_an_import_killed_in_its_middle_goes_on_and_adds_nothing_twice(
         face.kill()
     first = names_on_sale(tmp_path)
     assert len(first) == len(set(first)) and 0 < len(first) < FILES
-    with running_face(desk_of(market, "merchant")) as face:
+    with running_face(*desk_of(market, "merchant")) as face:
         watched = watched_page(context, face)
         watched.goto("/import")
         begin_import(watched.page, folder)

@@ -3,7 +3,6 @@
 The merchant is the real one, but tells the lie that a file names.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.customer import real_market as programs
 from tests.customer.real_market import RealMarket, real_market
-from tests.escrow.test_programs import CROOKED, ROOT
+from tests.escrow.test_programs import CROOKED
 from tests.web.browser import Face, Watched, running_face, watched_page
 from tests.web.desk_pictures import desk_of
 from tests.web.seeded_market import customer_face
@@ -33,16 +31,14 @@ def lie(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def market(lie: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programs, "COMMAND", CROOKED)
         patch.setenv("VEILMART_TEST_LIE", str(lie))
-        patch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT), str(ROOT / "src"))))
-        with real_market(tmp_path_factory.mktemp("market")) as running:
+        with real_market(tmp_path_factory.mktemp("market"), seller=CROOKED) as running:
             yield running
 
 
 @pytest.fixture
 def face(tmp_path: Path) -> Iterator[Face]:
-    with running_face(customer_face(tmp_path)) as running:
+    with running_face(*customer_face(tmp_path)) as running:
         yield running
 
 
@@ -105,7 +101,7 @@ def test_a_dispute_shows_what_the_broker_would_see_and_brings_the_money_back(
     watched.goto("/orders")
     expect(page.get_by_text(RETURNED)).to_be_visible()
     assert balance(watched) == "100.00 EUR"
-    with running_face(desk_of(market, "broker")) as broker:
+    with running_face(*desk_of(market, "broker")) as broker:
         desk = watched_page(context, broker)
         desk.goto("/disputes")
         expect(desk.page.locator("tbody tr")).to_have_count(1)
@@ -119,7 +115,7 @@ def test_a_refund_at_the_merchants_desk_asks_for_the_title_and_reaches_the_custo
     watched = customer(context, face, market, "refunded")
     open_product(watched, TITLE)
     pay(watched, "Pay 5.00")
-    with running_face(desk_of(market, "merchant")) as merchant:
+    with running_face(*desk_of(market, "merchant")) as merchant:
         desk = watched_page(context, merchant)
         desk.goto("/orders?state=settled")
         desk.page.get_by_role("button", name=f"Refund {TITLE}").click()

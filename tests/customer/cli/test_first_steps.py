@@ -2,13 +2,14 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from tests.customer.real_market import COMMAND, RealMarket, real_market, wait_for
+from tests.customer.real_market import RealMarket, real_market, wait_for
 
 SECONDS = 90
 
@@ -22,8 +23,8 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
 def terminal(home: Path, *words: str) -> "pexpect.spawn[str]":
     """`veilmart customer WORDS` on a terminal of 80 columns."""
     return pexpect.spawn(
-        COMMAND[0],
-        [*COMMAND[1:], "customer", *words],
+        sys.executable,
+        ["-m", "veilmart", "customer", *words],
         cwd=home,
         env={**os.environ, "VEILMART_HOME": str(home), "TERM": "xterm"},
         dimensions=(30, 80),
