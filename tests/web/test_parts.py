@@ -52,6 +52,13 @@ def test_direction_and_control_characters_are_taken_out() -> None:
     assert not set(html) & set("\u202e\u2066\x00\x1b")
 
 
+def test_notices_stand_above_unlocked_pages_as_text_and_on_no_locked_one() -> None:
+    pages = Pages("veilmart", "tests.web", ())
+    pages.show_notices(lambda: ["Ends soon: <b>1 token"])
+    assert "Ends soon: &lt;b&gt;1 token" in pages.part("frame.html", here="/")
+    assert "Ends soon" not in pages.part("bare.html", here="/")
+
+
 # ---- assets ---------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ refuse to run it).
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals.update(title=title, menu=tuple(menu))
+        self._environment.globals.update(title=title, menu=tuple(menu), notices=list)
         self._environment.filters.update(
             amount=format_amount,
             fingerprint=format_fingerprint,
@@ -58,6 +58,10 @@ class Pages:
             duration=format_duration,
             base64=format_base64,
         )
+
+    def show_notices(self, notices: Callable[[], list[str]]) -> None:
+        """Lines that stand above every unlocked page, asked for each time."""
+        self._environment.globals["notices"] = notices
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """A whole page. `here` is the request's path, for the navigation."""

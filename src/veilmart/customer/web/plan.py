@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from veilmart.customer.library.holdings import ending_notes
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.joining import JoiningPages
 from veilmart.customer.web.library import LibraryPages
@@ -40,6 +41,9 @@ def customer_plan(desk: Desk, link: str | None) -> Plan:
         joining = JoiningPages(desk, web, parsed)
         orders = OrderPages(desk, web)
         orders.begin_if_unfinished()
+        web.pages.show_notices(
+            lambda: desk.wallet.database.run_now(ending_notes, desk.wallet.clock())
+        )
         pages = (
             joining,
             shopping,
