@@ -4,8 +4,9 @@ New connection, session, both descriptors and the catalogue fetched anew each ti
 with the choice. Tokens are withdrawn before, and not measured.
 """
 
+import asyncio
 import os
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.driver import PASSWORD, WARM_UP_PURCHASES
@@ -30,13 +31,33 @@ async def open_customer(home: Path, link: str) -> Wallet:
     return create_seed(wallet, draw_words(wallet, 12), "")
 
 
-async def buy_one(wallet: Wallet, link: str, merchant: bytes, out: Path, turn: int) -> None:
-    payment = TokenPayment(wallet.seed or b"", wallet.clock, now=True)
-    async with await connect(wallet, link, anonymous=True) as shopper:
-        menu = await shopper.browse(merchant)
-        product = menu.products[turn % len(menu.products)]
-        bought = await shopper.buy(menu, product, out, payment=payment)
-    bought.path.unlink()
+@dataclass
+class Anonymous:
+    """Buys with one wallet. closing: connections whose acknowledgement has not left."""
+
+    wallet: Wallet
+    link: str
+    merchant: bytes
+    out: Path
+    closing: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def buy_one(self, turn: int) -> None:
+        """Buy on a connection of its own, which closes itself after its acknowledgement."""
+        wallet = self.wallet
+        payment = TokenPayment(wallet.seed or b"", wallet.clock, now=True)
+        shopper = await connect(wallet, self.link, anonymous=True)
+        try:
+            menu = await shopper.browse(self.merchant)
+            product = menu.products[turn % len(menu.products)]
+            bought = await shopper.buy(menu, product, self.out, payment=payment, later=True)
+        finally:
+            task = asyncio.create_task(shopper.aclose())
+            self.closing.add(task)
+            task.add_done_callback(self.closing.discard)
+        bought.path.unlink()
+
+    async def settle(self) -> None:
+        await asyncio.gather(*self.closing)
 
 
 async def drive(link: str, folder: Path, names: list[str], seconds: float) -> Result:
@@ -51,11 +72,16 @@ async def drive(link: str, folder: Path, names: list[str], seconds: float) -> Re
         async with await connect(wallet, link) as shopper:
             await withdraw_tokens(shopper, PRICE, tokens)
         (home / "out").mkdir()
-        buy = partial(buy_one, wallet, link, merchant, home / "out")
+        buyer = Anonymous(wallet, link, merchant, home / "out")
         for turn in range(WARM_UP_PURCHASES):
-            await buy(turn)
-        buyers.append(buy)
-    result = await measure(buyers, seconds)
+            await buyer.buy_one(turn)
+        await buyer.settle()
+        buyers.append(buyer)
+
+    async def settle() -> None:
+        await asyncio.gather(*(buyer.settle() for buyer in buyers))
+
+    result = await measure([buyer.buy_one for buyer in buyers], seconds, settle)
     for wallet in wallets:
         await wallet.aclose()
     return result

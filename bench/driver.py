@@ -3,6 +3,7 @@
 Started by `bench.purchases`. Reads one line to register, one to begin; prints one JSON object.
 """
 
+import asyncio
 import os
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,8 @@ async def open_shopper(home: Path, link: str) -> tuple[Wallet, Shopper]:
 
 async def buy_one(shopper: Shopper, menu: Menu, out: Path, turn: int) -> None:
     """Buy a product of the menu; remove the finished file."""
-    bought = await shopper.buy(menu, menu.products[turn % len(menu.products)], out)
+    product = menu.products[turn % len(menu.products)]
+    bought = await shopper.buy(menu, product, out, later=True)
     bought.path.unlink()
 
 
@@ -44,7 +46,12 @@ async def drive(link: str, folder: Path, names: list[str], seconds: float) -> Re
         for turn in range(WARM_UP_PURCHASES):
             await buy(turn)
         buyers.append(buy)
-    result = await measure(buyers, seconds)
+
+    async def settle() -> None:
+        await asyncio.gather(*(shopper.settled() for _, shopper in opened))
+
+    await settle()
+    result = await measure(buyers, seconds, settle)
     for wallet, shopper in opened:
         await shopper.aclose()
         await wallet.aclose()

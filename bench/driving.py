@@ -23,13 +23,20 @@ async def say_and_wait(word: str) -> None:
     await asyncio.to_thread(sys.stdin.readline)
 
 
-async def measure(buyers: Sequence[Buy], seconds: float) -> Result:
-    """Every buyer purchases again and again for `seconds`, at the same time as the others."""
+async def measure(
+    buyers: Sequence[Buy], seconds: float, settle: Callable[[], Awaitable[None]] | None = None
+) -> Result:
+    """Every buyer purchases again and again for `seconds`, at the same time as the others.
+
+    settle: waits for what the purchases left to the background; measured with them.
+    """
     serve_from_here()
     await say_and_wait("warm")
     took: list[float] = []
     cpu, began = time.process_time(), time.perf_counter()
     await asyncio.gather(*(_buy_until(buy, began + seconds, took) for buy in buyers))
+    if settle is not None:
+        await settle()
     return {
         "purchases": len(took),
         "seconds": time.perf_counter() - began,

@@ -197,6 +197,7 @@ class Market:
             effects.DrawOrderSeed: lambda e: signing.generate_signing_key(self.wallet.random),
             effects.Confirm: lambda e: self.agree,
             effects.Pace: lambda e: 0.0,
+            effects.Later: lambda e: self.run(e.rule()),
             effects.BrokerDescriptor: lambda e: self.broker,
             effects.Together: lambda e: [self.run(e.rule(index)) for index in e.indices],
             effects.OnDisk: lambda e: e.function(self.wallet.parcels, *e.args),

@@ -52,7 +52,9 @@ class Watched(Market):
         return self.seconds
 
 
-def bought(tmp_path: Path, keys: Keys, content: bytes, name: str, suite: int) -> list[Any]:
+def bought(
+    tmp_path: Path, keys: Keys, content: bytes, name: str, suite: int, later: bool
+) -> list[Any]:
     """What the broker sees of one purchase."""
     folder = tmp_path / f"{name}-{suite}"
     wallet = open_wallet(folder / "wallet", lambda: NOW, counting_random(b"wallet"))
@@ -60,7 +62,8 @@ def bought(tmp_path: Path, keys: Keys, content: bytes, name: str, suite: int) ->
         market = Watched(wallet, keys, content=content, name=name, size=SIZE)
         market.watch(content)
         choice = market.choice(folder / "out", suite)
-        market.run(purchase(choice, AccountPayment(), market.clock, wallet.random))
+        rule = purchase(choice, AccountPayment(), market.clock, wallet.random, later=later)
+        market.run(rule)
         return market.seen
     finally:
         wallet.close()
@@ -71,12 +74,13 @@ def keys() -> Keys:
     return Keys()
 
 
+@pytest.mark.parametrize("later", [False, True])
 @pytest.mark.parametrize("suite", [0, 1])
 def test_requests_sizes_and_times_are_those_of_the_shelf(
-    tmp_path: Path, keys: Keys, suite: int
+    tmp_path: Path, keys: Keys, suite: int, later: bool
 ) -> None:
-    small = bought(tmp_path, keys, b"x", "a.txt", suite)
-    large = bought(tmp_path, keys, b"y" * (SIZE - 300), "a-much-longer-name.pdf", suite)
+    small = bought(tmp_path, keys, b"x", "a.txt", suite, later)
+    large = bought(tmp_path, keys, b"y" * (SIZE - 300), "a-much-longer-name.pdf", suite, later)
     assert small == large
     names = [name for name, _, _ in small]
     assert names[-2:] == ["Release", "Acknowledge"]

@@ -96,6 +96,16 @@ class Pace(Effect[float]):
 
 
 @dataclass(frozen=True, slots=True)
+class Later(Effect[None]):
+    """Run `rule()` in the background. The connection closes when it has ended.
+
+    Its failure is told as `SettlementFailed`, not raised: `sync` does it again.
+    """
+
+    rule: Callable[[], Rule[object]]
+
+
+@dataclass(frozen=True, slots=True)
 class Together(Effect[None]):
     """Run `rule(index)` for every index, at most `at_once` at a time."""
 

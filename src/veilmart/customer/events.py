@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from veilmart.errors import VeilmartError
+
 
 @dataclass(frozen=True)
 class Event:
@@ -113,6 +115,13 @@ class PurchaseDone(Event):
     """Acknowledged: the merchant has its money."""
 
     order: bytes
+
+
+@dataclass(frozen=True)
+class SettlementFailed(Event):
+    """The goods are here, but the acknowledgement did not arrive; `sync` sends it again."""
+
+    error: VeilmartError
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,18 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import msgspec
 import pytest
 
 from tests.customer.real_market import BIG, RealMarket, real_market
 from veilmart.customer.connection.shopper import connect
-from veilmart.customer.wallet.wallet import open_wallet
+from veilmart.customer.events import Event, SettlementFailed
+from veilmart.customer.wallet.wallet import open_wallet, unfinished
 from veilmart.errors import (
     AuthenticationFailed,
+    BrokerUnreachable,
     Declined,
     FingerprintChanged,
     InsufficientBalance,
@@ -187,6 +190,49 @@ async def test_purchase_takes_six_exchanges_and_four_commits(
             assert wallet.database.commits - commits == 4
             assert bought.balance == account.balance - 500 * (turn + 1)
     await wallet.aclose()
+
+
+async def test_goods_are_here_before_the_acknowledgement_leaves(
+    market: RealMarket, tmp_path: Path
+) -> None:
+    market.account(tmp_path, "hurried")
+    wallet = open_wallet(tmp_path / "customer", now, os.urandom)
+    link = parse_link(market.link)
+    assert link.merchant is not None
+    async with await connect(wallet, link) as shopper:
+        menu = await shopper.browse(link.merchant)
+        june = next(product for product in menu.products if product.title == "june.txt")
+        bought = await shopper.buy(menu, june, tmp_path / "out", later=True)
+        assert bought.path.read_text() == "The stars of June.\n"
+        assert [order.state for order in unfinished(wallet)] == ["released"]
+        await shopper.settled()
+        assert unfinished(wallet) == []
+        await shopper.buy(menu, june, tmp_path / "out", later=True)
+    assert unfinished(wallet) == [], "closing the connection waits for it"
+    await wallet.aclose()
+
+
+async def test_acknowledgement_that_fails_is_told_and_sync_sends_it(
+    market: RealMarket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market.account(tmp_path, "cut")
+    wallet = open_wallet(tmp_path / "customer", now, os.urandom)
+    link = parse_link(market.link)
+    assert link.merchant is not None
+    told: list[Event] = []
+    async with await connect(wallet, link, observe=told.append) as shopper:
+        menu = await shopper.browse(link.merchant)
+        june = next(product for product in menu.products if product.title == "june.txt")
+        bought = await shopper.buy(menu, june, tmp_path / "out", later=True)
+        monkeypatch.setattr(shopper.session, "ask", AsyncMock(side_effect=BrokerUnreachable))
+    (failed,) = [event for event in told if isinstance(event, SettlementFailed)]
+    assert isinstance(failed.error, BrokerUnreachable)
+    assert [order.state for order in unfinished(wallet)] == ["delivered"]
+    await wallet.aclose()
+    assert market.customer(tmp_path, "sync").code == 0
+    orders = msgspec.json.decode_lines(market.customer(tmp_path, "orders", "--json").out)
+    assert [order["state"] for order in orders] == ["done"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [bought.path.name]
 
 
 async def test_session_that_ended_is_made_again(market: RealMarket, tmp_path: Path) -> None:

@@ -34,10 +34,9 @@ from veilmart.protocol.wallet_states import WalletState
 LARGE_BYTES = PARCEL_IN_DATABASE_MAX_BYTES + 1024
 
 
-def buy(market: Market, out: Path, suite: int = 0) -> Any:
-    return market.run(
-        purchase(market.choice(out, suite), AccountPayment(), market.clock, market.wallet.random)
-    )
+def buy(market: Market, out: Path, suite: int = 0, *, later: bool = False) -> Any:
+    choice, wallet = market.choice(out, suite), market.wallet
+    return market.run(purchase(choice, AccountPayment(), market.clock, wallet.random, later=later))
 
 
 def recovered(market: Market) -> list[Any]:
@@ -285,10 +284,14 @@ def test_file_of_the_same_name_is_not_replaced(market: Market, tmp_path: Path) -
 # ---- interruptions ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [4096, LARGE_BYTES], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("size", "later"),
+    [(4096, False), (LARGE_BYTES, False), (4096, True)],
+    ids=["small", "large", "settled-later"],
+)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_every_effect_it_finishes_or_costs_nothing(
-    keys: Keys, tmp_path: Path, after: bool, size: int
+    keys: Keys, tmp_path: Path, after: bool, size: int, later: bool
 ) -> None:
     killed_at: list[str] = []
     for position in range(1000):
@@ -297,7 +300,7 @@ def test_killed_at_every_effect_it_finishes_or_costs_nothing(
         market = Market(wallet, keys, size=size)
         market.kill_at, market.kill_after = position, after
         try:
-            buy(market, out)
+            buy(market, out, later=later)
         except Killed:
             wallet.close()
         else:

@@ -8,12 +8,12 @@ from veilmart.crypto.signing import generate_signing_key
 from veilmart.customer import effects
 from veilmart.customer.connection.retries import with_retries
 from veilmart.customer.connection.session import BrokerSession
-from veilmart.customer.events import Observer
+from veilmart.customer.events import Observer, SettlementFailed
 from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.seed import has_seed
 from veilmart.customer.wallet.seed_state import take_order_number
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import NotLoggedIn, WalletLocked, WalletReplaced
+from veilmart.errors import NotLoggedIn, VeilmartError, WalletLocked, WalletReplaced
 from veilmart.protocol.customer_messages import Account, GetAccount
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule, Transact
@@ -31,7 +31,10 @@ def always(quote: Quote) -> bool:
 
 
 class Performer:
-    """Performs effects for one wallet at one broker. Keep one per purchase: `confirm` differs."""
+    """Performs effects for one wallet at one broker. Keep one per purchase: `confirm` differs.
+
+    background: holds what `Later` started until it ends; the owner waits for it.
+    """
 
     def __init__(
         self,
@@ -39,12 +42,14 @@ class Performer:
         session: BrokerSession,
         refresh: Callable[[], Awaitable[SignedDescriptor]],
         observe: Observer,
+        background: set[asyncio.Task[None]],
         confirm: ConfirmQuote = always,
     ) -> None:
         self._wallet = wallet
         self._session = session
         self._refresh = refresh
         self._observe = observe
+        self._background = background
         self._confirm = confirm
         self._table: Performers = {
             Transact: self._transact,
@@ -61,6 +66,7 @@ class Performer:
             effects.Pace: self._pace,
             effects.BrokerDescriptor: self._broker_descriptor,
             effects.Together: self._together,
+            effects.Later: self._later,
             effects.OnDisk: self._on_disk,
         }
 
@@ -166,6 +172,17 @@ class Performer:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _later(self, effect: effects.Later) -> None:
+        async def work() -> None:
+            try:
+                await self.run(effect.rule())
+            except VeilmartError as error:
+                self._observe(SettlementFailed(error))
+
+        task = asyncio.create_task(work())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     # ---- the disk ---------------------------------------------------------------------------
 

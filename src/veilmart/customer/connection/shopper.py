@@ -4,6 +4,7 @@ Methods print nothing and ask nothing; the caller passes in a function that conf
 observer.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -94,6 +95,7 @@ class Shopper:
         self._merchants: dict[bytes, SignedDescriptor] = {}
         self._sources: dict[bytes, MerchantDescriptors] = {}
         self._tunnel: Tunnel | None = None
+        self._background: set[asyncio.Task[None]] = set()
         self.session = BrokerSession(
             wallet, http, descriptor, suite, login, self.refresh_broker, observe
         )
@@ -108,11 +110,25 @@ class Shopper:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if kind is not None and issubclass(kind, asyncio.CancelledError):
+            for task in self._background:
+                task.cancel()
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections; the wallet stays open."""
-        await self.http.aclose()
+        """Wait until all is settled, then close the connections; the wallet stays open."""
+        try:
+            await self.settled()
+        finally:
+            for task in self._background:
+                task.cancel()
+            await self.http.aclose()
+
+    async def settled(self) -> None:
+        """Wait for the acknowledgements that purchases left to the background."""
+        for ended in await asyncio.gather(*self._background, return_exceptions=True):
+            if isinstance(ended, Exception):  # not one that was told: a fault of ours
+                raise ended
 
     @property
     def broker(self) -> SignedDescriptor:
@@ -231,12 +247,15 @@ class Shopper:
         out: Path,
         confirm: ConfirmQuote = always,
         payment: Payment | None = None,
+        *,
+        later: bool = False,
     ) -> Bought:
         """Buy one product of a menu into the folder `out`.
 
-        payment: from the account by default. Raises Declined when `confirm` returns False,
-        ProductOut, and every error of the steps; after an error later than the confirmation, `sync`
-        continues the purchase.
+        payment: from the account by default. later: return when the file is there; the
+        acknowledgement leaves at its slot, and `aclose` and `settled` wait for it. Raises Declined
+        when `confirm` returns False, ProductOut, and every error of the steps; after an error later
+        than the confirmation, `sync` continues the purchase.
         """
         if not product.available:
             raise ProductOut
@@ -249,7 +268,7 @@ class Shopper:
             shelf, suite = Menu(merchant, menu.catalogue).shelf(product), self.suite_for(merchant)
             choice = Choice(self.broker, merchant, product, shelf, suite, out)
             paying, tunnel = payment or AccountPayment(), self._opened(merchant)
-            rule = purchase(choice, paying, wallet.clock, wallet.random, tunnel)
+            rule = purchase(choice, paying, wallet.clock, wallet.random, tunnel, later=later)
             try:
                 return await self._performer(confirm).run(rule)
             except DescriptorUnknown:
@@ -267,7 +286,14 @@ class Shopper:
         return await self.perform(cancel(order, self.wallet.clock))
 
     def _performer(self, confirm: ConfirmQuote) -> Performer:
-        return Performer(self.wallet, self.session, self.refresh_broker, self.observe, confirm)
+        return Performer(
+            self.wallet,
+            self.session,
+            self.refresh_broker,
+            self.observe,
+            self._background,
+            confirm,
+        )
 
     async def perform(self, rule: Rule[T]) -> T:
         """Run a rule that asks the person nothing, at this broker."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from veilmart.customer.effects import (
     AskBroker,
+    Later,
     Pace,
     Tell,
     on_disk,
@@ -63,17 +64,23 @@ REFUNDED = "The whole amount is back, as it was paid: on your balance, or as a t
 
 @dataclass(frozen=True)
 class Bought:
-    """order: as stored, DONE. path: the finished file. balance: after the payment, minor units."""
+    """path: the finished file. balance: after the payment, minor units.
+
+    order: as stored, DONE; with a file ready and RELEASED in the wallet if it is settled later.
+    """
 
     order: Order
     path: Path
     balance: int | None = None
 
 
-def complete(order: Order, terms: Terms, clock: Clock, *, fresh: bool) -> Rule[Bought]:
+def complete(
+    order: Order, terms: Terms, clock: Clock, *, fresh: bool, later: bool = False
+) -> Rule[Bought]:
     """Finish a paid order from CONFIRMING (paid), HELD, RELEASED or DELIVERED.
 
-    fresh: nothing of its parcel was fetched yet. Raises WrongOrderState once it was refunded,
+    fresh: nothing of its parcel was fetched yet. later: return when the file is there, and
+    acknowledge at the slot in the background. Raises WrongOrderState once it was refunded,
     ContentKeyInvalid, PieceMismatch, PaddingInvalid (evidence against the merchant), and errors
     of network and disk, after which it can be called again.
     """
@@ -106,8 +113,16 @@ def complete(order: Order, terms: Terms, clock: Clock, *, fresh: bool) -> Rule[B
         except WrongOrderState:  # so did the broker say when a lost segment was asked for again
             yield from _notice_refund(order, clock)
             raise
-    yield from Pace(slot, began)
-    return (yield from _acknowledge(order, terms, clock))
+
+    def settle() -> Rule[Bought]:
+        yield from Pace(slot, began)
+        return (yield from _acknowledge(order, terms, clock))
+
+    if not later:
+        return (yield from settle())
+    # Until then the wallet says RELEASED: after a crash `sync` finds the file and acknowledges.
+    yield from Later(settle)
+    return Bought(order, Path(order.file_path or ""))
 
 
 def finish_slot(size: int) -> float:

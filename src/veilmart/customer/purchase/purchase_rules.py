@@ -66,10 +66,12 @@ def purchase(
     clock: Clock,
     random: Random,
     tunnel: Tunnel | None = None,
+    *,
+    later: bool = False,
 ) -> Rule[Bought]:
     """Buy one product. Raises Declined, and every error of the steps below.
 
-    tunnel: an open one in which nothing was chosen yet.
+    tunnel: an open one in which nothing was chosen yet. later: acknowledge in the background.
     """
     yield from on_disk(try_destination, choice)
     quote = yield from select(choice, clock(), random, tunnel)
@@ -87,7 +89,7 @@ def purchase(
     except VeilmartError as error:
         raise money_may_be_held(error) from error.__cause__
     try:
-        bought = yield from complete(order, terms, clock, fresh=True)
+        bought = yield from complete(order, terms, clock, fresh=True, later=later)
     except VeilmartError as error:
         raise money_may_be_held(error) from error.__cause__
     return replace(bought, balance=balance)

@@ -130,11 +130,11 @@ class PayingPages:
             if shown.by_token:
                 payment = TokenPayment(shopper.wallet.seed or b"", shopper.wallet.clock, now=now)
             try:
-                await shopper.buy(menu, product, desk.out, Agreement(shown), payment)
+                await shopper.buy(menu, product, desk.out, Agreement(shown), payment, later=True)
             except Declined:
                 raise OfferMismatch("The merchant's offer is not what was shown.") from None
-        report.step("The file is here, and the merchant has the money.")
-        report.leads_to("/library", "Library")
+            report.step("The file is here.")
+            report.leads_to("/library", "Library")
 
 
 @dataclass(frozen=True)

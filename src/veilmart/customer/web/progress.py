@@ -48,3 +48,5 @@ class Progress:
                 report.line("Every piece is what the merchant signed.")
             case events.FileSaved():
                 report.line(f"Saved to {shown_path(event.path)}")
+            case events.SettlementFailed():
+                report.line("The broker was not told yet that the file is here; sync tells it.")
