@@ -230,8 +230,8 @@ async def test_acknowledgement_that_fails_is_told_and_sync_sends_it(
     assert [order.state for order in unfinished(wallet)] == ["delivered"]
     await wallet.aclose()
     assert market.customer(tmp_path, "sync").code == 0
-    orders = msgspec.json.decode_lines(market.customer(tmp_path, "orders", "--json").out)
-    assert [order["state"] for order in orders] == ["done"]
+    listed = msgspec.json.decode(market.customer(tmp_path, "orders", "--json").out)["orders"]
+    assert [order["state"] for order in listed] == ["done"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == [bought.path.name]
 
 
