@@ -54,23 +54,24 @@ SEGMENT = _step(
 )
 RELEASE = _step(
     "release",
-    broker=("Release/", "Release/release_rules._act"),
+    broker=("Release/", "Release/release_rules._step"),
     customer=("/>Release", "/orders.save_order"),
 )
 RELEASE_REFUSED = _step("release", broker=("Release/",), customer=("/>Release",))
 CANCEL = _step(
     "cancel",
-    broker=("Cancel/", "Cancel/release_rules._act"),
+    broker=("Cancel/", "Cancel/release_rules._step"),
     customer=("/>Cancel", "/parcels.save_ended"),
 )
 DELIVER = _step("deliver", customer=("/file",))
 ACKNOWLEDGE = _step(
     "acknowledge",
-    broker=("Acknowledge/", "Acknowledge/release_rules._act"),
+    broker=("Acknowledge/", "Acknowledge/release_rules._step"),
     customer=("/>Acknowledge", "/parcels.save_ended"),
 )
 PURCHASE = (
     *VISIT,
+    ANONYMOUS[1],
     _step(
         "descriptor",
         broker=("GetMerchants/", "GetMerchant/", "GetMerchant/>FetchDescriptor"),
@@ -102,7 +103,7 @@ PURCHASE = (
     ACKNOWLEDGE,
     REPORT,
 )
-BROWSE = PURCHASE[2:5]
+BROWSE = PURCHASE[3:6]
 TOKENS: dict[str, tuple[Step, ...]] = {
     "token withdrawal": (
         *VISIT,

@@ -251,7 +251,7 @@ class VoucherIssue:
 
     async def check(self, market: Market, known: set[int]) -> None:
         lines = await listed(market, "voucher", "list")
-        assert sum(line["issued"] for line in lines if line["batch"] not in known) == 1
+        assert sum(line["left"] for line in lines if line["batch"] not in known) == 1
 
 
 class VoucherRedeem:
@@ -287,13 +287,13 @@ class VoucherVoid:
         await market.operator_runs("voucher", "void", "--batch", str(batch))
 
     async def finish(self, market: Market, batch: int) -> None:
-        if (await self._line(market, batch))["issued"]:
+        if (await self._line(market, batch))["left"]:
             assert await market.operator_runs("voucher", "void", "--batch", str(batch)) == 0
         market.paid_in -= VALUE
 
     async def check(self, market: Market, batch: int) -> None:
         line = await self._line(market, batch)
-        assert (line["issued"], line["void"]) == (0, 1)
+        assert (line["left"], line["void"]) == (0, 1)
 
     async def _line(self, market: Market, batch: int) -> Any:
         lines = await listed(market, "voucher", "list")

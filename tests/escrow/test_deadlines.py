@@ -83,7 +83,7 @@ async def test_what_was_never_released_comes_back_whole(
             assert said.money.startswith("comes back whole")
         await again(stage)
         assert await stage.sync() == "refunded"
-        assert stage.standing().money.startswith("back with you")
+        assert stage.standing().money.startswith("returned to you")
         await stage.merchant_says("refunded")
         await roles.check_books()
 

@@ -87,7 +87,7 @@ async def test_the_wallet_finds_the_lie_and_gets_the_money_back(
         assert (complaint.reason, complaint.finding) == (reason, finding)
         assert stage.order.state == stage.broker_state() == "refunded"
         assert await stage.money() == (CREDIT, 0)
-        assert stage.standing().money.startswith("back with you")
+        assert stage.standing().money.startswith("returned to you")
         [line] = await stage.disputes()
         assert (line.outcome, line.finding) == ("won", finding.value)
         await stage.merchant_says("refunded")

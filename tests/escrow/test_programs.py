@@ -68,7 +68,10 @@ def test_a_dispute_from_the_purchase_to_the_money(
     refused = market.customer(tmp_path, "dispute", order[:8], typed="n\n")
     assert refused.code == Declined.exit_code
     assert f"{product}: {finding.value}." in refused.out
-    assert "the broker sees what this order was about: which product it was" in refused.out
+    assert (
+        "The evidence shows the broker what this order was about: which product it was"
+        in refused.out
+    )
 
     saved = market.customer(tmp_path, "dispute", order[:8], "--save", "proof")
     assert saved.code == 0, saved.err
@@ -102,7 +105,7 @@ def test_a_merchant_gives_back_what_was_settled(market: RealMarket, tmp_path: Pa
     assert market.run("merchant", "refund", order[:8], typed="n\n").code == Declined.exit_code
     assert market.run("merchant", "refund", "ffff0000", "--yes").code == NoSuchOrder.exit_code
     given = market.run("merchant", "refund", order[:8], "--yes")
-    assert given.code == 0 and "5.00 went back" in given.out, given.err
+    assert given.code == 0 and "5.00 was refunded" in given.out, given.err
     assert market.run("merchant", "refund", order[:8], "--yes").code == 0
     synced = market.customer(tmp_path, "sync", "--now")
     assert "its merchant gave the money back" in synced.out

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.customer.real_market import wait_for
 from tests.support.programs import Program, run
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +115,7 @@ def market_in(home: Path, merchant_module: str = "veilmart") -> Iterator[Market]
             running(merchant, home / "m.log", "merchant", "Merchant", merchant_module)
         )
         veilmart("broker", "merchant", "admit", f"http://{sells}", "--yes", "--home", broker)
+        wait_for(home / "broker.log", "authenticated ")
         found = re.search(r"veilmart://\S+", veilmart("merchant", "link", "--home", merchant))
         assert found
         yield Market(found[0], broker, merchant, password_file)

@@ -44,7 +44,7 @@ def acknowledged_at_once(attack: Attack, seconds_per_product: float = 0.0) -> It
         return asyncio.get_running_loop().time()
 
     async def slow_disk(performer: Performer, effect: Any) -> Any:
-        if effect.function is deliver:
+        if getattr(effect.function, "func", effect.function) is deliver:  # a partial with options
             await asyncio.sleep(seconds_per_product * attack.buying)
         return await on_disk(performer, effect)
 

@@ -64,10 +64,9 @@ async def test_the_attacker_recognises_products_without_padding(
     template: Template, tmp_path: Path
 ) -> None:
     async with attacked_market(template, tmp_path, "small", seed=4, padded=False) as attack:
-        await attack.purchases(PURCHASES // 2, by_token=False)
+        await attack.purchases(PURCHASES, by_token=False)
     found = verdict(attack)
-    assert found.recognised, found.line()
-    assert found.boosting > 0.9 or found.forest > 0.9
+    assert found.recognised and found.feature.startswith("got"), found.line()
 
 
 def test_noise_alone_is_not_recognised_and_a_small_difference_is() -> None:

@@ -109,6 +109,7 @@ async def deliver_with_cuts(folder: Path, size: int, cuts: int, seed: int) -> Ou
     goods.mkdir()
     digest = write_product(goods / "big.bin", size)
     broker_home, merchant_home = str(folder / "broker"), str(folder / "merchant")
+    Path(broker_home).mkdir()
     rng = random.Random(seed)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context

@@ -162,7 +162,7 @@ def test_first_anonymous_purchase_is_led_through(market: RealMarket) -> None:
     child.expect(r"Withdraw 8 tokens of 5.00\? \(y/n\) ")
     child.sendline("y")
     child.expect("withdrawn less than a day ago")
-    child.expect(r"Buy now all the same\? \(y/n\) ")
+    child.expect(r"Buy now anyway\? \(y/n\) ")
     child.sendline("y")
     child.expect("Pay to deliver: 5.00, with a token")
     child.expect(r"Do you want to pay\? \(y/n\) ")

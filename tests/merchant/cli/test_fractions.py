@@ -16,6 +16,7 @@ NAMES = ("--amount", "--amounts", "--value", "--price", "--wish")
 BROKER = {
     "broker payout --amount": ("payout", "shop"),
     "broker credit --amount": ("credit", "anna"),
+    "broker reverse-credit --amount": ("reverse-credit", "anna"),
     "broker price-points set --amounts": ("price-points", "set"),
     "broker voucher issue --value": ("voucher", "issue", "--count", "1", "--value"),
 }

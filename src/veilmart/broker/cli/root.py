@@ -20,7 +20,15 @@ mount(
             "accounts:reverse_credit",
             "Take back a mistyped credit; both bookings stay in the books.",
         ),
-        "credit": ("accounts:credit", "Book cash that a customer paid in to their account."),
+        "credit": (
+            "accounts:credit",
+            (
+                "Book cash that a customer paid in to their account.\n"
+                "\n"
+                "Without --reference, the same amount for the same account is refused for ten minutes, as the\n"
+                "command may have been given twice. With the same --reference it is booked once."
+            ),
+        ),
         "accounts": ("accounts:accounts", "List accounts with their balances."),
         "price-points": ("settings:points_app", "The amounts that products may cost."),
         "fee": (
