@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass
 
@@ -88,7 +89,8 @@ async def run_case(market: Market, case: Case) -> Outcome:
     try:
         await _run(market, case)
     except (AssertionError, TimeoutError, ValueError, VeilmartError) as fault:
-        problem = f"{type(fault).__name__}: {fault}"
+        place = traceback.extract_tb(fault.__traceback__)[-1]
+        problem = f"{type(fault).__name__} at {place.name}:{place.lineno}: {place.line}: {fault}"
     finally:
         market.programs.spare(case.party)
     return Outcome(case, problem, time.monotonic() - began)

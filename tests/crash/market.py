@@ -130,7 +130,8 @@ class Market:
     async def check_books(self) -> None:
         """The audit finds nothing, and what was paid in is still somewhere."""
         checks = await self.opened.database.run(audit)
-        assert [finding for check in checks for finding in check.findings] == []
+        found = [finding for check in checks for finding in check.findings]
+        assert found == [], found
         lines = await self.opened.database.run(lambda conn: list(account_lines(conn)))
         kept = sum(line.balance for line in lines if line.kind != "cash")
         assert kept == self.paid_in, f"{kept} kept of {self.paid_in} paid in"

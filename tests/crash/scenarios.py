@@ -15,6 +15,7 @@ from sqlalchemy import Connection, update
 from tests.crash.market import CREDIT, LARGE, PRICES, SMALL, Market
 from veilmart.broker.operator.bookkeeping import credit
 from veilmart.broker.schema import tables
+from veilmart.protocol.order_key import operation_id
 from veilmart.terminal.clock import unix_now
 
 TRIES = 12
@@ -101,9 +102,13 @@ class Cancellation:
 
 
 def _pass_deadline(conn: Connection, order: bytes) -> None:
-    """As if the invoice's time had run out."""
-    invoices = tables.invoices
-    conn.execute(update(invoices).where(invoices.c.order == order).values(due=unix_now() - 1))
+    """As if the invoice's time had run out: its key was released so much earlier."""
+    i, o = tables.invoices, tables.operations
+    due = conn.execute(i.select().where(i.c.order == order)).one().due
+    earlier = due - (unix_now() - 1)
+    conn.execute(update(i).where(i.c.order == order).values(due=i.c.due - earlier))
+    released = operation_id(order, "release")
+    conn.execute(update(o).where(o.c.id == released).values(at=o.c.at - earlier))
 
 
 class Deadline:

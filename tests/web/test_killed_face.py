@@ -104,7 +104,7 @@ def test_killed_in_the_middle_of_a_purchase_with_a_token(
         watched = watched_page(context, face)
         watched.goto("/orders")
         if watched.page.locator(".cards li").count():
-            watched.page.locator('form[action="/orders/sync"] button').first.click()
+            watched.page.get_by_role("button", name="Do all of it now").click()
             done(watched)
         found = wait_until_settled(market, tmp_path)
         watched.goto("/tokens")
