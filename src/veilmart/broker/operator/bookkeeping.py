@@ -27,12 +27,12 @@ REPEATED_SECONDS = 600
 """A credit of the same amount within so long may be the same command, given twice."""
 
 _t, _p = tables.transactions.c, tables.postings.c
-_like_it = (
-    select(_t.id)
+_booked_times = (
+    select(func.count())
+    .select_from(tables.transactions)
     .join(tables.postings, _p.entry == _t.id)
     .where(_p.account == bindparam("of"), _p.amount == bindparam("value"))
-    .where(_t.kind == "credit", _t.at > bindparam("since"))
-    .limit(1)
+    .where(_t.kind == bindparam("kind"), _t.at > bindparam("since"))
 )
 
 
@@ -90,8 +90,8 @@ def credit(
         conn, "credit", reference, account, amount
     ):
         if reference is None and not repeats:
-            like_it = {"of": account, "value": amount, "since": now - REPEATED_SECONDS}
-            if conn.execute(_like_it, like_it).first() is not None:
+            since = now - REPEATED_SECONDS
+            if _times_booked(conn, "credit", account, amount, since):
                 raise CreditRepeated
         entry = booking.pay_in(conn, "credit", b"", now, account, amount)
         if reference is not None:
@@ -128,10 +128,7 @@ def payout(
         return _booked(conn, name, amount, account)
     if not before_restore:
         since_backup.check_payouts(conn)
-    if booking.balance_of(conn, account) < amount:
-        error = InsufficientBalance(f"{name} has less than that.")
-        error.hint = "`veilmart broker accounts` shows what the merchant has."
-        raise error
+    _check_covered(conn, name, account, amount)
     entry = booking.book(conn, "payout", b"", now, transfer(account, tables.CASH, amount))
     asked = merchant_requests.mark_paid(conn, merchant.fingerprint, amount, now)
     if reference is not None:
@@ -161,16 +158,10 @@ def reverse_credit(
         conn, "reverse", reference, account, -amount
     ):
         return _booked(conn, name, amount, account)
-    if _booked_times(conn, "credit", account, amount) <= _booked_times(
-        conn, "reverse", account, -amount
-    ):
+    booked = _times_booked(conn, "credit", account, amount)
+    if booked <= _times_booked(conn, "reverse", account, -amount):
         raise BadArgument("No credit of exactly that amount is left to be taken back.")
-    if booking.balance_of(conn, account) < amount:
-        error = InsufficientBalance(f"{name} has less than that.")
-        error.hint = (
-            "What was spent or paid out cannot be taken back; see `veilmart broker accounts`."
-        )
-        raise error
+    _check_covered(conn, name, account, amount)
     entry = booking.book(conn, "reverse", b"", now, transfer(account, tables.CASH, amount))
     if reference is not None:
         cash_references.keep(conn, "reverse", reference, entry)
@@ -178,17 +169,25 @@ def reverse_credit(
     return _booked(conn, name, amount, account)
 
 
-def _booked_times(
-    conn: Connection, kind: booking.TransactionKind, account: int, amount: int
+def _times_booked(
+    conn: Connection, kind: booking.TransactionKind, account: int, amount: int, since: int = -1
 ) -> int:
-    """How many transactions of that kind changed the account by `amount`, folded ones aside."""
-    p, t = tables.postings.c, tables.transactions.c
-    query = (
-        select(func.count())
-        .select_from(tables.postings.join(tables.transactions, t.id == p.entry))
-        .where(p.account == account, p.amount == amount, t.kind == kind)
-    )
-    return int(conn.execute(query).scalar_one())
+    """A reading: how many transactions of that kind after `since` changed the account by `amount`.
+
+    Folded ones are not counted.
+    """
+    asked = {"of": account, "value": amount, "kind": kind, "since": since}
+    return int(conn.execute(_booked_times, asked).scalar_one())
+
+
+def _check_covered(conn: Connection, name: str, account: int, amount: int) -> None:
+    """Raises InsufficientBalance if cash of that amount cannot leave the account."""
+    if booking.balance_of(conn, account) < amount:
+        error = InsufficientBalance(f"{name} has less than that.")
+        error.hint = (
+            "What was spent or paid out already is not there; `veilmart broker accounts` shows it."
+        )
+        raise error
 
 
 def _customer_account(conn: Connection, name: str) -> int:

@@ -97,12 +97,12 @@ def sums_of_all(conn: Connection, merchant: bytes) -> Sums:
 @snapshot
 def carry_forward(conn: Connection, merchant: bytes) -> bool:
     """Transaction: the next reports into the sums. False if there are too few to be worth it."""
-    after, before = carried(conn, merchant)
+    after, _ = carried(conn, merchant)
     until = conn.execute(_until, {"of": merchant, "after": after}).scalar_one_or_none()
     if until is None:
         return False
     more = sums_between(conn, merchant, after, until)
-    if after == 0 and before == Sums(0, 0, 0, 0):
+    if after == 0:
         conn.execute(_begin, {"merchant": merchant, "until": until} | more._asdict())
         return True
     changed = {f"more_{name}": value for name, value in more._asdict().items()}

@@ -8,9 +8,7 @@ from veilmart.broker.schema.tables import metadata, transactions
 from veilmart.storage.database.columns import Integer
 
 ISSUED: Final = "issued"
-
 REDEEMED: Final = "redeemed"
-
 VOID: Final = "void"
 
 # unconfirmed: 1 after a restore, until the operator says what happened to it since the backup.

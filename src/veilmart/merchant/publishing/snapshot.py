@@ -66,7 +66,7 @@ class Goods:
 
 
 @dataclass(frozen=True)
-class Papers:
+class Documents:
     """What is published beside the catalogue."""
 
     valid: tuple[Published, ...]
@@ -86,9 +86,9 @@ def read_goods(connection: Connection) -> Goods:
     )
 
 
-def publish_papers(
+def publish_documents(
     connection: Connection, key: IdentityKey, goods: Goods, now: int, random: Random
-) -> Papers | None:
+) -> Documents | None:
     """Transaction: descriptor and showcases, as far as they are due; short when nothing is.
 
     None when the shop has changed since the goods were read.
@@ -97,19 +97,19 @@ def publish_papers(
         return None
     publish_descriptor(connection, key, now, random)
     valid = tuple(valid_descriptors(connection, now))
-    return Papers(valid, publish_showcases(connection, goods.showcases))
+    return Documents(valid, publish_showcases(connection, goods.showcases))
 
 
 def shop_of(
-    goods: Goods, papers: Papers, catalogue: PublishedCatalogue, fingerprint: bytes
+    goods: Goods, documents: Documents, catalogue: PublishedCatalogue, fingerprint: bytes
 ) -> Shop:
     """The snapshot."""
     return Shop(
         revision=goods.row.revision,
         decimals=goods.row.decimals,
         fingerprint=fingerprint,
-        newest=papers.valid[-1],
-        descriptors={published.known.hash: published for published in papers.valid},
+        newest=documents.valid[-1],
+        descriptors={published.known.hash: published for published in documents.valid},
         catalogue=catalogue,
         shelves={shelf.id: shelf for shelf in goods.shelves},
         products={product.id: product for product in goods.products},
@@ -126,14 +126,14 @@ def load_shop(
     For commands. A running server uses `open_snapshot`, which keeps the writer for moments only.
     """
     goods = read_goods(connection)
-    papers = publish_papers(connection, key, goods, now, random)
-    if papers is None:
+    documents = publish_documents(connection, key, goods, now, random)
+    if documents is None:
         raise Misuse("The shop changed within a transaction.")
-    keys = papers.valid[-1].keys
+    keys = documents.valid[-1].keys
     published = publish_catalogue(
-        connection, fingerprint, keys, goods.products, papers.showcases, now
+        connection, fingerprint, keys, goods.products, documents.showcases, now
     )
-    return shop_of(goods, papers, published, fingerprint)
+    return shop_of(goods, documents, published, fingerprint)
 
 
 async def open_snapshot(
@@ -145,14 +145,14 @@ async def open_snapshot(
     """
     while True:
         goods = await asyncio.to_thread(database.read_now, read_goods)
-        papers = await database.run(publish_papers, key, goods, now, random)
-        if papers is None:
+        documents = await database.run(publish_documents, key, goods, now, random)
+        if documents is None:
             continue
-        keys, showcases = papers.valid[-1].keys, papers.showcases
+        keys, showcases = documents.valid[-1].keys, documents.showcases
         draft = await asyncio.to_thread(
             draft_catalogue, goods.newest, fingerprint, keys, goods.products, showcases, now
         )
         if draft is None:
-            return shop_of(goods, papers, published_of(goods.newest), fingerprint)
+            return shop_of(goods, documents, published_of(goods.newest), fingerprint)
         if await database.run(store_catalogue, draft):
-            return shop_of(goods, papers, draft.catalogue, fingerprint)
+            return shop_of(goods, documents, draft.catalogue, fingerprint)
