@@ -21,9 +21,10 @@ SIGNIFICANT = 0.01
 
 @dataclass(frozen=True)
 class Verdict:
-    """boosting, forest: accuracies. p: of the forest's, by permutation. feature: the most telling
+    """How well an attacker tells products apart.
 
-    one alone, and its p after Holm's correction.
+    boosting, forest: accuracies. p: of the forest's, by permutation. feature: the most telling one
+    alone, and its p after Holm's correction.
     """
 
     purchases: int
@@ -40,9 +41,10 @@ class Verdict:
 
     @property
     def recognised(self) -> bool:
-        """Whether the attacker tells products apart: above chance by more than two standard errors
+        """Whether the attacker tells products apart.
 
-        and beyond what permuted labels give, or by one feature alone.
+        Accuracy is above chance by more than two standard errors and beyond what permuted labels
+        give, or one feature alone is significant.
         """
         above = max(self.boosting, self.forest) > self.chance + 2 * self.standard_error
         return (above and self.p < SIGNIFICANT) or self.feature_p < SIGNIFICANT

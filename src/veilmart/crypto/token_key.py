@@ -92,9 +92,10 @@ def token_public_key(key: IssuerKey) -> TokenPublicKey:
 
 @lru_cache(maxsize=256)
 def parse_token_key(spki: bytes) -> TokenPublicKey:
-    """Raises TokenKeyInvalid unless it is the one encoding of an RSA-2048 key with e = 65537
+    """The RSA public key of a token key, from its encoding.
 
-    and a modulus that page 1.4 allows.
+    Raises TokenKeyInvalid unless it is the one encoding of an RSA-2048 key with e = 65537 and a
+    modulus that page 1.4 allows.
     """
     start, end = len(_BEFORE_MODULUS), len(_BEFORE_MODULUS) + MODULUS_BYTES
     modulus = int.from_bytes(spki[start:end], "big")

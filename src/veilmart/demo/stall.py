@@ -28,9 +28,9 @@ def built_in_goods(folder: Path) -> list[Source]:
 
 
 def folder_goods(folder: Path, tell: Callable[[str], None] = lambda _line: None) -> list[Source]:
-    """The files of any folder; what is passed over is told. Raises BadSourceFile when there are
+    """The files of any folder; files that are passed over are named.
 
-    none, AloneOnShelf for a single one.
+    Raises BadSourceFile when there are none, AloneOnShelf for a single one.
     """
     if not folder.is_dir():
         raise BadSourceFile(f"{shown_path(folder)} is not a folder.")

@@ -29,9 +29,9 @@ class SealPiece(Effect[bytes]):
 
 @dataclass(frozen=True, slots=True)
 class AnswerTunnel(Effect[tuple[bytes, SessionKeys]]):
-    """Answer a customer's handshake:
+    """Answer a customer's handshake: (message 2, keys).
 
-    (message 2, keys). Expensive in one suite, so it waits for a turn.
+    Expensive in one suite, so it waits for a turn.
     """
 
     suite: Suite

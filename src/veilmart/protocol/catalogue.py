@@ -46,8 +46,9 @@ Tag = Annotated[str, Meta(min_length=1, max_length=TAG_MAX_BYTES)]
 
 
 class Product(Message, frozen=True):
-    """id: 16 random bytes, stable over versions. root: of the padded bytes, or NO_ROOT. size: true
+    """A product as the merchant signs it.
 
+    id: 16 random bytes, stable over versions. root: of the padded bytes, or NO_ROOT. size: true
     bytes, 0 for codes.
     """
 

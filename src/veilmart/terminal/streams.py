@@ -18,9 +18,10 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 
 def guard_streams() -> None:
-    """Once, at the start of the program: nothing that is opened later gets the number of a
+    """Make standard streams safe to use; called once, at the start of the program.
 
-    stream that was closed, and what cannot be encoded is written as an escape.
+    Nothing that is opened later gets the number of a closed stream, and characters that cannot be
+    encoded are written as escapes.
     """
     _occupy(_STDIN)
     out_lost, error_lost = _occupy(_STDOUT), _occupy(_STDERR)

@@ -63,9 +63,10 @@ class BatchLine(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Redemption:
-    """outcome: "redeemed", "again" (by the same account before), "unknown", "spent" or
+    """What became of a code.
 
-    "unconfirmed". value, balance: minor units.
+    outcome: "redeemed", "again" (by the same account before), "unknown", "spent" or "unconfirmed".
+    value, balance: minor units.
     """
 
     outcome: str

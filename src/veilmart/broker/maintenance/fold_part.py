@@ -35,9 +35,10 @@ _d, _v = disputes.c, vouchers.c
 def fold(
     conn: Connection, part: Part, until: int, signed: bytes, tick: Callable[[], float]
 ) -> float | None:
-    """Transaction: fold a part; the seconds that it took by `tick`, or None for a part that has
+    """Transaction: fold a part.
 
-    changed since it was read: then nothing was done. signed: signature ‖ AuditStatement.
+    The seconds that it took by `tick`, or None for a part that has changed since it was read: then
+    nothing was done. signed: signature ‖ AuditStatement.
     """
     began = tick()
     if not _forget_payers(conn, part):

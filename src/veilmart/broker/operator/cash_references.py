@@ -25,9 +25,10 @@ _changed = select(tables.postings.c.account, tables.postings.c.amount).where(
 def is_booked(
     conn: Connection, kind: TransactionKind, reference: str, account: int, change: int
 ) -> bool:
-    """Whether it was booked: `change` (minor units) of that account. Raises BadArgument;
+    """Whether it was booked as `change` (minor units) of that account.
 
-    ReferenceUsed when it stands for another payment, or for one whose month has been folded.
+    Raises BadArgument; ReferenceUsed when it stands for another payment, or for one whose month has
+    been folded.
     """
     if not 0 < len(reference) <= NOTE_MAX_CHARACTERS or not is_plain(reference):
         raise BadArgument(f"A reference has 1 to {NOTE_MAX_CHARACTERS} printable characters.")

@@ -74,8 +74,9 @@ class WithdrawalLine(msgspec.Struct, frozen=True):
 
 
 def join(state: BrokerState, session: Session, request: AskToJoin) -> Rule[Answer]:
-    """Raises NotYourBroker, OfferMismatch, MalformedMessage, ServerBusy, DescriptorUnknown for an
+    """A merchant asks to be admitted.
 
+    Raises NotYourBroker, OfferMismatch, MalformedMessage, ServerBusy, DescriptorUnknown for an
     expired descriptor, and what `read_descriptor` raises.
     """
     wanted = read_request(JoinRequest, request.signed)

@@ -243,9 +243,10 @@ class LinkPool:
         return keys
 
     async def _handshake(self, line: _Line, view: MerchantView) -> tuple[SessionKeys, LinkReady]:
-        """In the suite that the merchant's signed descriptor prefers, and in no other: an unsigned
+        """In the suite that the merchant's signed descriptor prefers, and in no other.
 
-        "unknown suite" must not talk us into a weaker one. Raises as `LinkInitiator.finish`.
+        An unsigned "unknown suite" must not talk us into a weaker one. Raises as
+        `LinkInitiator.finish`.
         """
         state, descriptor = self._state, view.newest.descriptor
         suites = descriptor.suites()

@@ -76,9 +76,10 @@ def withdrawn_under(conn: Connection, number: int) -> int:
 
 @statement
 def forget_spent(conn: Connection) -> int:
-    """Transaction: some tokens of retired keys, once the refund's key is retired and the order is
+    """Transaction: forget some spent tokens of retired keys; how many.
 
-    folded as well; how many. Until then the audit follows the order's money through them.
+    Only when the refund's key is retired and the order is folded as well: until then the audit
+    follows the order's money through them.
     """
     retired = select(_k.number).where(_k.retired_at.is_not(None)).scalar_subquery()
     no_refund = _s.refund_key.is_(None) | _s.refund_key.in_(retired)

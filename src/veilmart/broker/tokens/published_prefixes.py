@@ -57,9 +57,9 @@ def read_page(conn: Connection, list_number: int, page: int) -> bytes:
 
 
 def version(conn: Connection, list_number: int) -> tuple[int, int]:
-    """Changes with every entry. Numbers may become visible in another order than they were given,
+    """Changes with every entry.
 
-    so the count belongs to it.
+    Numbers may become visible in another order than they were given, so the count belongs to it.
     """
     newest, count = conn.execute(_newest, {"of": list_number}).one()
     return int(newest or 0), int(count)

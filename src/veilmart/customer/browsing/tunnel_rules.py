@@ -1,7 +1,4 @@
-"""The tunnel to a merchant:
-
-opening it and sending requests in it (docs/protocol/07-customer-merchant.md).
-"""
+"""Opening the tunnel to a merchant, and asking in it (docs/protocol/07-customer-merchant.md)."""
 
 from dataclasses import dataclass, field
 from typing import TypeVar

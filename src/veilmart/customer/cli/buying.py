@@ -167,9 +167,9 @@ async def _buy_from_account(
 
 
 def ask_for_the_account(wallet: Wallet, person: Person) -> None:
-    """Before the account pays because the last fitting token has expired. Raises NoTokens where
+    """Ask before the account pays because the last fitting token has expired.
 
-    nobody can be asked, Declined.
+    Raises NoTokens where nobody can be asked, Declined.
     """
     gone = wallet.database.run_now(expired_lately, wallet.clock())
     if not gone:

@@ -63,9 +63,9 @@ def unlocked_if_seeded(wallet: Wallet, person: Person, file: Path | None) -> Wal
 
 
 def new_passphrase(person: Person, file: Path | None, *, none: bool) -> str:
-    """none: the person asked for no passphrase. Raises BadArgument for an empty or differing one,
+    """The passphrase of a new seed, typed twice or from a file; none means no passphrase.
 
-    WalletLocked when there is nobody to ask.
+    Raises BadArgument for an empty or differing one, WalletLocked when there is nobody to ask.
     """
     if none:
         return ""

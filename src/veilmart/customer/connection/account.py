@@ -36,9 +36,10 @@ class AccountCalls:
     async def register(
         self, username: str, password: str, invitation: str | None = None
     ) -> Welcome:
-        """Open an account and log in. Raises NameTaken, WeakPassword, BadArgument,
+        """Open an account and log in.
 
-        InvitationInvalid; CodeMistyped before anything is sent.
+        Raises NameTaken, WeakPassword, BadArgument, InvitationInvalid; CodeMistyped before anything
+        is sent.
         """
         check_username(username)
         check_password(password)

@@ -18,9 +18,9 @@ def check_username(username: str) -> None:
 
 
 def check_password(password: str) -> str:
-    """The password itself. Raises WeakPassword unless it has 8 to 128 bytes of characters that
+    """The password itself.
 
-    can be typed again.
+    Raises WeakPassword unless it has 8 to 128 bytes of characters that can be typed again.
     """
     if not PASSWORD_MIN_BYTES <= len(password.encode()) <= PASSWORD_MAX_BYTES:
         raise WeakPassword

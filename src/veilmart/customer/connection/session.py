@@ -166,9 +166,10 @@ class BrokerSession:
             await self._begin(Start())
 
     async def enter(self, request: Login | Register | RegisterInvited) -> Welcome:
-        """Log in or register with a password, in a new session. Raises AuthenticationFailed,
+        """Log in or register with a password, in a new session.
 
-        TooManyAttempts, NameTaken; and keeps the device key for the next time.
+        The device key is kept for the next time. Raises AuthenticationFailed, TooManyAttempts,
+        NameTaken.
         """
         async with self._making:
             self._live = None

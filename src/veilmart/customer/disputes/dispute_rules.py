@@ -69,9 +69,9 @@ def _require_released(order: Order, state: str) -> None:
 
 
 def _come_to_released(order: Order, clock: Clock) -> Rule[Order]:
-    """The broker released the key, but the wallet lacks it:
+    """The wallet lacks a key that the broker released.
 
-    the answer was lost or the key was wrong.
+    The answer was lost, or the key was wrong.
     """
     if order.state == WalletState.CONFIRMING:
         order = order.after(WalletEvent.PAID, clock())

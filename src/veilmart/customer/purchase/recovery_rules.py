@@ -209,9 +209,10 @@ def _end(order: Order, event: WalletEvent, outcome: str, clock: Clock) -> Rule[R
 
 
 def to_sync(wallet: Wallet) -> list[Order]:
-    """Unfinished purchases, abandoned ones whose time to pay is not over, and those whose refund
+    """The orders that `sync` has work with, oldest first.
 
-    token has not come. Oldest first.
+    Unfinished ones, abandoned ones whose time to pay is not over, and those whose refund token has
+    not come.
     """
     now = wallet.clock()
     abandoned = wallet.database.run_now(orders_in, (WalletState.ABANDONED,))

@@ -59,9 +59,10 @@ def check_price(broker: Descriptor, price: int) -> None:
 
 
 async def withdraw_tokens(shopper: Shopper, price: int, count: int) -> Withdrawn:
-    """Lost answers first, then `count` new tokens. Raises NoSeed, NotLoggedIn, NotAPricePoint,
+    """Lost answers first, then `count` new tokens.
 
-    WalletReplaced, WalletOutdated, InsufficientBalance, TokenInvalid.
+    Raises NoSeed, NotLoggedIn, NotAPricePoint, WalletReplaced, WalletOutdated, InsufficientBalance,
+    TokenInvalid.
     """
     seed, account = _who(shopper)
     broker, now = shopper.broker, shopper.wallet.clock()

@@ -140,9 +140,9 @@ def ask(
 
 
 def deposit(seed: bytes, token: StoredToken, key: KnownKey) -> Rule[Deposited]:
-    """Put an unspent token's value back on the account. Raises NoTokens once it was shown,
+    """Put an unspent token's value back on the account.
 
-    TokenSpent, TokenKeyEnded.
+    Raises NoTokens once it was shown, TokenSpent, TokenKeyEnded.
     """
     if token.state == UNSPENT:
         moved = yield from transact(move_token, token.id, UNSPENT, RETURNING)

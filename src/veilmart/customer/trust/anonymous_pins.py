@@ -17,9 +17,10 @@ Kind = Literal["catalogue"]
 
 @dataclass(frozen=True)
 class Seen:
-    """signed: as received. signing_key, certificate: what a catalogue was verified with, and the
+    """The newest document of a kind that anonymous connections have seen.
 
-    signed descriptor that names it; else None.
+    signed: as received. signing_key, certificate: for a catalogue, the key that verified it and the
+    signed descriptor that names the key; else None.
     """
 
     signed: bytes = field(repr=False)

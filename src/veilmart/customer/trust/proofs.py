@@ -37,9 +37,10 @@ Certificate = Annotated[bytes, Meta(max_length=SIGNED_DESCRIPTOR_MAX_BYTES)]
 
 
 class ProofFile(Message, frozen=True):
-    """one, other: signed descriptors, or catalogues. The descriptors certify catalogues, else
+    """Two signed documents that contradict each other.
 
-    are empty. `other` is empty when `one` contradicts itself.
+    one, other: descriptors, or catalogues with the descriptors that certify them (else empty).
+    `other` is empty when `one` contradicts itself.
     """
 
     kind: Literal["descriptors", "catalogues"]

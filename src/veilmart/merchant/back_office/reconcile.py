@@ -1,6 +1,6 @@
-"""Use case:
+"""Use case: compare our books with the broker's statement.
 
-fetch the broker's statement, store it, compare it with our books and the last statement.
+The statement is fetched, stored, and compared with our books and with the one before.
 """
 
 from pathlib import Path

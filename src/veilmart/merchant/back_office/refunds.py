@@ -41,9 +41,9 @@ class Refundable:
 
 
 def find_refundable(connection: Connection, prefix: str) -> Refundable:
-    """Transaction:
+    """Transaction: the order whose name begins with `prefix`.
 
-    the order whose name begins with `prefix`. Raises NoSuchOrder unless exactly one does.
+    Raises NoSuchOrder unless exactly one does.
     """
     wanted = prefix.strip().lower()
     try:

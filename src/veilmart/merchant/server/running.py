@@ -111,9 +111,10 @@ async def _fault_of(step: Awaitable[object]) -> Exception | None:
 
 
 def renewal_due(shop: Shop, now: int) -> bool:
-    """Whether the newest descriptor nears its end or is of a time to come, which a clock that was
+    """Whether the newest descriptor or the keys in memory have to be replaced.
 
-    ahead has left, or keys in memory have passed their end.
+    So it is when the descriptor nears its end or is dated in the future, which a clock that was
+    ahead leaves behind, and when keys in memory have passed their end.
     """
     newest = shop.newest.known.descriptor
     ends = [published.known.descriptor.not_after for published in shop.descriptors.values()]
