@@ -23,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def merchant(home: Path) -> Iterator[str]:
-    """A running broker, and a running merchant that it does not carry yet; its URL."""
+    """A running broker, and a running merchant that it has not admitted yet; its URL."""
     goods = home / "goods"
     goods.mkdir()
     (goods / "june.txt").write_text("The stars of June.\n")

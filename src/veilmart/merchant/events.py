@@ -39,7 +39,7 @@ class BrokerAway:
 
 @dataclass(frozen=True)
 class AskedToJoin:
-    """The broker did not take us, and its operator was asked to carry us."""
+    """The broker has not admitted us, and its operator has been asked."""
 
     name: str
 

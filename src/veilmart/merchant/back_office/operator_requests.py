@@ -30,7 +30,7 @@ class Asked(msgspec.Struct, frozen=True):
 async def ask_to_join(
     market: MerchantHome, url: str | None, now: int, random: Random, which: str | None = None
 ) -> str:
-    """Ask a pinned broker (`choose_broker`) to carry this merchant at `url`; returns host:port.
+    """Ask a pinned broker (`choose_broker`) to admit this merchant at `url`; returns host:port.
 
     url: None where the merchant dials; the address is empty then.
 

@@ -47,14 +47,14 @@ async def join(
     broker: WhichBroker = None,
     common: Common = DEFAULTS,
 ) -> None:
-    """Ask the broker's operator to carry this merchant."""
+    """Ask the broker's operator to admit this merchant."""
     with open_merchant(_home(common), common.database) as market:
         address = await ask_to_join(market, url, unix_now(), os.urandom, broker)
         shown = keys.format_fingerprint(market.fingerprint)
     common.terminal().result(
         {"address": address, "fingerprint": shown},
         lambda console: console.print(
-            f"The broker's operator was asked to carry {address}.\nTell them your fingerprint: "
+            f"The broker's operator was asked to admit {address}.\nTell them your fingerprint: "
             f"{shown}",
             markup=False,
         ),

@@ -36,7 +36,7 @@ mount(
             "shelves:tidy",
             "Remove packed products that nothing names any more; what was sold stays.",
         ),
-        "join": ("back_office:join", "Ask the broker's operator to carry this merchant."),
+        "join": ("back_office:join", "Ask the broker's operator to admit this merchant."),
         "withdraw-request": (
             "back_office:withdraw_request",
             "Ask the broker's operator for a payout from the balance.",

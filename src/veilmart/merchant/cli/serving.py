@@ -209,7 +209,7 @@ async def _serve(
 
 
 def _join_on_refusal(market: MerchantHome, observe: Observer) -> Refused:
-    """Ask the operator of a broker that refuses us to carry us, once in a run."""
+    """Ask the operator of a broker that refuses us to admit us, once in a run."""
 
     async def refused(broker: PinnedBroker) -> None:
         which = format_fingerprint(broker.fingerprint)

@@ -94,11 +94,10 @@ class Dialler:
             try:
                 fresh = await self._dial()
             except (VeilmartError, NoStream, StreamLost, OSError, TimeoutError) as fault:
-                if not told:
+                asked = isinstance(fault, VeilmartError) and await self._ask_to_join()
+                if not told and not asked:
                     self._observe(BrokerAway(self._broker.known.descriptor.name, _reason(fault)))
-                    told = True
-                if isinstance(fault, VeilmartError):
-                    await self._ask_to_join()
+                told = True
                 await self._pause(pause)
                 pause = min(PAUSE_MAX_SECONDS, pause * 2)
                 continue
@@ -150,14 +149,17 @@ class Dialler:
                 else:
                     end.ping()
 
-    async def _ask_to_join(self) -> None:
+    async def _ask_to_join(self) -> bool:
+        """Once. Whether the operator was asked by this call."""
         if self._asked:
-            return
+            return False
         self._asked = True
         try:
             await self._refused(self._broker)
         except VeilmartError as error:
             self._observe(BrokerAway(self._broker.known.descriptor.name, str(error)))
+            return False
+        return True
 
 
 def _reached(answer: bytes) -> tuple[int, int]:

@@ -45,7 +45,7 @@ def _dialling_lines(event: BrokerAway | AskedToJoin) -> list[str]:
     name = visible(event.name)
     if isinstance(event, BrokerAway):
         return [f"Broker {name} cannot be dialled. {visible(event.reason)}"]
-    asked = f"Broker {name} does not carry this merchant; its operator was asked to carry it."
+    asked = f"Broker {name} has not admitted this merchant yet; its operator has been asked."
     return [asked, "At the broker, run `veilmart broker merchant admit NAME`."]
 
 
