@@ -32,7 +32,7 @@ SHELVES = {  # name: price, largest product, files
         "3M",
         {
             "Small Picture.bin": b"small",
-            "Large Picture.bin": bytes(i * 7919 % 251 for i in range(2_900_000)),
+            "Large Picture.bin": (bytes(i * 7919 % 251 for i in range(251)) * 11_554)[:2_900_000],
         },
     ),
 }

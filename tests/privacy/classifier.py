@@ -1,16 +1,20 @@
 """An attacker that learns from labelled purchases: what a broker could do with its own purchases.
 
 Gradient boosting and a forest, cross-validated; a permutation test of the forest; each feature
-alone by Kruskal-Wallis, corrected after Holm.
+alone by Kruskal-Wallis, corrected after Holm. SciPy and scikit-learn are imported where they are
+used: collecting the tests does not wait for them.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import kruskal
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import ExtraTreesClassifier
 
 Table = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -59,6 +63,8 @@ class Verdict:
 
 def attack(table: Table, labels: Labels, names: list[str], seed: int, rounds: int) -> Verdict:
     """table: a row for each purchase, NaN where it has no such feature. rounds: permutations."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
     random = np.random.default_rng(seed)
     kept = [column for column in range(table.shape[1]) if len(set(table[:, column])) > 1]
     table, names = table[:, kept], [names[column] for column in kept]
@@ -86,10 +92,14 @@ def attack(table: Table, labels: Labels, names: list[str], seed: int, rounds: in
 
 
 def _forest(seed: int) -> ExtraTreesClassifier:
+    from sklearn.ensemble import ExtraTreesClassifier
+
     return ExtraTreesClassifier(n_estimators=60, min_samples_leaf=2, random_state=seed)
 
 
 def _accuracy(model: object, table: Table, labels: Labels, seed: int) -> float:
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     filled = np.nan_to_num(table, nan=-1.0)
     return float(np.mean(cross_val_predict(model, filled, labels, cv=folds) == labels))
@@ -97,6 +107,8 @@ def _accuracy(model: object, table: Table, labels: Labels, seed: int) -> float:
 
 def _best_feature(table: Table, labels: Labels, names: list[str]) -> tuple[str, float]:
     """The smallest p; times the number of features is Holm's correction of the smallest."""
+    from scipy.stats import kruskal
+
     found = []
     for column, name in enumerate(names):
         values = np.nan_to_num(table[:, column], nan=-1.0)

@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import os
 import random
+import tempfile
 from collections import deque
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -172,15 +174,22 @@ async def test_a_product_cut_three_times_arrives(tmp_path: Path) -> None:
     assert outcome.cuts == 3
 
 
+@pytest.fixture
+def on_disk() -> Iterator[Path]:
+    """A folder that is not in memory: several times 2 GiB go there."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.long
-async def test_2_gib_arrive_with_little_memory_and_rate_and_time_left(tmp_path: Path) -> None:
-    outcome = await deliver_with_cuts(tmp_path, 2048 * MIB, 0, seed=2)
+async def test_2_gib_arrive_with_little_memory_and_rate_and_time_left(on_disk: Path) -> None:
+    outcome = await deliver_with_cuts(on_disk, 2048 * MIB, 0, seed=2)
     assert any("MB/s" in line and "left" in line for line in outcome.lines), outcome.lines
     print(outcome.peaks)
 
 
 @pytest.mark.long
-async def test_2_gib_cut_100_times_arrive(tmp_path: Path) -> None:
-    outcome = await deliver_with_cuts(tmp_path, 2048 * MIB, 100, seed=3)
+async def test_2_gib_cut_100_times_arrive(on_disk: Path) -> None:
+    outcome = await deliver_with_cuts(on_disk, 2048 * MIB, 100, seed=3)
     assert outcome.cuts >= 90
     print(outcome.peaks, outcome.received)

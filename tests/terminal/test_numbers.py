@@ -2,6 +2,7 @@
 
 import typing
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def is_numeric(hint: object) -> bool:
     )
 
 
+@cache
 def numeric_options() -> list[tuple[str, Argument]]:
     return [(words, argument) for words, argument in options() if is_numeric(argument.hint)]
 
