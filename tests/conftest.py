@@ -1,5 +1,6 @@
 """What several suites share: a PostgreSQL server, started once and only if a test wants it."""
 
+import atexit
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import PostgresServer
+from tests.support import prepared_keys
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 * 1024**3
@@ -20,6 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before anything is imported or written: what makes hundreds of programs start quickly."""
     _keep_bytecode()
     _write_into_memory()
+    _prepare_keys()
 
 
 def _keep_bytecode() -> None:
@@ -39,6 +42,15 @@ def _write_into_memory() -> None:
     if shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None  # it is read again
+
+
+def _prepare_keys() -> None:
+    """RSA keys without a search for primes; workers count on where the first process began."""
+    if prepared_keys.COUNTER not in os.environ:
+        folder = tempfile.mkdtemp(prefix="veilmart-keys-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ[prepared_keys.COUNTER] = f"{folder}/used"
+    prepared_keys.install(Path(os.environ[prepared_keys.COUNTER]))
 
 
 @pytest.fixture(scope="session")

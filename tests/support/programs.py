@@ -24,11 +24,12 @@ from typing import IO, Any, TextIO
 
 import msgspec
 
+from tests.support.prepared_keys import install_if_asked
 from veilmart.errors import ServerFault
 
 END_SECONDS = 300
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG: nothing outlives an interrupted run
-IMPORTED = ("tests.support.imported", "tests.support.programs")
+IMPORTED = ("tests.support.imported", "tests.support.programs")  # before the first fork
 
 
 @dataclass(frozen=True)
@@ -205,5 +206,6 @@ def _become(start: _Start, fds: list[int]) -> None:
     os.environ.clear()
     os.environ.update(start.env)
     os.chdir(start.cwd)
+    install_if_asked()
     sys.argv = [start.module, *start.words]
     runpy.run_module(start.module, run_name="__main__", alter_sys=True)
