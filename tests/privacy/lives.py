@@ -4,6 +4,7 @@ An act is what one identity does; a history is what the others did before. Every
 wallet is recorded, whichever part of the program opens it.
 """
 
+import asyncio
 import os
 import shutil
 import time
@@ -12,24 +13,38 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest.mock import patch
 
+from sqlalchemy import Connection, update
+
 from tests.bad_input.buyers import Killed, buy, killed_at
-from tests.bad_input.roles import GOODS, PRICE, Roles, Template, product_of
+from tests.bad_input.roles import GOODS, PASSWORD, PRICE, WAIT_SECONDS, Roles, Template, product_of
 from tests.privacy.recording import RecordingClient, Seen
+from veilmart.customer.connection.directory import read_directory
 from veilmart.customer.connection.shopper import Shopper, connect
+from veilmart.customer.library.exchange_rules import exchange
 from veilmart.customer.library.updates import fetch_again
 from veilmart.customer.purchase.payment_rules import AccountPayment, TokenPayment
+from veilmart.customer.purchase.recovery_rules import find_late_refund
+from veilmart.customer.schema.tables import brokers, merchants
+from veilmart.customer.schema.token_tables import errands, seen_descriptors, tokens
+from veilmart.customer.tokens.lost_order import bring_back
+from veilmart.customer.tokens.restore import LostOrder, restore_tokens
+from veilmart.customer.tokens.solvency import read_solvency
 from veilmart.customer.tokens.stock import deposit_tokens, withdraw_tokens
 from veilmart.customer.wallet.orders import Order, all_orders
+from veilmart.customer.wallet.tokens import UNSPENT, tokens_of
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import BrokerUnreachable
 from veilmart.merchant.home import open_merchant
+from veilmart.merchant.stocking.adding import add_now
 from veilmart.merchant.stocking.comparing import compare
 from veilmart.merchant.stocking.importing import import_folder
+from veilmart.merchant.stocking.packing import look_at
 from veilmart.merchant.stocking.shop_folder import read_folder
 from veilmart.protocol.wallet_states import WalletState
 from veilmart.transport.client import HttpClient
 from veilmart.transport.port import Client
 
+MONTH_SECONDS = 30 * 24 * 3600
 GROWING = ("/v1/spent/", "/v1/order-keys/")
 """Public lists that grow while the tests run: their lengths are the same for everybody."""
 
@@ -111,9 +126,46 @@ async def live(
             case "deposits":
                 await withdraw_tokens(shopper, PRICE, 1)
                 await deposit_tokens(shopper, PRICE, 1)
+            case "exchanges one":
+                await exchange_one(roles, wallet)
             case "pins again":
                 await shopper.refresh_broker()
                 await shopper.merchant(roles.merchant_print, fresh=True)
+            case "a month passes":
+                wallet.database.run_now(month_ago)
+
+
+def month_ago(connection: Connection) -> None:
+    """Everything that the wallet dates was a month earlier."""
+    for column in (
+        brokers.c.joined_at,
+        merchants.c.joined_at,
+        errands.c.due_at,
+        tokens.c.got_at,
+        seen_descriptors.c.not_before,
+    ):
+        connection.execute(update(column.table).values({column: column - MONTH_SECONDS}))
+
+
+async def new_product(roles: Roles, goods: Path) -> None:
+    """The merchant's next catalogue: whoever looked before has seen another one."""
+    goods.mkdir()
+    (goods / "august.txt").write_bytes(b"The stars of August.\n")
+    with open_merchant(roles.merchant_home) as market:
+        sources = (look_at(goods / "august.txt"),)
+        add_now(market, sources, price=PRICE, now=roles.clock(), random=os.urandom)
+    visitor = roles.wallet("visitor")
+    async with await connect(visitor, roles.link, anonymous=True) as shopper:
+        async with asyncio.timeout(WAIT_SECONDS):
+            while len((await shopper.browse(roles.merchant_print)).products) == len(GOODS):
+                await asyncio.sleep(0.1)
+
+
+async def exchange_one(roles: Roles, wallet: Wallet) -> None:
+    """What `sync` does with one token that ends soon, on a connection of its own."""
+    (token, *_) = wallet.database.run_now(tokens_of, roles.opened.fingerprint, UNSPENT)
+    async with await connect(wallet, roles.link, anonymous=True) as shopper:
+        await shopper.perform(exchange(token, wallet.clock, wallet.random))
 
 
 async def held(roles: Roles, wallet: Wallet, out: Path) -> Order:
@@ -136,8 +188,10 @@ async def refunded(roles: Roles, wallet: Wallet, out: Path) -> None:
 
 
 async def browse(roles: Roles, wallet: Wallet) -> None:
+    """The directory, the solvency line and the catalogue."""
     async with await connect(wallet, roles.link, anonymous=True) as shopper:
-        await shopper.merchants()
+        await read_directory(shopper)
+        await shopper.perform(read_solvency())
         await shopper.browse(roles.merchant_print)
 
 
@@ -172,6 +226,22 @@ async def fetch(roles: Roles, wallet: Wallet, order: Order, out: Path) -> None:
         await fetch_again(shopper, order, out, newest=False)
 
 
+async def ask_for_late_refund(roles: Roles, wallet: Wallet, order: Order) -> None:
+    async with await connect(wallet, roles.link, anonymous=True) as shopper:
+        assert await shopper.perform(find_late_refund(order, wallet.clock)) is None
+
+
+async def ask_about_lost(roles: Roles, wallet: Wallet, lost: LostOrder, out: Path) -> None:
+    """A restored wallet and one of its orders."""
+
+    async def meet(_merchant: bytes) -> None:
+        raise AssertionError("It is pinned by the link.")
+
+    async with await connect(wallet, roles.link, anonymous=True) as shopper:
+        _, title = await bring_back(shopper, lost, meet, out)
+        assert title
+
+
 # ---- what the account does -----------------------------------------------------------------------
 
 
@@ -187,3 +257,10 @@ async def use_tokens_of_account(roles: Roles, wallet: Wallet) -> None:
         await account.account.read()
         await withdraw_tokens(account, PRICE, 2)
         await deposit_tokens(account, PRICE, None)
+
+
+async def restore(roles: Roles, name: str, fresh: Wallet) -> None:
+    """The account's part of a restore from the words."""
+    async with await connect(fresh, roles.link) as shopper:
+        await shopper.account.login(name, PASSWORD)
+        await restore_tokens(shopper)

@@ -7,6 +7,7 @@ decided by a person: tests/customer/library/test_errands.py.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,39 +18,56 @@ import pytest_asyncio
 from hypothesis import strategies as st
 
 from tests.bad_input.buyers import buy, buyer
-from tests.bad_input.roles import PASSWORD, Roles, Template, running_roles
+from tests.bad_input.roles import Roles, Template, running_roles
 from tests.privacy import lives
 from tests.privacy.recording import Seen
 from veilmart.broker.server.http_app import BrokerApp
-from veilmart.customer.connection.shopper import connect
-from veilmart.customer.tokens.restore import restore_tokens
+from veilmart.customer.tokens.restore import orders_lost
+from veilmart.customer.wallet.orders import Order, order_key
 from veilmart.customer.wallet.seed import restore_seed, seed_words
 from veilmart.customer.wallet.wallet import Wallet
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-OF_THE_ACCOUNT = ["account buys", "account looks", "withdraws", "deposits", "pins again"]
-ANONYMOUS = ["token buys", "token is refunded", "token order is cut off"]
+OF_THE_ACCOUNT = [
+    "account buys",
+    "account looks",
+    "withdraws",
+    "deposits",
+    "pins again",
+    "a month passes",
+]
+ANONYMOUS = ["token buys", "token is refunded", "token order is cut off", "exchanges one"]
 Acts = dict[str, list[Seen]]
 
 
+@dataclass(frozen=True)
+class Life:
+    """A wallet after its history, and the orders of the identities that act then."""
+
+    wallet: Wallet
+    owned: Order
+    cut_off: Order
+    to_refund: Order
+
+
 def histories(count: int, of: list[str]) -> list[list[str]]:
-    """So many different ones, and the empty one first."""
-    found: list[list[str]] = [[]]
+    """The empty one, and all that can happen dealt out among the others."""
+    drawn: list[list[str]] = []
 
     @hypothesis.settings(
-        max_examples=40 * count,
+        max_examples=20,
         database=None,
         derandomize=True,
         phases=[hypothesis.Phase.generate],
         deadline=None,
     )
-    @hypothesis.given(st.lists(st.sampled_from(of), min_size=2, max_size=3))
-    def draw(history: list[str]) -> None:
-        if history not in found and len(found) < count:
-            found.append(history)
+    @hypothesis.given(st.permutations(of))
+    def draw(order: list[str]) -> None:
+        drawn.append(order)
 
     draw()
-    return found
+    order = drawn[-1]
+    return [[], *(order[start :: count - 1] for start in range(count - 1))]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -63,19 +81,21 @@ async def market(
         yield running
 
 
-async def anonymous_acts(roles: Roles, name: str, history: list[str], out: Path) -> Acts:
-    """What each anonymous identity of a wallet sends, after the others lived through `history`.
-
-    The order that is given up, the one that goes on and the one that is fetched again are made
-    first: they are those identities' own past.
-    """
-    shopper, wallet = await buyer(roles, name, tokens=4)
+async def lived(roles: Roles, name: str, history: list[str], out: Path) -> Life:
+    """What each acting identity has done is the same for all; then the others live `history`."""
+    shopper, wallet = await buyer(roles, name, tokens=6)
     given_up = await lives.held(roles, wallet, out / "given-up")
     await lives.give_up(roles, wallet, given_up)
     owned = (await buy(roles, wallet, out / "owned")).order
     cut_off = await lives.held(roles, wallet, out / "cut-off")
+    to_refund = await lives.held(roles, wallet, out / "refund")
     await lives.live(roles, shopper, wallet, history, out)
-    await roles.merchant_hears_of_all()
+    return Life(wallet, owned, cut_off, to_refund)
+
+
+async def anonymous_acts(roles: Roles, name: str, life: Life, out: Path) -> Acts:
+    """What each anonymous identity of the wallet sends."""
+    wallet = life.wallet
     found: Acts = {}
     with lives.recorded() as found["browse"]:
         await lives.browse(roles, wallet)
@@ -84,13 +104,28 @@ async def anonymous_acts(roles: Roles, name: str, history: list[str], out: Path)
     with lives.recorded() as found["purchase"]:
         await lives.buy_anonymously(roles, wallet, out / "bought")
     with lives.recorded() as found["fetch again"]:
-        await lives.fetch(roles, wallet, owned, out / "again")
+        await lives.fetch(roles, wallet, life.owned, out / "again")
     with lives.recorded() as found["sync of an order"]:
-        await lives.go_on(roles, wallet, cut_off)
-    to_refund = await lives.held(roles, wallet, out / "refund")
+        await lives.go_on(roles, wallet, life.cut_off)
     with lives.recorded() as found["refund"]:
-        await lives.give_up(roles, wallet, to_refund)
+        await lives.give_up(roles, wallet, life.to_refund)
+    with lives.recorded() as found["late refund"]:
+        await lives.ask_for_late_refund(roles, wallet, life.owned)
+    with lives.recorded() as found["exchange"]:
+        await lives.exchange_one(roles, wallet)
+    fresh = again_from_words(roles, name, wallet)
+    await lives.restore(roles, name, fresh)
+    known = {lost.order_key: lost for lost in fresh.database.run_now(orders_lost)}
+    with lives.recorded() as found["restored order"]:
+        await lives.ask_about_lost(roles, fresh, known[order_key(life.owned)], out / "restored")
     return found
+
+
+def again_from_words(roles: Roles, name: str, wallet: Wallet) -> Wallet:
+    """Another machine with the same words."""
+    fresh = restore_seed(roles.wallet(f"{name}-again"), seed_words(wallet, ""), "")
+    roles.wallets[f"{name}-again"] = fresh
+    return fresh
 
 
 async def account_acts(roles: Roles, name: str, past: list[str], out: Path) -> Acts:
@@ -105,28 +140,29 @@ async def account_acts(roles: Roles, name: str, past: list[str], out: Path) -> A
         await lives.buy_from_account(roles, wallet, out / "bought")
     with lives.recorded() as found["tokens"]:
         await lives.use_tokens_of_account(roles, wallet)
-    fresh = restore_seed(roles.wallet(f"{name}-again"), seed_words(wallet, ""), "")
-    roles.wallets[f"{name}-again"] = fresh
+    fresh = again_from_words(roles, name, wallet)
     with lives.recorded() as found["restore"]:
-        await _restore(roles, name, fresh)
+        await lives.restore(roles, name, fresh)
     return found
-
-
-async def _restore(roles: Roles, name: str, fresh: Wallet) -> None:
-    async with await connect(fresh, roles.link) as shopper:
-        await shopper.account.login(name, PASSWORD)
-        await restore_tokens(shopper)
 
 
 async def test_what_anonymous_identities_send_shows_nothing_of_the_wallets_other_ones(
     market: Roles, tmp_path: Path
 ) -> None:
     matrix = histories(4, OF_THE_ACCOUNT + ANONYMOUS)
-    played = [
-        await anonymous_acts(market, f"buyer{number}", history, tmp_path / str(number))
+    out = [tmp_path / str(number) for number in range(len(matrix))]
+    living = [
+        await lived(market, f"buyer{number}", history, out[number])
         for number, history in enumerate(matrix)
     ]
+    await market.merchant_hears_of_all()
+    await lives.new_product(market, tmp_path / "goods")
+    played = [
+        await anonymous_acts(market, f"buyer{number}", life, out[number])
+        for number, life in enumerate(living)
+    ]
     first = played[0]
+    assert len(first) == 9
     assert any(path.startswith("/v1/token-keys/") for _, path, _, _ in first["purchase"])
     for name, transcript in first.items():
         assert [method for method, *_ in transcript].count("OPEN") == 1, name
@@ -138,8 +174,11 @@ async def test_what_an_account_sends_shows_nothing_of_anonymous_identities(
     market: Roles, tmp_path: Path
 ) -> None:
     # As many tokens spent in each: how many of its own it puts back is what a person decides.
-    matrix = [["spends one"] * 2, ["spends and gets one back"] * 2, ["spends one", "looks around"]]
-    matrix[2].append("spends and gets one back")
+    matrix = [
+        ["spends one"] * 2,
+        ["spends and gets one back"] * 2,
+        ["spends one", "looks around", "exchanges one", "a month passes"],
+    ]
     played = [
         await account_acts(market, f"payer{number}", past, tmp_path / str(number))
         for number, past in enumerate(matrix)
