@@ -2,10 +2,11 @@
 
 At the broker's own door: every request of the customer, every question to the merchant, with the
 sizes of both and in their order. By account and token, in both suites, for refused choices, unique
-codes, covers, fetching again, and the restore of an order. Times are compared by the trained
+codes, `look`, fetching again, and the restore of an order. Times are compared by the trained
 attacker (test_trained_attacker.py), and on a virtual clock in test_purchases_look_alike.py.
 """
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -19,7 +20,9 @@ from tests.bad_input.buyers import buyer
 from tests.bad_input.roles import PASSWORD, Roles, Template, running_roles
 from tests.privacy.attacked_market import PRICES, named, stock
 from tests.privacy.broker_record import Record, recording_broker
+from tests.privacy.lives import with_samples
 from veilmart.crypto.suite import all_suites
+from veilmart.customer.cli.look import look
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.library.updates import fetch_again
 from veilmart.customer.purchase.payment_rules import AccountPayment, TokenPayment
@@ -30,6 +33,7 @@ from veilmart.customer.wallet.orders import Order, order_key
 from veilmart.customer.wallet.seed import restore_seed, seed_words
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import ProductGone
+from veilmart.terminal.command import Common
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SMALLEST, LARGEST = 0, 4
@@ -41,9 +45,9 @@ Shape = list[tuple[str, int, int]]
 async def market(
     template: Template, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Marked]:
-    """Small, big and code shelves of one merchant."""
+    """Small, big and code shelves of one merchant, and one of two products with one sample."""
     folder = tmp_path_factory.mktemp("market")
-    stocked = template
+    stocked = with_samples(template, folder / "samples")
     for shelf in ("small", "big", "codes"):
         stocked = stock(stocked, folder / shelf, shelf)
     record = Record()
@@ -98,13 +102,31 @@ async def test_purchases(
     await alike(market, lambda n: purchase(roles, wallet, f"{shelf}{n}", tmp_path, **how))
 
 
-async def test_refused_choices(market: Marked, tmp_path: Path) -> None:
-    """A product that the merchant does not have any more as it was."""
+async def test_look(market: Marked, tmp_path: Path) -> None:
+    """The command: a product with a sample, and one without cover or sample."""
     roles = market[0]
-    wallet = await customer(market, "refused", "small")
+    roles.wallet("looking")
+    async with await connect(roles.wallet("looking"), roles.link):
+        pass
+    common = Common(home=roles.folder / "looking", json=True)
+    titles = {SMALLEST: "july.txt", LARGEST: "june.txt"}
 
     async def play(number: int) -> None:
-        async with await connect(wallet, roles.link, anonymous=True) as shopper:
+        code = await asyncio.to_thread(look, titles[number], save=tmp_path, common=common)
+        assert code == 0
+
+    await alike(market, play)
+    assert [path.name for path in tmp_path.iterdir()] == ["page.txt"]
+
+
+@pytest.mark.parametrize("suite", [0, 1])
+async def test_refused_choices(market: Marked, tmp_path: Path, suite: int) -> None:
+    """A product that the merchant does not have any more as it was."""
+    roles, chosen = market[0], all_suites()[suite]
+    wallet = await customer(market, f"refused-{suite}", "small")
+
+    async def play(number: int) -> None:
+        async with await connect(wallet, roles.link, anonymous=True, suite=chosen) as shopper:
             menu = await shopper.browse(roles.merchant_print)
             gone = bytes([number + 1]) * 32
             product = msgspec.structs.replace(named(menu, f"small{number}"), root=gone)

@@ -5,42 +5,27 @@ touched), the same reads of the store with the same lengths, whatever product of
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from sqlalchemy import Engine, event
-
 from tests.merchant.doubles import Stall
 from tests.merchant.sales.test_codes import delivered, offered, shop_with
 from tests.privacy.conftest import MakeStall
+from tests.privacy.work import Done, statements
 from veilmart.protocol import labels
 from veilmart.protocol.link_messages import FetchSegment
 from veilmart.protocol.offer import Offer, open_object, order_of
 from veilmart.storage.products.folder_store import FolderStore
 
-Done = list[tuple[str, int]]
-"""(statement, steps of the machine) or (kind of read, bytes)"""
 READS = ("piece_list", "read", "size", "has")
 
 
 @contextmanager
 def counted() -> Iterator[Done]:
+    """Statements, and reads of the store."""
     done: Done = []
-    steps = [0]
-
-    def step() -> int:
-        steps[0] += 1
-        return 0
-
-    def before(_c: Any, cursor: Any, *_rest: Any) -> None:
-        cursor.connection.set_progress_handler(step, 1)
-        steps[0] = 0
-
-    def after(_c: Any, cursor: Any, statement: str, *_rest: Any) -> None:
-        done.append((statement, steps[0]))
-        cursor.connection.set_progress_handler(None, 0)
 
     def watched(name: str) -> Callable[..., Any]:
         honest = getattr(FolderStore, name)
@@ -52,18 +37,11 @@ def counted() -> Iterator[Done]:
 
         return call
 
-    event.listen(Engine, "before_cursor_execute", before)
-    event.listen(Engine, "after_cursor_execute", after)
-    patches = [patch.object(FolderStore, name, watched(name)) for name in READS]
-    for one in patches:
-        one.start()
-    try:
+    with ExitStack() as stack:
+        for name in READS:
+            stack.enter_context(patch.object(FolderStore, name, watched(name)))
+        stack.enter_context(statements(done))
         yield done
-    finally:
-        for one in patches:
-            one.stop()
-        event.remove(Engine, "before_cursor_execute", before)
-        event.remove(Engine, "after_cursor_execute", after)
 
 
 def served(stall: Stall, title: str) -> None:
