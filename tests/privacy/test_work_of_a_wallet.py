@@ -89,7 +89,7 @@ def test_a_wallet_does_the_same_work_before_each_message(
     )
     assert [name for name, _ in least] == [name for name, _ in most]
     for one, other in zip(least, most, strict=True):
-        assert one == other
+        assert one == other, one[0]
     kinds = {kind for _, done in least for kind, _ in done}
     assert {"fsync", "bytes of the log"} < kinds and any("INSERT" in kind for kind in kinds)
 

@@ -16,6 +16,8 @@ from sqlalchemy import (
     Table,
 )
 
+from veilmart.customer.schema.padded_text import PaddedText
+
 metadata = MetaData()
 
 brokers = Table(
@@ -57,8 +59,8 @@ orders = Table(
     Column("escrow_key", LargeBinary(32), nullable=False),
     Column("order_seed", LargeBinary(32), nullable=False),
     Column("product", LargeBinary(16), nullable=False),
-    Column("title", String(200), nullable=False),
-    Column("file_name", String(200), nullable=False),
+    Column("title", PaddedText(1024), nullable=False),
+    Column("file_name", PaddedText(256), nullable=False),
     Column("version", Integer, nullable=False),
     Column("pieces", LargeBinary, nullable=False),
     Column("out_folder", String, nullable=False),
@@ -67,7 +69,7 @@ orders = Table(
     Column("receipt", LargeBinary),
     Column("invoice", LargeBinary),
     Column("content_key", LargeBinary(32)),
-    Column("file_path", String),
+    Column("file_path", PaddedText(1024)),
     Column("spend", LargeBinary),
     Index("orders_by_state", "state"),
     Index("orders_by_product", "merchant", "product"),
@@ -100,5 +102,5 @@ copies = Table(
     Column("out_folder", String, nullable=False),
     Column("pieces", LargeBinary, nullable=False),
     Column("changed_at", Integer, nullable=False),
-    Column("file_path", String),
+    Column("file_path", PaddedText(1024)),
 )
