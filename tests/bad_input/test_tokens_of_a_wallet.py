@@ -15,14 +15,8 @@ from tests.transport.socks_server import socks_server
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.purchase.receipts import export_receipt, verify_receipt
 from veilmart.customer.purchase.recovery_rules import to_sync
-from veilmart.customer.tokens.stock import (
-    ask_for_lost,
-    deposit_tokens,
-    due_stocks,
-    keep_stock,
-    refill,
-    withdraw_tokens,
-)
+from veilmart.customer.tokens.stock import ask_for_lost, deposit_tokens, refill, withdraw_tokens
+from veilmart.customer.tokens.stocks import due_stocks, keep_stock
 from veilmart.customer.tokens.withdrawal_rules import plan, secrets_from
 from veilmart.customer.trust.proofs import all_proofs, verify_proof
 from veilmart.customer.trust.seen_descriptors import keep_seen

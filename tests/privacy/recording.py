@@ -40,6 +40,9 @@ class RecordingClient:
         self._seen.append(("GET", url_path, 0, len(answer)))
         return answer
 
+    async def rest(self) -> None:
+        await self._client.rest()
+
     async def aclose(self) -> None:
         self._seen.append(("CLOSE", "", 0, 0))
         await self._client.aclose()

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -25,6 +26,7 @@ from veilmart.crypto.suite import all_suites
 from veilmart.customer.cli.look import look
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.library.updates import fetch_again
+from veilmart.customer.purchase.file_writer import deliver
 from veilmart.customer.purchase.payment_rules import AccountPayment, TokenPayment
 from veilmart.customer.tokens.lost_order import bring_back
 from veilmart.customer.tokens.restore import orders_lost, restore_tokens
@@ -34,6 +36,8 @@ from veilmart.customer.wallet.seed import restore_seed, seed_words
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import ProductGone
 from veilmart.terminal.command import Common
+from veilmart.transport.frame_exchange import FrameExchange
+from veilmart.transport.stream_client import StreamClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SMALLEST, LARGEST = 0, 4
@@ -100,6 +104,41 @@ async def test_purchases(
     how: dict[str, Any] = {"by_token": by_token, "suite": chosen}
     await purchase(roles, wallet, f"{shelf}2", tmp_path, **how)  # nothing is new any more
     await alike(market, lambda n: purchase(roles, wallet, f"{shelf}{n}", tmp_path, **how))
+
+
+async def test_a_wallet_hears_nothing_from_the_key_to_the_acknowledgement(
+    market: Marked, tmp_path: Path
+) -> None:
+    """While it opens and writes; by a ping the broker would hear until when."""
+    roles = market[0]
+    wallet = await customer(market, "deaf", "small")
+    done: list[str] = []
+    ask, rest = FrameExchange.ask, StreamClient.rest
+
+    async def asked(exchange: FrameExchange, kind: Any, body: bytes, seconds: float) -> bytes:
+        if not exchange.dialling:
+            done.append("asks")
+        return await ask(exchange, kind, body, seconds)
+
+    async def rested(client: StreamClient) -> None:
+        done.append("rests")
+        await rest(client)
+        assert client._end is not None and client._end._transport is not None
+        assert not client._end._transport.is_reading()
+
+    def delivered(*arguments: Any, **more: Any) -> Any:
+        done.append("writes")
+        return deliver(*arguments, **more)
+
+    with (
+        patch.object(FrameExchange, "ask", asked),
+        patch.object(StreamClient, "rest", rested),
+        patch("veilmart.customer.purchase.completion_rules.deliver", delivered),
+    ):
+        await purchase(roles, wallet, "small0", tmp_path, by_token=True)
+    rests = done.index("rests")
+    assert done.count("rests") == done.count("writes") == 1
+    assert done[rests : rests + 3] == ["rests", "writes", "asks"]
 
 
 async def test_look(market: Marked, tmp_path: Path) -> None:

@@ -166,6 +166,9 @@ class SimulatedClient:
     ) -> None:
         """Nothing is kept open."""
 
+    async def rest(self) -> None:
+        """Nothing is read between requests."""
+
     async def aclose(self) -> None:
         """Nothing is kept open."""
 

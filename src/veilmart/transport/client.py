@@ -64,6 +64,7 @@ class HttpClient:
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[str, URL] = {}
+        self._under_way = 0
 
     async def __aenter__(self) -> "HttpClient":
         return self
@@ -75,6 +76,11 @@ class HttpClient:
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    async def rest(self) -> None:
+        """Close every connection, unless one is in use: what is kept alive would be read."""
+        if not self._under_way:
+            await self.aclose()
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -89,11 +95,18 @@ class HttpClient:
         failure given to the constructor. Never tries again by itself: the request may have had
         its effect.
         """
-        return await self._exchange("POST", url_path, body, max_bytes)
+        return await self._counted("POST", url_path, body, max_bytes)
 
     async def get(self, url_path: str, *, max_bytes: int) -> bytes:
         """GET; otherwise like `post`."""
-        return await self._exchange("GET", url_path, None, max_bytes)
+        return await self._counted("GET", url_path, None, max_bytes)
+
+    async def _counted(self, method: str, path: str, body: bytes | None, max_bytes: int) -> bytes:
+        self._under_way += 1
+        try:
+            return await self._exchange(method, path, body, max_bytes)
+        finally:
+            self._under_way -= 1
 
     async def _exchange(self, method: str, path: str, body: bytes | None, max_bytes: int) -> bytes:
         import aiohttp  # a fifth of a second, which commands that ask nobody do not spend

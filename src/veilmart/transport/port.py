@@ -27,6 +27,14 @@ class Client(Protocol):
         """GET; otherwise like `post`."""
         ...
 
+    async def rest(self) -> None:
+        """Read nothing, and so answer nothing, until the next request.
+
+        For a program that is about to work: how soon it answers a ping, or takes more bytes, would
+        tell the server what it works on.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close every connection."""
         ...

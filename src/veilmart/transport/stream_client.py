@@ -41,6 +41,8 @@ from veilmart.transport.websocket_pipe import WebSocketPipe, quiet
 # Ours ends first, so that a question never meets a stream the server is just closing.
 _IDLE_SECONDS = STREAM_IDLE_SECONDS - 30
 _LOOK_SECONDS = 5.0
+# Of the event loop: the socket is looked at, its end is read, the transport says so.
+_TURNS_TO_HEAR_OF_THE_END = 4
 
 
 class NoStream(Exception):
@@ -146,6 +148,7 @@ class StreamClient:
         self._exchange: FrameExchange | None = None
         self._http: HttpClient | None = None
         self._opening = asyncio.Lock()
+        self._resting = False
 
     async def __aenter__(self) -> "StreamClient":
         return self
@@ -157,6 +160,17 @@ class StreamClient:
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    async def rest(self) -> None:
+        """Read nothing until the next request, unless one is under way.
+
+        Pings wait, and so does the end of the stream.
+        """
+        if self._http is not None:
+            await self._http.rest()
+        elif self._end is not None and not (self._exchange and self._exchange.busy):
+            self._resting = True
+            self._end.pause_reading()
 
     async def aclose(self) -> None:
         """End the stream."""
@@ -214,6 +228,8 @@ class StreamClient:
     async def _open(self) -> FrameExchange:
         if self._http is not None:
             raise NoStream
+        if self._resting:
+            await self._wake()
         current = self._current()
         if current is not None:
             return current
@@ -222,6 +238,14 @@ class StreamClient:
             if current is None:
                 current = await self._dial()
             return current
+
+    async def _wake(self) -> None:
+        """Read again, and learn first whether the stream ended meanwhile."""
+        self._resting = False
+        if self._end is not None:
+            self._end.resume_reading()
+            for _ in range(_TURNS_TO_HEAR_OF_THE_END):
+                await asyncio.sleep(0)
 
     def _current(self) -> FrameExchange | None:
         exchange, end = self._exchange, self._end
@@ -278,6 +302,9 @@ class DialledClient:
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    async def rest(self) -> None:
+        """Go on: the other side asks on this stream too."""
 
     async def aclose(self) -> None:
         """End the stream."""

@@ -10,11 +10,18 @@ from tests.customer.scripted_market import NOW, Keys, Market
 from veilmart.customer.library.errands import Errand, all_errands, draw, served
 from veilmart.customer.purchase.payment_rules import AccountPayment
 from veilmart.customer.purchase.purchase_rules import purchase
+from veilmart.customer.tokens.stocks import keep_stock, own_day
 from veilmart.customer.wallet.account_use import account_used_lately, note_account_use
 from veilmart.customer.wallet.copies import DUE, Copy, save_copy
 from veilmart.customer.wallet.orders import Order, add_order, all_orders
+from veilmart.customer.wallet.seed import DAY_SECONDS
+from veilmart.customer.wallet.seed_state import CURRENT, SeededWallet, save_seeded
 from veilmart.customer.wallet.wallet import Wallet, open_wallet
-from veilmart.limits import ERRAND_SPREAD_SECONDS, REFUND_LOOK_SPREAD_SECONDS
+from veilmart.limits import (
+    ERRAND_SPREAD_SECONDS,
+    REFILL_WINDOW_SECONDS,
+    REFUND_LOOK_SPREAD_SECONDS,
+)
 from veilmart.protocol.wallet_states import WalletState
 
 
@@ -77,12 +84,106 @@ def test_a_run_takes_one_whose_time_has_come(
     wallet: Wallet, keys: Keys, tmp_path: Path, later: list[int]
 ) -> None:
     orders = stocked(wallet, keys, tmp_path / "out", [WalletState.HELD] * 3)
-    first = draw(wallet, all_errands(wallet))
-    assert first is not None and first.kind == "account", "nothing anonymous is due at once"
-    later[0] = ERRAND_SPREAD_SECONDS
+    assert draw(wallet, all_errands(wallet)) is None, "nothing anonymous is due at once"
+    later[0] = REFUND_LOOK_SPREAD_SECONDS
     drawn = [draw(wallet, all_errands(wallet)) for _ in range(200)]
     subjects = {errand.subject for errand in drawn if errand is not None}
     assert subjects == {order.order for order in orders} | {orders[0].broker}, "by lot"
+
+
+def account(found: list[Errand]) -> Errand:
+    return next(errand for errand in found if errand.kind == "account")
+
+
+def cut_off(wallet: Wallet, keys: Keys, out: Path, count: int) -> None:
+    """One finished account order, and others that were cut off."""
+    stocked(wallet, keys, out, [])
+    (bought,) = wallet.database.run_now(all_orders)
+    for _ in range(count):
+        order = replace(bought, order=os.urandom(32), state=WalletState.HELD.value)
+        wallet.database.run_now(add_order, order)
+
+
+def test_an_order_of_the_account_is_finished_at_once_and_then_at_times_of_its_own(
+    wallet: Wallet, keys: Keys, tmp_path: Path
+) -> None:
+    """Tried in every run, it would be missing from the runs that serve somebody else."""
+    cut_off(wallet, keys, tmp_path / "out", 1)
+    waits = set()
+    first = account(all_errands(wallet))
+    assert first.due_at == 0 and draw(wallet, [first]) == first
+    for _ in range(40):
+        served(wallet, account(all_errands(wallet)))
+        waits.add(account(all_errands(wallet)).due_at - NOW)
+    assert min(waits) >= 0 and max(waits) < ERRAND_SPREAD_SECONDS
+    assert len(waits) > 30 and max(waits) - min(waits) > ERRAND_SPREAD_SECONDS / 2
+
+
+def test_an_order_that_is_cut_off_later_does_not_wait_for_an_earlier_one(
+    wallet: Wallet, keys: Keys, tmp_path: Path
+) -> None:
+    cut_off(wallet, keys, tmp_path / "out", 1)
+    served(wallet, account(all_errands(wallet)))
+    assert account(all_errands(wallet)).due_at >= NOW
+    (bought, *_) = wallet.database.run_now(all_orders)
+    again = replace(bought, order=os.urandom(32), state=WalletState.HELD.value)
+    wallet.database.run_now(add_order, again)
+    assert account(all_errands(wallet)).due_at == 0
+
+
+def test_an_account_asks_about_refunds_at_times_drawn_within_a_week(
+    wallet: Wallet, keys: Keys, tmp_path: Path
+) -> None:
+    stocked(wallet, keys, tmp_path / "out", [])
+    waits = set()
+    for _ in range(40):
+        found = account(all_errands(wallet))
+        assert account(all_errands(wallet)) == found, "kept in the wallet"
+        waits.add(found.due_at - NOW)
+        served(wallet, found)
+    assert min(waits) >= 0 and max(waits) < REFUND_LOOK_SPREAD_SECONDS
+    assert len(waits) > 30 and max(waits) - min(waits) > REFUND_LOOK_SPREAD_SECONDS / 2
+
+
+def test_runs_of_the_account_have_no_gap_where_another_identity_is_served(
+    wallet: Wallet, keys: Keys, tmp_path: Path, later: list[int]
+) -> None:
+    """A timer of a quarter of an hour for a month: what the broker sees of the account.
+
+    The old wallet's account came in every run but those of its anonymous orders.
+    """
+    stocked(wallet, keys, tmp_path / "out", [WalletState.DONE] * 20)
+    seen: list[str] = []
+    for _ in range(4 * 24 * 30):
+        errand = draw(wallet, all_errands(wallet))
+        seen.append("nobody" if errand is None else errand.kind)
+        if errand is not None:
+            served(wallet, errand)
+        later[0] += 15 * 60
+    assert 3 <= seen.count("account") <= 20, "some times a month"
+    assert seen.count("refund") > 40
+    assert seen.count("nobody") > len(seen) * 0.9
+
+
+def test_stocks_are_refilled_at_a_moment_drawn_within_the_wallets_hours(
+    wallet: Wallet, later: list[int]
+) -> None:
+    wallet.database.run_now(save_seeded, SeededWallet(b"w" * 16, CURRENT, 0, NOW % DAY_SECONDS))
+    today, second = own_day(NOW, NOW % DAY_SECONDS)
+    assert second == 0
+    wallet.database.run_now(keep_stock, b"b" * 32, 500, 8, today)
+    assert all_errands(wallet) == [], "from tomorrow on"
+    waits = set()
+    for day in range(1, 21):
+        later[0] = day * DAY_SECONDS
+        (errand,) = all_errands(wallet)
+        assert errand.kind == "refill" and len(errand.stocks) == 1
+        assert all_errands(wallet) == [errand], "kept in the wallet"
+        waits.add(errand.due_at - NOW - later[0])
+    assert min(waits) >= 0 and max(waits) < REFILL_WINDOW_SECONDS
+    assert len(waits) > 15, "another one each day, also where it was missed"
+    later[0] += REFILL_WINDOW_SECONDS
+    assert all_errands(wallet) == []
 
 
 def test_what_is_left_of_it_gets_another_time(

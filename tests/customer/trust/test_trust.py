@@ -54,6 +54,9 @@ class OnlyDescriptor:
     async def post(self, path: str, body: bytes, *, max_bytes: int) -> bytes:
         raise AssertionError("Something was sent to a broker that is not trusted.")
 
+    async def rest(self) -> None:
+        """Nothing is read."""
+
     async def aclose(self) -> None:
         self.closed = True
 

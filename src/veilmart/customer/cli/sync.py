@@ -14,7 +14,7 @@ from veilmart.customer.cli.network import ProxyOption
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked, unlocked_if_easy
 from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person
-from veilmart.customer.cli.tokens import brokers_to_refill, refill_stocks
+from veilmart.customer.cli.tokens import refill_stocks
 from veilmart.customer.library.errands import Errand, all_errands, draw, served
 from veilmart.customer.library.exchange_rules import exchange
 from veilmart.customer.purchase.recovery_rules import Recovered, find_late_refund
@@ -110,14 +110,12 @@ async def sync(
                 line, failed = await _exchange(wallet, person, errand, passphrase_file)
                 exchanged.append(line)
                 code = code or failed
-                continue
-            done += await _serve(wallet, person, errand, out)
-        if now:
-            code = await refill_stocks(wallet, person, passphrase_file, None) or code
-        elif not updates and (not chosen or chosen[0].kind == "account"):
-            brokers = [errand.broker for errand in chosen] or brokers_to_refill(wallet)
-            code = await refill_stocks(wallet, person, passphrase_file, brokers[:1]) or code
-    waiting = [e for e in found if e not in chosen and e.kind in ("order", "copy", "exchange")]
+            elif errand.stocks:
+                code = await refill_stocks(wallet, person, passphrase_file, errand.stocks) or code
+                served(wallet, errand)
+            else:
+                done += await _serve(wallet, person, errand, out)
+    waiting = [errand for errand in found if errand not in chosen and is_waited_for(errand)]
     lines = [sync_line(order, outcome, detail) for order, outcome, detail, _ in done] + exchanged
     exit_code = next((found for *_, found in done if found), code)
     person.terminal.result(
@@ -125,6 +123,13 @@ async def sync(
         lambda console: _draw_sync(console, lines, len(waiting)),
     )
     return exit_code
+
+
+def is_waited_for(errand: Errand) -> bool:
+    """Whether a person knows of it: asking about refunds and refilling go on for ever."""
+    return errand.kind in ("order", "copy", "exchange") or (
+        errand.kind == "account" and bool(errand.orders)
+    )
 
 
 async def _exchange(

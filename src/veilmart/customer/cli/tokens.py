@@ -12,16 +12,8 @@ from veilmart.customer.cli.network import ProxyOption
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.library.holdings import holdings
-from veilmart.customer.tokens.stock import (
-    Withdrawn,
-    deposit_tokens,
-    drop_stock,
-    due_stocks,
-    keep_stock,
-    own_day,
-    refill,
-    withdraw_tokens,
-)
+from veilmart.customer.tokens.stock import Withdrawn, deposit_tokens, refill, withdraw_tokens
+from veilmart.customer.tokens.stocks import Stock, drop_stock, keep_stock, own_day
 from veilmart.customer.trust.pins import broker_named, current_broker
 from veilmart.customer.wallet.seed_state import usable
 from veilmart.customer.wallet.wallet import Wallet
@@ -159,24 +151,15 @@ async def deposit(
     _tell(person, returned, decimals, "put back")
 
 
-def brokers_to_refill(wallet: Wallet) -> list[bytes]:
-    """Fingerprints of the brokers with a stock that is due."""
-    return [stock.broker for stock in due_stocks(wallet)]
-
-
 async def refill_stocks(
-    locked: Wallet, person: Person, passphrase_file: Path | None, brokers: list[bytes] | None
+    locked: Wallet, person: Person, passphrase_file: Path | None, stocks: tuple[Stock, ...]
 ) -> int:
-    """Refill the stocks that are due, for `sync`; return the exit code.
+    """Refill these stocks of one account, for `sync`; return the exit code.
 
-    A failed one is tried again tomorrow. brokers: fingerprints of the brokers to visit; None for
-    all.
+    A failed one is tried again: tomorrow, or today where the broker could not be reached.
     """
-    due = [s for s in due_stocks(locked) if brokers is None or s.broker in brokers]
-    if not due:
-        return 0
     exit_code = 0
-    for stock in due:
+    for stock in stocks:
         pin = locked.database.run_now(broker_named, stock.broker)
         if pin is None:
             continue

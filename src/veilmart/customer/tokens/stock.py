@@ -1,19 +1,11 @@
-"""Use cases on tokens of an account: withdrawing, depositing, keeping a stock.
-
-A stock is refilled by a whole pack, on a day that it is short, at the wallet's own time of day, and
-never because something was bought: the hour says nothing about purchases.
-"""
+"""Use cases on tokens of an account: withdrawing, depositing, refilling a stock."""
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
-
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.purchase.payment_rules import fetch_keys
-from veilmart.customer.schema.token_tables import stocks
+from veilmart.customer.tokens.stocks import Stock, note_day, own_day
 from veilmart.customer.tokens.withdrawal_rules import ask, deposit, secrets_from, withdraw
-from veilmart.customer.wallet.seed import DAY_SECONDS
 from veilmart.customer.wallet.seed_state import usable
 from veilmart.customer.wallet.tokens import (
     RETURNING,
@@ -24,22 +16,10 @@ from veilmart.customer.wallet.tokens import (
     open_withdrawals,
     tokens_of,
 )
-from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import NoSeed, NotAPricePoint, NotLoggedIn, NoTokens, TokenKeyUnknown
-from veilmart.limits import REFILL_WINDOW_SECONDS
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.descriptor import Descriptor
 from veilmart.protocol.token_list import issuing_key, listed_keys
-
-
-@dataclass(frozen=True)
-class Stock:
-    """pack: tokens. refilled_on: day, counted from 1970 at the wallet's own time of day."""
-
-    broker: bytes
-    price: int
-    pack: int
-    refilled_on: int
 
 
 @dataclass(frozen=True)
@@ -133,57 +113,14 @@ def _who(shopper: Shopper) -> tuple[bytes, str]:
     return shopper.wallet.seed, shopper.session.login.username
 
 
-# ---- stocks --------------------------------------------------------------------------------------
-
-
-def keep_stock(connection: Connection, broker: bytes, price: int, pack: int, today: int) -> None:
-    """From tomorrow on `sync` refills it."""
-    values = {"broker": broker, "price": price, "pack": pack, "refilled_on": today}
-    given = insert(stocks).values(values)
-    change = {"pack": pack, "refilled_on": today}
-    connection.execute(given.on_conflict_do_update(index_elements=["broker", "price"], set_=change))
-
-
-def drop_stock(connection: Connection, broker: bytes, price: int) -> None:
-    connection.execute(delete(stocks).where(stocks.c.broker == broker, stocks.c.price == price))
-
-
-def all_stocks(connection: Connection) -> list[Stock]:
-    t = stocks.c
-    rows = connection.execute(select(t.broker, t.price, t.pack, t.refilled_on).order_by(t.price))
-    return [Stock(*row) for row in rows]
-
-
-def own_day(now: int, refill_second: int) -> tuple[int, int]:
-    """(day, seconds into it), where days begin at the wallet's own time."""
-    return divmod(now - refill_second, DAY_SECONDS)
-
-
-def due_stocks(wallet: Wallet) -> list[Stock]:
-    """Those whose time it is now, and that were not looked at today."""
-    stored = wallet.database.run_now(all_stocks)
-    if not stored:
-        return []
-    state = wallet.database.run_now(usable)
-    day, second = own_day(wallet.clock(), state.refill_second)
-    if second >= REFILL_WINDOW_SECONDS:
-        return []
-    return [stock for stock in stored if stock.refilled_on < day]
-
-
 async def refill(shopper: Shopper, stock: Stock) -> Withdrawn | None:
     """A whole pack if less than one is left; the day is noted before anything is asked for."""
     wallet = shopper.wallet
     state = await wallet.database.run(usable)
     day, _ = own_day(wallet.clock(), state.refill_second)
-    await wallet.database.run(_note_day, stock, day)
+    await wallet.database.run(note_day, stock, day)
     keys = await wallet.database.run(known_keys, stock.broker)
     tokens = await wallet.database.run(tokens_of, stock.broker, UNSPENT)
     if sum(_fits(token, stock.price, wallet.clock(), keys) for token in tokens) >= stock.pack:
         return None
     return await withdraw_tokens(shopper, stock.price, stock.pack)
-
-
-def _note_day(connection: Connection, stock: Stock, day: int) -> None:
-    query = update(stocks).where(stocks.c.broker == stock.broker, stocks.c.price == stock.price)
-    connection.execute(query.values(refilled_on=day))

@@ -6,14 +6,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from veilmart.customer.tokens.stock import (
-    all_stocks,
-    deposit_tokens,
-    drop_stock,
-    keep_stock,
-    own_day,
-    withdraw_tokens,
-)
+from veilmart.customer.tokens.stock import deposit_tokens, withdraw_tokens
+from veilmart.customer.tokens.stocks import all_stocks, drop_stock, keep_stock, own_day
 from veilmart.customer.wallet.seed_state import usable
 from veilmart.customer.wallet.tokens import UNSPENT, known_keys, tokens_of
 from veilmart.customer.web.desk import Desk

@@ -4,7 +4,8 @@ from veilmart.customer.library.errands import Errand, all_errands, draw, served
 from veilmart.customer.library.exchange_rules import exchange
 from veilmart.customer.library.updates import fetch_due
 from veilmart.customer.purchase.recovery_rules import Recovered, find_late_refund
-from veilmart.customer.tokens.stock import Stock, due_stocks, refill
+from veilmart.customer.tokens.stock import refill
+from veilmart.customer.tokens.stocks import Stock
 from veilmart.customer.wallet.copies import Copy
 from veilmart.customer.wallet.orders import Order
 from veilmart.customer.wallet.tokens import StoredToken
@@ -28,7 +29,8 @@ async def sync(desk: Desk, report: Report, *, everything: bool = False) -> None:
     One failure stops nothing else. Raises HomeInUse.
     """
     async with desk.moving(report):
-        found = all_errands(desk.wallet)
+        # Without the words nothing is withdrawn; what is due waits for the page to be unlocked.
+        found = [e for e in all_errands(desk.wallet) if desk.wallet.seed or not e.stocks]
         one = None if everything else draw(desk.wallet, found)
         chosen = found if everything else [one] if one else []
         if everything and len(found) > 1:
@@ -36,12 +38,6 @@ async def sync(desk: Desk, report: Report, *, everything: bool = False) -> None:
         failed = 0
         for errand in chosen:
             failed += await _serve(desk, report, errand)
-        stocks = due_stocks(desk.wallet) if desk.wallet.seed is not None else []
-        if not everything:
-            at = {e.broker for e in chosen if e.kind == "account"}
-            at = at or {stock.broker for stock in stocks[: 0 if chosen else 1]}
-            stocks = [stock for stock in stocks if stock.broker in at]
-        failed += await _refill(desk, report, stocks)
     report.step(f"{failed} could not be finished yet." if failed else "Nothing is unfinished.")
     report.leads_to("/orders", "Orders")
 
@@ -53,6 +49,8 @@ async def _serve(desk: Desk, report: Report, errand: Errand) -> int:
             return await _exchange(desk, report, errand.broker, errand.token)
         if errand.copy is not None:
             return await _fetch(desk, report, errand.copy, errand.orders[0])
+        if errand.stocks:
+            return await _refill(desk, report, errand.stocks)
         failed = await _recover_all(desk, report, errand)
         await _late_refunds(desk, report, errand)
         return failed
@@ -120,7 +118,7 @@ async def _fetch(desk: Desk, report: Report, copy: Copy, order: Order) -> int:
     return 0
 
 
-async def _refill(desk: Desk, report: Report, stocks: list[Stock]) -> int:
+async def _refill(desk: Desk, report: Report, stocks: tuple[Stock, ...]) -> int:
     """Tokens for these stocks, whose time it is; how many failed."""
     failed = 0
     for stock in stocks:

@@ -110,6 +110,9 @@ class WatchedClient:
     async def get(self, url_path: str, *, max_bytes: int) -> bytes:
         return await self._exchange(url_path, None, max_bytes)
 
+    async def rest(self) -> None:
+        await self._inner.rest()
+
     async def _exchange(self, path: str, body: bytes | None, max_bytes: int) -> bytes:
         async def send(to: str, content: bytes | None) -> bytes:
             if content is None:
