@@ -1,21 +1,22 @@
 """The `veilmart` command: three roles and a demonstration."""
 
 import sys
-from typing import Any
-
-from cyclopts import App, CycloptsError, Parameter
+from typing import TYPE_CHECKING, Any
 
 from veilmart import __version__
-from veilmart.errors import BadArgument
 from veilmart.storage.files.names import encodable
-from veilmart.terminal.command import report_error
-from veilmart.terminal.completion import installer
-from veilmart.terminal.memory import keep_freed_memory
-from veilmart.terminal.streams import guard_streams
+from veilmart.terminal.memory import collect_seldom, end_soon, keep_freed_memory
+
+if TYPE_CHECKING:
+    from cyclopts import App
 
 
-def build_app() -> App:
+def build_app() -> "App":
     """The whole command tree. Roles are imported by name, when their command is run."""
+    from cyclopts import App, Parameter
+
+    from veilmart.terminal.completion import installer
+
     app = App(
         name="veilmart",
         version=__version__,
@@ -38,8 +39,18 @@ def _refuse_what_is_no_text(_kind: Any, value: Any) -> None:
 
 
 def main() -> None:
-    """Entry point; the exit code is the command's."""
+    """Entry point; the exit code is the command's.
+
+    Most of a short command's time goes into imports, so they begin when memory is set up for them.
+    """
+    collect_seldom()
     keep_freed_memory()
+    from cyclopts import CycloptsError
+
+    from veilmart.errors import BadArgument
+    from veilmart.terminal.command import report_error
+    from veilmart.terminal.streams import guard_streams
+
     guard_streams()
     words = sys.argv[1:]
     json = wants_json(words)
@@ -47,6 +58,8 @@ def main() -> None:
         result = build_app()(words, exit_on_error=False, print_error=False)
     except CycloptsError as fault:
         sys.exit(report_error(BadArgument(" ".join(str(fault).split())), json))
+    finally:
+        end_soon()
     sys.exit(result if isinstance(result, int) else 0)
 
 

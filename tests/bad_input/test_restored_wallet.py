@@ -18,8 +18,9 @@ from veilmart.customer.tokens.lost_order_rules import (
     recall,
     trace,
 )
-from veilmart.customer.tokens.restore import Restored, find_orders, orders_lost, restore_tokens
+from veilmart.customer.tokens.restore import Restored, find_orders, restore_tokens
 from veilmart.customer.tokens.stock import deposit_tokens, withdraw_tokens
+from veilmart.customer.wallet.lost_orders import orders_lost
 from veilmart.customer.wallet.orders import all_orders, order_key
 from veilmart.customer.wallet.seed import create_seed, draw_words, restore_seed, seed_words
 from veilmart.customer.wallet.tokens import known_keys
@@ -155,7 +156,7 @@ async def test_two_accounts_of_one_wallet_have_tokens_of_their_own(
 
 async def test_key_of_nobody_is_unknown(roles: Roles, tmp_path: Path) -> None:
     _, wallet = await buyer(roles, "mia", tokens=0)
-    from veilmart.customer.tokens.restore import LostOrder
+    from veilmart.customer.wallet.lost_orders import LostOrder
 
     seed = wallet.seed or b""
     lost = LostOrder(roles.opened.fingerprint, 5, public_key(order_seed(seed, 5)))

@@ -29,8 +29,9 @@ from veilmart.customer.library.updates import fetch_again
 from veilmart.customer.purchase.file_writer import deliver
 from veilmart.customer.purchase.payment_rules import AccountPayment, TokenPayment
 from veilmart.customer.tokens.lost_order import bring_back
-from veilmart.customer.tokens.restore import orders_lost, restore_tokens
+from veilmart.customer.tokens.restore import restore_tokens
 from veilmart.customer.tokens.stock import withdraw_tokens
+from veilmart.customer.wallet.lost_orders import orders_lost
 from veilmart.customer.wallet.orders import Order, order_key
 from veilmart.customer.wallet.seed import restore_seed, seed_words
 from veilmart.customer.wallet.wallet import Wallet

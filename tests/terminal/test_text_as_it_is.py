@@ -1,6 +1,7 @@
 """What people copy or compare reaches them as it is, at any width, in any locale, piped or not."""
 
 import ast
+import io
 import json
 import re
 from pathlib import Path
@@ -11,7 +12,8 @@ from rich.cells import cell_len
 import veilmart
 from tests.terminal.real_program import on_a_terminal, program
 from veilmart.storage.files.names import shown_path
-from veilmart.terminal.console import plain_console
+from veilmart.terminal.console import Console, Terminal
+from veilmart.terminal.rich_console import rich_console
 from veilmart.terminal.tables import table_lines
 
 NAME = "The :key: [bold]shop[/bold] :smile:"
@@ -103,11 +105,14 @@ def test_only_one_place_makes_consoles() -> None:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Console":
                 makers.add(file.relative_to(SOURCES).as_posix())
-    assert makers == {"terminal/console.py"}
-    with plain_console().capture() as captured:
-        plain_console().print(NAME)
-    assert captured.get() == ""
-    console = plain_console()
-    with console.capture() as captured:
-        console.print(NAME * 10)
-    assert captured.get() == NAME * 10 + "\n"
+    assert makers == {"terminal/console.py", "terminal/rich_console.py"}
+    plain, drawn = io.StringIO(), io.StringIO()
+    Console(plain).print(NAME * 10)
+    rich_console(Terminal(console=Console(drawn))).print(NAME * 10)
+    assert plain.getvalue() == drawn.getvalue() == NAME * 10 + "\n"
+
+
+def test_what_moves_the_cursor_is_left_out() -> None:
+    out = io.StringIO()
+    Console(out).print("a\rb\bc\a")
+    assert out.getvalue() == "abc\n"

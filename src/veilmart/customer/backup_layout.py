@@ -1,7 +1,6 @@
 """What a back-up of a wallet holds."""
 
-from veilmart.customer.wallet.seed_file import FILE as SEED_FILE
-from veilmart.customer.wallet.wallet import DATABASE_FILE
+from veilmart.customer.wallet.wallet import DATABASE_FILE, SEED_FILE
 from veilmart.storage.backup.backup import HomeLayout
 
 LAYOUT = HomeLayout(

@@ -12,6 +12,7 @@ from veilmart.demo.market import Story, run_market
 from veilmart.errors import BadArgument
 from veilmart.storage.files.names import shown_path, visible
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.rich_console import rich_console
 from veilmart.web.running import WebOptions
 
 DEFAULTS = Common()
@@ -57,7 +58,7 @@ async def demo(
     story = await run_market(products, terminal.say, keep)
     if keep is not None:
         terminal.say(f"Everything that each party has lies in {shown_path(keep)}.")
-    terminal.result(story, lambda console: draw(story, console))
+    terminal.result(story, lambda _console: draw(story, rich_console(terminal)))
     return 0 if story.as_promised else WRONG
 
 

@@ -5,7 +5,6 @@ turns typed errors into three lines on standard error (or one JSON object on sta
 stable exit code; a traceback never reaches a person.
 """
 
-import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -116,7 +115,7 @@ def run(
     try:
         outcome = function()
         if isinstance(outcome, Coroutine):
-            outcome = _run_serving(outcome) if serving else asyncio.run(outcome)
+            outcome = _run_serving(outcome) if serving else _run_briefly(outcome)
         sys.stdout.flush()
     except VeilmartError as error:
         if isinstance(error, StorageFailure) and not shopping:
@@ -131,7 +130,15 @@ def run(
     return outcome or 0
 
 
+def _run_briefly(command: Coroutine[Any, Any, int | None]) -> int | None:
+    import asyncio
+
+    return asyncio.run(command)
+
+
 def _run_serving(command: Coroutine[Any, Any, int | None]) -> int | None:
+    import asyncio
+
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

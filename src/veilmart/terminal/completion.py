@@ -43,7 +43,7 @@ def installer(app: App) -> "Callable[..., int]":
         common.terminal().result(
             {"file": path},
             lambda console: console.print(
-                f"Written to {shown_path(path)}. Completion works in the next shell.", markup=False
+                f"Written to {shown_path(path)}. Completion works in the next shell."
             ),
         )
 

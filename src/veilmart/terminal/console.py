@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -9,20 +10,44 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
-from rich.console import Console
 
 from veilmart.errors import BadArgument, InputEnded, NeedsConfirmation
 from veilmart.storage.files.names import encodable, shown_path
 
 SECRET_MAX_BYTES = 1024
+_MOVES = dict.fromkeys(map(ord, "\a\b\v\f\r"))
 
 
-def plain_console(*, stderr: bool = False) -> Console:
-    """A console that prints text unchanged: no markup, no emoji for words, no wrapping."""
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+class Console:
+    """Lines of text, printed unchanged: no markup, no colours, no wrapping.
+
+    What moves the cursor of a terminal is left out. Lines go to standard output (or standard
+    error) as it is at that moment, unless `file` is given.
+    """
+
+    def __init__(self, file: TextIO | None = None, *, stderr: bool = False) -> None:
+        self._file, self._stderr = file, stderr
+
+    @property
+    def file(self) -> TextIO:
+        return self._file or (sys.stderr if self._stderr else sys.stdout)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.file.isatty()
+
+    @property
+    def width(self) -> int:
+        """Cells of a line of the terminal."""
+        return shutil.get_terminal_size().columns
+
+    def print(self, line: str = "") -> None:
+        """Raises OutputLost, BrokenPipeError."""
+        self.file.write(line.translate(_MOVES) + "\n")
+        self.file.flush()
 
 
 @dataclass
@@ -30,8 +55,8 @@ class Terminal:
     """One command's way to its user. With `json`, only `result` writes to standard output."""
 
     json: bool = False
-    console: Console = field(default_factory=plain_console)
-    errors: Console = field(default_factory=lambda: plain_console(stderr=True))
+    console: Console = field(default_factory=Console)
+    errors: Console = field(default_factory=lambda: Console(stderr=True))
 
     def say(self, line: str = "") -> None:
         """A line for a person; silent with --json."""
@@ -58,9 +83,9 @@ class Terminal:
     def ask(self, question: str) -> str:
         """One line of input. Raises InputEnded, and BadArgument for what is no text."""
         out = sys.stderr if self.json else sys.stdout
-        out.write(question)
-        out.flush()
-        with _interruptible():
+        with _interruptible():  # before the question can be seen, and answered with Ctrl-C
+            out.write(question)
+            out.flush()
             line = sys.stdin.readline()
         if not line:
             raise InputEnded

@@ -44,7 +44,7 @@ def show_export(
     path = write_csv(target, heads, counted())
     terminal.result(
         {"path": path, "rows": count},
-        lambda console: console.print(f"{count} rows written to {shown_path(path)}", markup=False),
+        lambda console: console.print(f"{count} rows written to {shown_path(path)}"),
     )
 
 

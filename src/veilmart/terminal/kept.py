@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from veilmart.crypto.identity import fingerprint, identity_from_pem, public_spki
 from veilmart.protocol import moments
@@ -13,6 +12,7 @@ from veilmart.storage.backup.restore import Restored, restore
 from veilmart.storage.files.home import Home
 from veilmart.storage.files.names import shown_path
 from veilmart.terminal.command import ServerCommon
+from veilmart.terminal.console import Console
 
 Target = Annotated[Path, Parameter(help="File to write; nothing there is replaced.")]
 OverNewer = Annotated[
@@ -23,17 +23,17 @@ OverNewer = Annotated[
 def draw_backup(console: Console, done: BackedUp) -> None:
     """One line."""
     size = f"{done.files} files, {done.bytes} bytes"
-    console.print(f"Backup written to {shown_path(done.path)} ({size})", markup=False)
+    console.print(f"Backup written to {shown_path(done.path)} ({size})")
 
 
 def draw_restored(console: Console, done: Restored) -> None:
     """One or two lines."""
     moment = moments.moment(done.made_at)
-    console.print(f"Restored the {done.role} of {moment:%Y-%m-%d %H:%M:%S} UTC.", markup=False)
+    console.print(f"Restored the {done.role} of {moment:%Y-%m-%d %H:%M:%S} UTC.")
     if done.put_aside is not None:
-        console.print(f"What was there is in {shown_path(done.put_aside)}", markup=False)
+        console.print(f"What was there is in {shown_path(done.put_aside)}")
     if done.schema_aside is not None:
-        console.print(f"The tables before are in the schema {done.schema_aside}", markup=False)
+        console.print(f"The tables before are in the schema {done.schema_aside}")
 
 
 def restore_server(

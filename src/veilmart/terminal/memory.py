@@ -27,6 +27,16 @@ def keep_freed_memory() -> bool:
     return bool(kept and mallopt(_M_MMAP_THRESHOLD, FROM_HEAP_BYTES))
 
 
+def collect_seldom() -> None:
+    """Collect garbage less often: imports make a hundred thousand objects, all of which stay."""
+    gc.set_threshold(COLLECT_AFTER_OBJECTS)
+
+
+def end_soon() -> None:
+    """The process is about to end: its last collections need not look through what is left."""
+    gc.freeze()
+
+
 def serve_from_here() -> None:
     """Leave what start-up made out of every later garbage collection, and collect less often.
 
@@ -35,4 +45,4 @@ def serve_from_here() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_AFTER_OBJECTS)
+    collect_seldom()

@@ -6,10 +6,9 @@ Only columns declared as shrinkable are shortened, and only on a terminal that i
 from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
 
 from veilmart.storage.files.names import visible
-from veilmart.terminal.console import Terminal
+from veilmart.terminal.console import Console, Terminal
 
 GAP = "  "
 LEAST_CELLS = 8

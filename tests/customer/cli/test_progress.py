@@ -3,11 +3,10 @@
 import io
 
 import pytest
-from rich.console import Console
 
 from veilmart.customer.cli.progress import Drawer, duration
 from veilmart.customer.events import ParcelBegun, SegmentStored
-from veilmart.terminal.console import Terminal
+from veilmart.terminal.console import Console, Terminal
 
 MIB = 1_000_000
 
@@ -15,7 +14,7 @@ MIB = 1_000_000
 def test_plain_lines_say_rate_and_time_left() -> None:
     out = io.StringIO()
     now = [100.0]
-    terminal = Terminal(console=Console(file=out, width=100))
+    terminal = Terminal(console=Console(file=out))
     drawer = Drawer(terminal, clock=lambda: now[0])
     drawer(ParcelBegun(stored=0, count=20, total=20 * MIB))
     for index in range(20):
@@ -31,7 +30,7 @@ def test_plain_lines_say_rate_and_time_left() -> None:
 def test_what_was_there_already_is_not_in_the_rate() -> None:
     out = io.StringIO()
     now = [0.0]
-    drawer = Drawer(Terminal(console=Console(file=out, width=100)), clock=lambda: now[0])
+    drawer = Drawer(Terminal(console=Console(file=out)), clock=lambda: now[0])
     drawer(ParcelBegun(stored=90, count=100, total=100 * MIB))
     for index in range(90, 100):
         now[0] += 2

@@ -16,7 +16,6 @@ from veilmart.customer.wallet.seed import (
     unlock,
 )
 from veilmart.customer.wallet.seed_file import (
-    FILE,
     SALT_BYTES,
     SUM_BYTES,
     Cost,
@@ -33,7 +32,7 @@ from veilmart.customer.wallet.seed_state import (
     set_state,
     take_order_number,
 )
-from veilmart.customer.wallet.wallet import Wallet, open_wallet
+from veilmart.customer.wallet.wallet import SEED_FILE, Wallet, open_wallet
 from veilmart.errors import (
     AlreadyInitialised,
     NoSeed,
@@ -73,7 +72,7 @@ def test_seed_is_nowhere_in_clear(wallet: Wallet) -> None:
     assert made.seed is not None
     content = b"".join(file.read_bytes() for file in wallet.home.path.iterdir() if file.is_file())
     assert made.seed not in content
-    assert wallet.home.file(FILE).stat().st_mode & 0o777 == 0o600
+    assert wallet.home.file(SEED_FILE).stat().st_mode & 0o777 == 0o600
     assert made.seed.hex() not in repr(made) and repr(made.seed) not in repr(made)
 
 
@@ -118,7 +117,7 @@ def test_words_with_a_wrong_checksum(wallet: Wallet) -> None:
     words[0], words[-1] = words[-1], words[0]
     with pytest.raises(WordsMistyped):
         restore_seed(wallet, " ".join(words), "")
-    assert not wallet.home.has(FILE)
+    assert not wallet.home.has(SEED_FILE)
 
 
 # ---- the file ------------------------------------------------------------------------------------

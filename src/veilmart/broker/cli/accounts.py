@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
 from veilmart.broker import settings
 from veilmart.broker.accounts import administration
@@ -20,6 +19,7 @@ from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.console import Console
 from veilmart.terminal.tables import show_table
 
 NEW_PASSWORD_BYTES = 10
@@ -67,7 +67,7 @@ def _disable(username: str, flag: bool, common: Common) -> None:
     word = "disabled" if flag else "enabled"
     common.terminal().result(
         {"username": username, "disabled": flag},
-        lambda console: console.print(f"{visible(username)} is {word}.", markup=False),
+        lambda console: console.print(f"{visible(username)} is {word}."),
     )
 
 
@@ -99,9 +99,9 @@ def reset(
         opened.database.run_now(administration.reset, username, hashed, unix_now())
 
     def draw(console: Console) -> None:
-        console.print(f"{visible(username)} has a new password.", markup=False)
+        console.print(f"{visible(username)} has a new password.")
         if shown is not None:
-            console.print(f"It is {shown} and should be changed soon.", markup=False)
+            console.print(f"It is {shown} and should be changed soon.")
 
     terminal.result({"username": username, "password": shown}, draw)
 

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
 from sqlalchemy import Connection
 
 from veilmart.broker import settings
@@ -17,7 +16,7 @@ from veilmart.errors import LedgerViolated
 from veilmart.protocol import moments
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
-from veilmart.terminal.console import Terminal
+from veilmart.terminal.console import Console, Terminal
 
 SHOWN_MAX = 5
 
@@ -41,7 +40,7 @@ def audit_books(*, common: Common = Common()) -> int:
         for check in checks:
             _draw_check(console, check, signed)
         verdict = "The books are in order." if ok else "THE BOOKS ARE BROKEN."
-        console.print(f"{money.line(decimals)}.\n{verdict}", markup=False)
+        console.print(f"{money.line(decimals)}.\n{verdict}")
 
     shown = {"ok": ok, "checks": checks, "solvency": money, "signed_off": signed}
     terminal.result(shown, draw)
@@ -60,18 +59,18 @@ def _shown_progress(terminal: Terminal) -> Progress:
 
     def show(name: str, rows: int) -> None:
         if not terminal.json:
-            terminal.errors.print(f"       {name}: {rows} so far", markup=False)
+            terminal.errors.print(f"       {name}: {rows} so far")
 
     return show
 
 
 def _draw_check(console: Console, check: Check, signed: list[SignedOff]) -> None:
     mark = "ok" if check.holds else "BROKEN" if unsigned([check], signed) else "signed"
-    console.print(f"{mark:6} {check.name} ({check.counted})", markup=False)
+    console.print(f"{mark:6} {check.name} ({check.counted})")
     for finding in check.findings[:SHOWN_MAX]:
-        console.print(f"       {finding.name}: {finding.row}: {finding.what}", markup=False)
+        console.print(f"       {finding.name}: {finding.row}: {finding.what}")
     if check.found > SHOWN_MAX:
-        console.print(f"       and {check.found - SHOWN_MAX} more", markup=False)
+        console.print(f"       and {check.found - SHOWN_MAX} more")
 
 
 # ---- findings that were looked at ----------------------------------------------------------------
@@ -93,8 +92,7 @@ def sign_off_finding(
     terminal.result(
         {"signed_off": found},
         lambda console: console.print(
-            "\n".join(f"Signed off: {each.name}: {each.row}: {each.what}" for each in found),
-            markup=False,
+            "\n".join(f"Signed off: {each.name}: {each.row}: {each.what}" for each in found)
         ),
     )
 
@@ -112,9 +110,9 @@ def status(*, common: Common = Common()) -> None:
 
     def draw(console: Console) -> None:
         for line in lines:
-            console.print(_duty_text(line, now), markup=False)
+            console.print(_duty_text(line, now))
         verdict = "Every duty is done." if not failing else "SOME DUTIES FAIL."
-        console.print(verdict if lines else "The broker has never run.", markup=False)
+        console.print(verdict if lines else "The broker has never run.")
 
     common.terminal().result({"ok": not failing, "duties": lines}, draw)
 
@@ -144,5 +142,5 @@ def confirm(*, common: Common = Common()) -> None:
         opened.database.run_now(confirm_clock, now)
     said = moments.moment(now).strftime("%Y-%m-%d %H:%M:%S UTC")
     common.terminal().result(
-        {"at": now}, lambda console: console.print(f"The clock is right: {said}.", markup=False)
+        {"at": now}, lambda console: console.print(f"The clock is right: {said}.")
     )

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 from sqlalchemy import Connection
 
 from veilmart.broker.backup_layout import LAYOUT
@@ -17,7 +16,7 @@ from veilmart.storage.backup.backup import back_up
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
-from veilmart.terminal.console import Terminal
+from veilmart.terminal.console import Console, Terminal
 from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, restore_server
 

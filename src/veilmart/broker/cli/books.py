@@ -34,4 +34,4 @@ def book_cash(name: str, amount: str, book: Callable[..., Booked], common: Commo
         minor = parse_amount(amount, opened.database.run_now(settings.load).decimals)
         booked = opened.database.run_now(book, amount=minor)
     text = f"{visible(name)} has {booked.text} now."
-    common.terminal().result(booked, lambda console: console.print(text, markup=False))
+    common.terminal().result(booked, lambda console: console.print(text))

@@ -58,7 +58,7 @@ async def admit(
         opened.database.run_now(admission.admit, candidate)
     terminal.result(
         {"name": name, "fingerprint": candidate.fingerprint, "address": candidate.address},
-        lambda console: console.print(f"Merchant {name} is admitted.", markup=False),
+        lambda console: console.print(f"Merchant {name} is admitted."),
     )
 
 
@@ -95,7 +95,7 @@ def suspend(
     with open_books(common) as opened:
         line = opened.database.run_now(admission.suspend_merchant, merchant)
     text = f"Merchant {visible(line.name)} is suspended."
-    common.terminal().result(line, lambda console: console.print(text, markup=False))
+    common.terminal().result(line, lambda console: console.print(text))
 
 
 @command
@@ -175,5 +175,5 @@ def decline(
         fingerprint = parse_fingerprint(line.fingerprint)
         opened.database.run_now(merchant_requests.forget_join, fingerprint)
     common.terminal().result(
-        line, lambda console: console.print(f"Declined: {visible(line.name)}.", markup=False)
+        line, lambda console: console.print(f"Declined: {visible(line.name)}.")
     )

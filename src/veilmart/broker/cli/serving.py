@@ -75,8 +75,7 @@ def init(
             {"name": name, "currency": currency, "fingerprint": shown},
             lambda console: console.print(
                 f"Broker {name} is set up. Currency: {currency}.\nFingerprint: {shown}\n"
-                "Start it with `veilmart broker run`.",
-                markup=False,
+                "Start it with `veilmart broker run`."
             ),
         )
 
@@ -210,6 +209,6 @@ def descriptor(
                 "link": link,
             },
             lambda console: console.print(
-                f"Fingerprint: {shown}\nSerial: {newest.serial}\nLink: {link}", markup=False
+                f"Fingerprint: {shown}\nSerial: {newest.serial}\nLink: {link}"
             ),
         )

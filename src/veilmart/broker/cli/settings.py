@@ -45,7 +45,7 @@ def _points(amounts: list[str] | None, common: Common) -> None:
     shown = [format_amount(amount, decimals) for amount in current.price_points]
     common.terminal().result(
         {"price_points": list(current.price_points), "currency": current.currency},
-        lambda console: console.print(" ".join(shown), current.currency, markup=False),
+        lambda console: console.print(" ".join((*shown, current.currency))),
     )
 
 

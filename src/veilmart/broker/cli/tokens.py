@@ -67,5 +67,5 @@ def retire_now(
     expired = 0 if retired is None else retired.expired
     terminal.result(
         {"id": living.id.hex(), "expired": expired},
-        lambda console: console.print(f"It is retired; {expired} tokens expired.", markup=False),
+        lambda console: console.print(f"It is retired; {expired} tokens expired."),
     )

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
 from sqlalchemy import Connection
 
 from veilmart.broker import settings
@@ -21,7 +20,7 @@ from veilmart.storage.files.names import shown_path
 from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
-from veilmart.terminal.console import Terminal
+from veilmart.terminal.console import Console, Terminal
 from veilmart.terminal.numbers import CodeCount, whole
 from veilmart.terminal.tables import show_table
 
@@ -118,10 +117,10 @@ def _show(opened: BrokerHome, terminal: Terminal, issued: KeptCodes, sheet: Path
 
     def draw(console: Console) -> None:
         for code in issued.codes:
-            console.print(code, markup=False)
-        console.print(f"Batch {issued.batch}: {len(issued.codes)} of {issued.value}.", markup=False)
+            console.print(code)
+        console.print(f"Batch {issued.batch}: {len(issued.codes)} of {issued.value}.")
         if written is not None:
-            console.print(f"To print: {shown_path(written)}", markup=False)
+            console.print(f"To print: {shown_path(written)}")
 
     try:
         terminal.result(result, draw)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from veilmart.crypto.identity import format_fingerprint, parse_fingerprint
-from veilmart.customer.cli.connect import opened_wallet, visited
+from veilmart.customer.cli.connect import visited
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.cli.prompts import Person, login_person, register_person
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.trust.descriptors import (
@@ -24,6 +24,7 @@ from veilmart.protocol.address import parse_link
 from veilmart.protocol.descriptor import SignedDescriptor, check_descriptor, read_descriptor
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.console import Console
 from veilmart.transport.broker_channel import BrokerDescriptors
 
 Yes = Annotated[bool, Parameter(help="Answer every question with yes.")]
@@ -50,8 +51,8 @@ async def join(address: str, *, yes: Yes = False, common: Common = Common()) -> 
             result = {"broker": name, "fingerprint": shown, "url": shopper.url}
 
     def draw(console: Console) -> None:
-        console.print(f"Joined {visible(name)} at {result['url']}", markup=False)
-        console.print(f"Fingerprint: {shown}", markup=False)
+        console.print(f"Joined {visible(name)} at {result['url']}")
+        console.print(f"Fingerprint: {shown}")
 
     person.terminal.result(result, draw)
 
@@ -96,7 +97,7 @@ async def _enter(enter: Callable[[Shopper, Person], Awaitable[str]], common: Com
             shown = format_amount(shopper.session.balance or 0, decimals)
     person.terminal.result(
         {"username": name, "balance": shown},
-        lambda console: console.print(f"Balance: {shown}", markup=False),
+        lambda console: console.print(f"Balance: {shown}"),
     )
 
 
@@ -138,7 +139,7 @@ async def balance(*, common: Common = Common()) -> None:
     amount = format_amount(account.balance, broker.decimals)
     result = {"username": account.username, "balance": amount, "currency": broker.currency}
     line = f"{visible(account.username)}: {amount} {visible(broker.currency)}"
-    person.terminal.result(result, lambda console: console.print(line, markup=False))
+    person.terminal.result(result, lambda console: console.print(line))
 
 
 @command
@@ -163,7 +164,7 @@ async def trust(
     shown = format_fingerprint(fresh.fingerprint)
     person.terminal.result(
         {"fingerprint": shown, "serial": fresh.descriptor.serial},
-        lambda console: console.print(f"Trusted: {shown}", markup=False),
+        lambda console: console.print(f"Trusted: {shown}"),
     )
 
 

@@ -1,81 +1,31 @@
 """What every command does first: open the wallet, reach the broker, mention open orders."""
 
-import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.crypto.suite import suite_by_name
+from veilmart.customer.cli.opened_wallet import mention_unfinished
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.events import Observer, ignore
-from veilmart.customer.library.holdings import ending_notes
-from veilmart.customer.trust.pins import broker_named, current_broker, pinned_merchants
+from veilmart.customer.trust.pins import broker_named, pinned_merchants
 from veilmart.customer.wallet.account_use import TOKEN_USED_LATELY, token_used_lately
-from veilmart.customer.wallet.proxy import read_proxy
-from veilmart.customer.wallet.seed import has_seed
-from veilmart.customer.wallet.wallet import DATABASE_FILE, Wallet, open_wallet, unfinished
+from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
     BadArgument,
     FingerprintChanged,
     NoSuchMerchant,
     NotInitialised,
     NotPinned,
-    VeilmartError,
 )
 from veilmart.protocol.address import Link
 from veilmart.protocol.customer_messages import MerchantEntry
 from veilmart.protocol.descriptor import read_descriptor
-from veilmart.storage.files.home import Home, default_home, home_to_be
-from veilmart.storage.files.names import shown_path, visible
-from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import Common
-from veilmart.terminal.console import Terminal
+from veilmart.storage.files.names import visible
 
 if TYPE_CHECKING:
     from veilmart.customer.connection.shopper import Shopper
-
-PROXY_VARIABLE = "VEILMART_PROXY"
-
-
-@contextmanager
-def opened_wallet(
-    common: Common, proxy: str | None = None, *, fresh: bool = False
-) -> Iterator[Wallet]:
-    """The wallet of this command's home folder.
-
-    fresh: make one where there is none; otherwise raises NotInitialised. proxy: for this command;
-    else $VEILMART_PROXY, else the one stored by `customer proxy`.
-    """
-    home: Path = common.home or default_home("customer")
-    chosen = proxy or os.environ.get(PROXY_VARIABLE)
-    given = None if chosen is None else read_proxy(chosen)
-    if not fresh and not (home / DATABASE_FILE).is_file():
-        raise NotInitialised(f"There is no wallet in {shown_path(home)}.")
-    with home_to_be(home, _is_used):
-        wallet = open_wallet(home, unix_now, os.urandom)
-        if chosen is not None:
-            wallet = replace(wallet, proxy=given)
-        try:
-            for note in wallet.database.run_now(ending_notes, wallet.clock()):
-                common.terminal().say(note)
-            yield wallet
-        finally:
-            wallet.close()
-
-
-def _is_used(home: Home) -> bool:
-    """Whether a wallet has got anything that must not be lost with a command that failed."""
-    try:
-        wallet = open_wallet(home.path, unix_now, os.urandom)
-    except VeilmartError:
-        return True  # nobody can tell
-    try:
-        return has_seed(wallet) or wallet.database.run_now(current_broker) is not None
-    finally:
-        wallet.close()
 
 
 @asynccontextmanager
@@ -117,14 +67,6 @@ def broker_url(wallet: Wallet, broker: bytes) -> str:
     if pin is None:
         raise NotInitialised("The order's broker is not pinned here.")
     return pin.url
-
-
-def mention_unfinished(wallet: Wallet, terminal: Terminal) -> None:
-    """Print one line if `sync` has something to do."""
-    count = len(unfinished(wallet))
-    if count:
-        noun = "1 purchase is" if count == 1 else f"{count} purchases are"
-        terminal.say(f"{noun} unfinished; `veilmart customer sync` takes care of it.")
 
 
 def mention_token_use(wallet: Wallet, person: Person) -> None:

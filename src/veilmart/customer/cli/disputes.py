@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from veilmart.customer.cli.account import Yes
-from veilmart.customer.cli.connect import broker_url, opened_wallet, visited
+from veilmart.customer.cli.connect import broker_url, visited
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.disputes.dispute_rules import dispute as dispute_rule, examine
 from veilmart.customer.disputes.fault_finder import Complaint, look_for_fault
@@ -20,6 +20,7 @@ from veilmart.errors import BadArgument, Declined, NothingToDispute
 from veilmart.storage.files.names import shown_path, visible
 from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.console import Console
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ async def dispute(
     person.terminal.result(
         DisputeLine(found.order.hex(), title, complaint.finding.value, "refunded"),
         lambda console: console.print(
-            f"{title}: the broker decided for you; the whole amount is back.", markup=False
+            f"{title}: the broker decided for you; the whole amount is back."
         ),
     )
 
@@ -97,8 +98,7 @@ def _save(prefix: str, target: Path, common: Common) -> None:
         line,
         lambda console: console.print(
             f"{line.title}: {line.finding}.\nThe proof is in {shown_path(path)}; it reveals "
-            "what this order was about.",
-            markup=False,
+            "what this order was about."
         ),
     )
 
@@ -142,4 +142,4 @@ def _draw(console: Console, found: Judgement) -> None:
         f"Why:      {found.finding}",
         paid,
     ):
-        console.print(line, markup=False)
+        console.print(line)

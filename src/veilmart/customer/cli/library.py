@@ -8,10 +8,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from veilmart.customer.backup_layout import LAYOUT
-from veilmart.customer.cli.connect import broker_url, opened_wallet, visited
+from veilmart.customer.cli.connect import broker_url, visited
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person
-from veilmart.customer.display.lists import order_line
+from veilmart.customer.display.order_lines import order_line
 from veilmart.customer.library.updates import (
     fetch_again,
     fetch_due,
@@ -133,7 +134,7 @@ async def redeem(
     said = f"{value} already redeemed by you" if redeemed.again else f"{value} redeemed"
     person.terminal.result(
         {"value": value, "balance": after, "again": redeemed.again},
-        lambda console: console.print(f"{said}. Balance: {after}", markup=False),
+        lambda console: console.print(f"{said}. Balance: {after}"),
     )
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from veilmart.customer.cli.account import Yes
-from veilmart.customer.cli.connect import choose_merchant, opened_wallet, visited
+from veilmart.customer.cli.connect import choose_merchant, visited
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.cli.shop import Merchant
 from veilmart.customer.display.lists import MenuLine, find_product, menu_lines
@@ -16,6 +16,7 @@ from veilmart.protocol.showcase import Picture
 from veilmart.storage.files.names import check_file_name, shown_path, visible
 from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.console import Console
 
 _JPEG = b"\xff\xd8\xff"
 _SHOWN_MAX_CHARACTERS = 2000
@@ -77,7 +78,7 @@ def _safe_name(name: str, otherwise: str) -> str:
 
 def _draw(console: Console, line: MenuLine, picture: Picture, saved: list[Path]) -> None:
     def say(text: str) -> None:
-        console.print(text, markup=False)
+        console.print(text)
 
     say(f"{line.title}  {line.price}")
     if line.tags:
@@ -97,8 +98,8 @@ def _draw_sample(console: Console, picture: Picture) -> None:
         text = picture.sample.decode()
     except UnicodeDecodeError:
         name = visible(picture.sample_name)
-        console.print(f"It has a sample, {name}; --save FOLDER writes it.", markup=False)
+        console.print(f"It has a sample, {name}; --save FOLDER writes it.")
         return
     console.print("Sample:")
     for row in text[:_SHOWN_MAX_CHARACTERS].splitlines():
-        console.print(f"  {visible(row)}", markup=False)
+        console.print(f"  {visible(row)}")

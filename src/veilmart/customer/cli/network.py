@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
 from veilmart.crypto.identity import format_fingerprint
-from veilmart.customer.cli.connect import opened_wallet
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.trust.proofs import (
     PROOF_MAX_BYTES,
     Proof,
@@ -23,6 +22,7 @@ from veilmart.protocol import moments
 from veilmart.storage.files.names import shown_path, visible
 from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.console import Console
 
 PROOF_PREFIX_MIN = 4
 
@@ -62,9 +62,7 @@ def proxy(
             wallet.database.run_now(save_proxy, chosen)
         stored = wallet.database.run_now(stored_proxy)
     shown = "none" if stored is None else str(stored)
-    common.terminal().result(
-        {"proxy": shown}, lambda console: console.print(f"Proxy: {shown}", markup=False)
-    )
+    common.terminal().result({"proxy": shown}, lambda console: console.print(f"Proxy: {shown}"))
 
 
 # ---- proofs --------------------------------------------------------------------------------------
@@ -81,9 +79,9 @@ def show_proofs(*, common: Common = Common()) -> None:
         for line in lines:
             moment = moments.moment(line.made_at)
             note = "stops the wallet" if line.stops else "settled by `trust`"
-            console.print(f"{line.proof[:8]}  {moment:%Y-%m-%d %H:%M} UTC  {note}", markup=False)
-            console.print(f"  {line.finding}", markup=False)
-            console.print(f"  {line.party}", markup=False)
+            console.print(f"{line.proof[:8]}  {moment:%Y-%m-%d %H:%M} UTC  {note}")
+            console.print(f"  {line.finding}")
+            console.print(f"  {line.party}")
         if not lines:
             console.print("There are no proofs.")
 
@@ -113,7 +111,7 @@ def export_proof(
         path = partial.finish()
     common.terminal().result(
         {"proof": found.hash.hex(), "path": path},
-        lambda console: console.print(f"Proof written to {shown_path(path)}", markup=False),
+        lambda console: console.print(f"Proof written to {shown_path(path)}"),
     )
 
 
@@ -148,7 +146,7 @@ def verify_file(
 def _draw_verified(console: Console, found: VerifiedProof) -> None:
     said = "The proof holds." if found.conclusive else "Both signatures are genuine."
     for line in (said, found.finding, f"The {found.role} {visible(found.name)}", found.party):
-        console.print(line, markup=False)
+        console.print(line)
 
 
 proof_app = App(

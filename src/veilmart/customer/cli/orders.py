@@ -3,18 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
-from veilmart.customer.cli.connect import mention_unfinished, opened_wallet
-from veilmart.customer.display.lists import OrderLine, order_line
+from veilmart.customer.cli.opened_wallet import mention_unfinished, opened_wallet
+from veilmart.customer.display.order_lines import OrderLine, order_line
 from veilmart.customer.display.order_status import standing_line, standing_text
-from veilmart.customer.library.updates import newest_copies
-from veilmart.customer.tokens.restore import orders_lost
+from veilmart.customer.wallet.copies import newest_copies
+from veilmart.customer.wallet.held_tokens import orders_without_refund
+from veilmart.customer.wallet.lost_orders import orders_lost
 from veilmart.customer.wallet.orders import all_orders, faults_by_order, orders_in
-from veilmart.customer.wallet.tokens import orders_without_refund
 from veilmart.protocol.wallet_states import WalletState
 from veilmart.storage.files.names import shown_path
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.console import Console
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,9 @@ def orders(*, common: Common = Common()) -> None:
     def draw(console: Console) -> None:
         for line in lines:
             for text in standing_text(line):
-                console.print(text, markup=False)
+                console.print(text)
         for order in lost:
-            console.print(f"{order.order_key.hex()[:8]}  known by its key", markup=False)
+            console.print(f"{order.order_key.hex()[:8]}  known by its key")
         if lost:
             console.print("`veilmart customer restore-order KEY` asks about one,")
             console.print("`veilmart customer restore-orders` about all of them.")
@@ -63,7 +62,7 @@ def library(*, common: Common = Common()) -> None:
     with opened_wallet(common) as wallet:
         mention_unfinished(wallet, terminal)
         found = wallet.database.run_now(orders_in, (WalletState.DONE,))
-        copies = newest_copies(wallet)
+        copies = wallet.database.run_now(newest_copies)
     lines = [order_line(order) for order in found]
     fetched = [
         CopyLine(order.hex(), copy.version, copy.file_path) for order, copy in copies.items()
@@ -71,11 +70,11 @@ def library(*, common: Common = Common()) -> None:
 
     def draw(console: Console) -> None:
         for line in lines:
-            console.print(_order_text(line), markup=False)
+            console.print(_order_text(line))
             for copy in fetched:
                 if copy.order == line.order:
                     place = shown_path(Path(copy.path or ""))
-                    console.print(f"{'':10}version {copy.version}  {place}", markup=False)
+                    console.print(f"{'':10}version {copy.version}  {place}")
         if not lines:
             console.print("Nothing yet.")
 

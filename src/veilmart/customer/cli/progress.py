@@ -28,6 +28,7 @@ from veilmart.customer.events import (
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.names import shown_path
 from veilmart.terminal.console import Terminal
+from veilmart.terminal.rich_console import rich_console
 
 TENTHS = 10
 # Below this nobody has waited, and a rate says nothing.
@@ -112,7 +113,7 @@ class Drawer:
             DownloadColumn(),
             TransferSpeedColumn(),
             TimeRemainingColumn(),
-            console=self._terminal.console,
+            console=rich_console(self._terminal),
         )
         done = event.total * event.stored // max(event.count, 1)
         self._bar.add_task("parcel", total=event.total, completed=done)

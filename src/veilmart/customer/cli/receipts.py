@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
-from veilmart.customer.cli.connect import opened_wallet
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.purchase.receipts import (
     RECEIPT_MAX_BYTES,
     VerifiedReceipt,
@@ -19,6 +18,7 @@ from veilmart.protocol import moments
 from veilmart.storage.files.names import shown_path, visible
 from veilmart.storage.files.partial_file import PartialFile
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.console import Console
 
 
 @command
@@ -39,7 +39,7 @@ def export(
         path = partial.finish()
     terminal.result(
         {"order": found.order.hex(), "path": path},
-        lambda console: console.print(f"Receipt written to {shown_path(path)}", markup=False),
+        lambda console: console.print(f"Receipt written to {shown_path(path)}"),
     )
 
 
@@ -68,7 +68,7 @@ def _draw_receipt(console: Console, found: VerifiedReceipt) -> None:
         f"Product:  {found.product_root}",
         f"Order:    {found.order}",
     ):
-        console.print(line, markup=False)
+        console.print(line)
 
 
 receipt_app = App(name="receipt", help="Export or verify a receipt.")

@@ -5,21 +5,22 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from veilmart.customer.cli.account import Yes
-from veilmart.customer.cli.connect import broker_url, meet_merchant, opened_wallet, visited
+from veilmart.customer.cli.connect import broker_url, meet_merchant, visited
 from veilmart.customer.cli.network import ProxyOption
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.tokens.lost_order import bring_back
-from veilmart.customer.tokens.restore import LostOrder, orders_lost
+from veilmart.customer.wallet.lost_orders import LostOrder, orders_lost
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import BadArgument, Declined, NoSuchOrder, VeilmartError
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.console import Console
 
 KEY_PREFIX_MIN = 4
 
@@ -91,7 +92,7 @@ async def restore_orders(
                 lines.append(await _bring(wallet, person, order))
             except VeilmartError as error:
                 name = order.order_key.hex()[:8]
-                person.terminal.errors.print(f"{name}: {error.explain()}", markup=False)
+                person.terminal.errors.print(f"{name}: {error.explain()}")
                 exit_code = error.exit_code
                 continue
             if not person.terminal.json:
@@ -127,7 +128,7 @@ async def _bring(wallet: Wallet, person: Person, lost: LostOrder) -> LostLine:
 
 def _draw(console: Console, line: LostLine) -> None:
     name = line.title or f"The order over {line.amount}"
-    console.print(f"{line.order[:8]}  {name} {line.detail}", markup=False)
+    console.print(f"{line.order[:8]}  {name} {line.detail}")
 
 
 def find_lost(wallet: Wallet, prefix: str) -> LostOrder:

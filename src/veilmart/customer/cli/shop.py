@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.cli.account import InvitationCode, PasswordFile, Yes
@@ -17,13 +16,15 @@ from veilmart.customer.cli.buying import (
     with_seed,
 )
 from veilmart.customer.cli.choose_product import check_not_owned, choose_from_menu
-from veilmart.customer.cli.connect import choose_merchant, opened_wallet, visited
+from veilmart.customer.cli.connect import choose_merchant, visited
 from veilmart.customer.cli.network import ProxyOption
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked_if_seeded
 from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person, login_person, register_or_log_in
 from veilmart.customer.connection.shopper import Shopper
-from veilmart.customer.display.lists import menu_lines, menu_text, order_line
+from veilmart.customer.display.lists import menu_lines, menu_text
+from veilmart.customer.display.order_lines import order_line
 from veilmart.customer.purchase.payment_rules import AccountPayment
 from veilmart.errors import (
     BadArgument,
@@ -36,7 +37,7 @@ from veilmart.errors import (
 from veilmart.protocol.address import SCHEME, Link, parse_link
 from veilmart.protocol.catalogue import Product
 from veilmart.terminal.command import Common, command
-from veilmart.terminal.console import Terminal
+from veilmart.terminal.console import Console, Terminal
 
 Merchant = Annotated[
     str | None, Parameter(help="Name or beginning of the fingerprint; default: the last one.")
@@ -67,7 +68,7 @@ async def browse(
     def draw(console: Console) -> None:
         for line in lines:
             tags = f"  ({', '.join(line.tags)})" if line.tags else ""
-            console.print(f"{menu_text(line)}  [{line.id[:8]}]{tags}", markup=False)
+            console.print(f"{menu_text(line)}  [{line.id[:8]}]{tags}")
         if not lines:
             console.print("Nothing found.")
 
@@ -181,4 +182,4 @@ async def _serve_choice(
 
 
 def _tell_error(terminal: Terminal, error: VeilmartError) -> None:
-    terminal.errors.print(error.explain(), markup=False)
+    terminal.errors.print(error.explain())

@@ -1,14 +1,14 @@
 """`veilmart customer solvency`: what the broker says about all tokens, checked."""
 
-from rich.console import Console
-
-from veilmart.customer.cli.connect import opened_wallet, visited
+from veilmart.customer.cli.connect import visited
 from veilmart.customer.cli.network import ProxyOption
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.tokens.solvency import KeyLine, Solvency, read_solvency
 from veilmart.protocol import moments
 from veilmart.protocol.accounting import format_amount
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.console import Console
 from veilmart.terminal.tables import draw_table
 
 _HEADS = ("price", "epoch", "withdrawn", "reissued", "redeemed", "returned", "expired", "open", "")
@@ -53,12 +53,11 @@ def _draw(console: Console, found: Solvency, decimals: int) -> None:
     ]
     draw_table(console, _HEADS, rows)
     for key in found.missing:
-        console.print(f"The broker's list lacks the key {key.hex()}.", markup=False)
+        console.print(f"The broker's list lacks the key {key.hex()}.")
     worth = sum(key.price * key.outstanding for key in found.keys)
     counted = moments.moment(found.at)
     verdict = "Every token is accounted for" if found.holds else "The tokens DO NOT add up"
     console.print(
         f"{verdict}; {format_amount(worth, decimals)} are open. Counted {counted:%Y-%m-%d %H:%M} "
-        "UTC.",
-        markup=False,
+        "UTC."
     )

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from veilmart.customer.cli.account import Yes
-from veilmart.customer.cli.connect import broker_url, opened_wallet, visited
+from veilmart.customer.cli.connect import broker_url, visited
 from veilmart.customer.cli.library import Outcome, fetch_one, look_for_updates
 from veilmart.customer.cli.network import ProxyOption
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked, unlocked_if_easy
 from veilmart.customer.cli.progress import Drawer
 from veilmart.customer.cli.prompts import Person
@@ -25,6 +25,7 @@ from veilmart.protocol import moments
 from veilmart.protocol.wallet_states import WalletState
 from veilmart.storage.files.names import encodable, shown_path, visible
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.console import Console
 
 OUTCOMES = {
     "done": "finished; saved to {path}",
@@ -215,7 +216,7 @@ def sync_line(order: Order, outcome: str, detail: str) -> SyncLine:
 def _draw_sync(console: Console, lines: list[SyncLine], waiting: int) -> None:
     for line in lines:
         name = f"{line.order[:8]}  {line.title}" if line.order else line.title
-        console.print(f"{name}: {line.detail}", markup=False)
+        console.print(f"{name}: {line.detail}")
     if waiting:
         noun = "1 task waits for its" if waiting == 1 else f"{waiting} tasks wait for their"
         console.print(f"{noun} own time; --now does all at once.")
@@ -263,5 +264,5 @@ async def cancel(
     text = outcome_text(recovered)
     person.terminal.result(
         sync_line(found, recovered.outcome, text),
-        lambda console: console.print(f"{visible(found.title)}: {text}", markup=False),
+        lambda console: console.print(f"{visible(found.title)}: {text}"),
     )

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
-from veilmart.customer.cli.connect import opened_wallet, visited
+from veilmart.customer.cli.connect import visited
 from veilmart.customer.cli.network import ProxyOption
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.cli.passphrase import PassphraseFile, unlocked
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.library.holdings import holdings
@@ -23,6 +23,7 @@ from veilmart.protocol import moments
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.console import Console
 from veilmart.terminal.numbers import whole
 
 COUNT_MAX = 1000
@@ -76,12 +77,12 @@ def _draw(console: Console, lines: list[TokenLine]) -> None:
         until = moments.moment(line.until)
         said = f"{line.count:>4} of {line.price:>8}"
         if line.expired:
-            console.print(f"{said}  expired {until:%Y-%m-%d}: {line.value} in all", markup=False)
+            console.print(f"{said}  expired {until:%Y-%m-%d}: {line.value} in all")
             continue
         fresh = line.count - line.rested
         note = f"  {fresh} of them too fresh to spend unnoticed" if fresh else ""
         kept = f"  kept in packs of {line.kept}" if line.kept else ""
-        console.print(f"{said}  good until {until:%Y-%m-%d}{note}{kept}", markup=False)
+        console.print(f"{said}  good until {until:%Y-%m-%d}{note}{kept}")
     if not lines:
         console.print("No tokens.")
 
@@ -168,7 +169,7 @@ async def refill_stocks(
             async with visited(wallet, person, pin.url, mention=False) as shopper:
                 withdrawn = await refill(shopper, stock)
         except VeilmartError as error:
-            person.terminal.errors.print(error.explain(), markup=False)
+            person.terminal.errors.print(error.explain())
             exit_code = error.exit_code
             continue
         if withdrawn is not None:
@@ -181,7 +182,7 @@ def _tell(person: Person, done: Withdrawn, decimals: int, what: str) -> None:
     noun = "1 token" if done.count == 1 else f"{done.count} tokens"
     person.terminal.result(
         {"count": done.count, "balance": balance},
-        lambda console: console.print(f"{noun} {what}. Balance: {balance}", markup=False),
+        lambda console: console.print(f"{noun} {what}. Balance: {balance}"),
     )
 
 

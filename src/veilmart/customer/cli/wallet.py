@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
-from veilmart.customer.cli.connect import opened_wallet, visited
+from veilmart.customer.cli.connect import visited
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.cli.passphrase import PassphraseFile, new_passphrase, with_passphrase
 from veilmart.customer.cli.prompts import Person, ensure_login
 from veilmart.customer.tokens.restore import Restored, restore_tokens
@@ -21,6 +21,7 @@ from veilmart.customer.wallet.seed import (
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import AlreadyInitialised, Declined, NotInitialised
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.console import Console
 from veilmart.terminal.numbers import one_of
 
 WORDS_ASKED_BACK = 3
@@ -150,8 +151,7 @@ def _draw(console: Console, restored: Restored) -> None:
         console.print(f"{restored.foreign} withdrawals of the account came from other words.")
     if restored.orders:
         console.print(
-            f"Orders known by their keys: {restored.orders}. See `veilmart customer orders`.",
-            markup=False,
+            f"Orders known by their keys: {restored.orders}. See `veilmart customer orders`."
         )
 
 

@@ -5,16 +5,17 @@ from typing import Annotated
 
 import platformdirs
 from cyclopts import Parameter
-from rich.console import Console
 
-from veilmart.customer.cli.connect import opened_wallet, visited
+from veilmart.customer.cli.connect import visited
 from veilmart.customer.cli.network import ProxyOption
+from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.connection.directory import read_directory
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.plan import customer_plan
 from veilmart.storage.files.names import visible
 from veilmart.terminal.command import Common, command, server_command
+from veilmart.terminal.console import Console
 from veilmart.web.running import WebOptions, run_face
 
 
@@ -48,8 +49,8 @@ async def merchants(*, common: Common = Common()) -> None:
     def draw(console: Console) -> None:
         for entry in found:
             about = f"  {visible(entry.about)}" if entry.about else ""
-            console.print(f"{visible(entry.name)}{about}", markup=False)
-            console.print(f"  {entry.link}", markup=False)
+            console.print(f"{visible(entry.name)}{about}")
+            console.print(f"  {entry.link}")
         if not found:
             console.print("The broker carries no merchant.")
 

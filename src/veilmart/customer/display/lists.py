@@ -5,11 +5,9 @@ from difflib import get_close_matches
 
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.quote import Quote
-from veilmart.customer.wallet.orders import Order, terms_of
 from veilmart.errors import BadArgument, NoSuchProduct
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.catalogue import NO_ROOT, Product
-from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.typed_text import one_form
 from veilmart.storage.files.partial_file import visible
 
@@ -33,20 +31,6 @@ class MenuLine:
     price: str
     available: bool
     tags: list[str]
-
-
-@dataclass(frozen=True)
-class OrderLine:
-    """order, product: hexadecimal. times: Unix seconds. path: of a finished file."""
-
-    order: str
-    state: str
-    title: str
-    version: int
-    price: str
-    made_at: int
-    product: str
-    path: str | None
 
 
 def menu_lines(menu: Menu, decimals: int, search: str = "") -> list[MenuLine]:
@@ -141,18 +125,3 @@ def _quoted(title: str) -> str:
 def is_number(text: str) -> bool:
     """Whether it can be a number of the menu."""
     return text.isascii() and text.isdigit() and len(text) <= NUMBER_MAX_DIGITS
-
-
-def order_line(order: Order) -> OrderLine:
-    """Raises StoreDamaged."""
-    decimals = read_descriptor(order.broker_descriptor).descriptor.decimals
-    return OrderLine(
-        order=order.order.hex(),
-        state=order.state,
-        title=visible(order.title),
-        version=order.version,
-        price=format_amount(terms_of(order).offer.price, decimals),
-        made_at=order.made_at,
-        product=order.product.hex(),
-        path=order.file_path,
-    )

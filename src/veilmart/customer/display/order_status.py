@@ -7,7 +7,7 @@ the wallet does not know are estimated from its own clock and shown with "about"
 from dataclasses import dataclass
 from pathlib import Path
 
-from veilmart.customer.display.lists import OrderLine, order_line
+from veilmart.customer.display.order_lines import OrderLine, order_line
 from veilmart.customer.wallet.orders import Order, terms_of
 from veilmart.errors import PeerFault
 from veilmart.protocol import moments

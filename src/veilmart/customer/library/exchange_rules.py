@@ -146,11 +146,6 @@ def _blinded(seed: bytes, key: KnownKey, order_key: bytes) -> bytes:
 _e = exchanges.c
 
 
-def exchanging(connection: Connection) -> set[int]:
-    """Tokens whose exchange was begun."""
-    return set(connection.execute(select(_e.token)).scalars())
-
-
 def _stored(connection: Connection, token: int) -> bytes | None:
     return connection.execute(select(_e.spend).where(_e.token == token)).scalar_one_or_none()
 

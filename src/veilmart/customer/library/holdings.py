@@ -5,10 +5,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from veilmart.customer.library.exchange_rules import exchanging
-from veilmart.customer.schema.token_tables import stocks, tokens
+from veilmart.customer.schema.token_tables import stocks
 from veilmart.customer.trust.pins import all_brokers
-from veilmart.customer.wallet.tokens import SHOWN, UNSPENT, StoredToken, known_keys, tokens_of
+from veilmart.customer.wallet.held_tokens import has_tokens
+from veilmart.customer.wallet.tokens import (
+    SHOWN,
+    UNSPENT,
+    StoredToken,
+    exchanging,
+    known_keys,
+    tokens_of,
+)
 from veilmart.limits import TOKEN_ENDING_SECONDS, TOKEN_REST_SECONDS
 from veilmart.protocol import moments
 from veilmart.protocol.accounting import format_amount
@@ -81,7 +88,7 @@ def expired_lately(connection: Connection, now: int) -> str:
 
 def ending_notes(connection: Connection, now: int) -> list[str]:
     """A line for what ends within 30 days and one for what has expired within as many."""
-    if connection.execute(tokens.select().limit(1)).first() is None:
+    if not has_tokens(connection):
         return []
     soon, gone = _told(connection, now)
     notes = []

@@ -15,7 +15,6 @@ from veilmart.customer.wallet.copies import (
     DUE,
     FETCHING,
     Copy,
-    all_copies,
     drop_copy,
     find_copy,
     open_copies,
@@ -120,16 +119,6 @@ async def fetch_again(shopper: "Shopper", order: Order, out: Path, *, newest: bo
         await wallet.database.run(save_ended, ended)
         wallet.parcels.drop(order.order)
     return done
-
-
-def newest_copies(wallet: Wallet) -> dict[bytes, Copy]:
-    """Order → its newest finished copy."""
-    found: dict[bytes, Copy] = {}
-    for copy in wallet.database.run_now(all_copies):
-        known = found.get(copy.order)
-        if copy.state == DONE and (known is None or copy.version >= known.version):
-            found[copy.order] = copy
-    return found
 
 
 async def _fetch(shopper: "Shopper", copy: Copy, order: Order) -> Copy:

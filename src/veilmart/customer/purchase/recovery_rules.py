@@ -27,6 +27,7 @@ from veilmart.customer.effects import AskBroker, on_disk
 from veilmart.customer.purchase.completion_rules import REFUNDED, complete, order_status
 from veilmart.customer.purchase.payment_rules import fetch_refund, renew_refund
 from veilmart.customer.purchase.purchase_rules import CERTAINLY_UNPAID, money_may_be_held, pay
+from veilmart.customer.wallet.held_tokens import orders_without_refund
 from veilmart.customer.wallet.orders import (
     UNFINISHED,
     Order,
@@ -36,7 +37,7 @@ from veilmart.customer.wallet.orders import (
     terms_of,
 )
 from veilmart.customer.wallet.parcels import Parcels, save_ended
-from veilmart.customer.wallet.tokens import orders_without_refund, token_of_order
+from veilmart.customer.wallet.tokens import token_of_order
 from veilmart.customer.wallet.wallet import Wallet, unfinished
 from veilmart.errors import (
     MONEY_SAFE,

@@ -19,8 +19,8 @@ from veilmart.customer.tokens.lost_order_rules import (
     recall,
     trace,
 )
-from veilmart.customer.tokens.restore import LostOrder
 from veilmart.customer.trust.pins import pinned_merchant
+from veilmart.customer.wallet.lost_orders import LostOrder
 from veilmart.customer.wallet.orders import Order
 from veilmart.customer.wallet.tokens import known_keys
 from veilmart.errors import DescriptorUnknown, WalletLocked

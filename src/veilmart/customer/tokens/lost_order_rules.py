@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from veilmart.crypto import signing
 from veilmart.customer.browsing.tunnel_rules import Tunnel, ask_merchant
 from veilmart.customer.effects import AskBroker
-from veilmart.customer.tokens.restore import LostOrder, order_found
+from veilmart.customer.wallet.lost_orders import LostOrder, order_found
 from veilmart.customer.wallet.orders import Order, add_order
 from veilmart.customer.wallet.tokens import KnownKey, add_refund
 from veilmart.errors import OfferMismatch, OrderUnknown, TokenInvalid

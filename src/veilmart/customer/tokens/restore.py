@@ -7,7 +7,7 @@ orders exist is looked up in public lists that are fetched whole, so nobody lear
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.crypto.signing import public_key
@@ -15,6 +15,7 @@ from veilmart.customer.effects import AskBroker, GetPublic
 from veilmart.customer.purchase.payment_rules import fetch_keys
 from veilmart.customer.schema.token_tables import lost_orders
 from veilmart.customer.tokens.withdrawal_rules import ask, plan, secrets_from
+from veilmart.customer.wallet.lost_orders import LostOrder
 from veilmart.customer.wallet.orders import all_orders, order_key
 from veilmart.customer.wallet.seed_state import (
     CURRENT,
@@ -66,15 +67,6 @@ class Restored:
     unspent: int
     foreign: int
     orders: int
-
-
-@dataclass(frozen=True)
-class LostOrder:
-    """An order that is known by its key alone. number: that of its order key."""
-
-    broker: bytes
-    number: int
-    order_key: bytes
 
 
 async def restore_tokens(shopper: "Shopper") -> Restored:
@@ -193,16 +185,3 @@ def _keep_orders(
         connection.execute(insert(lost_orders).on_conflict_do_nothing(), lost)
     orders_go_on_at(connection, go_on_at)
     return len(lost)
-
-
-def orders_lost(connection: Connection) -> list[LostOrder]:
-    """Orders known by their keys alone, by number."""
-    t = lost_orders.c
-    rows = connection.execute(select(t.broker, t.number, t.order_key).order_by(t.number))
-    return [LostOrder(*row) for row in rows]
-
-
-def order_found(connection: Connection, lost: LostOrder) -> None:
-    """Forget a lost order: it has a row now, or brought its refund token."""
-    t = lost_orders.c
-    connection.execute(lost_orders.delete().where(t.broker == lost.broker, t.number == lost.number))

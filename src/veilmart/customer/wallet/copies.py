@@ -108,3 +108,13 @@ def missing_pieces(parcels: Parcels, copy: Copy, size: int) -> tuple[int, ...]:
     if not parcels.file_of(copy.name).exists():
         return tuple(range(count))
     return tuple(i for i in range(count) if read_piece(parcels, copy, size, i) is None)
+
+
+def newest_copies(connection: Connection) -> dict[bytes, Copy]:
+    """Order → its newest finished copy."""
+    found: dict[bytes, Copy] = {}
+    for copy in all_copies(connection):
+        known = found.get(copy.order)
+        if copy.state == DONE and (known is None or copy.version >= known.version):
+            found[copy.order] = copy
+    return found

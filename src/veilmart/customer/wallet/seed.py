@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from veilmart.crypto.mnemonic import entropy_from_words, words_from_entropy
-from veilmart.customer.wallet.seed_file import FILE, open_entropy, read_sealed, seal_entropy
+from veilmart.customer.wallet.seed_file import open_entropy, read_sealed, seal_entropy
 from veilmart.customer.wallet.seed_state import (
     CURRENT,
     RESTORING,
@@ -11,7 +11,7 @@ from veilmart.customer.wallet.seed_state import (
     save_seeded,
     seeded,
 )
-from veilmart.customer.wallet.wallet import Wallet
+from veilmart.customer.wallet.wallet import SEED_FILE, Wallet
 from veilmart.errors import AlreadyInitialised, Misuse, NoSeed, SeedDiffers
 from veilmart.protocol.wallet_derivations import wallet_seed
 
@@ -21,14 +21,14 @@ DAY_SECONDS = 24 * 3600
 
 
 def has_seed(wallet: Wallet) -> bool:
-    return wallet.home.has(FILE)
+    return wallet.home.has(SEED_FILE)
 
 
 def is_protected(wallet: Wallet) -> bool:
     """Whether a passphrase is needed. Raises NoSeed, SeedDamaged."""
     if not has_seed(wallet):
         raise NoSeed
-    return read_sealed(wallet.home.read(FILE)).protected
+    return read_sealed(wallet.home.read(SEED_FILE)).protected
 
 
 def unlock(wallet: Wallet, passphrase: str) -> Wallet:
@@ -72,7 +72,7 @@ def restore_seed(wallet: Wallet, words: str, passphrase: str) -> Wallet:
 
 
 def _take_seed(wallet: Wallet, entropy: bytes, passphrase: str, state: str) -> Wallet:
-    wallet.home.write_secret(FILE, seal_entropy(entropy, passphrase, wallet.random))
+    wallet.home.write_secret(SEED_FILE, seal_entropy(entropy, passphrase, wallet.random))
     if _entropy(wallet, passphrase) != entropy:
         raise Misuse("The seed file does not give back what was put into it.")
     known = wallet.database.run_now(seeded)
@@ -89,4 +89,4 @@ def _take_seed(wallet: Wallet, entropy: bytes, passphrase: str, state: str) -> W
 def _entropy(wallet: Wallet, passphrase: str) -> bytes:
     if not has_seed(wallet):
         raise NoSeed
-    return open_entropy(read_sealed(wallet.home.read(FILE)), passphrase)
+    return open_entropy(read_sealed(wallet.home.read(SEED_FILE)), passphrase)

@@ -24,7 +24,6 @@ from veilmart.protocol.encoding import Message, decode, encode
 from veilmart.protocol.ports import Random
 from veilmart.protocol.typed_text import opaque
 
-FILE = "wallet.seed"
 FILE_MAX_BYTES = 1024
 SUM_BYTES = 32
 NONCE_BYTES = 24

@@ -11,14 +11,12 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.crypto.token_key import TokenPublicKey, parse_token_key
-from veilmart.customer.schema.token_tables import token_keys, tokens, withdrawals
-from veilmart.customer.wallet.orders import Order, order_key, orders_in
+from veilmart.customer.schema.token_tables import exchanges, token_keys, tokens, withdrawals
 from veilmart.errors import NoTokens
 from veilmart.protocol.token import TokenSecrets, finish_token
 from veilmart.protocol.token_list import ListedKey
 from veilmart.protocol.token_messages import SIGNATURE_BYTES
 from veilmart.protocol.wallet_derivations import account_seed, refund_secrets, token_secrets
-from veilmart.protocol.wallet_states import WalletState
 
 UNSPENT, SHOWN, RETURNING, RETURNED, SPENT = "unspent", "shown", "returning", "returned", "spent"
 ASKED, DONE, REFUSED, INVALID = "asked", "done", "refused", "invalid"
@@ -192,16 +190,6 @@ def add_refund(
     connection.execute(given.on_conflict_do_nothing())
 
 
-def orders_without_refund(connection: Connection) -> list[Order]:
-    """Refunded orders that a token paid, and whose refund token is not here yet."""
-    refunded = orders_in(connection, (WalletState.REFUNDED,))
-    return [
-        order
-        for order in refunded
-        if order.spend is not None and token_of_order(connection, order_key(order)) is None
-    ]
-
-
 def show_token(connection: Connection, token: int, order: bytes) -> None:
     """Bind the token to this order. Raises NoTokens when another program was faster."""
     query = update(tokens).where(_t.id == token, _t.state == UNSPENT)
@@ -226,3 +214,8 @@ def secrets_of(seed: bytes, token: StoredToken, key: KnownKey) -> TokenSecrets:
 def finished(seed: bytes, token: StoredToken, key: KnownKey) -> bytes:
     """The token as it is shown, 354 bytes. Raises TokenInvalid."""
     return finish_token(key.public, secrets_of(seed, token, key), token.signature)
+
+
+def exchanging(connection: Connection) -> set[int]:
+    """Tokens whose exchange was begun."""
+    return set(connection.execute(select(exchanges.c.token)).scalars())

@@ -17,6 +17,7 @@ from veilmart.storage.files.home import Home
 from veilmart.transport.socks import SocksProxy
 
 DATABASE_FILE = "wallet.sqlite"
+SEED_FILE = "wallet.seed"
 PARCELS_FOLDER = "parcels"
 ORDER_PREFIX_MIN = 4
 

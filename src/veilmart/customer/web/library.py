@@ -9,14 +9,14 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from veilmart.customer.display.lists import OrderLine, order_line
+from veilmart.customer.display.order_lines import OrderLine, order_line
 from veilmart.customer.library.updates import (
     current_product,
     fetch_again,
-    newest_copies,
     owned_orders,
     plan_updates,
 )
+from veilmart.customer.wallet.copies import newest_copies
 from veilmart.customer.wallet.orders import Order, get_order
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.open_shop import fetch_shop
@@ -72,7 +72,7 @@ class LibraryPages:
 
     def _owned(self) -> list[Owned]:
         wallet = self._desk.wallet
-        copies = newest_copies(wallet)
+        copies = wallet.database.run_now(newest_copies)
         found = []
         for order in owned_orders(wallet):
             copy = copies.get(order.order)

@@ -6,14 +6,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from veilmart.crypto.identity import format_fingerprint
-from veilmart.customer.display.lists import OrderLine, order_line
+from veilmart.customer.display.order_lines import OrderLine, order_line
 from veilmart.customer.display.order_status import ACTIONS_OF_PAGES, Standing, standing
 from veilmart.customer.disputes.dispute_rules import dispute, examine
 from veilmart.customer.disputes.fault_finder import Complaint
 from veilmart.customer.purchase.receipts import export_receipt
 from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.tokens.lost_order import bring_back
-from veilmart.customer.tokens.restore import LostOrder, orders_lost
+from veilmart.customer.wallet.held_tokens import orders_without_refund
+from veilmart.customer.wallet.lost_orders import LostOrder, orders_lost
 from veilmart.customer.wallet.orders import (
     UNFINISHED,
     Order,
@@ -22,7 +23,6 @@ from veilmart.customer.wallet.orders import (
     get_order,
     terms_of,
 )
-from veilmart.customer.wallet.tokens import orders_without_refund
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.syncing import OUTCOMES, sync
 from veilmart.errors import NoSuchOrder, NotPinned

@@ -24,5 +24,5 @@ def about(
         shown = market.database.run_now(read_shop).about
     common.terminal().result(
         {"about": shown},
-        lambda console: console.print(visible(shown) or "No line is set.", markup=False),
+        lambda console: console.print(visible(shown) or "No line is set."),
     )

@@ -56,7 +56,6 @@ async def join(
         lambda console: console.print(
             f"The broker's operator was asked to admit {address}.\nTell them your fingerprint: "
             f"{shown}",
-            markup=False,
         ),
     )
 
@@ -77,7 +76,7 @@ async def withdraw_request(
     shown = format_amount(minor, decimals)
     common.terminal().result(
         {"amount": minor},
-        lambda console: console.print(f"The operator was asked for {shown}.", markup=False),
+        lambda console: console.print(f"The operator was asked for {shown}."),
     )
 
 
@@ -102,7 +101,7 @@ async def refund(
     terminal.result(
         line,
         lambda console: console.print(
-            f"{line.price} was refunded to the buyer of {visible(line.title)}.", markup=False
+            f"{line.price} was refunded to the buyer of {visible(line.title)}."
         ),
     )
 

@@ -130,7 +130,7 @@ def report_added(terminal: Terminal, added: Added | None, decimals: int) -> None
             ],
         },
         lambda console: console.print(
-            f"On sale at {price} on the shelf {added.shelf.name}: {', '.join(names)}", markup=False
+            f"On sale at {price} on the shelf {added.shelf.name}: {', '.join(names)}"
         ),
     )
 
@@ -191,7 +191,7 @@ def remove(
         market.database.run_now(remove_product, found.id, alone)
     common.terminal().result(
         {"removed": found.id.hex()},
-        lambda console: console.print(f"{found.title} is no longer on sale.", markup=False),
+        lambda console: console.print(f"{found.title} is no longer on sale."),
     )
 
 
@@ -244,7 +244,7 @@ def edit(
             market.database.run_now(edit_product, found.id, *changes)
     common.terminal().result(
         {"changed": found.id.hex()},
-        lambda console: console.print(f"{found.title} was changed.{moved}", markup=False),
+        lambda console: console.print(f"{found.title} was changed.{moved}"),
     )
 
 
@@ -277,8 +277,7 @@ def create(
     common.terminal().result(
         {"number": shelf.id, "name": shelf.name, "size": shelf.size},
         lambda console: console.print(
-            f"Shelf {shelf.name}: {shelf.size} bytes at {format_amount(amount, decimals)}",
-            markup=False,
+            f"Shelf {shelf.name}: {shelf.size} bytes at {format_amount(amount, decimals)}"
         ),
     )
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
 from veilmart.errors import BadArgument, Declined
 from veilmart.merchant.cli.shelves import DEFAULTS, K_USUAL, Alone, home_of
@@ -32,6 +31,7 @@ from veilmart.merchant.stocking.shop_folder import CODES_SUFFIX, Entry, code_lin
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.console import Console
 from veilmart.terminal.numbers import ProductCount
 from veilmart.terminal.tables import show_table
 
@@ -89,8 +89,7 @@ def import_shop(
         done,
         lambda console: console.print(
             f"{done.new} new, {done.changed} changed, {done.same} as before, "
-            f"{done.removed} removed; {done.shelves} new shelves.",
-            markup=False,
+            f"{done.removed} removed; {done.shelves} new shelves."
         ),
     )
 
@@ -120,17 +119,16 @@ def _draw(console: Console, comparison: Comparison, decimals: int, prune: bool) 
     for change in comparison.changes:
         if change.what:
             name = change.entry.source.file_name
-            console.print(f"{', '.join(change.what):<16} {name}", markup=False)
+            console.print(f"{', '.join(change.what):<16} {name}")
     for shelf in comparison.planned:
         few = ", fewer than k" if shelf.short else ""
         console.print(
             f"new shelf        {format_amount(shelf.price, decimals)}: {len(shelf.items)} products "
-            f"of {shelf.size:,} bytes, {shelf.padding:,} of padding{few}",
-            markup=False,
+            f"of {shelf.size:,} bytes, {shelf.padding:,} of padding{few}"
         )
     for product in comparison.gone:
         what = "removed" if prune else "not in folder"
-        console.print(f"{what:<16} {product.file_name}", markup=False)
+        console.print(f"{what:<16} {product.file_name}")
     if not any(change.what for change in comparison.changes):
         console.print("Nothing changed.")
 
@@ -240,7 +238,7 @@ def confirm(
         if good:
             console.print(f"Offered again from the next full hour on: {confirmed}.")
         for line in left:
-            console.print(line, markup=False)
+            console.print(line)
         if left:
             console.print(f"{len(left)} codes wait: they may have been sold since the backup.")
 

@@ -2,8 +2,6 @@
 
 import os
 
-from rich.console import Console
-
 from veilmart.errors import PeerFault
 from veilmart.merchant.back_office.reconcile import Reconciled, reconcile_books
 from veilmart.merchant.cli.back_office import WhichBroker
@@ -13,6 +11,7 @@ from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.console import Console
 
 SHOWN_MAX = 20
 
@@ -37,7 +36,7 @@ def _draw(console: Console, result: Reconciled, decimals: int) -> None:
         return format_amount(amount, decimals)
 
     def say(text: str) -> None:
-        console.print(text, markup=False)
+        console.print(text)
 
     say(f"{result.entries} orders have ended.")
     say(f"Sold {show(totals.settled)}, fees {show(totals.fees)}, ")

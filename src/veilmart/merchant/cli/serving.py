@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import BadArgument, CannotWrite, NotInitialised
@@ -27,7 +26,7 @@ from veilmart.storage.files.disk_errors import file_error
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command, server_command
-from veilmart.terminal.console import Terminal
+from veilmart.terminal.console import Console, Terminal
 from veilmart.terminal.logs import configure_logs, event_log
 from veilmart.terminal.memory import serve_from_here
 from veilmart.terminal.numbers import PORT_MAX, Listener, Workers, whole
@@ -98,8 +97,7 @@ async def init(
         {"name": name, "fingerprint": shown, "broker": link.url},
         lambda console: console.print(
             f"Merchant {name} is set up.\nFingerprint: {shown}\n"
-            "Add goods with `veilmart merchant add`, then `veilmart merchant run`.",
-            markup=False,
+            "Add goods with `veilmart merchant add`, then `veilmart merchant run`."
         ),
     )
 
@@ -333,7 +331,7 @@ def link(
             raise CannotWrite(str(svg)) from fault
 
     def draw(console: Console) -> None:
-        console.print(text, markup=False)
+        console.print(text)
         if qr:
             blocks = io.StringIO()
             code.terminal(out=blocks, compact=True)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from veilmart.errors import Declined
 from veilmart.merchant.goods.shop_row import read_shop
@@ -18,6 +17,7 @@ from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.console import Console
 from veilmart.terminal.numbers import ProductCount
 from veilmart.terminal.tables import draw_table
 
@@ -80,8 +80,7 @@ def _plan(k: int, alone: bool, yes: bool, only_show: bool, common: Common) -> No
             share = proposal.then / proposal.content
             console.print(
                 f"Padding in all: {proposal.then:,} bytes, {share:.1%} of the content; "
-                f"now {proposal.now:,}.",
-                markup=False,
+                f"now {proposal.now:,}."
             )
 
         if only_show:
@@ -101,8 +100,7 @@ def _plan(k: int, alone: bool, yes: bool, only_show: bool, common: Common) -> No
         {"moved": applied.moved, "created": applied.created, "retired": applied.retired},
         lambda console: console.print(
             f"Moved {applied.moved} products; {applied.created} new shelves, "
-            f"{len(applied.retired)} out of use.",
-            markup=False,
+            f"{len(applied.retired)} out of use."
         ),
     )
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from rich.console import Console
 from sqlalchemy import Connection
 
 from veilmart.merchant.goods.products import ShopProduct, load_products
@@ -11,6 +10,7 @@ from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.sales.orders import load_sales
 from veilmart.protocol.accounting import format_amount
+from veilmart.terminal.console import Console
 from veilmart.terminal.tables import draw_table
 
 
