@@ -1,5 +1,6 @@
 """One run serves one identity, in the pages too; and who uses two at once is told before."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,10 @@ from tests.bad_input.buyers import buyer
 from tests.bad_input.roles import Roles, Template, running_roles
 from tests.privacy import lives
 from veilmart.customer.cli.connect import mention_token_use
+from veilmart.customer.cli.shop import buy
+from veilmart.customer.schema.token_tables import errands
 from veilmart.customer.wallet.account_use import (
+    ACCOUNT_USED_LATELY,
     LATELY_SECONDS,
     TOKEN_USED_LATELY,
     account_used_lately,
@@ -20,6 +24,7 @@ from veilmart.customer.wallet.account_use import (
 )
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.syncing import sync
+from veilmart.terminal.command import Common
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -82,3 +87,26 @@ async def test_both_orders_of_account_and_token_are_noticed_for_an_hour(
     later = wallet.clock() + LATELY_SECONDS + 1
     assert not wallet.database.run_now(token_used_lately, later)
     assert not wallet.database.run_now(account_used_lately, later)
+
+
+async def test_a_person_whose_account_was_just_here_is_told_before_a_token_pays(
+    market: Roles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who tops up and buys anonymously right after: the command and the page say so."""
+    _, wallet = await buyer(market, "topping-up", tokens=2)
+    common = Common(home=market.folder / "topping-up")
+    assert Desk(wallet, tmp_path).account_lately() == " ".join(ACCOUNT_USED_LATELY)
+
+    async def bought(title: str) -> str:
+        def run() -> int:
+            return buy(title, anonymous=True, now=True, yes=True, out=tmp_path, common=common)
+
+        assert await asyncio.to_thread(run) == 0
+        said = capsys.readouterr()
+        return said.out + said.err
+
+    said = await bought("june.txt")
+    assert all(line in said for line in ACCOUNT_USED_LATELY), said
+    used = errands.update().where(errands.c.kind == "account used")
+    wallet.database.run_now(lambda db: db.execute(used.values(due_at=0)))
+    assert ACCOUNT_USED_LATELY[0] not in await bought("july.txt")
