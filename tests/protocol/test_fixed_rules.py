@@ -108,6 +108,41 @@ def test_no_rule_asks_python_what_is_printable() -> None:
     assert found == {"unicode_forms.py"}
 
 
+# What reads or judges a peer's bytes, and what of Python differs with its version or its locale.
+JUDGES = (
+    "characters.py", "crypto", "protocol", "errors", "transport", "storage/files",
+    "broker/disputes", "customer/disputes", "customer/trust", "customer/purchase",
+)  # fmt: skip
+CHANGING = re.compile(
+    r"\.(casefold|isalpha|isalnum|isspace|isnumeric|isdecimal|isidentifier|title|swapcase)\("
+    r"|strptime|fromisoformat|import locale|json\.dumps|\\[wdsWDS]|re\.(IGNORECASE|UNICODE|I|U)\b"
+    r"|\bfloat\(|\.isdigit\("
+)
+# `isdigit` of bytes, or of what is ASCII.
+ASCII_DIGITS = {"accounting.py", "signed_chains.py", "body.py"}
+
+
+def test_no_rule_on_a_peers_bytes_uses_what_changes_with_the_interpreter() -> None:
+    root = ROOT / "src/veilmart"
+    sources = [
+        path
+        for place in JUDGES
+        for path in ([root / place] if place.endswith(".py") else sorted((root / place).rglob("*")))
+        if path.suffix == ".py"
+    ]
+    assert len(sources) > 80
+    found = {path.name: CHANGING.findall(path.read_text()) for path in sources}
+    assert {name for name, uses in found.items() if uses} == ASCII_DIGITS
+
+
+@pytest.mark.parametrize("number", [5.0, 5.5, True, "5", b"5", None])
+def test_only_an_integer_is_one(number: object) -> None:
+    """A float without a fraction is none: whether it were would be the library's choice."""
+    body = encode({"operation": bytes(16), "order": bytes(32), "amount": number})
+    with pytest.raises(MalformedMessage):
+        decode(Pay, body, 1000)
+
+
 def _twice(body: bytes, name: str, value: object) -> bytes:
     """A map of fewer than 65,535 fields with one more, which it has already."""
     assert 0x80 <= body[0] <= 0x8F or body[0] == 0xDE
