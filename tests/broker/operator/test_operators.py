@@ -10,7 +10,7 @@ import pytest
 
 from tests.broker.cli.test_commands import run
 from tests.broker.conftest import PASSWORD, Market
-from tests.broker.scripted import PRICE, Clock, ScriptedMerchant
+from tests.broker.scripted import PRICE, START, Clock, ScriptedMerchant
 from veilmart.broker import merchants, settings
 from veilmart.broker.accounts import administration
 from veilmart.broker.accounts.customers import find_customer
@@ -25,6 +25,7 @@ from veilmart.errors import (
     AccountDisabled,
     AuthenticationFailed,
     BadArgument,
+    DescriptorUnknown,
     InsufficientBalance,
     MalformedMessage,
     NoSuchRequest,
@@ -151,7 +152,9 @@ async def test_join_requests_that_are_not_noted(
     merchant = ScriptedMerchant(other_key, market.opened.fingerprint)
     now = market.clock()
     stranger = ScriptedMerchant(other_key, bytes(32))
+    expired = ScriptedMerchant(other_key, market.opened.fingerprint, since=START - 60 * 24 * 3600)
     for request, error in (
+        (joining(expired, now), DescriptorUnknown),
         (joining(merchant, now - 601), MalformedMessage),
         (joining(merchant, now, broker=bytes(32)), NotYourBroker),
         (joining(merchant, now, address="not an address"), MalformedMessage),
