@@ -37,6 +37,12 @@ async def roles(
         yield running
 
 
+@pytest.fixture(autouse=True)
+def short_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wallet that has all of a parcel goes on sooner: no timing is tested here."""
+    monkeypatch.setattr("veilmart.customer.purchase.completion_rules.FINISH_SLOT_SECONDS", 0.02)
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less before asking again: what is tested here does not get better by waiting."""

@@ -27,7 +27,6 @@ from tests.privacy.attacked_market import PRODUCTS, Attack, attacked_market
 from tests.privacy.classifier import Verdict, attack as classify
 from tests.privacy.controls import acknowledged_at_once, slow_by_product
 
-ROUNDS = 60
 BATCH = 2 * PRODUCTS
 PURCHASES_MAX = 200
 EXTREMES = (0, PRODUCTS - 1)
@@ -126,7 +125,7 @@ async def measured(
         with control(attack):
             await play(attack, time.monotonic() + seconds)
     table, labels, names = attack.record.table()
-    return classify(table, np.unique(labels, return_inverse=True)[1], names, 1, ROUNDS)
+    return classify(table, np.unique(labels, return_inverse=True)[1], names, seed=1)
 
 
 async def main(seconds: float) -> int:

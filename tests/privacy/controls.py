@@ -16,13 +16,15 @@ SECONDS_PER_PRODUCT = 0.002
 
 
 @contextmanager
-def slow_by_product(attack: Attack) -> Iterator[None]:
-    """The merchant takes 2 ms longer for each next product, and its answers leave at once."""
+def slow_by_product(
+    attack: Attack, seconds_per_product: float = SECONDS_PER_PRODUCT
+) -> Iterator[None]:
+    """The merchant takes that much longer for each next product; its answers leave at once."""
     decide = MerchantApp._decide
 
     async def slow(app: MerchantApp, link: Any, received: Any) -> Any:
         if isinstance(received.message, TunnelRelay | FetchSegment):
-            await asyncio.sleep(SECONDS_PER_PRODUCT * attack.buying)
+            await asyncio.sleep(seconds_per_product * attack.buying)
         return await decide(app, link, received)
 
     with (
