@@ -192,11 +192,11 @@ async def test_the_clock_is_named_when_a_descriptor_is_not_valid_yet(shared: Rol
     known, key = await merchant_now(shared)
     signed, now = shared.opened_descriptor().signed, shared.clock()
     own = read_descriptor(signed)
-    with pytest.raises(DescriptorExpired, match=r"here it is .* UTC") as behind:
+    with pytest.raises(DescriptorExpired, match=r"here the clock says .* UTC") as behind:
         check_descriptor(
             signed, role="broker", fingerprint=own.fingerprint, now=now - 2 * DAY, known=None
         )
-    assert "Check your clock" in behind.value.hint
+    assert "Check this machine's clock" in behind.value.hint
     far = signed_again(known, key, not_before=2**52, not_after=2**52 + DAY)
     with pytest.raises(DescriptorExpired, match="from 9999-12-31"):
         check_descriptor(far, role="merchant", fingerprint=known.fingerprint, now=now, known=None)

@@ -12,6 +12,7 @@ from tests.disputes.signed_orders import Cheats
 from veilmart.broker import events, merchants, settings
 from veilmart.broker.operator import bookkeeping
 from veilmart.errors import (
+    ClocksDiffer,
     InsufficientBalance,
     MalformedMessage,
     MerchantUnknown,
@@ -156,7 +157,7 @@ async def test_a_paper_for_another_broker(court: Court) -> None:
 @pytest.mark.parametrize("late", [SIGNED_REQUEST_SECONDS + 1, -SIGNED_REQUEST_SECONDS - 1])
 async def test_a_stale_paper(court: Court, late: int) -> None:
     papers = await court.released()
-    with pytest.raises(MalformedMessage):
+    with pytest.raises(ClocksDiffer):
         await court.give_back(court.refund(papers, at=court.market.clock() - late))
 
 

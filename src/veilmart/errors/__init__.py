@@ -92,6 +92,7 @@ from veilmart.errors.network import (
 )
 from veilmart.errors.peer import (
     BadPublicValue as BadPublicValue,
+    ClocksDiffer as ClocksDiffer,
     ContentKeyInvalid as ContentKeyInvalid,
     HandshakeFailed as HandshakeFailed,
     KeyNotSigned as KeyNotSigned,

@@ -25,10 +25,13 @@ class VeilmartError(Exception):
         self.detail = detail
         self.money_now = self.money if money is None else money
 
+    def say(self) -> str:
+        """What happened, without code and advice, for a line of a log."""
+        return f"{self.summary} {self.detail}".rstrip()
+
     def explain(self) -> str:
         """What happened, whether money moved, what to do next: one line each."""
-        what = self.summary if not self.detail else f"{self.summary} {self.detail}"
-        lines = [f"{what} (error {self.code})", self.money_now, self.hint]
+        lines = [f"{self.say()} (error {self.code})", self.money_now, self.hint]
         return "\n".join(line for line in lines if line)
 
 

@@ -74,6 +74,12 @@ class OfferOver(OfferMismatch):
     hint = "Nothing was paid. Set the clock of this machine; if it is right, the merchant's is not."
 
 
+class ClocksDiffer(PeerFault):
+    code = 2119
+    summary = "The clocks of two machines are too far apart."
+    hint = "Set the clock that is wrong, then try again. Nobody is to blame, and nothing was paid."
+
+
 class UnexpectedAnswer(PeerFault):
     code = 2111
     summary = "The other side's answer does not fit the question."

@@ -18,7 +18,7 @@ class SerialLower(TrustFailure):
 class DescriptorExpired(TrustFailure):
     code = 6103
     summary = "The descriptor is not valid at this time."
-    hint = "Check your clock. If it is right, the other side must be started to renew it."
+    hint = "Check this machine's clock. If it is right, the other side's is wrong or it stopped."
 
 
 class DescriptorForked(TrustFailure):

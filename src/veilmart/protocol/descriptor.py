@@ -179,7 +179,7 @@ def check_descriptor(
     if not early <= now < descriptor.not_after:
         times = (descriptor.not_before, descriptor.not_after, now)
         begins, ends, here = (format_moment(at) for at in times)
-        raise DescriptorExpired(f"It is valid from {begins} to {ends}; here it is {here}.")
+        raise DescriptorExpired(f"It is valid from {begins} to {ends}; here the clock says {here}.")
     if known is not None:
         _check_chain(fresh, known)
     return fresh

@@ -171,7 +171,7 @@ def check_offer(offer: Offer, selection: Selection, escrow: bytes, now: int) -> 
             raise OfferMismatch(f"Its {name} differs.")
     if offer.pay_by <= now:
         until, here = format_moment(offer.pay_by), format_moment(now)
-        raise OfferOver(f"It expired at {until}; here it is {here}.")
+        raise OfferOver(f"It expired at {until}; here the clock says {here}.")
 
 
 def check_invoice(invoice: Invoice, offer: Offer, order: bytes) -> None:

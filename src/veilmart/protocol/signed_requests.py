@@ -9,10 +9,11 @@ from typing import Annotated, TypeVar
 from msgspec import Meta
 
 from veilmart.crypto import identity
-from veilmart.errors import MalformedMessage, NotYourBroker
+from veilmart.errors import ClocksDiffer, MalformedMessage, NotYourBroker
 from veilmart.limits import NOTE_MAX_CHARACTERS, SIGNED_DESCRIPTOR_MAX_BYTES, SIGNED_REQUEST_SECONDS
 from veilmart.protocol.descriptor import SIGNATURE_BYTES
 from veilmart.protocol.encoding import Bytes16, Bytes32, Message, Natural, decode, encode
+from veilmart.protocol.moments import format_moment
 
 SIGNED_REQUEST_MAX_BYTES = SIGNED_DESCRIPTOR_MAX_BYTES + 1024
 WITHDRAWAL_MAX_BYTES = SIGNATURE_BYTES + 1536
@@ -60,8 +61,9 @@ def verify_request(spki: bytes, label: str, signed: bytes) -> None:
 
 
 def check_recent(at: int, named: bytes, broker: bytes, now: int) -> None:
-    """Raises NotYourBroker unless `named` is us, MalformedMessage unless `at` is recent."""
+    """Raises NotYourBroker unless `named` is us, ClocksDiffer unless `at` is recent."""
     if named != broker:
         raise NotYourBroker
     if abs(now - at) > SIGNED_REQUEST_SECONDS:
-        raise MalformedMessage("A signed request is not recent; is the clock right?")
+        signed, here = format_moment(at), format_moment(now)
+        raise ClocksDiffer(f"The request was signed at {signed}; the broker's clock says {here}.")

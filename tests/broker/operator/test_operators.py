@@ -25,6 +25,7 @@ from veilmart.errors import (
     AccountDisabled,
     AuthenticationFailed,
     BadArgument,
+    ClocksDiffer,
     DescriptorUnknown,
     InsufficientBalance,
     MalformedMessage,
@@ -155,7 +156,7 @@ async def test_join_requests_that_are_not_noted(
     expired = ScriptedMerchant(other_key, market.opened.fingerprint, since=START - 60 * 24 * 3600)
     for request, error in (
         (joining(expired, now), DescriptorUnknown),
-        (joining(merchant, now - 601), MalformedMessage),
+        (joining(merchant, now - 601), ClocksDiffer),
         (joining(merchant, now, broker=bytes(32)), NotYourBroker),
         (joining(merchant, now, address="not an address"), MalformedMessage),
         (joining(stranger, now, broker=market.opened.fingerprint), NotYourBroker),
@@ -218,7 +219,7 @@ async def test_withdrawals_that_are_not_noted(
     for request, error in (
         (withdrawing(market, 1, key=other_key), SignatureInvalid),
         (withdrawing(market, 0), MalformedMessage),
-        (withdrawing(market, 1, at=market.clock() + 601), MalformedMessage),
+        (withdrawing(market, 1, at=market.clock() + 601), ClocksDiffer),
         (withdrawing(market, 1, broker=bytes(32)), NotYourBroker),
     ):
         with pytest.raises(error):

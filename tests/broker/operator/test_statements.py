@@ -20,6 +20,7 @@ from veilmart.broker.operator import bookkeeping, statements
 from veilmart.broker.server.running import RunningBroker
 from veilmart.crypto import identity, signing
 from veilmart.errors import (
+    ClocksDiffer,
     MalformedMessage,
     MerchantUnknown,
     NotYourBroker,
@@ -141,7 +142,7 @@ async def test_who_may_not_ask(market: Market, other_key: identity.IdentityKey) 
         (ask(stranger, paper_of(stranger, now)), MerchantUnknown),
         (ask(stranger, paper_of(merchant, now)), SignatureInvalid),
         (ask(merchant, paper_of(merchant, now, broker=bytes(32))), NotYourBroker),
-        (ask(merchant, paper_of(merchant, now - 601)), MalformedMessage),
+        (ask(merchant, paper_of(merchant, now - 601)), ClocksDiffer),
         (AskStatement(signed=b"short"), MalformedMessage),
     ]
     signed = sign_request(merchant.key, labels.WITHDRAWAL, paper_of(merchant, now))

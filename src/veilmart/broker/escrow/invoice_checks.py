@@ -6,10 +6,11 @@ Pure (docs/protocol/09-purchase.md).
 from veilmart.broker.merchants import MerchantView
 from veilmart.crypto.signing import check_public_key
 from veilmart.crypto.suite import suite_by_id
-from veilmart.errors import OfferMismatch, SignatureInvalid
+from veilmart.errors import ClocksDiffer, OfferMismatch, SignatureInvalid
 from veilmart.limits import CLOCK_SKEW_SECONDS, DELIVER_MIN_SECONDS, SETTLE_MIN_SECONDS
 from veilmart.protocol import labels
 from veilmart.protocol.descriptor import Descriptor
+from veilmart.protocol.moments import format_moment
 from veilmart.protocol.offer import Invoice, open_object
 
 # Later than this, somebody's money would be bound for longer than anybody waits.
@@ -21,8 +22,8 @@ def check_relayed_invoice(
 ) -> Invoice:
     """The invoice, verified under a descriptor of the merchant whose keys are still good.
 
-    Raises SignatureInvalid, MalformedMessage, UnknownSuite, BadPublicValue and
-    OfferMismatch naming the field.
+    Raises SignatureInvalid, MalformedMessage, UnknownSuite, BadPublicValue,
+    OfferMismatch naming the field, and ClocksDiffer where only its time to pay does not fit.
     """
     invoice, descriptor = _open(signed, merchant, now)
     suite_by_id(invoice.suite)
@@ -33,15 +34,18 @@ def check_relayed_invoice(
         raise OfferMismatch("The invoice is for another broker.")
     if invoice.amount not in price_points:
         raise OfferMismatch("The invoice's amount is not a price point.")
-    for shelf in descriptor.shelves:
-        promised = (shelf.price, shelf.deliver_within, shelf.settle_within)
-        if promised != (invoice.amount, invoice.deliver_within, invoice.settle_within):
-            continue
-        latest = now + shelf.pay_within + CLOCK_SKEW_SECONDS
-        if now < invoice.pay_by <= min(latest, now + DEADLINE_MAX_SECONDS):
-            break
-    else:
+    terms = (invoice.amount, invoice.deliver_within, invoice.settle_within)
+    fitting = [
+        shelf
+        for shelf in descriptor.shelves
+        if (shelf.price, shelf.deliver_within, shelf.settle_within) == terms
+    ]
+    if not fitting:
         raise OfferMismatch("No shelf has the invoice's amount and deadlines.")
+    pay_within = max(shelf.pay_within for shelf in fitting) + CLOCK_SKEW_SECONDS
+    if not now < invoice.pay_by <= now + min(pay_within, DEADLINE_MAX_SECONDS):
+        until, here = format_moment(invoice.pay_by), format_moment(now)
+        raise ClocksDiffer(f"The merchant's offer ends at {until}; the broker's clock says {here}.")
     if max(invoice.deliver_within, invoice.settle_within) > DEADLINE_MAX_SECONDS:
         raise OfferMismatch("The invoice's deadlines are too far away.")
     if invoice.deliver_within < DELIVER_MIN_SECONDS or invoice.settle_within < SETTLE_MIN_SECONDS:

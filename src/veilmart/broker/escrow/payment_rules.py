@@ -31,6 +31,7 @@ from veilmart.protocol.customer_messages import (
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.invoice_states import InvoiceEvent, InvoiceState
+from veilmart.protocol.moments import format_moment
 from veilmart.protocol.ports import Clock
 from veilmart.storage.database.isolation import repeatable, snapshot
 
@@ -82,7 +83,8 @@ def _pay(
     if not is_of(row, terms):
         raise WrongOrderState("The order has another invoice.")
     if row.state is InvoiceState.EXPIRED or (row.state is InvoiceState.OFFERED and now >= row.due):
-        raise OfferExpired
+        ended, here = format_moment(row.due), format_moment(now)
+        raise OfferExpired(f"It ended at {ended}; the broker's clock says {here}.")
     if request.amount != row.amount:
         raise AmountDiffers
     balance = booking.balance_of(conn, account)

@@ -89,7 +89,8 @@ def join(state: BrokerState, session: Session, request: AskToJoin) -> Rule[Answe
             wanted.descriptor, role="merchant", fingerprint=claimed.fingerprint, now=now, known=None
         )
     except DescriptorExpired as fault:
-        raise DescriptorUnknown("The merchant's descriptor is not valid at this time.") from fault
+        said = f"The merchant's is not valid at this time. {fault.detail}"
+        raise DescriptorUnknown(said) from fault
     merchants.check_terms(checked, state.fingerprint, state.settings)
     try:
         if wanted.address:

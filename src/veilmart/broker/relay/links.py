@@ -17,6 +17,7 @@ from veilmart.crypto.identity import IdentityKey
 from veilmart.crypto.suite import Suite
 from veilmart.errors import (
     BadPublicValue,
+    ClocksDiffer,
     DescriptorUnknown,
     HandshakeFailed,
     MalformedMessage,
@@ -50,6 +51,7 @@ from veilmart.protocol.link_messages import (
     LinkReady,
     MerchantRequest,
 )
+from veilmart.protocol.moments import format_moment
 from veilmart.protocol.parcel import segment_length
 from veilmart.protocol.tunnel import RECORD_OVERHEAD_BYTES, PendingRequest
 from veilmart.transport.fair_work import Turnstile
@@ -147,6 +149,9 @@ class LinkPool:
                 return await self._exchange(line, keys, message, kind)
         except (*PASSED_ON, MerchantUnreachable):
             raise
+        except ClocksDiffer as fault:
+            here = format_moment(self._state.clock())
+            raise MerchantUnreachable(f"{fault.say()} The broker's says {here}.") from fault
         except (Refusal, PeerFault, NetworkFailure) as fault:
             raise MerchantUnreachable(f"It answered with error {fault.code}.") from fault
 

@@ -29,7 +29,7 @@ from veilmart.broker.server.counters import broker_metrics, count
 from veilmart.broker.server.http_app import BrokerApp
 from veilmart.broker.sessions.shared_sessions import SharedSessions
 from veilmart.broker.state import BrokerState, Observe
-from veilmart.errors import StorageFailure, VeilmartError
+from veilmart.errors import MerchantUnreachable, StorageFailure, VeilmartError
 from veilmart.limits import SWEEP_EVERY_SECONDS
 from veilmart.protocol.link_messages import LinkReady
 from veilmart.protocol.ports import Clock, Random
@@ -88,7 +88,8 @@ class RunningBroker:
         self._ended = max(
             (n for n, _ in opened.database.run_now(administration.ended_since, 0)), default=0
         )
-        self._try_again: dict[bytes, tuple[int, int]] = {}
+        self._try_again: dict[bytes, tuple[int, int, int]] = {}
+        """Merchant → when, the pause before (seconds), the code of what failed."""
         self._linking: dict[bytes, asyncio.Task[None]] = {}
         self._refreshing: set[asyncio.Task[None]] = set()
         run = opened.database.run_now
@@ -138,7 +139,7 @@ class RunningBroker:
             await self._reload()
         now = self.state.clock()
         for view in self.state.merchants.all():
-            due, _pause = self._try_again.get(view.fingerprint, (0, 0))
+            due = self._try_again.get(view.fingerprint, (0, 0, 0))[0]
             busy = view.fingerprint in self._linking
             if not busy and now >= due and not self.links.linked(view.fingerprint):
                 task = asyncio.create_task(self._link(view))
@@ -237,15 +238,16 @@ class RunningBroker:
 
     async def _link(self, view: MerchantView) -> None:
         merchant = view.fingerprint
-        _due, pause = self._try_again.get(merchant, (0, 0))
+        _due, pause, told = self._try_again.get(merchant, (0, 0, 0))
         try:
             await self.links.link(merchant)
             self._try_again.pop(merchant, None)
         except VeilmartError as error:
-            if pause == 0 and view.state == ADMITTED:
-                self.state.observe(MerchantLost(view.name, error.detail or error.summary))
+            if error.code != told and view.state == ADMITTED:
+                named = isinstance(error, MerchantUnreachable) and error.detail
+                self.state.observe(MerchantLost(view.name, named or error.say()))
             pause = min(LINK_PAUSE_MAX_SECONDS, pause * 2 or LINK_PAUSE_FIRST_SECONDS)
-            self._try_again[merchant] = (self.state.clock() + pause, pause)
+            self._try_again[merchant] = (self.state.clock() + pause, pause, error.code)
         finally:
             self._linking.pop(merchant, None)
 
@@ -261,7 +263,8 @@ class RunningBroker:
         try:
             await self.app.perform(refresh(self.state, merchant))
         except VeilmartError as error:
-            self.state.observe(TaskFailed("Reading a merchant's descriptor", f"error {error.code}"))
+            said = f"error {error.code}: {error.say()}"
+            self.state.observe(TaskFailed("Reading a merchant's descriptor", said))
 
 
 def _since(duty: Duty, began: int, clock: Clock) -> float:

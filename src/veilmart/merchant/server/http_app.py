@@ -179,7 +179,7 @@ class MerchantApp:
                     state.random,
                 )
         except VeilmartError as error:
-            state.observe(BrokerRefused(str(error)))
+            state.observe(BrokerRefused(error.say()))
             raise
         state.links.open(keys, broker, state.clock())
         await self._sharing.publish_link(session_id)

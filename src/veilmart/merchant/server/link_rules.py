@@ -2,6 +2,8 @@
 
 from veilmart.crypto.suite import suite_by_id
 from veilmart.errors import (
+    ClocksDiffer,
+    DescriptorExpired,
     DescriptorUnknown,
     MalformedMessage,
     NotYourBroker,
@@ -46,6 +48,7 @@ from veilmart.protocol.link_messages import (
     TunnelOpened,
     TunnelRelay,
 )
+from veilmart.protocol.moments import format_moment
 
 
 def answer(state: MerchantState, link: Link, request: MerchantRequest) -> Rule[Reply]:
@@ -95,7 +98,10 @@ def prove(state: MerchantState, link: Link, request: LinkProof) -> Rule[Reply]:
         check_proof(link.keys, link.broker, shop.fingerprint, spki, request.signature)
     except VeilmartError as error:
         state.links.drop(link)
-        state.observe(BrokerRefused(str(error)))
+        state.observe(BrokerRefused(error.say()))
+        if isinstance(error, DescriptorExpired):
+            here = format_moment(state.clock())
+            raise ClocksDiffer(f"The merchant's clock says {here}.") from error
         raise
     if not link.proved:
         if fresh.hash != broker.known.hash:
