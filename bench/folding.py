@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 
 from bench.old_books import PRICE, SHELF, OldBooks
 from veilmart.broker.accounts.customers import find_customer

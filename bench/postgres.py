@@ -116,7 +116,7 @@ class Place:
 @asynccontextmanager
 async def place(folder: Path, workers: int, old: int = 0) -> AsyncIterator[Place]:
     """A market with a PostgreSQL server of its own, durable as in earnest."""
-    from tests.postgres import PostgresServer
+    from tests.support.postgres import PostgresServer
 
     server = PostgresServer(durable=True)
     try:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import PostgresServer
 from tests.support import prepared_keys
+from tests.support.postgres import PostgresServer
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 * 1024**3
@@ -70,9 +70,6 @@ def postgres(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop(url)
 
 
-ENGINES = ["sqlite", "postgresql"]
-
-
 @pytest.fixture
 def engine(request: pytest.FixtureRequest) -> str:
     """Which database a test runs on; modules that want both parametrise it indirectly."""
@@ -83,6 +80,3 @@ def engine(request: pytest.FixtureRequest) -> str:
 def database_url(engine: str, request: pytest.FixtureRequest) -> str | None:
     """An empty PostgreSQL database, or None for SQLite in the test's own folder."""
     return request.getfixturevalue("postgres") if engine == "postgresql" else None
-
-
-both_engines = pytest.mark.parametrize("engine", ENGINES, indirect=True)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from tests.bad_input.tampering_proxy import Forward, HttpMessage
+from tests.support.tampering_proxy import Forward, HttpMessage
 from veilmart.broker.relay.links import LinkPool
 from veilmart.limits import BODY_MAX_BYTES
 from veilmart.protocol.link_messages import (

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.bad_input.faults import DIRECTIONS, FAULTS, Tampering
-from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles, product_of
+from tests.support.roles import CREDIT, GOODS, PRICE, Roles, product_of
 from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.wallet.orders import all_orders
 from veilmart.errors import NO_MONEY, VeilmartError

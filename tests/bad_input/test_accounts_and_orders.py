@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, update
 
-from tests.bad_input.roles import CREDIT, PASSWORD, PRICE, Roles, product_of, told
-from tests.bad_input.tampering_proxy import Forward, Gone, HttpMessage
+from tests.support.roles import CREDIT, PASSWORD, PRICE, Roles, product_of, told
+from tests.support.tampering_proxy import Forward, Gone, HttpMessage
 from veilmart.broker.accounts import customers
 from veilmart.broker.schema import tables
 from veilmart.customer.display.lists import find_product

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import Connection
 
-from tests.bad_input.roles import Roles
+from tests.support.roles import Roles
 from veilmart.broker.accounts import customers
 from veilmart.broker.accounts.passwords import Passwords
 from veilmart.customer.connection.shopper import Shopper

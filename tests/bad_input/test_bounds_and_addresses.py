@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.bad_input.roles import Roles
+from tests.support.roles import Roles
 from veilmart.broker.cli import serving as broker_cli
 from veilmart.merchant.cli import serving as merchant_cli
 

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bad_input.roles import CREDIT, PASSWORD, Roles, preferring, told
-from tests.bad_input.tampering_proxy import Forward, HttpMessage
 from tests.bad_input.test_trust_on_the_wire import broker_shows, merchant_shows, signed_again
+from tests.support.roles import CREDIT, PASSWORD, Roles, preferring, told
+from tests.support.tampering_proxy import Forward, HttpMessage
 from veilmart.broker.events import MerchantAuthenticated
 from veilmart.broker.relay.links import LinkPool
 from veilmart.crypto.diffie_hellman import KeyPair

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from tests.bad_input.roles import CREDIT, GOODS, Roles, product_of, told
+from tests.support.roles import CREDIT, GOODS, Roles, product_of, told
 from veilmart.customer.wallet.orders import all_orders
 from veilmart.errors import ProductGone, ProductOut, UnknownRequestNumber, VeilmartError
 from veilmart.merchant.events import CatalogueChanged

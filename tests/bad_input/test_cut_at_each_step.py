@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bad_input.roles import GOODS, PASSWORD, Roles, product_of
-from tests.bad_input.tampering_proxy import Forward, Gone, HttpMessage
+from tests.support.roles import GOODS, PASSWORD, Roles, product_of
+from tests.support.tampering_proxy import Forward, Gone, HttpMessage
 from veilmart.customer.events import Event, StepReached
 from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.errors import VeilmartError

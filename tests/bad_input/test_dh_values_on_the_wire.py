@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bad_input.roles import PASSWORD, Roles, preferring, told
-from tests.bad_input.tampering_proxy import Forward, HttpMessage
+from tests.support.roles import PASSWORD, Roles, preferring, told
+from tests.support.tampering_proxy import Forward, HttpMessage
 from veilmart.broker.events import MerchantAuthenticated
 from veilmart.broker.relay.links import LinkPool
 from veilmart.crypto.diffie_hellman import ffdhe3072_prime

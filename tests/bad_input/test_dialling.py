@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bad_input.roles import Roles, product_of
-from tests.transport.streaming import RawPeer, raw_peer
+from tests.support.roles import Roles, product_of
+from tests.support.streaming import RawPeer, raw_peer
 from veilmart.broker import merchants as merchant_book
 from veilmart.errors import MerchantUnreachable
 from veilmart.merchant.events import BrokerAway, Event

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.bad_input.roles import (
+from tests.support.roles import (
     CREDIT,
     GOODS,
     PRICE,

@@ -6,7 +6,7 @@ import pytest
 
 from tests.bad_input.faults import HttpTampering
 from tests.bad_input.faulty_purchases import matrix, purchase_with_every_fault
-from tests.bad_input.roles import Roles
+from tests.support.roles import Roles
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -17,7 +17,8 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from tests.bad_input.roles import (
+from tests.support.bad_names import BAD_NAMES
+from tests.support.roles import (
     CREDIT,
     GOODS,
     PRICE,
@@ -29,7 +30,6 @@ from tests.bad_input.roles import (
     running_roles,
     told,
 )
-from tests.merchant.stocking.test_packing import BAD_NAMES
 from veilmart.customer.wallet.orders import all_orders
 from veilmart.errors import MalformedMessage, PaddingInvalid
 from veilmart.merchant.cli.root import app

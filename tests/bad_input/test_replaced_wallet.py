@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bad_input.buyers import buy, buyer
-from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles, product_of
+from tests.support.buyers import buy, buyer
+from tests.support.roles import CREDIT, GOODS, PRICE, Roles, product_of
 from veilmart.customer.purchase.payment_rules import AccountPayment
 from veilmart.customer.wallet.seed_state import REPLACED, seeded, set_state
 from veilmart.errors import WalletReplaced

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles, product_of
+from tests.support.roles import CREDIT, GOODS, PRICE, Roles, product_of
 from veilmart.customer.backup_layout import LAYOUT
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.events import Event, StepReached

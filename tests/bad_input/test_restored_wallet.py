@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bad_input.buyers import Killed, buy, buyer, finish, killed_at, unspent
-from tests.bad_input.roles import CREDIT, PASSWORD, PRICE, Roles
+from tests.support.buyers import Killed, buy, buyer, finish, killed_at, unspent
+from tests.support.roles import CREDIT, PASSWORD, PRICE, Roles
 from veilmart.crypto.signing import public_key
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.library.updates import fetch_again

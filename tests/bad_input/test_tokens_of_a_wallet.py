@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bad_input.buyers import Killed, buy, buyer, finish, killed_at, unspent
-from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles
-from tests.transport.socks_server import socks_server
+from tests.support.buyers import Killed, buy, buyer, finish, killed_at, unspent
+from tests.support.roles import CREDIT, GOODS, PRICE, Roles
+from tests.support.socks_server import socks_server
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.purchase.receipts import export_receipt, verify_receipt
 from veilmart.customer.purchase.recovery_rules import to_sync

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.bad_input.buyers import Killed, buyer
-from tests.bad_input.roles import CREDIT, PRICE, Roles
+from tests.support.buyers import Killed, buyer
+from tests.support.roles import CREDIT, PRICE, Roles
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.events import Observer, ignore
 from veilmart.customer.library.errands import all_errands

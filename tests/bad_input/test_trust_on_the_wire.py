@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bad_input.roles import CREDIT, PASSWORD, Clock, Roles, told
-from tests.bad_input.tampering_proxy import Forward, HttpMessage
+from tests.support.roles import CREDIT, PASSWORD, Clock, Roles, told
+from tests.support.tampering_proxy import Forward, HttpMessage
 from veilmart.broker.effects import Answer
 from veilmart.broker.relay.links import LinkPool
 from veilmart.broker.server.dispatch import RULES

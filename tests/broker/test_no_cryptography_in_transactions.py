@@ -1,8 +1,8 @@
 """No transaction of a broker makes or verifies a signature: others wait for it meanwhile."""
 
 from tests.broker.audit.audited_market import live
-from tests.conftest import both_engines
-from tests.storage.database.cryptography import in_transactions
+from tests.support.cryptography import in_transactions
+from tests.support.engines import both_engines
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.operator import admission, bookkeeping
 from veilmart.crypto.identity import IdentityKey, sign_pss

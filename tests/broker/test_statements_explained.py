@@ -5,8 +5,8 @@ from contextlib import suppress
 from functools import partial
 
 from tests.broker.audit.audited_market import Life, live
-from tests.conftest import both_engines
-from tests.storage.database.statements import recorded, scans
+from tests.support.engines import both_engines
+from tests.support.statements import recorded, scans
 from veilmart.broker.accounts import administration, vouchers
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.operator import admission, bookkeeping

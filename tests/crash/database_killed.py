@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, select
 
 from tests.crash.market import PASSWORD, PRICES, SMALL, Market
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 from veilmart.broker.operator.bookkeeping import credit
 from veilmart.broker.schema import tables
 from veilmart.customer.browsing.menu import Menu

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.crash.cases import Case, Outcome, find_cases, run_case
 from tests.crash.database_killed import Figures, kill_under_load
 from tests.crash.market import running_market
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 from veilmart.errors import VeilmartError
 
 PROCESSES = 2

@@ -7,7 +7,7 @@ import pytest
 
 from tests.crash.database_killed import kill_under_load
 from tests.crash.market import running_market
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 
 
 @pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR")

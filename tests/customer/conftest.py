@@ -1,26 +1,5 @@
-"""Wallets in fresh folders, and identities that are made once."""
+"""Wallets in fresh folders, and a scripted broker and merchant."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from tests.support.customer_fixtures import keys, market, wallet
 
-import pytest
-
-from tests.customer.scripted_market import NOW, Keys, Market, counting_random
-from veilmart.customer.wallet.wallet import Wallet, open_wallet
-
-
-@pytest.fixture(scope="session")
-def keys() -> Keys:
-    return Keys()
-
-
-@pytest.fixture
-def wallet(tmp_path: Path) -> Iterator[Wallet]:
-    opened = open_wallet(tmp_path / "wallet", lambda: NOW, counting_random(b"wallet"))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def market(wallet: Wallet, keys: Keys) -> Market:
-    return Market(wallet, keys)
+__all__ = ["keys", "market", "wallet"]

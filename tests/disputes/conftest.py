@@ -2,8 +2,16 @@
 
 import pytest
 
-from tests.broker.conftest import Market, home, market, merchant_key, opened, other_key, template
 from tests.disputes.court import Court
+from tests.support.broker_market import (
+    Market,
+    home,
+    market,
+    merchant_key,
+    opened,
+    other_key,
+    template,
+)
 
 __all__ = ["home", "market", "merchant_key", "opened", "other_key", "template"]
 

@@ -4,9 +4,9 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from tests.broker.conftest import Market
-from tests.broker.scripted import PRICE, SHELF
-from tests.disputes.signed_orders import Papers, make_papers
+from tests.support.broker_market import Market
+from tests.support.scripted_broker import PRICE, SHELF
+from tests.support.signed_orders import Papers, make_papers
 from veilmart.broker.accounts.customers import find_customer
 from veilmart.broker.escrow.outbox import next_reports
 from veilmart.broker.ledger.booking import balance_of

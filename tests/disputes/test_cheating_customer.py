@@ -13,9 +13,9 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, func, select
 
-from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, SHELF, Court
-from tests.disputes.signed_orders import TWO_PIECES, Cheats, make_papers, product
+from tests.support.engines import both_engines
+from tests.support.signed_orders import TWO_PIECES, Cheats, make_papers, product
 from veilmart.broker.disputes.evidence import join_parts
 from veilmart.broker.disputes.records import dispute_lines
 from veilmart.broker.maintenance.sweeper import FORGETTING, sweep_invoices

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, SHELF, Court
-from tests.disputes.signed_orders import TWO_PIECES, Cheats, cut, product
+from tests.support.engines import both_engines
+from tests.support.signed_orders import TWO_PIECES, Cheats, cut, product
 from veilmart.broker import events, merchants
 from veilmart.broker.disputes.records import dispute_lines
 from veilmart.crypto import signing

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.broker.scripted import ScriptedMerchant
-from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, Court
-from tests.disputes.signed_orders import Cheats
+from tests.support.engines import both_engines
+from tests.support.scripted_broker import ScriptedMerchant
+from tests.support.signed_orders import Cheats
 from veilmart.broker import events, merchants, settings
 from veilmart.broker.operator import bookkeeping
 from veilmart.errors import (

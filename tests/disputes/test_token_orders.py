@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.broker.tokens.token_wallet import TokenWallet
-from tests.conftest import both_engines
 from tests.disputes.court import CREDIT, PRICE, Court
-from tests.disputes.signed_orders import Cheats, Papers
+from tests.support.engines import both_engines
+from tests.support.signed_orders import Cheats, Papers
+from tests.support.token_wallet import TokenWallet
 from veilmart.errors import NotRefunded
 from veilmart.protocol.customer_messages import Acknowledge, Release
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bad_input.conftest import impatient, roles, template
+from tests.support.roles_fixtures import impatient, roles, template
 
 __all__ = ["impatient", "roles", "template"]
 

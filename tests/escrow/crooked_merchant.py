@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tests.disputes.signed_orders import resigned
+from tests.support.signed_orders import resigned
 from veilmart.cli import main
 from veilmart.errors import StoreDamaged
 from veilmart.merchant.server import http_app

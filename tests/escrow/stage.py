@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bad_input.roles import CREDIT, PRICE, WAIT_SECONDS, Roles, product_of
+from tests.support.roles import CREDIT, PRICE, WAIT_SECONDS, Roles, product_of
 from veilmart.broker.disputes.records import DisputeLine, dispute_lines
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.display.order_status import Standing, standing

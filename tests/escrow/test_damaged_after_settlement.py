@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, delete
 
-from tests.bad_input.buyers import Killed
-from tests.bad_input.roles import GOODS, Roles
 from tests.escrow.stage import staged
+from tests.support.buyers import Killed
+from tests.support.roles import GOODS, Roles
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.events import Event, KeyReleased
 from veilmart.customer.library.updates import fetch_again

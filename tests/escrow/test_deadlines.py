@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.bad_input.roles import CREDIT, PRICE, Roles
 from tests.escrow.stage import Stage, staged
+from tests.support.roles import CREDIT, PRICE, Roles
 from veilmart.customer.wallet.orders import terms_of
 from veilmart.errors import NetworkFailure, WrongOrderState
 

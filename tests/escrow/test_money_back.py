@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.bad_input.roles import CREDIT, PRICE, Roles
-from tests.disputes.signed_orders import resigned
 from tests.escrow.stage import Stage, staged
+from tests.support.roles import CREDIT, PRICE, Roles
+from tests.support.signed_orders import resigned
 from veilmart.customer.disputes.dispute_rules import examine
 from veilmart.customer.disputes.proof_file import export_proof, judge
 from veilmart.customer.purchase.recovery_rules import may_be_refunded

@@ -7,11 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.customer.real_market import RealMarket, real_market
+from tests.support.real_market import CROOKED, RealMarket, real_market
 from veilmart.errors import Declined, JudgementInvalid, NoSuchOrder, WrongOrderState
 from veilmart.protocol.evidence import Finding
-
-CROOKED = "tests.escrow.crooked_merchant"
 
 
 @pytest.fixture(scope="module")

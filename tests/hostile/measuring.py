@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tests.support.programs import environment, run_command
-from tests.system.market import Market, running_market
+from tests.support.shop_market import Market, running_market
 
 CREDIT = "1000000"
 WALLETS = 4

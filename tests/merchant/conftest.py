@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.merchant.doubles import BROKER_URL, NOW, FakeBroker, Stall
+from tests.support.scripted_merchant import BROKER_URL, NOW, FakeBroker, Stall
 from veilmart.crypto import identity
 from veilmart.merchant import home as market_home
 from veilmart.merchant.home import MerchantHome, create_merchant, open_merchant

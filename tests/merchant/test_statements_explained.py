@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import both_engines
-from tests.merchant.doubles import BROKER_URL, NOW, FakeBroker, Stall
-from tests.merchant.sales.test_codes import shop_with
-from tests.merchant.server.test_orders_and_links import ordered, report
-from tests.storage.database.statements import recorded, scans
+from tests.support.engines import both_engines
+from tests.support.scripted_merchant import BROKER_URL, NOW, FakeBroker, Stall
+from tests.support.selling_codes import ordered, report, shop_with
+from tests.support.statements import recorded, scans
 from veilmart.crypto import identity
 from veilmart.limits import PAY_WITHIN_SECONDS
 from veilmart.merchant import home as merchant_home

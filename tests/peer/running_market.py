@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.customer.real_market import wait_for
 from tests.support.programs import Program, run
+from tests.support.real_market import wait_for
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 240.0

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from tests.bad_input.roles import Clock, Template, make_template
 from tests.privacy.attacked_market import PRODUCTS, Attack, attacked_market
 from tests.privacy.classifier import Verdict, attack as classify
 from tests.privacy.controls import acknowledged_at_once, slow_by_product
+from tests.support.roles import Clock, Template, make_template
 
 BATCH = 2 * PRODUCTS
 PURCHASES_MAX = 200

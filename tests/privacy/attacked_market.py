@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bad_input.buyers import buyer
-from tests.bad_input.roles import Roles, Template, running_roles
 from tests.privacy.broker_record import Record, recording_broker
+from tests.support.buyers import buyer
+from tests.support.roles import Roles, Template, running_roles
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.library.updates import fetch_again

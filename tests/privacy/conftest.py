@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.bad_input.conftest import roles as roles, template as template
-from tests.customer.conftest import keys as keys, wallet as wallet
-from tests.merchant.doubles import BROKER_URL, NOW, FakeBroker, Stall
+from tests.support.customer_fixtures import keys as keys, wallet as wallet
+from tests.support.roles_fixtures import roles as roles, template as template
+from tests.support.scripted_merchant import BROKER_URL, NOW, FakeBroker, Stall
 from veilmart.crypto import identity
 from veilmart.merchant.home import create_merchant, open_merchant
 

@@ -15,9 +15,9 @@ from unittest.mock import patch
 
 from sqlalchemy import Connection, update
 
-from tests.bad_input.buyers import Killed, buy, killed_at
-from tests.bad_input.roles import GOODS, PASSWORD, PRICE, WAIT_SECONDS, Roles, Template, product_of
 from tests.privacy.recording import RecordingClient, Seen
+from tests.support.buyers import Killed, buy, killed_at
+from tests.support.roles import GOODS, PASSWORD, PRICE, WAIT_SECONDS, Roles, Template, product_of
 from veilmart.customer.connection.directory import read_directory
 from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.library.exchange_rules import exchange

@@ -11,8 +11,9 @@ from random import Random
 
 import pytest
 
-from tests.merchant.doubles import Stall
-from tests.merchant.sales.test_codes import (
+from tests.privacy.conftest import MakeStall
+from tests.support.scripted_merchant import Stall
+from tests.support.selling_codes import (
     GIVEN_BACK_AFTER,
     delivered,
     offered,
@@ -21,7 +22,6 @@ from tests.merchant.sales.test_codes import (
     shop_with,
     shown,
 )
-from tests.privacy.conftest import MakeStall
 from veilmart.errors import ProductOut
 from veilmart.limits import CODE_WINDOW_SECONDS
 

@@ -13,13 +13,13 @@ from unittest.mock import patch
 import pytest
 import pytest_asyncio
 
-from tests.bad_input.buyers import buyer
-from tests.bad_input.roles import Roles, Template, running_roles
-from tests.customer.scripted_market import Keys
-from tests.customer.trust.test_two_views import Chain, check
 from tests.privacy import lives
 from tests.privacy.recording import Seen
 from tests.privacy.test_transcripts import Acts, account_acts
+from tests.support.buyers import buyer
+from tests.support.descriptor_chain import Chain, check
+from tests.support.roles import Roles, Template, running_roles
+from tests.support.scripted_customer import Keys
 from veilmart.customer.browsing import showcase_rules
 from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.effects import GetPublic

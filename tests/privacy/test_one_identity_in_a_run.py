@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.bad_input.buyers import buyer
-from tests.bad_input.roles import Roles, Template, running_roles
 from tests.privacy import lives
+from tests.support.buyers import buyer
+from tests.support.roles import Roles, Template, running_roles
 from veilmart.customer.cli.connect import mention_token_use
 from veilmart.customer.cli.shop import buy
 from veilmart.customer.schema.token_tables import errands

@@ -17,11 +17,11 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from tests.bad_input.buyers import buyer
-from tests.bad_input.roles import PASSWORD, Roles, Template, running_roles
 from tests.privacy.attacked_market import PRICES, named, stock
 from tests.privacy.broker_record import Record, recording_broker
 from tests.privacy.lives import with_samples
+from tests.support.buyers import buyer
+from tests.support.roles import PASSWORD, Roles, Template, running_roles
 from veilmart.crypto.suite import all_suites
 from veilmart.customer.cli.look import look
 from veilmart.customer.connection.shopper import connect

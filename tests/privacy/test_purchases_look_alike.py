@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.customer.scripted_market import NOW, Keys, Market, counting_random
+from tests.support.scripted_customer import NOW, Keys, Market, counting_random
 from veilmart.customer import effects
 from veilmart.customer.purchase.file_writer import deliver
 from veilmart.customer.purchase.payment_rules import AccountPayment

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.bad_input.roles import Template
 from tests.privacy.attacked_market import Attack, attacked_market
 from tests.privacy.classifier import SIGNIFICANT, Verdict, attack as classify
 from tests.privacy.controls import acknowledged_at_once, slow_by_product
+from tests.support.roles import Template
 
 PURCHASES = 30
 PURCHASES_MAX = 150

@@ -17,10 +17,10 @@ import pytest
 import pytest_asyncio
 from hypothesis import strategies as st
 
-from tests.bad_input.buyers import buy, buyer
-from tests.bad_input.roles import Roles, Template, running_roles
 from tests.privacy import lives
 from tests.privacy.recording import Seen
+from tests.support.buyers import buy, buyer
+from tests.support.roles import Roles, Template, running_roles
 from veilmart.broker.server.http_app import BrokerApp
 from veilmart.customer.tokens.restore import orders_lost
 from veilmart.customer.wallet.orders import Order, order_key

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from tests.merchant.doubles import Stall
-from tests.merchant.sales.test_codes import delivered, offered, shop_with
 from tests.privacy.conftest import MakeStall
 from tests.privacy.work import Done, statements
+from tests.support.scripted_merchant import Stall
+from tests.support.selling_codes import delivered, offered, shop_with
 from veilmart.protocol import labels
 from veilmart.protocol.link_messages import FetchSegment
 from veilmart.protocol.offer import Offer, open_object, order_of

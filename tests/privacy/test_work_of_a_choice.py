@@ -8,7 +8,7 @@ from sqlalchemy import Connection, create_engine, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import NullPool
 
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 from veilmart.merchant.sales import codes as rules
 from veilmart.merchant.schema.tables import codes, metadata
 

@@ -14,8 +14,8 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-from tests.customer.scripted_market import NOW, Keys, Market, counting_random
 from tests.privacy.work import Done, files, statements
+from tests.support.scripted_customer import NOW, Keys, Market, counting_random
 from veilmart.customer import effects
 from veilmart.customer.purchase.payment_rules import AccountPayment
 from veilmart.customer.purchase.purchase_rules import purchase

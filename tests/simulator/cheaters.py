@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.simulator.customers import Person, enter, pick, wallet_of
-from tests.simulator.process import Process
 from tests.simulator.verdict import Violated
 from tests.simulator.world import World
+from tests.support.simulated_process import Process
 from veilmart.crypto import signing
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.connection.shopper import Shopper, connect

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from tests.simulator.process import Process
 from tests.simulator.store import Disk
 from tests.simulator.verdict import Violated
 from tests.simulator.world import World
+from tests.support.simulated_process import Process
 from veilmart.crypto.suite import Suite
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.connection.shopper import Shopper, connect

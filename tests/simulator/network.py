@@ -6,10 +6,10 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from tests.simulator.process import Process
 from tests.simulator.story import Story
 from tests.simulator.template import BROKER_ADDRESS
 from tests.simulator.weather import Exchange, Weather
+from tests.support.simulated_process import Process
 from veilmart.errors import MessageTooLarge, NetworkFailure
 from veilmart.limits import ANSWER_SECONDS, CONNECT_SECONDS
 from veilmart.transport.client import named_error

@@ -2,9 +2,9 @@
 
 from random import Random
 
-from tests.simulator.process import Process
 from tests.simulator.store import Disk
 from tests.simulator.world import World
+from tests.support.simulated_process import Process
 from veilmart.errors import VeilmartError
 from veilmart.merchant.back_office.refunds import find_refundable, refund_order
 from veilmart.merchant.home import MerchantHome

@@ -9,7 +9,7 @@ from tests.simulator.store import Disk
 from tests.simulator.story import Story
 from tests.simulator.template import START
 from tests.simulator.verdict import Violated, is_bug
-from tests.simulator.virtual_loop import VirtualLoop
+from tests.support.virtual_loop import VirtualLoop
 from veilmart.broker.accounts.vouchers import issue_vouchers
 from veilmart.broker.events import CustomerAuthenticated, Event, TaskFailed
 from veilmart.broker.ledger.booking import balance_of

@@ -24,16 +24,16 @@ from tests.simulator.known import Known
 from tests.simulator.network import Network
 from tests.simulator.office import live_in_the_office
 from tests.simulator.operator import Operator
-from tests.simulator.process import Process
 from tests.simulator.servers import live_as_broker, live_as_merchant
 from tests.simulator.store import CrashingStore, Disk
 from tests.simulator.story import Story
 from tests.simulator.template import START, Template
 from tests.simulator.token_holder import live_as_holder
 from tests.simulator.verdict import Violated
-from tests.simulator.virtual_loop import VirtualLoop
 from tests.simulator.weather import PERSON_DOWN_SECONDS, SERVER_DOWN_SECONDS, Weather
 from tests.simulator.world import World
+from tests.support.simulated_process import Process
+from tests.support.virtual_loop import VirtualLoop
 from veilmart.crypto.suite import all_suites
 from veilmart.errors import VeilmartError
 

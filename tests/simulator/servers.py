@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 
 from tests.simulator.cheating_merchant import CheatingMerchantApp
 from tests.simulator.office import market_of
-from tests.simulator.process import Process
 from tests.simulator.store import Disk
 from tests.simulator.template import BROKER_ADDRESS, MERCHANT_ADDRESS
 from tests.simulator.world import World
+from tests.support.simulated_process import Process
 from veilmart.broker.accounts.passwords import Passwords
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.server.running import RunningBroker

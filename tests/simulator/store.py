@@ -12,8 +12,8 @@ from typing import Any
 from pysqlite3 import dbapi2
 from sqlalchemy import MetaData
 
-from tests.simulator.process import Killed, Process
 from tests.simulator.weather import Weather
+from tests.support.simulated_process import Killed, Process
 from veilmart.errors import DiskFull
 from veilmart.storage.database.group_commit import GroupCommit, Job
 from veilmart.storage.database.lease import AlwaysHeld, Lease

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.simulator.determinism import derived_identity, repeatable_libraries
-from tests.simulator.process import Process
 from tests.simulator.store import CrashingStore, Disk
 from tests.simulator.weather import Weather
+from tests.support.simulated_process import Process
 from veilmart.broker import merchants, settings
 from veilmart.broker.home import BrokerHome, renew_descriptor
 from veilmart.broker.schema import migrations as broker_migrations, tables as broker_tables

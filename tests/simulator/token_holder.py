@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulator.customers import Person, enter, wallet_of
-from tests.simulator.process import Process
 from tests.simulator.token_quotes import quote_for, settle
 from tests.simulator.verdict import Violated
 from tests.simulator.world import World
+from tests.support.simulated_process import Process
 from veilmart.broker.keys.token_keys import epoch_of
 from veilmart.crypto import signing
 from veilmart.crypto.token_key import TokenPublicKey, parse_token_key

@@ -8,10 +8,10 @@ from typing import Any
 
 from tests.simulator.known import Known
 from tests.simulator.network import Network
-from tests.simulator.process import Process
 from tests.simulator.store import CrashingStore, Disk
 from tests.simulator.story import Story
 from tests.simulator.template import Template
+from tests.support.simulated_process import Process
 from veilmart.broker.events import Event
 
 

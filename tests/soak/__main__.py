@@ -11,8 +11,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.postgres import PostgresServer
 from tests.soak.market import Life, Month
+from tests.support.postgres import PostgresServer
 from veilmart.broker.home import initialise
 
 SLOWER_MAX = 1.1

@@ -15,10 +15,10 @@ from typing import Any
 
 from sqlalchemy import func, select, text
 
-from tests.broker.conftest import PASSWORD, Market
-from tests.broker.scripted import PRICE, Clock, ScriptedMerchant
-from tests.broker.tokens.token_wallet import TokenWallet
 from tests.soak.mortal import Died, MortalStore
+from tests.support.broker_market import PASSWORD, Market
+from tests.support.scripted_broker import PRICE, Clock, ScriptedMerchant
+from tests.support.token_wallet import TokenWallet
 from veilmart.broker import merchants
 from veilmart.broker.audit import audit
 from veilmart.broker.backup_layout import LAYOUT

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.conftest import ENGINES
 from tests.soak.__main__ import judged, play
 from tests.soak.market import Month
+from tests.support.engines import ENGINES
 
 
 @pytest.mark.parametrize("engine", ENGINES)

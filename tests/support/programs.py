@@ -3,7 +3,7 @@
 A fresh interpreter takes 0.6 s of processor time until a command begins; a fork takes 0.02 s. What
 is forked is a whole process all the same, with its own streams, environment and end. Tests of what
 an interpreter does before `main` (bytes in arguments, `/dev/full`) start one with
-`tests.terminal.real_program`.
+`tests.support.real_program`.
 """
 
 import asyncio

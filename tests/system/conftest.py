@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bad_input.roles import Clock, Template, make_template
+from tests.support.roles import Clock, Template, make_template
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from tests.bad_input.roles import Clock, Roles, Template
-from tests.bad_input.tampering_proxy import TamperingProxy, tampering_proxy
 from tests.support import programs
+from tests.support.roles import Clock, Roles, Template
+from tests.support.tampering_proxy import TamperingProxy, tampering_proxy
 from veilmart.broker import merchants
 from veilmart.broker.home import open_home
 from veilmart.broker.operator.admission import fetch_candidate

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.programs import run_command
 from tests.support.servers import Server
-from tests.system.market import Market, write_goods
+from tests.support.shop_market import Market, write_goods
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 import pysqlite3.dbapi2 as sqlite
 
 from tests.support.programs import run_command
-from tests.system.market import GOODS, running_market
+from tests.support.shop_market import GOODS, running_market
 from tests.system.recording_proxy import Recording, recording_proxy
 
 
@@ -118,7 +118,7 @@ def masked(line: str) -> str:
 
 async def reroute(market: object, outside: Recording, inside: Recording) -> None:
     """Send customers and broker through the proxies."""
-    from tests.system.market import Market
+    from tests.support.shop_market import Market
 
     assert isinstance(market, Market)
     market.link = market.link.replace(market.broker.address, outside.address)

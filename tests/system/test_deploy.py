@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.customer.real_market import run, serving, wait_for
 from tests.support.programs import Program
+from tests.support.real_market import run, serving, wait_for
 from veilmart.cli import build_app
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.postgres_pair import PostgresPair
-from tests.system.market import GOODS, Market
+from tests.support.postgres_pair import PostgresPair
+from tests.support.shop_market import GOODS, Market
 from tests.system.shared_market import shared_market
 from veilmart.demo.processes import run_command, run_json
 from veilmart.errors import ServerFault

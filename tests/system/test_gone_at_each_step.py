@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.bad_input.roles import GOODS, PASSWORD, Roles, Template, product_of
-from tests.bad_input.tampering_proxy import Forward, Gone, HttpMessage
+from tests.support.roles import GOODS, PASSWORD, Roles, Template, product_of
+from tests.support.tampering_proxy import Forward, Gone, HttpMessage
 from tests.system.programs import Program, running_programs
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.events import Event, StepReached

@@ -12,9 +12,9 @@ import pexpect
 import pytest
 import pytest_asyncio
 
-from tests.bad_input.roles import CREDIT, GOODS, PRICE, Roles, Template, running_roles
-from tests.bad_input.tampering_proxy import Forward, HttpMessage
 from tests.support.programs import run_command
+from tests.support.roles import CREDIT, GOODS, PRICE, Roles, Template, running_roles
+from tests.support.tampering_proxy import Forward, HttpMessage
 from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.wallet.orders import all_orders
 from veilmart.demo.processes import command_line, environment

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 from tests.support.programs import run_command, run_json
-from tests.system.market import GOODS
+from tests.support.shop_market import GOODS
 from tests.system.shared_market import shared_market
 from veilmart.errors import DatabaseAway, ServerBusy, ServerFault
 

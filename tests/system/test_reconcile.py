@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pysqlite3 import dbapi2
 
-from tests.customer.real_market import RealMarket, real_market
+from tests.support.real_market import RealMarket, real_market
 
 
 @pytest.fixture(scope="module")

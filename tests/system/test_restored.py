@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.customer.real_market import RealMarket, run, serving
+from tests.support.real_market import RealMarket, run, serving
 from veilmart.errors import BackupInvalid, BackupOlder, HomeInUse
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pexpect
 
 from tests.support.programs import run_command, run_json
-from tests.system.market import GOODS, PASSWORD, Market, running_market
+from tests.support.shop_market import GOODS, PASSWORD, Market, running_market
 from veilmart.demo.processes import command_line, environment
 
 

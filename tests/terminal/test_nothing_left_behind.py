@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cyclopts import App
 
-from tests.system.test_every_command import TREE, arguments_of, call, nobody, taken_port  # noqa: F401
+from tests.support.called_commands import TREE, arguments_of, call
 
 SETS_UP = {("broker", "init"), ("customer", "wallet", "create"), ("customer", "proxy")}
 HOLDS = [case for case in TREE if case[0] not in SETS_UP and case[0][0] != "demo"]
@@ -17,7 +17,7 @@ def test_a_mistyped_home_is_not_made(
     path: tuple[str, ...],
     command: App,
     tmp_path: Path,
-    taken_port: int,  # noqa: F811
+    taken_port: int,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

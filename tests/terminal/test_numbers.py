@@ -9,7 +9,7 @@ import pytest
 from cyclopts import Argument, Token
 from cyclopts.exceptions import CoercionError
 
-from tests.terminal.command_tree import commands, options
+from tests.support.command_tree import commands, options
 from tests.terminal.test_usage_errors import said
 from veilmart.errors import BadAmount, BadArgument
 from veilmart.limits import INTEGER_MAX

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminal.real_program import on_a_terminal, program
+from tests.support.real_program import on_a_terminal, program
 from veilmart.errors import (
     NO_MONEY,
     BadArgument,

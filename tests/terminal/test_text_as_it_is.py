@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 import veilmart
-from tests.terminal.real_program import on_a_terminal, program
+from tests.support.real_program import on_a_terminal, program
 from veilmart.storage.files.names import shown_path
 from veilmart.terminal.console import Console, Terminal
 from veilmart.terminal.rich_console import rich_console

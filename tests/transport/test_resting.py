@@ -9,7 +9,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from tests.transport.streaming import Counter, serving
+from tests.support.streaming import Counter, serving
 from veilmart.errors import BrokerUnreachable
 from veilmart.protocol.stream_frames import Kind, decode_frame, encode_frame
 from veilmart.transport.client import HttpClient

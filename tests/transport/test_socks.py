@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tests.transport.socks_server import socks_server
+from tests.support.socks_server import socks_server
 from tests.transport.test_http_server import Shop, running
 from veilmart.errors import BadArgument, BrokerUnreachable, ProxyFailed
 from veilmart.transport.client import HttpClient

@@ -10,8 +10,8 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from tests.transport.socks_server import socks_server
-from tests.transport.streaming import MAX_BYTES, Counter, raw_peer, serving
+from tests.support.socks_server import socks_server
+from tests.support.streaming import MAX_BYTES, Counter, raw_peer, serving
 from veilmart.errors import (
     BrokerUnreachable,
     MessageTooLarge,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.simulator.virtual_loop import VirtualLoop
+from tests.support.virtual_loop import VirtualLoop
 from veilmart.limits import ANSWER_SLOT_SECONDS as SLOT
 from veilmart.transport.time_slots import held_to_slot
 

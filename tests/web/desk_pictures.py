@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.customer.real_market import RealMarket
+from tests.support.real_market import RealMarket
 from tests.web.browser import running_face, watched_page
 
 SIZE: ViewportSize = {"width": 1000, "height": 680}

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.customer.scripted_market import Keys
+from tests.support.scripted_customer import Keys
 from tests.web.hostile_shop import BIDI, BREAKOUT, MARKUP, hostile_menu, hostile_shop
 from veilmart.customer.connection.directory import DirectoryEntry
 from veilmart.customer.trust.pins import PinnedBroker, PinnedMerchant, pin_broker, pin_merchant

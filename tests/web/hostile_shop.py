@@ -8,7 +8,7 @@ import io
 
 from PIL import Image
 
-from tests.customer.scripted_market import NOW, Keys
+from tests.support.scripted_customer import NOW, Keys
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.web.open_shop import OpenShop, open_shop
 from veilmart.protocol.catalogue import Catalogue, Product, open_catalogue, sign_catalogue

@@ -18,7 +18,7 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.customer.real_market import RealMarket
+from tests.support.real_market import RealMarket
 from tests.web.browser import ROOT, launch, running_face, watched_page
 from tests.web.desk_pictures import (
     SIZE,

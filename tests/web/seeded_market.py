@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.customer.real_market import RealMarket, run, serving, wait_for
+from tests.support.real_market import RealMarket, run, serving, wait_for
 from veilmart.demo.goods import recipes
 
 ABOUT = "Useful files made from facts: tables, charts, calendars, sounds."

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.customer.real_market import RealMarket
+from tests.support.real_market import RealMarket
 from tests.web.browser import Face, Watched, watched_page
 
 PASSWORD = "seven green lanterns"

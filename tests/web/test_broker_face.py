@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.customer.real_market import run, serving, wait_for
+from tests.support.real_market import run, serving, wait_for
 from tests.web.browser import Face, Watched, running_face, watched_page
 from veilmart.broker.home import open_home
 from veilmart.broker.maintenance.duty import DutyLine, note_duties

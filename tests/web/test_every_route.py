@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from tests.merchant.doubles import BROKER_URL, FakeBroker
+from tests.support.scripted_merchant import BROKER_URL, FakeBroker
 from veilmart.broker.home import initialise
 from veilmart.broker.web.desk import Desk as BrokerDesk
 from veilmart.broker.web.plan import broker_plan

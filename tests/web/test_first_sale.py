@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, expect
 
-from tests.customer.real_market import RealMarket, run, serving, wait_for
+from tests.support.real_market import RealMarket, run, serving, wait_for
 from tests.web.browser import Watched, running_face, watched_page
 from tests.web.desk_pictures import desk_of
 from tests.web.seeded_market import customer_face

@@ -8,7 +8,7 @@ from statistics import median
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.customer.scripted_market import Keys
+from tests.support.scripted_customer import Keys
 from tests.web.browser import Face, Watched, running_face, watched_page
 from tests.web.hostile_shop import COVERS, PRODUCTS, bomb, hostile_menu, hostile_shop
 from veilmart.customer.web.open_shop import Filter, OpenShop, is_small_jpeg

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.customer.real_market import RealMarket
+from tests.support.real_market import RealMarket
 from tests.web.browser import running_face, watched_page
 from tests.web.seeded_market import customer_face, seeded_market
 from tests.web.shopper import customer, done, fill_link, make_words, register, withdraw

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.customer.real_market import RealMarket, run, serving
+from tests.support.real_market import RealMarket, run, serving
 from tests.web.browser import running_face, watched_page
 from tests.web.desk_pictures import desk_of
 

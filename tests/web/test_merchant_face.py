@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.customer.real_market import RealMarket, run
+from tests.support.real_market import RealMarket, run
 from tests.web.browser import Face, running_face, watched_page
 from tests.web.seeded_market import draw_cover, seeded_market
 from veilmart.merchant.web.plan import MENU

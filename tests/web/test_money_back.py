@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.customer.real_market import RealMarket, real_market
-from tests.escrow.test_programs import CROOKED
+from tests.support.real_market import CROOKED, RealMarket, real_market
 from tests.web.browser import Face, Watched, running_face, watched_page
 from tests.web.desk_pictures import desk_of
 from tests.web.seeded_market import customer_face

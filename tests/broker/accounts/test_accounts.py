@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.broker.conftest import PASSWORD, Market
+from tests.support.broker_market import PASSWORD, Market
 from veilmart.broker.accounts.guess_limit import delay_seconds
 from veilmart.broker.schema import tables
 from veilmart.errors import (

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from tests.broker.conftest import PASSWORD, Market
+from tests.support.broker_market import PASSWORD, Market
 from veilmart.broker.schema import tables
 from veilmart.errors import AuthenticationFailed, NameTaken, TooManyAttempts
 from veilmart.limits import GUESSES_FREE

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.broker.conftest import PASSWORD, Market
-from tests.conftest import both_engines
-from tests.storage.database.statements import recorded, scans
+from tests.support.broker_market import PASSWORD, Market
+from tests.support.engines import both_engines
+from tests.support.statements import recorded, scans
 from veilmart.broker import settings
 from veilmart.broker.accounts import invitations, vouchers
 from veilmart.broker.accounts.customers import add_customer

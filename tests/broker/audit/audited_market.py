@@ -7,10 +7,10 @@ merchants and broker do what they do, and the clock is the only thing that is no
 import os
 from dataclasses import dataclass, field
 
-from tests.broker.conftest import Market
 from tests.broker.escrow.returning import dispute_the_key, refund_of, signed_offer
-from tests.broker.scripted import Clock, ScriptedMerchant
-from tests.broker.tokens.token_wallet import TokenWallet
+from tests.support.broker_market import Market
+from tests.support.scripted_broker import Clock, ScriptedMerchant
+from tests.support.token_wallet import TokenWallet
 from veilmart.broker import merchants, settings
 from veilmart.broker.accounts import vouchers
 from veilmart.broker.home import BrokerHome

@@ -21,7 +21,7 @@ from sqlalchemy.engine import make_url
 from tests.broker.audit.audited_market import Life, live
 from tests.broker.audit.corruptions import CORRUPTIONS, Corruption
 from tests.broker.cli.test_commands import run
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 from veilmart.broker import settings
 from veilmart.broker.audit import SUBJECTS, Check, audit
 from veilmart.broker.audit.findings import FINDINGS_KEPT_MAX, Tally

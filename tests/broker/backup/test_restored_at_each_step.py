@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.broker.backup.test_restored_broker import put_back
-from tests.broker.conftest import PASSWORD, Market
-from tests.broker.scripted import PRICE
-from tests.broker.tokens.token_wallet import TokenWallet
+from tests.support.broker_market import PASSWORD, Market
+from tests.support.scripted_broker import PRICE
+from tests.support.token_wallet import TokenWallet
 from veilmart.broker.backup_layout import LAYOUT
 from veilmart.broker.home import open_home
 from veilmart.broker.ledger import booking

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.broker.cli.test_commands import run
-from tests.broker.conftest import Market
+from tests.support.broker_market import Market
 from veilmart.broker import merchants
 from veilmart.broker.backup_layout import LAYOUT
 from veilmart.broker.home import BrokerHome, open_home, renew_descriptor

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, text
 
 from tests.broker.cli.test_commands import run
-from tests.broker.conftest import Market
 from tests.broker.operator.test_operators import bought
+from tests.support.broker_market import Market
 from veilmart.broker.audit import audit
 from veilmart.broker.backup_layout import LAYOUT
 from veilmart.broker.home import DATABASE_FILE, BrokerHome, open_home, renew_descriptor

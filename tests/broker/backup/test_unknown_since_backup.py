@@ -7,8 +7,8 @@ import pytest
 
 from tests.broker.backup.test_restored_broker import put_back
 from tests.broker.cli.test_commands import run
-from tests.broker.conftest import Market
 from tests.broker.operator.test_operators import withdrawing
+from tests.support.broker_market import Market
 from veilmart.broker.accounts import vouchers
 from veilmart.broker.backup_layout import LAYOUT
 from veilmart.broker.home import open_home

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.broker.conftest import Served
+from tests.support.broker_market import Served
 from tests.support.programs import Program, run as start
 from veilmart.broker import events
 from veilmart.broker.accounts.customers import add_customer

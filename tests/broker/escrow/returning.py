@@ -3,8 +3,8 @@
 import hashlib
 import os
 
-from tests.broker.conftest import Market
-from tests.broker.scripted import PRICE, SHELF
+from tests.support.broker_market import Market
+from tests.support.scripted_broker import PRICE, SHELF
 from veilmart.protocol import labels
 from veilmart.protocol.dispute_messages import (
     Dispute,

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from tests.broker.conftest import Market
-from tests.broker.scripted import PRICE, SEGMENT, SHELF
-from tests.conftest import both_engines
+from tests.support.broker_market import Market
+from tests.support.engines import both_engines
+from tests.support.scripted_broker import PRICE, SEGMENT, SHELF
 from veilmart.broker import events
 from veilmart.broker.accounts.customers import find_customer
 from veilmart.broker.effects import Answer

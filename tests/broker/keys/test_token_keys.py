@@ -14,12 +14,12 @@ import pytest
 from sqlalchemy import insert, select
 
 from tests.broker.cli.test_commands import run
-from tests.broker.conftest import Market, Served
 from tests.broker.maintenance.test_folding import MONTHS, kinds
-from tests.broker.scripted import PRICE, START
 from tests.broker.tokens.test_tokens import check
-from tests.broker.tokens.token_wallet import TokenWallet
-from tests.conftest import both_engines
+from tests.support.broker_market import Market, Served
+from tests.support.engines import both_engines
+from tests.support.scripted_broker import PRICE, START
+from tests.support.token_wallet import TokenWallet
 from veilmart.broker import settings
 from veilmart.broker.backup_layout import LAYOUT
 from veilmart.broker.events import BooksFolded, TokenKeyRetired

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from tests.conftest import both_engines
+from tests.support.engines import both_engines
 from veilmart.broker.ledger import booking
 from veilmart.broker.schema import migrations, tables
 from veilmart.errors import LedgerViolated, StorageFailure

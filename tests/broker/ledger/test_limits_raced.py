@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text, update
 
-from tests.broker.conftest import Market
-from tests.broker.ledger.meeting import at_once, meeting, refused
-from tests.broker.scripted import PRICE
-from tests.broker.tokens.token_wallet import TokenWallet, fresh_secrets
-from tests.conftest import both_engines
+from tests.support.broker_market import Market
+from tests.support.engines import both_engines
+from tests.support.meeting import at_once, meeting, refused
+from tests.support.scripted_broker import PRICE
+from tests.support.token_wallet import TokenWallet, fresh_secrets
 from veilmart.broker import merchants
 from veilmart.broker.accounts import customers, guess_limit, invitations, vouchers
 from veilmart.broker.disputes import evidence
@@ -288,7 +288,7 @@ async def test_the_last_free_place_for_evidence(
 async def test_the_last_free_place_for_a_merchant(
     market: Market, monkeypatch: pytest.MonkeyPatch, other_key: Any
 ) -> None:
-    from tests.broker.scripted import ScriptedMerchant
+    from tests.support.scripted_broker import ScriptedMerchant
     from veilmart.crypto.identity import generate_identity
 
     monkeypatch.setattr(merchants, "MERCHANTS_PER_BROKER_MAX", 2)

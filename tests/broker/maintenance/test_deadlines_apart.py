@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import text
 
-from tests.broker.conftest import Market
-from tests.broker.scripted import PRICE
-from tests.conftest import both_engines
+from tests.support.broker_market import Market
+from tests.support.engines import both_engines
+from tests.support.scripted_broker import PRICE
 from veilmart.broker.escrow import invoices
 from veilmart.broker.events import TaskFailed
 from veilmart.broker.ledger import booking

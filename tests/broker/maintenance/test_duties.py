@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import text
 
 from tests.broker.cli.test_commands import run
-from tests.broker.conftest import Market
 from tests.broker.operator.test_operators import bought
-from tests.conftest import both_engines
+from tests.support.broker_market import Market
+from tests.support.engines import both_engines
 from veilmart.broker import merchants
 from veilmart.broker.audit import audit
 from veilmart.broker.audit.sign_off import sign_off

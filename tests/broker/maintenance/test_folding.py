@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import Connection, func, select, text
 
 from tests.broker.accounts.test_vouchers import issue
-from tests.broker.conftest import Market
 from tests.broker.escrow.returning import refund_of
 from tests.broker.operator.test_operators import bought
-from tests.broker.scripted import SLOW_SHELF
-from tests.conftest import both_engines
+from tests.support.broker_market import Market
+from tests.support.engines import both_engines
+from tests.support.scripted_broker import SLOW_SHELF
 from veilmart.broker import merchants, settings
 from veilmart.broker.audit import SUBJECTS, Check, Pace, audit
 from veilmart.broker.events import BooksFolded, TaskFailed

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.broker.cli.test_commands import run
-from tests.broker.conftest import Market
 from tests.broker.operator.test_operators import bought
-from tests.broker.tokens.token_wallet import TokenWallet
-from tests.conftest import both_engines
+from tests.support.broker_market import Market
+from tests.support.engines import both_engines
+from tests.support.token_wallet import TokenWallet
 from veilmart.broker import settings
 from veilmart.broker.escrow import invoices
 from veilmart.broker.keys import token_keys

@@ -5,9 +5,9 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection
 
-from tests.broker.conftest import Market
 from tests.broker.operator.test_operators import withdrawing
-from tests.conftest import both_engines
+from tests.support.broker_market import Market
+from tests.support.engines import both_engines
 from veilmart.broker.accounts import vouchers
 from veilmart.broker.accounts.customers import find_customer
 from veilmart.broker.ledger import booking

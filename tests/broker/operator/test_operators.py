@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.broker.cli.test_commands import run
-from tests.broker.conftest import PASSWORD, Market
-from tests.broker.scripted import PRICE, START, Clock, ScriptedMerchant
+from tests.support.broker_market import PASSWORD, Market
+from tests.support.scripted_broker import PRICE, START, Clock, ScriptedMerchant
 from veilmart.broker import merchants, settings
 from veilmart.broker.accounts import administration
 from veilmart.broker.accounts.customers import find_customer

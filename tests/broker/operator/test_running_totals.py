@@ -3,12 +3,12 @@
 import pytest
 from sqlalchemy import bindparam, select
 
-from tests.broker.conftest import Market
 from tests.broker.escrow.returning import refund_of
 from tests.broker.operator.test_operators import bought
 from tests.broker.operator.test_statements import fetch
-from tests.broker.scripted import PRICE
-from tests.conftest import both_engines
+from tests.support.broker_market import Market
+from tests.support.engines import both_engines
+from tests.support.scripted_broker import PRICE
 from veilmart.broker import settings
 from veilmart.broker.operator import running_totals
 from veilmart.broker.schema import tables

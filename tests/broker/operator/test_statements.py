@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import Connection, text
 
 from tests.broker.audit.audited_market import Life, live
-from tests.broker.conftest import Market, Served
 from tests.broker.escrow.returning import refund_of
 from tests.broker.operator.test_operators import bought
-from tests.broker.scripted import PRICE, Clock, ScriptedMerchant
-from tests.conftest import both_engines
+from tests.support.broker_market import Market, Served
+from tests.support.engines import both_engines
+from tests.support.scripted_broker import PRICE, Clock, ScriptedMerchant
 from veilmart.broker import settings
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.operator import bookkeeping, statements

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.broker.conftest import Market
-from tests.broker.scripted import START
+from tests.support.broker_market import Market
+from tests.support.scripted_broker import START
 from veilmart.broker import merchants
 from veilmart.crypto import identity
 from veilmart.errors import (

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from tests.broker.conftest import Served
-from tests.conftest import both_engines
+from tests.support.broker_market import Served
+from tests.support.engines import both_engines
 from veilmart.broker.escrow import outbox
 from veilmart.broker.ledger import booking
 from veilmart.protocol.link_messages import REPORTS_MAX

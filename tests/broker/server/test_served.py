@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.broker.conftest import PASSWORD, Served
-from tests.broker.scripted import SEGMENT
+from tests.support.broker_market import PASSWORD, Served
+from tests.support.scripted_broker import SEGMENT
 from veilmart.broker import events
 from veilmart.broker.operator import bookkeeping
 from veilmart.broker.sessions.session import MemorySessions, Session

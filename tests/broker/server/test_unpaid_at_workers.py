@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.broker.conftest import Market
-from tests.broker.scripted import PRICE
 from tests.broker.tokens.test_tokens_at_workers import workers
+from tests.support.broker_market import Market
+from tests.support.scripted_broker import PRICE
 from veilmart.broker.operator import bookkeeping
 from veilmart.broker.relay import tunnel_rules
 from veilmart.broker.sessions.session import Session

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.broker.conftest import PASSWORD, Market, copy_template
-from tests.broker.scripted import PRICE, Clock, ScriptedMerchant
-from tests.conftest import both_engines
-from tests.postgres import PostgresServer
+from tests.support.broker_market import PASSWORD, Market, copy_template
+from tests.support.engines import both_engines
+from tests.support.postgres import PostgresServer
+from tests.support.scripted_broker import PRICE, Clock, ScriptedMerchant
 from veilmart.broker import merchants
 from veilmart.broker.audit import audit
 from veilmart.broker.home import BrokerHome, open_home

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.broker.conftest import Market
 from tests.broker.operator.test_operators import bought
-from tests.conftest import both_engines
+from tests.support.broker_market import Market
+from tests.support.engines import both_engines
 from veilmart.broker.escrow import invoices
 from veilmart.broker.sessions.session import Session
 from veilmart.broker.sessions.unpaid_room import Crowd, UnpaidRoom

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from tests.broker.conftest import Market
 from tests.broker.escrow.test_purchase_money import balance
-from tests.broker.scripted import PRICE, SHELF
-from tests.broker.tokens.token_wallet import TokenWallet
-from tests.conftest import both_engines
+from tests.support.broker_market import Market
+from tests.support.engines import both_engines
+from tests.support.scripted_broker import PRICE, SHELF
+from tests.support.token_wallet import TokenWallet
 from veilmart.broker.keys import token_keys
 from veilmart.broker.ledger import booking
 from veilmart.broker.schema import tables

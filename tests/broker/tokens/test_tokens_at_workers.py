@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.broker.conftest import Market
-from tests.broker.scripted import PRICE, Clock, ScriptedMerchant
 from tests.broker.tokens.test_tokens import check
-from tests.broker.tokens.token_wallet import TokenWallet
-from tests.conftest import both_engines
+from tests.support.broker_market import Market
+from tests.support.engines import both_engines
+from tests.support.scripted_broker import PRICE, Clock, ScriptedMerchant
+from tests.support.token_wallet import TokenWallet
 from veilmart.broker import merchants
 from veilmart.broker.home import BrokerHome, open_home
 from veilmart.broker.operator import bookkeeping

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from sqlalchemy import update
 
-from tests.broker.conftest import Market
 from tests.broker.escrow.test_purchase_money import balance
-from tests.broker.scripted import PRICE
 from tests.broker.tokens.test_tokens import check
-from tests.broker.tokens.token_wallet import TokenWallet, fresh_secrets
-from tests.conftest import both_engines
+from tests.support.broker_market import Market
+from tests.support.engines import both_engines
+from tests.support.scripted_broker import PRICE
+from tests.support.token_wallet import TokenWallet, fresh_secrets
 from veilmart.broker.keys import token_keys
 from veilmart.broker.keys.token_keys import KeyRow
 from veilmart.broker.schema import tables

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.customer.scripted_market import NOW, Keys, counting_random
+from tests.support.scripted_customer import NOW, Keys, counting_random
 from veilmart.customer.browsing.catalogue_rules import fetch_catalogue
 from veilmart.customer.browsing.tunnel_rules import Tunnel
 from veilmart.customer.effects import AskBroker, Tell

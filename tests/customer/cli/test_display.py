@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.customer.scripted_market import Keys, Market, changed
+from tests.support.scripted_customer import Keys, Market, changed
 from veilmart.crypto import signing
 from veilmart.customer.browsing.menu import Menu
 from veilmart.customer.display.lists import find_product, menu_lines, menu_text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.customer.real_market import RealMarket, real_market, wait_for
+from tests.support.real_market import RealMarket, real_market, wait_for
 
 SECONDS = 90
 

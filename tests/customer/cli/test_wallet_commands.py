@@ -10,8 +10,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.customer.real_market import RealMarket, real_market
 from tests.support.programs import Finished, Program
+from tests.support.real_market import RealMarket, real_market
 from veilmart.customer.wallet.tokens import UNSPENT, tokens_of
 from veilmart.customer.wallet.wallet import open_wallet
 from veilmart.terminal.clock import unix_now

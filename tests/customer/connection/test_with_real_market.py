@@ -10,7 +10,7 @@ from unittest.mock import AsyncMock
 import msgspec
 import pytest
 
-from tests.customer.real_market import BIG, RealMarket, real_market
+from tests.support.real_market import BIG, RealMarket, real_market
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.events import Event, SettlementFailed
 from veilmart.customer.wallet.wallet import open_wallet, unfinished

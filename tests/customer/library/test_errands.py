@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.customer.scripted_market import NOW, Keys, Market
+from tests.support.scripted_customer import NOW, Keys, Market
 from veilmart.customer.library.errands import Errand, all_errands, draw, served
 from veilmart.customer.purchase.payment_rules import AccountPayment
 from veilmart.customer.purchase.purchase_rules import purchase

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.customer.real_market import BIG, RealMarket, real_market
+from tests.support.real_market import BIG, RealMarket, real_market
 from veilmart.errors import (
     BackupOlder,
     CodeMistyped,

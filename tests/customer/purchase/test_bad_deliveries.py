@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.customer.purchase.test_purchase_rule import buy, only_order, recovered
-from tests.customer.scripted_market import Keys, Market
+from tests.support.scripted_customer import Keys, Market
 from veilmart.customer.events import SegmentRefetched
 from veilmart.customer.wallet.wallet import DATABASE_FILE, Wallet
 from veilmart.errors import (

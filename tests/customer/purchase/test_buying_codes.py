@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.customer.purchase.test_purchase_rule import buy
-from tests.customer.scripted_market import CONTENT, Market, changed
+from tests.support.scripted_customer import CONTENT, Market, changed
 from veilmart.errors import PieceMismatch
 from veilmart.protocol.catalogue import NO_ROOT
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.customer.purchase.test_purchase_rule import buy, only_order
-from tests.customer.scripted_market import CONTENT, Market
+from tests.support.scripted_customer import CONTENT, Market
 from veilmart.customer.purchase.purchase_rules import SAVE_ELSEWHERE
 from veilmart.customer.purchase.recovery_rules import recover
 from veilmart.customer.wallet.orders import all_orders, save_elsewhere

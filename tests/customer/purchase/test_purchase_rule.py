@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from tests.customer.scripted_market import CONTENT, NOW, Keys, Killed, Market, changed
+from tests.support.scripted_customer import CONTENT, NOW, Keys, Killed, Market, changed
 from veilmart.crypto.padding import pack_product
 from veilmart.customer.purchase.payment_rules import AccountPayment
 from veilmart.customer.purchase.purchase_rules import purchase

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.customer.scripted_market import Keys, Market, changed
+from tests.support.scripted_customer import Keys, Market, changed
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.customer.purchase.payment_rules import AccountPayment
 from veilmart.customer.purchase.purchase_rules import purchase

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.customer.scripted_market import NOW, Keys, changed, counting_random
+from tests.support.scripted_customer import NOW, Keys, changed, counting_random
 from veilmart.crypto import signing
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.trust.descriptors import accept_merchant, refuse

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.customer.scripted_market import NOW, Keys
+from tests.support.descriptor_chain import Chain, check
+from tests.support.scripted_customer import NOW, Keys
 from veilmart.customer.trust.anonymous_pins import Seen, save_seen, seen
 from veilmart.customer.trust.proofs import (
     all_proofs,
@@ -34,33 +35,6 @@ from veilmart.protocol.token_list import ListedKey, issuing_key, listed_keys
 
 def entry(key: bytes, price: int = 500, epoch: int = 700) -> bytes:
     return key * 32 + le64(price) + le64(epoch)
-
-
-class Chain:
-    """Descriptors 1 ... n of the test broker, and the source that serves them."""
-
-    def __init__(self, keys: Keys, count: int, **changes: Any) -> None:
-        self.keys = keys
-        self.asked: list[int] = []
-        self.papers: list[SignedDescriptor] = []
-        for serial in range(1, count + 1):
-            previous = self.papers[-1].hash if self.papers else bytes(32)
-            paper = keys.descriptor("broker", [], serial=serial, previous=previous, **changes)
-            self.papers.append(paper)
-
-    def __getitem__(self, serial: int) -> SignedDescriptor:
-        return self.papers[serial - 1]
-
-    async def newest(self) -> bytes:
-        return self.papers[-1].signed
-
-    async def numbered(self, serial: int) -> bytes:
-        self.asked.append(serial)
-        return self[serial].signed
-
-
-def check(wallet: Wallet, view: View, fresh: SignedDescriptor, chain: Chain) -> None:
-    asyncio.run(check_views(wallet, view, fresh, chain))
 
 
 @pytest.fixture(scope="module")

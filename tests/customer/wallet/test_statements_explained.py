@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from tests.customer.purchase.test_purchase_rule import buy, recovered
-from tests.customer.scripted_market import Market
-from tests.storage.database.statements import recorded, scans
+from tests.support.scripted_customer import Market
+from tests.support.statements import recorded, scans
 
 GROWING = {"orders", "parcels", "faults", "copies"}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.customer.scripted_market import NOW, counting_random
+from tests.support.scripted_customer import NOW, counting_random
 from veilmart.crypto.mnemonic import words_from_entropy
 from veilmart.customer.wallet.seed import (
     create_seed,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.merchant.doubles import NOW, FakeBroker
+from tests.support.scripted_merchant import NOW, FakeBroker
 from veilmart.crypto import identity
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.errors import BrokerUnreachable, NoSuchBroker

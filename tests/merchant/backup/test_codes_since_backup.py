@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.merchant.doubles import Stall
-from tests.merchant.sales.test_codes import (
+from tests.support.scripted_merchant import Stall
+from tests.support.selling_codes import (
     GIVEN_BACK_AFTER,
     delivered,
     offered,
     refresh,
+    report,
     run_import,
     shop_with,
 )
-from tests.merchant.server.test_orders_and_links import report
 from veilmart.errors import ProductOut
 from veilmart.limits import CODE_WINDOW_SECONDS
 from veilmart.merchant.backup_layout import LAYOUT

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tests.merchant.doubles import Stall
+from tests.support.scripted_merchant import Stall
 from veilmart.merchant.backup_layout import LAYOUT
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.publishing.snapshot import load_shop

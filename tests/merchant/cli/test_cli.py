@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.merchant.doubles import FakeBroker, Stall
 from tests.support.programs import Program
+from tests.support.scripted_merchant import FakeBroker, Stall
 from veilmart.crypto.identity import IdentityKey, format_fingerprint
 from veilmart.merchant import home
 from veilmart.merchant.back_office import setup

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from tests.merchant.cli.test_cli import Say, fresh, goods, say  # noqa: F401
-from tests.merchant.doubles import FakeBroker
-from tests.system.test_every_command import call
-from tests.terminal.command_tree import options
+from tests.support.called_commands import call
+from tests.support.command_tree import options
+from tests.support.scripted_merchant import FakeBroker
 from veilmart.errors import BadAmount
 from veilmart.protocol.descriptor import read_descriptor, sign_descriptor
 

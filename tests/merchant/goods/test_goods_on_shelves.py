@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from tests.merchant.doubles import NOW
+from tests.support.scripted_merchant import NOW
 from veilmart.crypto.padding import shelf_bytes
 from veilmart.errors import (
     AloneOnShelf,

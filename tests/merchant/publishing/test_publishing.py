@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.merchant.doubles import NOW, FakeBroker, Stall
+from tests.support.scripted_merchant import NOW, FakeBroker, Stall
 from veilmart.crypto.suite import all_suites
 from veilmart.errors import ChangedTooOften, DescriptorUnknown, MalformedMessage, OrderUnknown
 from veilmart.limits import CELL_BYTES, DESCRIPTOR_OVERLAP_SECONDS, DESCRIPTOR_SECONDS

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.broker.ledger.meeting import at_once, meeting, refused
-from tests.merchant.doubles import BROKER_URL, NOW, FakeBroker, Stall
-from tests.merchant.sales.test_codes import shop_with
+from tests.support.meeting import at_once, meeting, refused
+from tests.support.scripted_merchant import BROKER_URL, NOW, FakeBroker, Stall
+from tests.support.selling_codes import shop_with
 from veilmart.crypto import identity
 from veilmart.errors import ProductOut
 from veilmart.merchant import home as market_home

@@ -6,7 +6,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from tests.merchant.doubles import Stall
+from tests.support.scripted_merchant import Stall
+from tests.support.selling_codes import ordered, report
 from veilmart.crypto.suite import all_suites
 from veilmart.errors import (
     NotYourBroker,
@@ -38,29 +39,13 @@ from veilmart.merchant.server.running import sweep_for_all
 from veilmart.merchant.server.tunnels import LINKS_UNPROVED_MAX, Links, Tunnels
 from veilmart.merchant.server.wire_errors import wire_error
 from veilmart.protocol.handshake import SessionKeys
-from veilmart.protocol.link_messages import FetchSegment, Report, ReportEntry
+from veilmart.protocol.link_messages import FetchSegment
 from veilmart.protocol.merchant_messages import Offered
-from veilmart.protocol.offer import order_of
 from veilmart.protocol.order_states import OrderState
-
-
-def ordered(stall: Stall, title: str = "alpha.txt") -> bytes:
-    link = stall.link()
-    customer = stall.customer(link)
-    offered, _, _ = stall.tell(link, customer, stall.selection(customer, title), Offered)
-    return order_of(offered.offer)
 
 
 def state_of(stall: Stall, order: bytes) -> OrderState:
     return stall.market.database.run_now(find_order, order, 1).state
-
-
-def report(stall: Stall, balance: int, *entries: tuple[int, bytes, str], fee: int = 0) -> None:
-    made = [
-        ReportEntry(sequence=n, order=o, event=e, at=stall.now, fee=fee if e == "settled" else 0)  # type: ignore[arg-type]
-        for n, o, e in entries
-    ]
-    stall.ask(stall.link(), Report(entries=made, balance=balance))
 
 
 def test_segments_end_a_day_after_the_settlement(stall: Stall) -> None:

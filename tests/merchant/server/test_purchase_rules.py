@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.merchant.doubles import Stall
-from tests.merchant.packed import unpack_product
+from tests.support.packed import unpack_product
+from tests.support.scripted_merchant import Stall
 from veilmart.crypto.suite import Suite, all_suites
 from veilmart.errors import (
     BadPublicValue,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, update
 
-from tests.merchant.doubles import Stall
+from tests.support.scripted_merchant import Stall
 from veilmart.crypto import signing
 from veilmart.errors import (
     NotSettled,

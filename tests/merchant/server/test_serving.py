@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.merchant.doubles import NOW, FakeBroker
+from tests.support.scripted_merchant import NOW, FakeBroker
 from veilmart.crypto import identity
 from veilmart.crypto.suite import all_suites
 from veilmart.errors import (

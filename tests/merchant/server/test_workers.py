@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.merchant.doubles import BROKER_URL, NOW, Customer, FakeBroker, Stall
+from tests.support.scripted_merchant import BROKER_URL, NOW, Customer, FakeBroker, Stall
 from veilmart.crypto import identity
 from veilmart.errors import SessionUnknown, UnknownRequestNumber, WrongOrderState
 from veilmart.limits import REQUEST_NUMBER_SECONDS

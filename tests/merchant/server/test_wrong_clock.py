@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from tests.merchant.doubles import Stall
-from tests.merchant.sales.test_codes import offered, shop_with
+from tests.support.scripted_merchant import Stall
+from tests.support.selling_codes import offered, shop_with
 from veilmart.merchant.publishing.key_sets import signing_seed
 from veilmart.merchant.sales.codes import stock
 from veilmart.merchant.sales.orders import find_order

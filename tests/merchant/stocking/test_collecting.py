@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.merchant.doubles import Stall
-from tests.merchant.sales.test_codes import run_import
 from tests.merchant.stocking.test_importing import folder_of, run_import_of
+from tests.support.scripted_merchant import Stall
+from tests.support.selling_codes import run_import
 from veilmart.errors import BadArgument
 from veilmart.limits import UNNAMED_KEPT_SECONDS
 from veilmart.merchant.goods.products import load_products, remove_product
@@ -39,7 +39,7 @@ def test_what_nothing_names_is_removed_after_its_time_and_what_was_sold_stays(
 def test_the_bytes_of_an_order_stay_after_the_product_has_changed(
     stall: Stall, tmp_path: Path
 ) -> None:
-    from tests.merchant.sales.test_codes import offered
+    from tests.support.selling_codes import offered
 
     folder = folder_of(tmp_path, a=900, b=901)
     run_import(stall, folder)

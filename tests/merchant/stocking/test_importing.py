@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from tests.merchant.cli.test_cli import Say, fresh, say  # noqa: F401
-from tests.merchant.doubles import NOW, FakeBroker, Stall
-from tests.merchant.packed import unpack_product
-from tests.merchant.sales.test_codes import run_import
+from tests.support.packed import unpack_product
+from tests.support.scripted_merchant import NOW, FakeBroker, Stall
+from tests.support.selling_codes import run_import
 from veilmart.errors import (
     AloneOnShelf,
     BadArgument,

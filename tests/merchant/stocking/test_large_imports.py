@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.merchant.doubles import NOW, Stall
+from tests.support.scripted_merchant import NOW, Stall
 from veilmart.errors import AloneOnShelf, BadArgument
 from veilmart.limits import CODES_AT_ONCE, PRODUCTS_AT_ONCE
 from veilmart.merchant.goods.products import load_products

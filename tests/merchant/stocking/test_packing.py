@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.merchant.doubles import NOW
-from tests.merchant.packed import unpack_product
+from tests.support.bad_names import BAD_NAMES
+from tests.support.packed import unpack_product
+from tests.support.scripted_merchant import NOW
 from veilmart.crypto.padding import pack_product
 from veilmart.errors import BadName, BadSourceFile, SourceChanged
 from veilmart.limits import PIECE_BYTES
@@ -20,26 +21,6 @@ from veilmart.merchant.stocking.adding import add_now
 from veilmart.merchant.stocking.packing import Source, look_at, pack, sources_in
 from veilmart.protocol.parcel import check_piece_list
 from veilmart.storage.products.folder_store import FolderStore
-
-BAD_NAMES = {
-    "empty": "",
-    "here": ".",
-    "parent": "..",
-    "hidden": ".profile",
-    "in_a_folder": "a/b",
-    "absolute": "/etc/passwd",
-    "climbing": "../up",
-    "windows_folder": "a\\b",
-    "nul": "a\0b",
-    "newline": "a\nb",
-    "escape": "a\x1b[2Jb",
-    "bidi": "fdp.\u202eexe.txt",
-    "isolate": "a\u2066b",
-    "201_bytes": "n" * 201,
-    "256_bytes": "n" * 256,
-    "202_bytes_of_utf8": "ä" * 101,
-    "device": "con.txt",
-}
 
 
 @pytest.mark.parametrize("name", BAD_NAMES.values(), ids=BAD_NAMES.keys())

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.merchant.doubles import Stall
-from tests.merchant.sales.test_codes import run_import
 from tests.merchant.stocking.test_importing import folder_of
+from tests.support.scripted_merchant import Stall
+from tests.support.selling_codes import run_import
 from veilmart.errors import AloneOnShelf, BadArgument, DatabaseFailure
 from veilmart.merchant.goods.products import load_products
 from veilmart.merchant.stocking import importing

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.conftest import both_engines
 from tests.storage.database.sample_tables import count, decide, decision, names, note, open_sample
+from tests.support.engines import both_engines
 from veilmart.errors import DatabaseFailure, DiskFull, InsufficientBalance, Misuse, ServerBusy
 from veilmart.limits import TRANSACTIONS_WAITING_MAX
 from veilmart.storage.database.port import Database

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
-from tests.postgres_pair import PostgresPair
 from tests.storage.database.sample_tables import decide, names, open_sample
+from tests.support.postgres_pair import PostgresPair
 from veilmart.errors import DatabaseAway, ServerBusy
 from veilmart.storage.database.isolation import snapshot, statement
 from veilmart.storage.database.port import Database

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.pooler import PGBOUNCER, PgBouncer
-from tests.postgres import PostgresServer
 from tests.storage.database.sample_tables import count, decide, open_sample
-from tests.terminal.real_program import program
+from tests.support.pooler import PGBOUNCER, PgBouncer
+from tests.support.postgres import PostgresServer
+from tests.support.real_program import program
 from veilmart.errors import PoolerUnfit
 from veilmart.storage.database.port import Database
 

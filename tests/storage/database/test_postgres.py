@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.postgres import PostgresServer
 from tests.storage.database.sample_tables import (
     MIGRATIONS,
     count,
@@ -21,6 +20,7 @@ from tests.storage.database.sample_tables import (
     note,
     open_sample,
 )
+from tests.support.postgres import PostgresServer
 from veilmart.errors import BadArgument, DatabaseAway, DatabaseFailure
 from veilmart.storage.database.isolation import repeatable, snapshot
 from veilmart.storage.database.open_database import open_database

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.conftest import both_engines
 from tests.storage.database.sample_tables import count, decide, open_sample
+from tests.support.engines import both_engines
 from veilmart.errors import DatabaseFailure
 from veilmart.storage.database.port import Database
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.bad_input.roles import PRICE, Roles, product_of
+from tests.support.roles import PRICE, Roles, product_of
 from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.events import Event, Observer, StepReached, ignore
 from veilmart.customer.purchase.completion_rules import Bought

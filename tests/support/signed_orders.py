@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tests.broker.scripted import PRICE, SHELF, ScriptedMerchant
+from tests.support.scripted_broker import PRICE, SHELF, ScriptedMerchant
 from veilmart.crypto import signing
 from veilmart.crypto.padding import pack_product
 from veilmart.crypto.suite import Suite, all_suites

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from sqlalchemy.engine import make_url
 
-from tests.postgres_pair import free_port, owned_folder, owner
+from tests.support.postgres_pair import free_port, owned_folder, owner
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 START_SECONDS = 10

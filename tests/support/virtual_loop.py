@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
-from tests.simulator.process import Process, here
+from tests.support.simulated_process import Process, here
 
 T = TypeVar("T")
 

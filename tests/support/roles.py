@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from sqlalchemy import Connection, select
 
-from tests.bad_input.tampering_proxy import TamperingProxy, tampering_proxy
+from tests.support.tampering_proxy import TamperingProxy, tampering_proxy
 from veilmart.broker import merchants
 from veilmart.broker.audit import audit
 from veilmart.broker.events import Event as BrokerEvent

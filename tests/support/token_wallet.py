@@ -3,8 +3,8 @@
 import os
 from dataclasses import dataclass, field
 
-from tests.broker.conftest import Market
-from tests.broker.scripted import PRICE
+from tests.support.broker_market import Market
+from tests.support.scripted_broker import PRICE
 from veilmart.broker.keys import token_keys
 from veilmart.broker.keys.token_keys import KeyRow
 from veilmart.broker.sessions.session import Session

@@ -92,3 +92,6 @@ def real_market(home: Path, seller: str = "veilmart") -> Iterator[RealMarket]:
             wait_for(home / "broker.log", "Merchant merchant authenticated ")
             link = run(home, "merchant", "link").out.splitlines()[0]
             yield RealMarket(home, link, broker)
+
+
+CROOKED = "tests.escrow.crooked_merchant"
