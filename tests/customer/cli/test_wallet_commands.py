@@ -4,16 +4,24 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
 
 from tests.support.programs import Finished, Program
 from tests.support.real_market import RealMarket, real_market
+from veilmart.customer.library.errands import all_errands
+from veilmart.customer.tokens.stocks import all_stocks, own_day
+from veilmart.customer.wallet.seed import DAY_SECONDS
+from veilmart.customer.wallet.seed_state import usable
 from veilmart.customer.wallet.tokens import UNSPENT, tokens_of
 from veilmart.customer.wallet.wallet import open_wallet
+from veilmart.limits import REFILL_WINDOW_SECONDS
 from veilmart.terminal.clock import unix_now
 
 IN_USE = 1150
@@ -134,14 +142,11 @@ def test_proxy_is_set_once_and_holds_for_everything(market: RealMarket) -> None:
     assert "100.00" in market.customer(home, "balance").out
 
 
-def test_first_anonymous_purchase_is_led_through(market: RealMarket) -> None:
-    """On a terminal, with nothing but an account: words, tokens, the purchase, in plain words."""
-    home = market.home / "first"
-    home.mkdir()
-    market.account(home, "first")
+def first_purchase(home: Path, *options: str) -> Any:
+    """`buy --anonymous` on a terminal, with nothing but an account; after the words were drawn."""
     child = pexpect.spawn(
         sys.executable,
-        ["-m", "veilmart", "customer", "buy", "june.txt", "--anonymous"],
+        ["-m", "veilmart", "customer", "buy", "june.txt", "--anonymous", *options],
         cwd=str(home),
         env={**os.environ, "VEILMART_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"},
         encoding="utf-8",
@@ -158,11 +163,46 @@ def test_first_anonymous_purchase_is_led_through(market: RealMarket) -> None:
         child.expect(r"Word (\d+): ")
         child.sendline(words[child.match.group(1)])
     child.expect("gives? back this wallet")
+    return child
+
+
+def test_first_anonymous_purchase_leaves_the_withdrawal_to_sync(market: RealMarket) -> None:
+    """One run serves one identity: this one has looked, so the account is not asked."""
+    home = market.home / "first"
+    home.mkdir()
+    market.account(home, "first")
+    child = first_purchase(home)
+    child.expect("You have no token of 5.00")
+    child.expect("keep as many in stock. Buy a day later")
+    child.expect(r"Let `sync` withdraw 8 tokens of 5.00\? \(y/n\) ")
+    child.sendline("y")
+    child.expect("Nothing was sent for it")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert "100.00" in market.customer(home, "balance").out
+    wallet = open_wallet(home / "customer", lambda: 0, os.urandom)
+    try:
+        (stock,) = wallet.database.run_now(all_stocks)
+        assert (stock.price, stock.pack) == (500, 8)
+        state = wallet.database.run_now(usable)
+        today, _ = own_day(int(time.time()), state.refill_second)
+        opens = (today + 1) * DAY_SECONDS + state.refill_second
+        (errand,) = all_errands(replace(wallet, clock=lambda: opens))
+        assert errand.kind == "refill" and errand.due_at < opens + REFILL_WINDOW_SECONDS
+    finally:
+        wallet.close()
+
+
+def test_first_anonymous_purchase_in_one_run_says_what_it_gives_away(market: RealMarket) -> None:
+    """Words, tokens, the purchase, in plain words."""
+    home = market.home / "first-now"
+    home.mkdir()
+    market.account(home, "first-now")
+    child = first_purchase(home, "--now")
+    child.expect("knows that it is the same person")
     child.expect("You have no token of 5.00")
     child.expect(r"Withdraw 8 tokens of 5.00\? \(y/n\) ")
-    child.sendline("y")
-    child.expect("withdrawn less than a day ago")
-    child.expect(r"Buy now anyway\? \(y/n\) ")
     child.sendline("y")
     child.expect("Pay to deliver: 5.00, with a token")
     child.expect(r"Do you want to pay\? \(y/n\) ")

@@ -27,18 +27,24 @@ from veilmart.customer.purchase.payment_rules import (
 )
 from veilmart.customer.quote import Quote
 from veilmart.customer.tokens.stock import check_price, withdraw_tokens
+from veilmart.customer.tokens.stocks import keep_stock, own_day
+from veilmart.customer.trust.pins import stored_login
 from veilmart.customer.wallet.account_use import ACCOUNT_USED_LATELY, account_used_lately
 from veilmart.customer.wallet.seed import has_seed
 from veilmart.customer.wallet.seed_state import usable
 from veilmart.customer.wallet.tokens import any_unspent
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import Declined, NoSeed, NoTokens, SpendingTooSoon
+from veilmart.errors import Declined, NoSeed, NotLoggedIn, NoTokens, SpendingTooSoon
 from veilmart.limits import TOKEN_PACK
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.address import Link
 from veilmart.protocol.catalogue import Product
 
 FIRST_WORDS = 12
+NOW_GIVES_AWAY = (
+    "All in this run: whoever sees that an account withdraws, and that somebody without a login",
+    "looked before and buys right after, knows that it is the same person.",
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,9 @@ async def buy_one(
             if token:
                 ask_for_the_account(wallet, person)
             return await _buy_from_account(wallet, person, drawer, wish, chosen, account)
+        if not wish.now:
+            keep_pack(wallet, person, chosen, drawer.decimals)
+            return None
         # The choice stays here; the account is asked for a whole pack, on its own connection.
         wish = replace(wish, wanted=chosen.product.id.hex())
         await _withdraw_pack(wallet, person, chosen.price, drawer.decimals)
@@ -93,8 +102,9 @@ async def buy_one(
 
 @dataclass(frozen=True)
 class Chosen:
-    """What no token pays for yet."""
+    """What no token pays for yet. broker: fingerprint."""
 
+    broker: bytes
     menu: Menu
     product: Product
 
@@ -115,7 +125,7 @@ async def _choose(
         product = choose_product(menu, person, drawer.decimals, wish.wanted)
         if product is None:
             return None
-        chosen = Chosen(menu, product)
+        chosen = Chosen(shopper.broker.fingerprint, menu, product)
         payment = None
         if token:
             payment = await _token_payment(shopper, person, chosen.price, now=wish.now)
@@ -257,10 +267,38 @@ def _ask_to_spend_fresh(person: Person) -> None:
         raise Declined("Nothing was bought; your tokens stay.")
 
 
+def keep_pack(wallet: Wallet, person: Person, chosen: Chosen, decimals: int) -> None:
+    """Let `sync` withdraw a pack, in the wallet's own hours: this run was somebody who looks.
+
+    A withdrawal seconds later would tell which account looks at this merchant, and a purchase after
+    it which account buys. Raises NotLoggedIn, Declined, and NoTokens where nobody can be asked.
+    """
+    shown, total = (format_amount(n, decimals) for n in (chosen.price, chosen.price * TOKEN_PACK))
+    if not person.terminal.interactive or person.yes:
+        raise NoTokens(f"The price is {shown}.")
+    if wallet.database.run_now(stored_login, chosen.broker) is None:
+        raise NotLoggedIn(f"There is no token of {shown}, and no account to withdraw some from.")
+    for line in (
+        f"You have no token of {shown}. Withdrawn now, it would tell the broker who looks here.",
+        f"`veilmart customer sync` can withdraw {TOKEN_PACK} for {total} in all at a random time,",
+        "on another connection, and keep as many in stock. Buy a day later.",
+        "(`--now` withdraws and buys in this run: the broker can tell that the buyer is you.)",
+    ):
+        person.terminal.say(line)
+    if not person.confirm(f"Let `sync` withdraw {TOKEN_PACK} tokens of {shown}? (y/n) "):
+        raise Declined("Nothing was withdrawn or bought.")
+    state = wallet.database.run_now(usable)
+    today, _ = own_day(wallet.clock(), state.refill_second)
+    wallet.database.run_now(keep_stock, chosen.broker, chosen.price, TOKEN_PACK, today - 1)
+    person.terminal.say("Nothing was sent for it. Run `sync` often, or from a timer.")
+
+
 async def _withdraw_pack(wallet: Wallet, person: Person, price: int, decimals: int) -> None:
     shown, total = (format_amount(amount, decimals) for amount in (price, price * TOKEN_PACK))
     if not person.terminal.interactive or person.yes:
         raise NoTokens(f"The price is {shown}.")
+    for line in NOW_GIVES_AWAY:
+        person.terminal.say(line)
     person.terminal.say(f"You have no token of {shown}. Tokens are withdrawn in packs of one size,")
     person.terminal.say(f"{TOKEN_PACK} for {total} in all; what is left goes back with `deposit`.")
     if not person.confirm(f"Withdraw {TOKEN_PACK} tokens of {shown}? (y/n) "):

@@ -94,7 +94,13 @@ async def buy(
     account: Annotated[
         bool, Parameter(help="Pay from the balance, even if a token fits.", negative="")
     ] = False,
-    now: Annotated[bool, Parameter(help="Spend a token even if it is fresh.", negative="")] = False,
+    now: Annotated[
+        bool,
+        Parameter(
+            help="Spend a token even if it is fresh; without one, withdraw some in this run.",
+            negative="",
+        ),
+    ] = False,
     proxy: ProxyOption = None,
     password_file: PasswordFile = None,
     passphrase_file: PassphraseFile = None,
