@@ -27,9 +27,10 @@ from veilmart.customer.purchase.recovery_rules import find_late_refund
 from veilmart.customer.schema.tables import brokers, merchants
 from veilmart.customer.schema.token_tables import errands, seen_descriptors, tokens
 from veilmart.customer.tokens.lost_order import bring_back
-from veilmart.customer.tokens.restore import LostOrder, restore_tokens
+from veilmart.customer.tokens.restore import restore_tokens
 from veilmart.customer.tokens.solvency import read_solvency
 from veilmart.customer.tokens.stock import deposit_tokens, withdraw_tokens
+from veilmart.customer.wallet.lost_orders import LostOrder
 from veilmart.customer.wallet.orders import Order, all_orders
 from veilmart.customer.wallet.tokens import UNSPENT, tokens_of
 from veilmart.customer.wallet.wallet import Wallet

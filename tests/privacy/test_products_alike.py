@@ -23,10 +23,12 @@ from tests.privacy.lives import with_samples
 from tests.support.buyers import buyer
 from tests.support.roles import PASSWORD, Roles, Template, running_roles
 from veilmart.crypto.suite import all_suites
+from veilmart.customer import effects
 from veilmart.customer.cli.look import look
+from veilmart.customer.connection.performer import Performer
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.library.updates import fetch_again
-from veilmart.customer.purchase.file_writer import deliver
+from veilmart.customer.purchase.file_writer import deliver, deliver_copy
 from veilmart.customer.purchase.payment_rules import AccountPayment, TokenPayment
 from veilmart.customer.tokens.lost_order import bring_back
 from veilmart.customer.tokens.restore import restore_tokens
@@ -140,6 +142,39 @@ async def test_a_wallet_hears_nothing_from_the_key_to_the_acknowledgement(
     rests = done.index("rests")
     assert done.count("rests") == done.count("writes") == 1
     assert done[rests : rests + 3] == ["rests", "writes", "asks"]
+
+
+async def test_a_connection_that_fetches_again_closes_at_a_slot(
+    market: Marked, tmp_path: Path
+) -> None:
+    """Else its close would say how long the writing took."""
+    roles = market[0]
+    wallet = await customer(market, "closing", "small")
+    order = await purchase(roles, wallet, "small0", tmp_path, by_token=True)
+    await roles.merchant_hears_of_all()
+    done: list[str] = []
+    pace, aclose = Performer._pace, StreamClient.aclose
+
+    async def paced(performer: Performer, effect: effects.Pace) -> float:
+        done.append("slot begins" if effect.since is None else "slot ends")
+        return await pace(performer, effect)
+
+    async def closed(client: StreamClient) -> None:
+        done.append("closes")
+        await aclose(client)
+
+    def delivered(*arguments: Any) -> Any:
+        done.append("writes")
+        return deliver_copy(*arguments)
+
+    with (
+        patch.object(Performer, "_pace", paced),
+        patch.object(StreamClient, "aclose", closed),
+        patch("veilmart.customer.library.refetch_rules.deliver_copy", delivered),
+    ):
+        async with await connect(wallet, roles.link, anonymous=True) as shopper:
+            await fetch_again(shopper, order, tmp_path / "again", newest=False)
+    assert done == ["slot begins", "writes", "slot ends", "closes"]
 
 
 async def test_look(market: Marked, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.privacy.recording import Seen
 from tests.support.buyers import buy, buyer
 from tests.support.roles import Roles, Template, running_roles
 from veilmart.broker.server.http_app import BrokerApp
-from veilmart.customer.tokens.restore import orders_lost
+from veilmart.customer.wallet.lost_orders import orders_lost
 from veilmart.customer.wallet.orders import Order, order_key
 from veilmart.customer.wallet.seed import restore_seed, seed_words
 from veilmart.customer.wallet.wallet import Wallet
