@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import Connection, update
 
 from tests.privacy import lives
 from tests.support.buyers import buyer
@@ -89,6 +90,11 @@ async def test_both_orders_of_account_and_token_are_noticed_for_an_hour(
     assert not wallet.database.run_now(account_used_lately, later)
 
 
+def long_ago(connection: Connection) -> None:
+    """The account's last use."""
+    connection.execute(update(errands).where(errands.c.kind == "account used").values(due_at=0))
+
+
 async def test_a_person_whose_account_was_just_here_is_told_before_a_token_pays(
     market: Roles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,6 +113,5 @@ async def test_a_person_whose_account_was_just_here_is_told_before_a_token_pays(
 
     said = await bought("june.txt")
     assert all(line in said for line in ACCOUNT_USED_LATELY), said
-    used = errands.update().where(errands.c.kind == "account used")
-    wallet.database.run_now(lambda db: db.execute(used.values(due_at=0)))
+    wallet.database.run_now(long_ago)
     assert ACCOUNT_USED_LATELY[0] not in await bought("july.txt")

@@ -157,6 +157,8 @@ async def test_what_anonymous_identities_send_shows_nothing_of_the_wallets_other
     ]
     await market.merchant_hears_of_all()
     await lives.new_product(market, tmp_path / "goods")
+    for life in living[::2]:  # has seen the newest catalogue; the others have seen the one before
+        await lives.look(market, life.wallet)
     played = [
         await anonymous_acts(market, f"buyer{number}", life, out[number])
         for number, life in enumerate(living)

@@ -16,7 +16,6 @@ import pytest
 
 from tests.privacy.work import Done, files, statements
 from tests.support.scripted_customer import NOW, Keys, Market, counting_random
-from veilmart.customer import effects
 from veilmart.customer.purchase.payment_rules import AccountPayment
 from veilmart.customer.purchase.purchase_rules import purchase
 from veilmart.customer.wallet.wallet import DATABASE_FILE, open_wallet
@@ -40,8 +39,9 @@ class Watched(Market):
 
     def _mortal(self, performer: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def performed(effect: Any) -> Any:
-            if isinstance(effect, effects.AskBroker | effects.AskSegment):
-                self.intervals.append((type(effect.request).__name__, sorted(self.done)))
+            request = getattr(effect, "request", None)  # of the effects that ask the broker
+            if request is not None:
+                self.intervals.append((type(request).__name__, sorted(self.done)))
                 self.done.clear()
             if not isinstance(effect, Transact):
                 return performer(effect)
