@@ -6,8 +6,9 @@ finished file itself, which is as long as the product: after it the acknowledgem
 slot, which test_purchases_look_alike.py compares on a virtual clock.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -16,6 +17,8 @@ import pytest
 
 from tests.privacy.work import Done, files, statements
 from tests.support.scripted_customer import NOW, Keys, Market, counting_random
+from veilmart.customer.display.lists import find_product
+from veilmart.customer.library.updates import current_product
 from veilmart.customer.purchase.payment_rules import AccountPayment
 from veilmart.customer.purchase.purchase_rules import purchase
 from veilmart.customer.wallet.wallet import DATABASE_FILE, open_wallet
@@ -110,3 +113,47 @@ def test_a_wallet_that_writes_by_product_is_noticed(tmp_path: Path, keys: Keys) 
         least = worked(tmp_path / "least", keys, b"x", "a.txt", "A", 4096)
         most = worked(tmp_path / "most", keys, b"y" * 3000, "long.txt", "A", 4096)
     assert least != most
+
+
+class Shelved(list[Any]):
+    """Products; counts how many of them are looked at."""
+
+    looked_at = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for product in super().__iter__():
+            self.looked_at += 1
+            yield product
+
+
+def looked_at(keys: Keys, folder: Path, place: int) -> list[int]:
+    """How many products each way to find the one at `place` looks at."""
+    wallet = open_wallet(folder, lambda: NOW, counting_random(b"wallet"))
+    try:
+        one = Market(wallet, keys).product
+    finally:
+        wallet.close()
+    named = [
+        msgspec.structs.replace(one, id=bytes([n]) * 16, title=f"Part {n:03}") for n in range(100)
+    ]
+    counts = []
+    order: Any = SimpleNamespace(product=named[place].id)
+    terms: Any = SimpleNamespace(offer=SimpleNamespace(shelf=one.shelf))
+    with patch("veilmart.customer.library.updates.terms_of", lambda _order: terms):
+        for find in (
+            lambda menu: current_product(menu, order),
+            lambda menu: find_product(menu, named[place].title),
+            lambda menu: find_product(menu, named[place].id.hex()),
+            lambda menu: find_product(menu, str(place + 1)),
+        ):
+            menu: Any = SimpleNamespace(products=Shelved(named))
+            assert find(menu) is named[place]
+            counts.append(menu.products.looked_at)
+    return counts
+
+
+def test_a_product_is_found_as_late_at_the_beginning_of_a_menu_as_at_its_end(
+    tmp_path: Path, keys: Keys
+) -> None:
+    """What is found sooner is asked for sooner."""
+    assert looked_at(keys, tmp_path / "first", 0) == looked_at(keys, tmp_path / "last", 99)

@@ -218,14 +218,19 @@ async def pay_and_fetch(
     payment: Payment,
 ) -> Bought:
     """The purchase itself, with the question "Do you want to pay?" in its middle."""
+    agreed_to: list[str] = []
 
     def confirm(quote: Quote) -> bool:
         price, after = format_amount(quote.price, drawer.decimals), "with a token"
         if quote.balance_after is not None:
             after = f"balance after {format_amount(quote.balance_after, drawer.decimals)}"
-        for line in what_is_paid_for(quote):
+        lines = [*what_is_paid_for(quote), f"Pay to deliver: {price}, {after}"]
+        if person.yes:
+            # Nobody reads them before the payment leaves, and a long title takes longer to print.
+            agreed_to.extend(lines)
+            return True
+        for line in lines:
             person.terminal.say(line)
-        person.terminal.say(f"Pay to deliver: {price}, {after}")
         return person.confirm("Do you want to pay? (y/n) ")
 
     with shopper.wallet.purchasing():
@@ -233,6 +238,8 @@ async def pay_and_fetch(
             return await shopper.buy(menu, product, out, confirm, payment)
         finally:
             drawer.close()
+            for line in agreed_to:
+                person.terminal.say(line)
 
 
 def with_seed(wallet: Wallet, person: Person, file: Path | None) -> Wallet:

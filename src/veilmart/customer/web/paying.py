@@ -123,7 +123,8 @@ class PayingPages:
             desk.visit(anonymous=shown.by_token, observe=observe) as shopper,
         ):
             menu = await shopper.browse(shown.merchant)
-            product = next((p for p in menu.products if p.id == shown.product), None)
+            # Not the first that fits: a search that ends earlier would send the choice earlier.
+            product = {each.id: each for each in menu.products}.get(shown.product)
             if product is None:
                 raise NoSuchProduct("It was taken out of the catalogue just now.")
             payment: Payment = AccountPayment()
