@@ -107,9 +107,9 @@ def _of_account(
 
 
 def _refills(wallet: Wallet) -> list[Errand]:
-    """Each broker's stocks at a moment of today's window: one that began with the window would
+    """Each broker's stocks, at a moment drawn within today's hours.
 
-    be missing there whenever another identity was served.
+    At their beginning it would be missing whenever another identity was served.
     """
     due = due_stocks(wallet)
     found = []
