@@ -11,11 +11,13 @@ import pytest_asyncio
 from sqlalchemy import Connection, update
 
 from tests.privacy import lives
-from tests.support.buyers import buyer
-from tests.support.roles import Roles, Template, running_roles
+from tests.support.buyers import buyer, unspent
+from tests.support.roles import PRICE, Roles, Template, running_roles
 from veilmart.customer.cli.connect import mention_token_use
 from veilmart.customer.cli.shop import buy
-from veilmart.customer.schema.token_tables import errands
+from veilmart.customer.cli.sync import sync as sync_command
+from veilmart.customer.schema.token_tables import errands, seeded_wallet
+from veilmart.customer.tokens.stocks import keep_stock, own_day
 from veilmart.customer.wallet.account_use import (
     ACCOUNT_USED_LATELY,
     LATELY_SECONDS,
@@ -23,6 +25,7 @@ from veilmart.customer.wallet.account_use import (
     account_used_lately,
     token_used_lately,
 )
+from veilmart.customer.wallet.seed import DAY_SECONDS
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.syncing import sync
 from veilmart.terminal.command import Common
@@ -115,3 +118,38 @@ async def test_a_person_whose_account_was_just_here_is_told_before_a_token_pays(
     assert all(line in said for line in ACCOUNT_USED_LATELY), said
     wallet.database.run_now(long_ago)
     assert ACCOUNT_USED_LATELY[0] not in await bought("july.txt")
+
+
+@pytest.mark.parametrize("face", ["command", "pages"])
+async def test_a_run_refills_the_stock_when_its_moment_has_come(
+    market: Roles, tmp_path: Path, face: str
+) -> None:
+    _, wallet = await buyer(market, f"stocked-{face}", tokens=1)
+    run, broker = wallet.database.run_now, market.opened.fingerprint
+    now = wallet.clock()
+    run(opens_at, (now - 60) % DAY_SECONDS)
+    today, _ = own_day(now, (now - 60) % DAY_SECONDS)
+    run(keep_stock, broker, PRICE, 2, today - 1)
+
+    async def sync_once() -> None:
+        if face == "pages":
+            await sync(Desk(wallet, tmp_path), Told())  # type: ignore[arg-type]
+        else:
+            common = Common(home=market.folder / f"stocked-{face}")
+            assert await asyncio.to_thread(sync_command, common=common) == 0
+
+    await sync_once()
+    assert unspent(market, wallet) == 1, "at a moment drawn within two hours"
+    run(refill_at, now)
+    await sync_once()
+    assert unspent(market, wallet) == 3
+    await sync_once()
+    assert unspent(market, wallet) == 3, "once a day"
+
+
+def opens_at(connection: Connection, second: int) -> None:
+    connection.execute(update(seeded_wallet).values(refill_second=second))
+
+
+def refill_at(connection: Connection, moment: int) -> None:
+    connection.execute(update(errands).where(errands.c.kind == "refill").values(due_at=moment))
