@@ -175,4 +175,8 @@ def _read_sold(look: Look) -> dict[bytes, str]:
 
 
 def _read_wallet(person: Person, look: Look) -> dict[bytes, WalletLine]:
-    return {row[0]: WalletLine(person.name, *row[1:]) for row in look(_WALLET)}
+    lines = {}
+    for order, state, has_key, has_receipt, *names in look(_WALLET):
+        path, file_name = (name and name.rstrip("\0") for name in names)  # stored padded
+        lines[order] = WalletLine(person.name, state, has_key, has_receipt, path, file_name)
+    return lines

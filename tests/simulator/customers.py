@@ -108,7 +108,7 @@ async def _visit(world: World, process: Process, person: Person, wallet: Wallet)
         wallet,
         world.template.link,
         suite=person.suite,
-        observe=world.story.observer(person.name),
+        observe=world.network.observer(person.name),
         open_client=world.network.opener(process),
     )
     await enter(shopper, person)

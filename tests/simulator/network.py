@@ -1,4 +1,7 @@
-"""The network: requests to the programs' own ASGI applications, and what goes wrong on the way."""
+"""The network: questions to the programs' own applications, and what goes wrong on the way.
+
+By POST, as an HTTP server would put them to an ASGI application, or over streams (streams.py).
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,12 +10,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.simulator.story import Story
+from tests.simulator.streams import Opened, SimulatedStreamClient, connected
 from tests.simulator.template import BROKER_ADDRESS
 from tests.simulator.weather import Exchange, Weather
 from tests.support.simulated_process import Process
+from veilmart.customer.events import StepReached
 from veilmart.errors import MessageTooLarge, NetworkFailure
 from veilmart.limits import ANSWER_SECONDS, CONNECT_SECONDS
 from veilmart.transport.client import named_error
+from veilmart.transport.frame_turns import FrameTurns
 
 Answer = Callable[[int, bytes], None]
 _OK, _GONE = 200, 0
@@ -21,30 +27,76 @@ _OK, _GONE = 200, 0
 class Network:
     """Who listens where, and what is on its way.
 
-    exchanges: requests sent so far. asked: those that came to the broker.
+    exchanges: requests sent so far. asked: those that came to the broker. steps: the step that
+    each customer's purchase has reached.
     """
 
-    def __init__(self, weather: Weather, story: Story) -> None:
+    def __init__(self, weather: Weather, story: Story, *, streams: bool) -> None:
+        """streams: whether questions go over streams, else by POST."""
         self.weather = weather
         self.story = story
         self.exchanges = self.asked = 0
+        self.steps: dict[str, str] = {}
+        self._streams = streams
         self._servers: dict[str, tuple[Process, Any]] = {}
+        self._turns: dict[str, FrameTurns] = {}
 
     def listen(self, address: str, process: Process, asgi: Any) -> None:
         """From now on `process` answers at `address`, until it dies."""
         self._servers[address] = (process, asgi)
+        self._turns[address] = FrameTurns()
 
-    def opener(self, process: Process) -> Callable[[str, type[NetworkFailure]], "SimulatedClient"]:
+    def opener(self, process: Process) -> Callable[[str, type[NetworkFailure]], Any]:
         """What a process opens its clients with."""
+        if self._streams:
+            return lambda address, failure: SimulatedStreamClient(self, process, address, failure)
         return lambda address, failure: SimulatedClient(self, process, address, failure)
+
+    def observer(self, who: str) -> Callable[[Any], None]:
+        """Tells a program's events, and keeps the step that its purchase has reached."""
+        tell = self.story.observer(who)
+
+        def observe(event: Any) -> None:
+            if isinstance(event, StepReached):
+                self.steps[who] = event.step
+            tell(event)
+
+        return observe
+
+    # ---- over streams ----------------------------------------------------------------------------
+
+    async def dial(self, process: Process, address: str) -> Opened | None:
+        """A new stream, or None: nobody is there, or nothing passes."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self.weather.exchange_seconds())
+        found = self._servers.get(address)
+        if found is None or not found[0].alive:
+            return None
+        if self.weather.line_is_cut(process.name, address, loop.time()):
+            return None
+        server, app = found
+        return connected(self, process, server, address, app, self._turns[address])
+
+    def sends(self, process: Process, address: str, method: str, path: str, body: bytes) -> None:
+        """A question leaves over a stream: count it; somebody may send copies of it by POST."""
+        self._count(address)
+        arrive = partial(self._arrive, process.name, address, method, path, body)
+        for late in self.weather.copies(0.05):
+            loop = asyncio.get_running_loop()
+            loop.call_later(late, arrive, False, lambda _status, _content: None)
+
+    def _count(self, address: str) -> None:
+        self.exchanges += 1
+        self.asked += address == BROKER_ADDRESS
+
+    # ---- by POST ---------------------------------------------------------------------------------
 
     async def exchange(
         self, process: Process, address: str, method: str, path: str, body: bytes
     ) -> tuple[int, bytes]:
         """(status, body); status 0: no answer came. Raises Killed."""
         process.die_or_go_on(f"before it sends {path}")
-        self.exchanges += 1
-        self.asked += address == BROKER_ADDRESS
+        self._count(address)
         loop = asyncio.get_running_loop()
         fate = self.weather.exchange()
         if fate.corrupt == "request":

@@ -54,6 +54,7 @@ _COMPANIES = (
     ("holder", "holder"),
     ("holder", "holder", "holder"),
 )
+_STREAMS_CUT = (0.0, 0.01, 0.03, 0.08)
 WALLET_FOLDERS = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
 
 
@@ -66,6 +67,7 @@ class Outcome:
     states: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    cuts: Counter[str] = field(default_factory=Counter)
     exchanges: int = 0
     checks: int = 0
     steps: int = 0
@@ -77,11 +79,15 @@ class Outcome:
 class Run:
     """Use once: `Run(template, seed).play()`."""
 
-    def __init__(self, template: Template, seed: int) -> None:
+    def __init__(self, template: Template, seed: int, streams: bool | None = None) -> None:
+        """streams: whether questions go over streams; None: as the seed says."""
         self._random = Random(seed)
-        self._weather = Weather(self._random)
+        chosen = Random(f"streams {seed}")
+        often = chosen.choice(_STREAMS_CUT)
+        over_streams = chosen.random() < 0.5 if streams is None else streams
+        self._weather = Weather(self._random, often if over_streams else 0.0)
         self._story = Story()
-        self._network = Network(self._weather, self._story)
+        self._network = Network(self._weather, self._story, streams=over_streams)
         self._loop = VirtualLoop()  # type: ignore[abstract]
         self._story.time = self._loop.time
         self._healed = asyncio.Event()
@@ -131,7 +137,7 @@ class Run:
             self._loop.drain()
             shutil.rmtree(self._folder, ignore_errors=True)
         outcome.cpu_seconds = time.process_time() - began
-        outcome.faults = self._weather.counted
+        outcome.faults, outcome.cuts = self._weather.counted, self._weather.cut_at
         outcome.exchanges, outcome.steps = self._network.exchanges, self._loop.steps
         if outcome.broken or keep_story:
             outcome.story, outcome.digest = self._story.text(), self._story.digest()

@@ -9,6 +9,7 @@ import pytest
 from tests.simulator.run import Run
 from tests.simulator.template import Template
 from tests.simulator.totals import Totals
+from veilmart.protocol.purchase_steps import PURCHASE_STEPS
 
 SEEDS = 16
 
@@ -30,12 +31,27 @@ def test_no_invariant_breaks(template: Template) -> None:
         "line cut",
         "killed",
         "disk full",
+        "stream cut",
     }
 
 
-@pytest.mark.parametrize("seed", [5, 7], ids=["killed and corrupted", "killed and duplicated"])
+def test_streams_are_cut_at_each_named_step(template: Template) -> None:
+    """`make sim` cuts thousands."""
+    totals = Totals()
+    for seed in range(SEEDS):
+        outcome = Run(template, seed, streams=True).play()
+        assert not outcome.broken, f"{outcome.story}\nSeed {seed}: {outcome.broken}"
+        totals.add(outcome)
+        if totals.cuts.keys() >= set(PURCHASE_STEPS):
+            break
+    assert totals.cuts.keys() >= set(PURCHASE_STEPS)
+    assert totals.orders["settled"] > 0
+
+
+@pytest.mark.parametrize("seed", [5, 7], ids=["by POST", "over streams"])
 def test_a_seed_plays_the_same_story_twice(template: Template, seed: int) -> None:
-    first, second = (Run(template, seed).play(keep_story=True) for _ in range(2))
+    streams = seed == 7
+    first, second = (Run(template, seed, streams).play(keep_story=True) for _ in range(2))
     assert first.faults["killed"] and first.story.count("\n") > 80
     assert first.story == second.story
 

@@ -15,6 +15,7 @@ class Totals:
     orders: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    cuts: Counter[str] = field(default_factory=Counter)
     exchanges: int = 0
     checks: int = 0
     cpu_seconds: float = 0.0
@@ -25,6 +26,7 @@ class Totals:
         self.orders += outcome.states
         self.tokens += outcome.tokens
         self.faults += outcome.faults
+        self.cuts += outcome.cuts
         self.exchanges += outcome.exchanges
         self.checks += outcome.checks
         self.cpu_seconds += outcome.cpu_seconds
@@ -50,6 +52,7 @@ class Totals:
             "tokens": _listed(self.tokens),
             "exchanges": str(self.exchanges),
             "faults": f"{self.faults.total()} ({_listed(self.faults)})",
+            "streams cut": f"{self.cuts.total()} ({_listed(self.cuts)})",
             "books looked at": str(self.checks),
             "CPU per purchase": f"{self.cpu_ms_per_purchase:.1f} ms",
         }

@@ -27,12 +27,26 @@ class Exchange:
     cut: str = ""
 
 
-class Weather:
-    """Draws faults. Calm: nothing goes wrong any more."""
+@dataclass(frozen=True)
+class FrameFate:
+    """What becomes of one frame of a stream. delay: seconds; None: the stream is dead, silently.
 
-    def __init__(self, random: Random) -> None:
+    cut: "before" it arrives, "after", or "". corrupt: one byte of it is changed.
+    """
+
+    delay: float | None
+    cut: str = ""
+    corrupt: bool = False
+
+
+class Weather:
+    """Draws faults. Calm: nothing goes wrong any more. cut_at: streams cut, by the step."""
+
+    def __init__(self, random: Random, streams_cut: float = 0.0) -> None:
         self.calm = False
         self.counted: Counter[str] = Counter()
+        self.cut_at: Counter[str] = Counter()
+        self._streams_cut = streams_cut
         self._random = random
         self._often = {kind: random.choice(_HOW_OFTEN) for kind in _KINDS}
         self._killed = random.choice(_HOW_OFTEN_KILLED)
@@ -42,6 +56,7 @@ class Weather:
     def describe(self) -> str:
         """For the story's first line."""
         kinds = {**self._often, "killed": self._killed, "disk full": self._full}
+        kinds["stream cut"] = self._streams_cut
         return ", ".join(f"{kind} {often:.1%}" for kind, often in kinds.items() if often) or "calm"
 
     def happens(self, kind: str, often: float) -> bool:
@@ -96,12 +111,33 @@ class Weather:
                 request += random.uniform(0, late)
             else:
                 answer += random.uniform(0, late)
-        again: tuple[float, ...] = ()
-        if self.happens("duplicated", often["duplicated"]):
-            late = random.choice((0.1, 5.0, 300.0, 90_000.0))
-            copies = random.choice((1, 1, 1, 3))
-            again = tuple(request + random.uniform(0, late) for _ in range(copies))
-        return Exchange(request, answer, again, corrupt, cut)
+        return Exchange(request, answer, self.copies(request), corrupt, cut)
+
+    def exchange_seconds(self) -> float:
+        """From one end to the other, in good weather."""
+        return self._random.uniform(0.001, 0.05)
+
+    def copies(self, after: float) -> tuple[float, ...]:
+        """When copies of a request arrive that is sent now and arrives in `after` seconds."""
+        random = self._random
+        if not self.happens("duplicated", self._often["duplicated"]):
+            return ()
+        late = random.choice((0.1, 5.0, 300.0, 90_000.0))
+        copies = random.choice((1, 1, 1, 3))
+        return tuple(after + random.uniform(0, late) for _ in range(copies))
+
+    def frame(self, step: str) -> FrameFate:
+        """The fate of one frame, which is part of that step of a purchase."""
+        often, random = self._often, self._random
+        delay = random.uniform(0.001, 0.05)
+        if self.happens("stream cut", self._streams_cut):
+            self.cut_at[step] += 1
+            return FrameFate(delay, random.choice(("before", "after")))
+        if self.happens("dropped", often["dropped"] / 2):
+            return FrameFate(None)
+        if self.happens("delayed", often["delayed"] / 2):
+            delay += random.uniform(0, random.choice((2.0, 20.0, 60.0)))
+        return FrameFate(delay, corrupt=self.happens("corrupted", often["corrupted"] / 2))
 
     def damaged(self, data: bytes) -> bytes:
         """One byte of it changed."""

@@ -31,15 +31,20 @@ class Process:
         self.name = name
         self.alive = True
         self.down = asyncio.Event()
+        self.at_end: list[Callable[[], None]] = []
         self._dies_at = dies_at
         self._ended = ended
         self._tasks: dict[asyncio.Task[Any], None] = {}  # in the order they were made
 
     def start(self, work: Any) -> "asyncio.Task[Any]":
         """Run a coroutine as part of this process."""
+        return asyncio.get_running_loop().create_task(work, context=self.context())
+
+    def context(self) -> Context:
+        """What runs in it is part of this process."""
         context = Context()
         context.run(_CURRENT.set, self)
-        return asyncio.get_running_loop().create_task(work, context=context)
+        return context
 
     def adopt(self, task: "asyncio.Task[Any]") -> None:
         """Called by the loop for every task that is made in this process."""
@@ -75,4 +80,6 @@ class Process:
         for task in list(self._tasks):
             task.cancel()
         self.down.set()
+        for call in self.at_end:
+            call()
         self._ended()
