@@ -22,9 +22,13 @@ from bench import ciphers, counts, purchases
 from veilmart.terminal.memory import keep_freed_memory
 
 OUT = Path(__file__).parent / "out" / "results.json"
-# Modules with a function `rows` that may not be there, or may need what is not there.
+# Modules with a function `rows`. Some need what may not be there, and then give no row: another
+# work tree ($COMPARED_TREE), an environment with nutshell ($NUTSHELL_PYTHON).
 OPTIONAL = (
     "streams",
+    "idle_streams",
+    "compared",
+    "nutshell",
     "postgres",
     "delivery",
     "catalogue",
@@ -107,11 +111,13 @@ def draw(rows: list[Row], console: Console) -> None:
     table = Table("what", "measured", "to reach", "reached")
     for row in rows:
         figure, reached = measured(row)
+        spread = row.get("spread")
+        between = f" ({spread[0]:g} to {spread[1]:g})" if spread else ""
         bound = "at most" if row.get("at_most") else "at least"
         unit = row.get("unit", "")
         table.add_row(
             row["name"],
-            f"{figure:g} {unit}".strip(),
+            f"{figure:g} {unit}".strip() + between,
             f"{bound} {row['reach']:g} {unit}".strip(),
             "yes" if reached else "no",
         )
