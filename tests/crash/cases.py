@@ -13,6 +13,8 @@ from tests.crash.token_scenarios import TOKEN_SCENARIOS
 from veilmart.errors import VeilmartError
 
 SCENARIOS: dict[str, Scenario] = {**OF_ACCOUNTS, **TOKEN_SCENARIOS}  # type: ignore[dict-item]
+DIALLED = ("dialled purchase",)
+"""Scenarios in a market whose merchant dials."""
 PROGRAMS = ("customer", "broker", "merchant", "operator", "office")
 SERVERS = ("broker", "merchant")
 DOOM_SECONDS = 60.0

@@ -190,8 +190,13 @@ def set_up(folder: Path, port: int, database: str | None) -> bytes:
 
 
 @asynccontextmanager
-async def running_market(folder: Path, database: str | None = None) -> AsyncIterator[Market]:
-    """Set up and served; `database` is a PostgreSQL URL, or None for SQLite."""
+async def running_market(
+    folder: Path, database: str | None = None, *, dials: bool = False
+) -> AsyncIterator[Market]:
+    """Set up and served; `database` is a PostgreSQL URL, or None for SQLite.
+
+    dials: the merchant has no address and keeps a stream to the broker.
+    """
     programs = Programs(folder)
     broker = Server(programs, "broker", folder / "broker")
     merchant = Server(programs, "merchant", folder / "merchant")
@@ -202,7 +207,10 @@ async def running_market(folder: Path, database: str | None = None) -> AsyncIter
         stack.push_async_callback(merchant.stop)
         await merchant.start()
         found = await fetch_candidate(opened, f"http://127.0.0.1:{merchant.port}", unix_now())
-        await opened.database.run(merchants.admit, found.descriptor, found.address)
+        address = "" if dials else found.address
+        await opened.database.run(merchants.admit, found.descriptor, address)
         stack.push_async_callback(broker.stop)
         await broker.start()
+        if dials:
+            await merchant.dial()
         yield Market(folder, opened, fingerprint, programs, broker, merchant)

@@ -161,6 +161,7 @@ TOKENS: dict[str, tuple[Step, ...]] = {
 STEPS: dict[str, tuple[Step, ...]] = {
     "purchase": PURCHASE,
     "large purchase": PURCHASE,
+    "dialled purchase": PURCHASE,
     "cancellation": (
         *VISIT,
         STATUS,

@@ -5,7 +5,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from tests.crash.cases import Case, Outcome, find_cases, run_case
+from tests.crash.cases import DIALLED, Case, Outcome, find_cases, run_case
 from tests.crash.database_killed import Figures, kill_under_load
 from tests.crash.market import running_market
 from tests.support.postgres import PostgresServer
@@ -17,7 +17,7 @@ Result = tuple[str, Outcome]
 
 async def play(scenario: str, folder: Path, database: str | None, share: int) -> list[Outcome]:
     """This process's share of a scenario's cases."""
-    async with running_market(folder, database) as market:
+    async with running_market(folder, database, dials=scenario in DIALLED) as market:
         cases = await find_cases(market, scenario)
         return [await run_case(market, case) for case in cases[share::PROCESSES]]
 

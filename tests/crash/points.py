@@ -36,7 +36,7 @@ from veilmart.storage.database.sqlite_database import SqliteDatabase
 from veilmart.storage.files.partial_file import PartialFile
 from veilmart.transport.frame_exchange import FrameExchange
 from veilmart.transport.routes import Routes
-from veilmart.transport.stream_client import StreamClient
+from veilmart.transport.stream_client import DialledClient, StreamClient
 
 HANDSHAKES = {"/v1/session": "Handshake", "/v1/link": "LinkHandshake"}
 _doing: ContextVar[str] = ContextVar("doing", default="")
@@ -126,7 +126,7 @@ def _watch_requests(passed: Passed) -> None:
 
 
 def _watch_questions(passed: Passed) -> None:
-    make, post = PendingRequest.__init__, StreamClient.post
+    make = PendingRequest.__init__
 
     @functools.wraps(make)
     def made(self: PendingRequest, keys: Any, message: Any, *args: Any, **kwargs: Any) -> None:
@@ -136,16 +136,23 @@ def _watch_questions(passed: Passed) -> None:
         inner = _asking.get()
         _asking.set(f"Relay:{inner}" if kind == "Relay" else kind)
 
+    PendingRequest.__init__ = made  # type: ignore[method-assign]
+    for client in (StreamClient, DialledClient):
+        _watch_client(client, passed)
+
+
+def _watch_client(client: type[Any], passed: Passed) -> None:
+    post = client.post
+
     @functools.wraps(post)
-    async def posted(self: StreamClient, path: str, *args: Any, **kwargs: Any) -> bytes:
+    async def posted(self: Any, path: str, *args: Any, **kwargs: Any) -> bytes:
         point = f"{_doing.get()}/>{HANDSHAKES.get(path, _asking.get())}"
         passed(f"{point}/unsent")
-        heard = await post(self, path, *args, **kwargs)
+        heard: bytes = await post(self, path, *args, **kwargs)
         passed(f"{point}/heard")
         return heard
 
-    PendingRequest.__init__ = made  # type: ignore[method-assign]
-    StreamClient.post = posted  # type: ignore[assignment, method-assign]
+    client.post = posted
 
 
 def _watch_database(database: type[Any], passed: Passed) -> None:

@@ -118,7 +118,10 @@ class Programs:
 
 
 class Server:
-    """`veilmart ROLE run` on a fixed port, started again at once whenever it was killed."""
+    """`veilmart ROLE run` on a fixed port, started again at once whenever it was killed.
+
+    A merchant that `dials` listens nowhere; it is there when the broker has authenticated.
+    """
 
     def __init__(self, programs: Programs, role: str, home: Path) -> None:
         self.role = role
@@ -126,13 +129,21 @@ class Server:
         self.ends: list[int] = []  # exit codes of those that had to be started again
         self.restart_seconds: list[float] = []
         self._programs = programs
-        self._arguments = (role, "run", "--home", str(home), "--port", str(self.port))
+        self._arguments = (role, "run", "--home", str(home))
+        self._port: tuple[str, ...] = ("--port", str(self.port))
+        self._ready = " listening on "
         self._process: Any = None
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         await self._begin()
         self._keeper = asyncio.create_task(self._keep())
+
+    async def dial(self) -> None:
+        """Stop listening: from now on the program dials."""
+        await self.stop()
+        self._port, self._ready = (), "Broker authenticated successfully."
+        await self.start()
 
     async def stop(self) -> None:
         """As an operator does."""
@@ -154,9 +165,10 @@ class Server:
     async def _begin(self) -> None:
         log = self._programs.folder / f"{self.role}.log"
         log.unlink(missing_ok=True)
-        self._process = await asyncio.to_thread(self._programs.begin, self.role, *self._arguments)
+        words = (*self._arguments, *self._port)
+        self._process = await asyncio.to_thread(self._programs.begin, self.role, *words)
         async with asyncio.timeout(END_SECONDS):
-            while " listening on " not in self._programs.said(self.role):
+            while self._ready not in self._programs.said(self.role):
                 assert self._process.is_alive(), self._programs.said(self.role)
                 await asyncio.sleep(0.01)
 

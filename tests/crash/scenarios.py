@@ -363,6 +363,7 @@ class Payout:
 SCENARIOS: dict[str, Scenario] = {
     "purchase": Purchase(SMALL),
     "large purchase": Purchase(LARGE),
+    "dialled purchase": Purchase(SMALL),
     "cancellation": Cancellation(),
     "refund by time": Deadline("/>Release/unsent", "refunded", "refunded"),
     "settlement by time": Deadline("/file/unsaved", "done", "settled"),

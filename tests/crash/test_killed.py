@@ -11,6 +11,12 @@ from tests.crash.cases import SCENARIOS, Case, find_cases, run_case
 from tests.crash.market import Market, running_market
 from tests.crash.matrix import STEPS, step_of
 
+DIALLED_FEW = (
+    ("dialled purchase", "broker", "Pay/payment_rules._pay/committed"),
+    ("dialled purchase", "broker", "/>Report/heard"),
+    ("dialled purchase", "merchant", "Select//answered"),
+    ("dialled purchase", "customer", "/>Release/unsent"),
+)
 on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 FEW = (
     ("purchase", "broker", "Pay/payment_rules._pay/committed"),
@@ -60,6 +66,11 @@ async def test_the_end_is_right_on_postgresql(market: Market) -> None:
     await check_ends(market, FEW[::3])
 
 
+async def test_the_end_is_right_where_the_merchant_dials(tmp_path: Path) -> None:
+    async with running_market(tmp_path, dials=True) as dialled:
+        await check_ends(dialled, DIALLED_FEW)
+
+
 async def test_every_point_of_a_purchase_has_a_step(market: Market) -> None:
     cases = await find_cases(market, "purchase")
     assert {case.party for case in cases} == {"broker", "merchant", "customer"}
@@ -74,7 +85,7 @@ async def test_a_wrong_end_is_noticed(market: Market) -> None:
 
 
 def test_every_scenario_has_steps_and_a_few_kills() -> None:
-    assert set(SCENARIOS) == set(STEPS) == {scenario for scenario, _, _ in FEW}
+    assert set(SCENARIOS) == set(STEPS) == {name for name, _, _ in (*FEW, *DIALLED_FEW)}
 
 
 async def test_a_doom_that_never_comes_true_is_a_failure(
