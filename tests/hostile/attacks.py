@@ -14,7 +14,9 @@ from typing import Any
 
 import msgspec
 
+from tests.hostile import stream_attacks
 from tests.hostile.raw import Counts, Raw, descriptor_of, hello, shake_hands
+from tests.hostile.workers import Worker, many
 from veilmart.crypto.padding import pad_message
 from veilmart.crypto.suite import suite_by_id
 from veilmart.protocol import handshake, labels
@@ -42,26 +44,6 @@ NESTED = 60_000
 TUNNELS = 3000
 CHEAP, DEAR = 1, 2  # suites by what a handshake costs
 HEAD = b"POST /v1/request HTTP/1.1\r\nHost: x\r\n"
-ENDED = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
-Worker = Callable[[Link, Counts, float], Awaitable[None]]
-
-
-async def many(worker: Worker, count: int, link: Link, counts: Counts, seconds: float) -> None:
-    """`count` workers at once, each again whenever its connection ends, until the time is over."""
-    ends = time.monotonic() + seconds
-
-    async def again() -> None:
-        while time.monotonic() < ends:
-            try:
-                async with asyncio.timeout(ends - time.monotonic()):
-                    await worker(link, counts, ends)
-            except ENDED:
-                counts["cut"] += 1
-                await asyncio.sleep(0.05)
-            except TimeoutError:
-                return
-
-    await asyncio.gather(*(again() for _ in range(count)))
 
 
 def dripping(first: bytes) -> Worker:
@@ -267,6 +249,10 @@ ATTACKS: Mapping[str, Callable[[Link, Counts, float], Awaitable[None]]] = {
     "oversized": oversized,
     "nested and junk": nested,
     "half-open tunnels": half_open_tunnels,
+    "unread answers": stream_attacks.unread,
+    "pings": stream_attacks.pings,
+    "frames in flight": stream_attacks.in_flight,
+    "dials": stream_attacks.dials,
 }
 
 

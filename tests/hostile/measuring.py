@@ -126,8 +126,8 @@ def _status(pid: int) -> dict[str, float]:
 
 @asynccontextmanager
 async def battlefield(folder: Path, per_second: float) -> AsyncIterator[Battlefield]:
-    """Set up: honest customers are registered and have money."""
-    async with running_market(folder, narrate=False) as market:
+    """Set up: honest customers are registered and have money; the honest merchant dials."""
+    async with running_market(folder, narrate=False, dials=True) as market:
         honest = await Child.start(
             "tests.hostile.honest", market.link, str(folder), str(WALLETS), str(per_second)
         )

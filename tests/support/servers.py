@@ -16,8 +16,11 @@ LOOK_EVERY_SECONDS = 0.01
 class Server:
     """Its lines are kept; its address is read from the first of them."""
 
-    def __init__(self, *words: str, module: str = "veilmart") -> None:
-        self._words, self._module = words, module
+    def __init__(
+        self, *words: str, module: str = "veilmart", ready: str = " listening on "
+    ) -> None:
+        """ready: what it prints when it has started; a merchant that dials listens nowhere."""
+        self._words, self._module, self._ready = words, module, ready
         self._program: Program | None = None
         self._file: IO[bytes] | None = None
         self._skipped = 0
@@ -27,9 +30,10 @@ class Server:
         # Opened for appending: the program and its reader share no offset.
         self._file = tempfile.NamedTemporaryFile("ab")  # noqa: SIM115 - closed at the end
         self._program = await asyncio.to_thread(self._start, self._file)
-        await self.wait_for_line(" listening on ")
-        line = next(line for line in self.lines if " listening on " in line)
-        self.address = line.rsplit(" ", 1)[1]
+        await self.wait_for_line(self._ready)
+        for line in self.lines:
+            if " listening on " in line:
+                self.address = line.rsplit(" ", 1)[1]
         return self
 
     def _start(self, file: IO[bytes]) -> Program:

@@ -70,8 +70,10 @@ def write_goods(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def running_market(folder: Path, *, narrate: bool = True) -> AsyncIterator[Market]:
-    """Everything set up as the README says, on free ports."""
+async def running_market(
+    folder: Path, *, narrate: bool = True, dials: bool = False
+) -> AsyncIterator[Market]:
+    """Everything set up as the README says, on free ports. dials: as a merchant without any."""
     goods = write_goods(folder)
     broker_home, merchant_home = str(folder / "broker"), str(folder / "merchant")
     told = ("--narrate",) if narrate else ()
@@ -84,12 +86,11 @@ async def running_market(folder: Path, *, narrate: bool = True) -> AsyncIterator
             "merchant", "init", "--broker", broker.url, "--yes", "--home", merchant_home
         )
         await run_command("merchant", "add", str(goods), "--price", "5.00", "--home", merchant_home)
-        merchant = await stack.enter_async_context(
-            Server("merchant", "run", "--home", merchant_home, "--port", "0", *told)
-        )
-        await run_command(
-            "broker", "merchant", "admit", merchant.url, "--yes", "--home", broker_home
-        )
+        run = ("merchant", "run", "--home", merchant_home, *told)
+        server = Server(*run, ready="has been asked") if dials else Server(*run, "--port", "0")
+        merchant = await stack.enter_async_context(server)
+        which = "merchant" if dials else merchant.url  # the name that it asked to join under
+        await run_command("broker", "merchant", "admit", which, "--yes", "--home", broker_home)
         await merchant.wait_for_line("authenticated")
         link = (await run_command("merchant", "link", "--home", merchant_home)).split()[0]
         yield Market(folder, broker, merchant, link)

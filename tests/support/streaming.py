@@ -122,15 +122,16 @@ class RawPeer:
                 self.response = event
         return True
 
-    async def next(self) -> tuple[int, int, bytes]:
-        """The next binary frame: (correlation, kind, body)."""
+    async def next(self, seconds: float = 5.0) -> tuple[int, int, bytes]:
+        """The next binary frame: (correlation, kind, body). Raises ConnectionError at the end."""
         while True:
             for place, frame in enumerate(self.frames):
                 if frame.opcode is Opcode.BINARY:
                     del self.frames[place]
                     came = decode_frame(bytes(frame.data))
                     return came.correlation, came.kind, bytes(came.body)
-            assert await self.read(), "the stream ended"
+            if not await self.read(seconds):
+                raise ConnectionError("the stream ended")
 
     async def closed(self, seconds: float = 5.0) -> int | None:
         """Read to the end; the code of the server's close frame."""
