@@ -12,7 +12,9 @@ import pytest
 from tests.support.roles import Roles, product_of
 from tests.support.streaming import RawPeer, raw_peer
 from veilmart.broker import merchants as merchant_book
-from veilmart.errors import MerchantUnreachable
+from veilmart.crypto.suite import all_suites
+from veilmart.errors import BrokerUnreachable, MerchantUnreachable, OpenFailed, SessionUnknown
+from veilmart.limits import HANDSHAKE_MAX_BYTES
 from veilmart.merchant.events import BrokerAway, Event
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.publishing.brokers import PinnedBroker, load_brokers
@@ -20,7 +22,10 @@ from veilmart.merchant.server.dialling import Dialler
 from veilmart.merchant.server.http_app import MerchantApp
 from veilmart.merchant.server.running import open_shop
 from veilmart.merchant.server.state import MerchantState
+from veilmart.protocol import handshake, labels
 from veilmart.protocol.stream_frames import Kind, encode_frame
+from veilmart.transport.client import HttpClient
+from veilmart.transport.stream_client import StreamClient
 
 WAIT_SECONDS = 20
 
@@ -154,6 +159,31 @@ async def test_a_handshake_on_a_stream_that_is_a_link_already(roles: Roles) -> N
         assert kind == Kind.LINK
         peer.send(dial(2, roles.merchant_print))
         await refused(peer, 2)
+
+
+@pytest.mark.parametrize("kind", [StreamClient, HttpClient])
+async def test_a_handshake_where_there_is_a_session_makes_another_one(
+    roles: Roles, kind: type[StreamClient | HttpClient]
+) -> None:
+    """Sessions do not belong to a stream: both live, also one begun by the same message again."""
+    suite, broker = all_suites()[0], roles.opened_descriptor()
+    prologue = handshake.prologue(labels.PROLOGUE_CUSTOMER_BROKER, suite, broker.hash)
+    key = broker.descriptor.tunnel_key(suite)
+    initiator = handshake.CertifiedInitiator(suite, prologue, key, os.urandom)
+    body = bytes([suite.id]) + broker.hash + initiator.message1
+    async with kind(roles.broker.address, BrokerUnreachable) as asked:
+        made = [
+            (await asked.post("/v1/session", body, max_bytes=HANDSHAKE_MAX_BYTES))[
+                : handshake.SESSION_ID_BYTES
+            ]
+            for _ in range(2)
+        ]
+        assert made[0] != made[1]
+        for session in made:
+            with pytest.raises(OpenFailed):
+                await asked.post("/v1/request", session + bytes(24 + 32 + 1024), max_bytes=4096)
+        with pytest.raises(SessionUnknown):
+            await asked.post("/v1/request", bytes(16 + 24 + 32 + 1024), max_bytes=4096)
 
 
 async def test_the_same_process_that_dials_again_takes_its_own_place(

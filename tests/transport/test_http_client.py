@@ -146,6 +146,22 @@ async def test_an_unsigned_error_about_money_is_a_failure_of_the_network() -> No
     assert "signed this" not in caught.value.explain()
 
 
+async def test_an_answer_that_comes_twice_is_one_answer() -> None:
+    """The second one is nobody's: it is never taken for that to the next question."""
+    twice = answer(b"first") + answer(b"second")
+    async with saying(twice, close=False) as (port, heard), client(port) as http:
+        for _ in range(2):
+            assert await http.post("/x", b"", max_bytes=10) == b"first"
+        assert len(heard) == 2
+
+
+async def test_a_compressed_answer_is_taken_as_it_is() -> None:
+    """Nothing is unpacked, so nothing can unpack to more than was read."""
+    said = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nJUNK"
+    async with saying(said) as (port, _), client(port) as http:
+        assert await http.post("/x", b"", max_bytes=10) == b"JUNK"
+
+
 async def test_silence_ends() -> None:
     async with saying(close=False) as (port, _), client(port, answer_seconds=0.2) as http:
         with pytest.raises(BrokerUnreachable, match="in time"):

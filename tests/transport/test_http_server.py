@@ -136,6 +136,15 @@ async def test_our_own_disk_and_database_are_nobody_elses_business(
     assert error == {"code": told.code, "detail": ""}
 
 
+async def test_an_offer_to_compress_is_not_taken() -> None:
+    shop, packed = Shop(), b"\x1f\x8b is no gzip"
+    async with running(shop) as (port, _):
+        offer = ("Accept-Encoding: gzip, deflate", "Content-Encoding: gzip", "Connection: close")
+        said = await exchange(port, post("/echo", packed, *offer))
+    assert said.endswith(packed + b"!") and b"ncoding" not in said
+    assert shop.bodies == [packed]
+
+
 async def test_pipelined_requests_are_answered_in_order() -> None:
     async with running(Shop()) as (port, _):
         said = await exchange(port, post("/echo", b"1") + post("/echo", b"2") + last("/echo", b"3"))

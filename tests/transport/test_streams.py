@@ -2,13 +2,10 @@
 
 import asyncio
 import socket
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from functools import partial
 
 import pytest
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
-from websockets.server import ServerProtocol
 
 from tests.support.socks_server import socks_server
 from tests.support.streaming import MAX_BYTES, Counter, raw_peer, serving
@@ -425,78 +422,3 @@ async def test_owners_take_turns_frame_by_frame() -> None:
         await asyncio.sleep(0)
     assert order.index("one") <= 3
     assert [name for name in order if name != "one"] == [f"crowd {n}" for n in range(6)]
-
-
-# ---- the end that dials ----------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def false_server(*messages: bytes, text: bool = False):
-    """Accepts a stream and answers its first message with these, whatever they are."""
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        websocket = ServerProtocol(max_size=None)
-        said = False
-        try:
-            while data := await reader.read(65536):
-                websocket.receive_data(data)
-                for event in websocket.events_received():
-                    if isinstance(event, Request):
-                        websocket.send_response(websocket.accept(event))
-                    elif isinstance(event, Frame) and event.opcode is Opcode.BINARY and not said:
-                        said = True
-                        for message in messages:
-                            (websocket.send_text if text else websocket.send_binary)(message)
-                for out in websocket.data_to_send():
-                    writer.write(out)
-        except (ConnectionError, EOFError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
-@pytest.mark.parametrize(
-    "messages",
-    [
-        [encode_frame(77, Kind.ANSWER, b"")],
-        [b"\0\0\0"],
-        [encode_frame(0, Kind.ANSWER, b"")[:-1] + b"\x90"],
-        [encode_frame(0, Kind.ERROR, bytes(4096)) + b"!"],
-        [bytes(3 * 1024 * 1024)],
-        [encode_frame(0, Kind.ERROR, b"no error at all")],
-    ],
-    ids=["not asked", "cut", "unknown kind", "long error", "far too long", "error of no name"],
-)
-async def test_a_server_that_breaks_the_protocol_is_a_typed_failure(messages: list[bytes]) -> None:
-    async with false_server(*messages) as port, client(port) as stream:
-        with pytest.raises((BrokerUnreachable, UnsignedAnswer)):
-            await stream.post("/v1/request", b"", max_bytes=100)
-
-
-async def test_an_answer_that_comes_twice_ends_the_stream() -> None:
-    answer = encode_frame(0, Kind.ANSWER, b"once")
-    async with false_server(answer, answer) as port, client(port) as stream:
-        assert await stream.post("/v1/request", b"", max_bytes=100) == b"once"
-        await asyncio.sleep(0.1)
-        ended = stream._exchange
-        assert ended is not None
-        assert "was answered" in str(ended.lost_reason)
-        assert await stream.post("/v1/request", b"", max_bytes=100) == b"once"
-        assert stream._exchange is not ended
-
-
-async def test_a_server_that_answers_in_text() -> None:
-    async with false_server(b"hello", text=True) as port, client(port) as stream:
-        with pytest.raises(BrokerUnreachable):
-            await stream.post("/v1/request", b"", max_bytes=100)
-
-
-async def test_a_server_that_asks_a_customer_something() -> None:
-    question = encode_frame(3, Kind.LINK, b"")
-    answer = encode_frame(0, Kind.ANSWER, b"fine")
-    async with false_server(question, answer) as port, client(port) as stream:
-        assert await stream.post("/v1/request", b"", max_bytes=100) == b"fine"
