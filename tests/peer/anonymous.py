@@ -60,9 +60,11 @@ def stock(http: Http, session: BrokerSession, account: Account, price: int, now:
 
 
 @contextmanager
-def anonymous_session(link: Link, suite: Suite, now: int) -> Iterator[tuple[Http, BrokerSession]]:
+def anonymous_session(
+    link: Link, suite: Suite, now: int, transport: type[Http] = Http
+) -> Iterator[tuple[Http, BrokerSession]]:
     """A connection of its own, with the broker's descriptor fetched anew."""
-    with closing(Http(link.host, link.port)) as http:
+    with closing(transport(link.host, link.port)) as http:
         yield http, BrokerSession(http, suite, link.broker, now)
 
 
@@ -78,9 +80,9 @@ def fresh_order_key(http: Http, seed: bytes) -> Ed25519PrivateKey:
     return order_key(seed, used + 1)
 
 
-def price_of(link: Link, suite: Suite, title: str, now: int) -> int:
+def price_of(link: Link, suite: Suite, title: str, now: int, transport: type[Http] = Http) -> int:
     """What the product costs, found out without a login."""
-    with anonymous_session(link, suite, now) as (_, session):
+    with anonymous_session(link, suite, now, transport) as (_, session):
         number = session.start_anonymous().request_number
         merchant = session.merchant(link.merchant, now)
         catalogue = fetch_catalogue(Tunnel(session, merchant, number))
@@ -90,10 +92,17 @@ def price_of(link: Link, suite: Suite, title: str, now: int) -> int:
 
 
 def buy_with_token(
-    link: Link, suite: Suite, seed: bytes, token: bytes, title: str, out: Path, now: int
+    link: Link,
+    suite: Suite,
+    seed: bytes,
+    token: bytes,
+    title: str,
+    out: Path,
+    now: int,
+    transport: type[Http] = Http,
 ) -> Bought:
     """One purchase on a connection of its own, paid with this token (11.5, 11.7)."""
-    with anonymous_session(link, suite, now) as (http, session):
+    with anonymous_session(link, suite, now, transport) as (http, session):
         number = session.start_anonymous().request_number
         listed = {entry.key: entry for entry in listed_keys(session.broker)}
         require(token[66:98] in listed, "the token's key is listed here too")

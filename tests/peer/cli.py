@@ -38,7 +38,8 @@ def run(options: argparse.Namespace) -> None:
     now = int(time.time())
     link = read_link(options.link)
     title = options.product or link.product
-    with closing((Stream if options.stream else Http)(link.host, link.port)) as http:
+    how = Stream if options.stream else Http
+    with closing(how(link.host, link.port)) as http:
         session = BrokerSession(http, suite_of(options.suite), link.broker, now)
         password = options.password_file.read_text().rstrip("\n")
         kind = "register" if options.register else "login"
@@ -51,9 +52,10 @@ def run(options: argparse.Namespace) -> None:
             bought = buy(session, tunnel, title, options.out, now)
         else:
             seed = bytes.fromhex(options.seed_file.read_text())
-            price = price_of(link, session.suite, title, now)
+            price = price_of(link, session.suite, title, now, how)
             token = one_token(http, session, Account(session, seed, options.username), price, now)
-            bought = buy_with_token(link, session.suite, seed, token, title, options.out, now)
+            out = options.out
+            bought = buy_with_token(link, session.suite, seed, token, title, out, now, how)
     bought.path.with_name(bought.path.name + ".receipt").write_bytes(bought.receipt)
     print(f"{bought.path} ({bought.state})")
 

@@ -111,15 +111,18 @@ def refused(code: int) -> pytest.RaisesExc[Refused]:
 
 @pytest.mark.parametrize("suite", [1, 2])
 def test_anonymous_purchase(market: Market, tmp_path: Path, suite: int) -> None:
-    """By the command line; the second time with a token that the seed has left over."""
+    """By the command line; the second time with a token that the seed has left over.
+
+    One over streams and one by POST, in each suite.
+    """
     name = f"unseen {suite}"
     assert market.peer("--username", name, "--register").returncode == 0
     veilmart("broker", "credit", name, "6", "--home", market.broker_home)
     seed_file = tmp_path / "seed"
     seed_file.write_text(sha256(name.encode()).hexdigest())
     common = ("--username", name, "--suite", str(suite), "--seed-file", seed_file)
-    for title in ("Some Pages.txt", "One Page.txt"):
-        done = market.peer(*common, "--product", title, "--out", tmp_path)
+    for title, how in (("Some Pages.txt", ("--stream",)), ("One Page.txt", ())):
+        done = market.peer(*common, "--product", title, "--out", tmp_path, *how)
         assert done.returncode == 0, done.stderr
         assert "(settled)" in done.stdout
         assert (tmp_path / title).read_bytes() == FILES[title]
