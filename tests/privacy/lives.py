@@ -50,11 +50,13 @@ GROWING = ("/v1/spent/", "/v1/order-keys/")
 """Public lists that grow while the tests run: their lengths are the same for everybody."""
 
 
-SHOP = """price = "5.00"
+SHOP = f"""price = "5.00"
 
 ["june.txt"]
 sample = "samples/page.txt"
+description = "{"What the stars do in June. " * 70}"
 """
+"""Its catalogue takes several cells, so that an answer without it is shorter."""
 
 
 def with_samples(template: Template, folder: Path) -> Template:

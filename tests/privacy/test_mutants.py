@@ -20,7 +20,8 @@ from tests.support.buyers import buyer
 from tests.support.descriptor_chain import Chain, check
 from tests.support.roles import Roles, Template, running_roles
 from tests.support.scripted_customer import Keys
-from veilmart.customer.browsing import showcase_rules
+from veilmart.customer.browsing import catalogue_rules, showcase_rules
+from veilmart.customer.browsing.tunnel_rules import Tunnel, ask_merchant
 from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.effects import GetPublic
 from veilmart.customer.library.errands import all_errands, draw
@@ -28,11 +29,16 @@ from veilmart.customer.purchase import payment_rules
 from veilmart.customer.tokens.stock import Withdrawn
 from veilmart.customer.tokens.withdrawal_rules import deposit
 from veilmart.customer.trust import two_views
+from veilmart.customer.trust.anonymous_pins import seen
 from veilmart.customer.trust.seen_descriptors import seen_of
 from veilmart.customer.wallet.tokens import UNSPENT, KnownKey, known_keys, tokens_of
 from veilmart.customer.wallet.wallet import Wallet
+from veilmart.protocol import labels
 from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.effects import Rule, transact
+from veilmart.protocol.encoding import labelled_hash
+from veilmart.protocol.merchant_messages import CataloguePage, GetCatalogue
+from veilmart.protocol.ports import Random
 from veilmart.protocol.token_list import listed_keys
 
 in_market = pytest.mark.asyncio(loop_scope="module")
@@ -122,6 +128,41 @@ async def test_case_2_covers_that_are_kept_are_not_fetched_again(
     assert await look() == await look()
     with covers_are_kept():
         assert await look() != await look()
+
+
+# ---- case 2, catalogues: one that had been seen was not fetched again ----------------------------
+
+
+def fetch_unless_seen(tunnel: Tunnel, random: Random) -> Rule[tuple[bytes, int]]:
+    known = yield from transact(seen, "catalogue", tunnel.merchant.fingerprint)
+    if known is not None:
+        hashed = labelled_hash(labels.CATALOGUE_HASH, known.signed)
+        request = GetCatalogue(page=0, known=hashed)
+        page, _ = yield from ask_merchant(tunnel, request, CataloguePage, random)
+        if not page.pages:
+            return known.signed, 0
+    return (yield from HONEST_CATALOGUE(tunnel, random))
+
+
+HONEST_CATALOGUE = catalogue_rules._fetch
+
+
+@in_market
+async def test_case_2_catalogues_that_were_seen_are_not_fetched_again(
+    market: Roles, tmp_path: Path
+) -> None:
+    async def worlds(prefix: str) -> list[list[Seen]]:
+        """A wallet that was here before, and one that was not."""
+        return [
+            await bought(market, f"{prefix}-new", [], tmp_path / f"{prefix}1"),
+            await bought(market, f"{prefix}-old", ["looks around"], tmp_path / f"{prefix}2"),
+        ]
+
+    honest = await worlds("whole")
+    assert honest[0] == honest[1]
+    with patch.object(catalogue_rules, "_fetch", fetch_unless_seen):
+        mutant = await worlds("unless-seen")
+    assert mutant[0] != mutant[1]
 
 
 # ---- case 4: refund tokens were deposited too ----------------------------------------------------
