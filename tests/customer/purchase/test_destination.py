@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.customer.purchase.test_purchase_rule import buy, only_order
@@ -55,6 +56,24 @@ def test_too_little_room_is_found_before_paying_and_nothing_is_left(
     error = refused(market, tmp_path / "new" / "folder", DiskFull)
     assert error.money_now == NO_MONEY and "are needed" in error.detail
     assert not (tmp_path / "new").exists()
+
+
+def test_the_room_that_is_wanted_is_the_shelfs_and_not_the_products(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wallet that goes on for a short product only would tell that it is short."""
+    honest, wanted = os.statvfs, []
+    for size in (1, 4000):
+        market.product = msgspec.structs.replace(market.product, size=size)
+
+        def full(place: Path) -> os.statvfs_result:
+            values = list(honest(place))
+            values[4] = 1  # f_bavail
+            return os.statvfs_result(values)
+
+        monkeypatch.setattr("veilmart.customer.purchase.destination.os.statvfs", full)
+        wanted.append(refused(market, tmp_path / "out", DiskFull).detail)
+    assert wanted[0] == wanted[1]
 
 
 def test_a_full_disk_is_found_before_paying(

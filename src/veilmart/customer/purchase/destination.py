@@ -25,7 +25,7 @@ def try_destination(parcels: Parcels, choice: Choice) -> None:
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         with PartialFile(folder, _tried_name(choice.product.file_name)):
-            _require_room(folder, choice.product.size, parcels, choice.shelf.size)
+            _require_room(folder, parcels, choice.shelf.size)
     except StorageFailure as error:
         error.money_now = NO_MONEY
         error.hint = "Choose another folder with --out; nothing was ordered."
@@ -44,14 +44,17 @@ def _tried_name(name: str) -> str:
         return "product"
 
 
-def _require_room(folder: Path, size: int, parcels: Parcels, padded: int) -> None:
-    """The sealed parcel lies in the wallet's folder until the file is finished."""
+def _require_room(folder: Path, parcels: Parcels, padded: int) -> None:
+    """Room for any product of the shelf: else whether a wallet goes on would tell how long one is.
+
+    The sealed parcel lies in the wallet's folder until the file is finished.
+    """
     parcel = sum(segment_length(padded, index) for index in range(piece_count(padded)))
     with typed_file_errors(shown_path(folder)):
         same = folder.stat().st_dev == parcels.place.stat().st_dev
-    wanted = {folder: size + _ROOM_LEFT_BYTES, parcels.place: parcel + _ROOM_LEFT_BYTES}
+    wanted = {folder: padded + _ROOM_LEFT_BYTES, parcels.place: parcel + _ROOM_LEFT_BYTES}
     if same:
-        wanted = {folder: size + parcel + _ROOM_LEFT_BYTES}
+        wanted = {folder: padded + parcel + _ROOM_LEFT_BYTES}
     for place, needed in wanted.items():
         with typed_file_errors(shown_path(place)):
             status = os.statvfs(place)
