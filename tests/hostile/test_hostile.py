@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.hostile.__main__ import MEMORY_MAX_MIB
 from tests.hostile.measuring import battlefield
 
-SECONDS = 3.0
+SECONDS = 2.0
 
 
 async def test_honest_purchases_go_on(tmp_path: Path) -> None:
