@@ -4,9 +4,9 @@
 
 One row for each shelf and way to pay, for fetching again, and for a product that was not read since
 the caches were cold; then the controls, which have to be recognised. Bounded in time: each row buys
-until its share of SECONDS (420 unless said otherwise) is over, and at least 25 times: a machine that is
-busy takes longer. ROW: only these, by their beginnings. Exit code 1 when a row is recognised or a
-control is not.
+until its share of SECONDS (420 unless said otherwise) is over, and at least 25 times, for which a
+busy machine takes longer. ROW: only these, by their beginnings. Exit code 1 when a row is
+recognised or a control is not.
 """
 
 import asyncio
@@ -136,7 +136,7 @@ async def measured(
 
 
 async def main(seconds: float, rows: list[str]) -> int:
-    """The number of rows that are not as they should be. rows: beginnings of names, none for all."""
+    """The number of rows that are not as they should be. rows: beginnings of names, [] for all."""
     share = seconds / (2 * len(RUNS) + len(CONTROLS) + 1)
     wrong = 0
 
