@@ -57,6 +57,8 @@ async def unread(link: Link, counts: Counts, seconds: float) -> None:
         async with stream(link, reads=False) as peer:
             counts["opened"] += 1
             for number in range(STREAM_FRAMES_MAX - 1):
+                if peer.writer.is_closing():
+                    break
                 peer.send(encode_frame(number, Kind.GET, question))
                 counts["asked"] += 1
             while not peer.writer.is_closing():

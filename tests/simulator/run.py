@@ -54,7 +54,7 @@ _COMPANIES = (
     ("holder", "holder"),
     ("holder", "holder", "holder"),
 )
-_STREAMS_CUT = (0.0, 0.01, 0.03, 0.08)
+_STREAMS_CUT = (0.0, 0.005, 0.015, 0.03)
 WALLET_FOLDERS = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
 
 
@@ -79,11 +79,19 @@ class Outcome:
 class Run:
     """Use once: `Run(template, seed).play()`."""
 
-    def __init__(self, template: Template, seed: int, streams: bool | None = None) -> None:
-        """streams: whether questions go over streams; None: as the seed says."""
+    def __init__(
+        self,
+        template: Template,
+        seed: int,
+        streams: bool | None = None,
+        often_cut: float | None = None,
+    ) -> None:
+        """streams: whether questions go over streams. often_cut: how often a frame's stream is cut,
+        at most 1.0. None: as the seed says.
+        """
         self._random = Random(seed)
         chosen = Random(f"streams {seed}")
-        often = chosen.choice(_STREAMS_CUT)
+        often = chosen.choice(_STREAMS_CUT) if often_cut is None else often_cut
         over_streams = chosen.random() < 0.5 if streams is None else streams
         self._weather = Weather(self._random, often if over_streams else 0.0)
         self._story = Story()
