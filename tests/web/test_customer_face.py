@@ -104,7 +104,7 @@ def test_every_page_is_accessible_silent_and_fits_at_320_pixels(
     watched.page.get_by_role("button", name="Read it").click()
     watched.check()
     watched.goto("/trust")
-    watched.page.get_by_role("button", name="It says that").click()
+    watched.page.get_by_role("button", name="Look at the fingerprint").click()
     expect(watched.page.get_by_text("It is the same fingerprint")).to_be_visible()
     watched.check()
     context.close()

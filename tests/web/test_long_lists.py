@@ -83,6 +83,7 @@ def test_goods_of_a_shop_of_ten_thousand_stay_below_the_bound_of_a_page() -> Non
         rows=[(row, shelf, "0" * 24) for row in paged.rows],
         money=Money("EUR", 2, (100, 200, 500)),
         uploads=[],
+        wanted="",
         error=None,
     )
     assert len(html.encode()) < WEB_PAGE_MAX_BYTES

@@ -32,6 +32,11 @@ class Chart:
     bars: tuple[Bar, ...]
 
     @property
+    def empty(self) -> bool:
+        """Whether there is nothing to draw: no column, or none above zero."""
+        return not any(bar.value for bar in self.bars)
+
+    @property
     def svg(self) -> Markup:
         """The drawing. Colours come from the text around it, so both colour schemes work."""
         return _draw(self.bars)

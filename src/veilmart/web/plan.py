@@ -7,13 +7,14 @@ routes from the `Web` that it gets.
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from veilmart.errors import VeilmartError
 from veilmart.web.jobs import Jobs
 from veilmart.web.names import OpaqueNames
 from veilmart.web.offers import Offers
@@ -70,7 +71,9 @@ class Web:
 class Plan:
     """A role's face. unlock: says whether a passphrase is right, None if the role has none.
 
+    unlockable: whether there is a passphrase now; one may be chosen while the face runs.
     on_lock: forget what was decrypted for the person.
+    hints: what to do next after an error, where its own text names a command.
     """
 
     title: str
@@ -78,13 +81,15 @@ class Plan:
     menu: Sequence[MenuEntry]
     routes: Callable[[Web], Sequence[WebRoute]]
     unlock: Callable[[str], Awaitable[bool]] | None = None
+    unlockable: Callable[[], bool] = lambda: True
     on_lock: Callable[[], None] = lambda: None
+    hints: Mapping[type[VeilmartError], str] = field(default_factory=dict)
 
 
 def build_web(plan: Plan, stop: asyncio.Event) -> Web:
     """What the routes of `plan` share. Inside a running event loop."""
     return Web(
-        pages=Pages(plan.title, plan.package, plan.menu),
+        pages=Pages(plan.title, plan.package, plan.menu, plan.hints),
         jobs=Jobs(),
         names=OpaqueNames(secrets.token_bytes(32)),
         offers=Offers(time.monotonic),

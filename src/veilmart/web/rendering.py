@@ -8,8 +8,9 @@ refuse to run it).
 """
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -38,8 +39,17 @@ class MenuEntry:
 class Pages:
     """Draws the pages of one face. Titles are constant: browsers keep them in their history."""
 
-    def __init__(self, title: str, package: str, menu: Sequence[MenuEntry]) -> None:
-        """package: where the role's folder `templates` lies, for example veilmart.customer.web."""
+    def __init__(
+        self,
+        title: str,
+        package: str,
+        menu: Sequence[MenuEntry],
+        hints: Mapping[type[VeilmartError], str] = MappingProxyType({}),
+    ) -> None:
+        """package: where the role's folder `templates` lies, for example veilmart.customer.web.
+
+        hints: what to do next on this face, in place of an error's own hint.
+        """
         self._environment = Environment(
             loader=ChoiceLoader([PackageLoader(package), PackageLoader(_SHARED)]),
             autoescape=True,
@@ -48,7 +58,12 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals.update(title=title, menu=tuple(menu), notices=list)
+        self._environment.globals.update(
+            title=title,
+            menu=tuple(menu),
+            notices=list,
+            hint=lambda error: _hint(error, hints),
+        )
         self._environment.filters.update(
             amount=format_amount,
             fingerprint=format_fingerprint,
@@ -88,6 +103,11 @@ def go_to(path: str) -> Response:
 def asked_by_htmx(request: Request) -> bool:
     """Whether only a piece of the page is wanted."""
     return request.headers.get("hx-request") == "true"
+
+
+def _hint(error: VeilmartError, hints: Mapping[type[VeilmartError], str]) -> str:
+    """What this one occurrence says, else what the face says, else what every error of it says."""
+    return error.hint if "hint" in vars(error) else hints.get(type(error), error.hint)
 
 
 def _finalize(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """The pages that every face has: the way in, the lock, and the progress of a job."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -64,7 +64,7 @@ class SharedPages:
         session = request.scope[SESSION_KEY]
         form = await read_form(request)
         if session.locked:
-            check = self._plan.unlock
+            check = self._unlock()
             if check is None or not await check(form.secret("passphrase")):
                 return self._locked_page(request, "That is not the passphrase.")
             self._web.entrance.unlock(session)
@@ -100,13 +100,16 @@ class SharedPages:
             raise PageOutdated("That work is over and forgotten.")
         return job
 
+    def _unlock(self) -> Callable[[str], Awaitable[bool]] | None:
+        return self._plan.unlock if self._plan.unlockable() else None
+
     def _locked_page(self, request: Request, problem: str) -> Response:
         return self._web.pages.page(
             request,
             "locked.html",
             status=403,
             problem=problem,
-            by_passphrase=self._plan.unlock is not None,
+            by_passphrase=self._unlock() is not None,
             minutes=WEB_IDLE_SECONDS // 60,
         )
 

@@ -70,8 +70,8 @@ def read_overview(conn: Connection) -> Overview:
         outstanding=sum(key.outstanding for key in keys),
         outstanding_value=sum(key.outstanding * key.price for key in keys),
         waiting=(
-            ("merchants ask to join", len(join_lines(conn)), "/merchants"),
-            ("payouts are asked for", len(asked), "/payouts"),
+            ("requests of merchants to join", len(join_lines(conn)), "/merchants"),
+            ("requests for a payout", len(asked), "/payouts"),
         ),
         merchants=(states.count("admitted"), len(states) - states.count("admitted")),
         duties=duty_lines(conn),

@@ -13,10 +13,11 @@ from veilmart.broker.web.desk import Desk, in_thread
 from veilmart.errors import NoSuchAccount, VeilmartError
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.web.acts import Act, Acts
-from veilmart.web.forms import query, read_form
+from veilmart.web.forms import read_form
 from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
+from veilmart.web.searching import Search
 
 NEW_PASSWORD_BYTES = 10
 
@@ -34,11 +35,13 @@ class PeoplePages:
 
     def __init__(self, desk: Desk, web: Web, acts: Acts) -> None:
         self._desk, self._web, self._acts = desk, web, acts
+        self._search = Search(web, "/people")
         self._shown: dict[bytes, NewPassword] = {}
 
     def routes(self) -> list[WebRoute]:
         return [
             get("/people", self.people),
+            self._search.route(),
             post("/people/credit", self.credit),
             post("/people/change", self.change),
             get("/people/password/{name}", self.password),
@@ -50,15 +53,16 @@ class PeoplePages:
 
     async def _people(self, request: Request, error: VeilmartError | None = None) -> Response:
         lines = await self._desk.read(administration.user_lines)
-        wanted = query(request, "find").casefold()
-        paged = one_page(request, [line for line in lines if wanted in line.username.casefold()])
+        wanted = self._search.words(request)
+        text = wanted.casefold()
+        paged = one_page(request, [line for line in lines if text in line.username.casefold()])
         names = self._web.names
         return self._web.pages.page(
             request,
             "people.html",
             paged=paged,
             rows=[(line, names.name("account", line.username.encode())) for line in paged.rows],
-            wanted=query(request, "find"),
+            wanted=wanted,
             settings=await self._desk.settings(),
             error=error,
         )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from veilmart.broker.web.codes import CodePages
 from veilmart.broker.web.desk import Desk
+from veilmart.broker.web.hints import HINTS
 from veilmart.broker.web.market_settings import SettingPages
 from veilmart.broker.web.merchants import MerchantPages
 from veilmart.broker.web.overview import OverviewPages
@@ -40,4 +41,4 @@ def broker_plan(desk: Desk) -> Plan:
         )
         return [route for page in pages for route in page.routes()]
 
-    return Plan("veilmart broker", "veilmart.broker.web", MENU, routes)
+    return Plan("veilmart broker", "veilmart.broker.web", MENU, routes, hints=HINTS)

@@ -129,10 +129,10 @@ class Desk:
             await self.unlock(passphrase)
 
     async def right_passphrase(self, passphrase: str) -> bool:
-        """For the lock of the page."""
+        """For the lock of the page. It is checked even while another session is unlocked."""
         try:
-            await self.unlock(passphrase)
-        except WrongPassphrase:
+            self.wallet = await asyncio.to_thread(unlock, self.wallet, passphrase)
+        except (NoSeed, WrongPassphrase):
             return False
         return True
 

@@ -125,9 +125,13 @@ class JoiningPages:
         return self._account(request)
 
     def _account(
-        self, request: Request, error: VeilmartError | None = None, about: str = ""
+        self,
+        request: Request,
+        error: VeilmartError | None = None,
+        about: str = "",
+        username: str = "",
     ) -> Response:
-        """about: which form the error belongs to."""
+        """about: which form the error belongs to. username: what was typed into it."""
         return self._web.pages.page(
             request,
             "account.html",
@@ -136,6 +140,7 @@ class JoiningPages:
             broker=self._desk.broker(),
             error=error,
             about=about,
+            username=username,
         )
 
     async def register(self, request: Request) -> Response:
@@ -146,7 +151,7 @@ class JoiningPages:
                 invitation = form.text("invitation") or None
                 await shopper.account.register(form.text("username"), password, invitation)
         except VeilmartError as error:
-            return self._account(request, error, "register")
+            return self._account(request, error, "register", form.text("username"))
         return go_to("/go")
 
     async def login(self, request: Request) -> Response:
@@ -155,7 +160,7 @@ class JoiningPages:
             async with self._desk.visit() as shopper:
                 await shopper.account.login(form.text("username"), form.secret("password"))
         except VeilmartError as error:
-            return self._account(request, error, "login")
+            return self._account(request, error, "login", form.text("username"))
         return go_to("/go")
 
     async def password(self, request: Request) -> Response:
@@ -186,5 +191,5 @@ class JoiningPages:
 def _new_secret(form: Form, name: str) -> str:
     """Typed twice. Raises BadArgument when the two differ."""
     if form.secret(name) != form.secret(f"{name}2"):
-        raise BadArgument("The two differ.")
+        raise BadArgument("The two passwords differ.")
     return form.secret(name)

@@ -134,8 +134,8 @@ class PayingPages:
                 await shopper.buy(menu, product, desk.out, Agreement(shown), payment, later=True)
             except Declined:
                 raise OfferMismatch("The merchant's offer is not what was shown.") from None
-            report.step("The file is here.")
-            report.leads_to("/library", "Library")
+        report.step("The file is here.")
+        report.leads_to("/library", "Library")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from veilmart.customer.library.holdings import ending_notes
 from veilmart.customer.web.desk import Desk
+from veilmart.customer.web.hints import HINTS
 from veilmart.customer.web.joining import JoiningPages
 from veilmart.customer.web.library import LibraryPages
 from veilmart.customer.web.money import MoneyPages
@@ -61,6 +62,8 @@ def customer_plan(desk: Desk, link: str | None) -> Plan:
         package="veilmart.customer.web",
         menu=MENU,
         routes=routes,
-        unlock=desk.right_passphrase if desk.seeded_and_protected else None,
+        unlock=desk.right_passphrase,
+        unlockable=lambda: desk.seeded_and_protected,
         on_lock=desk.forget_seed,
+        hints=HINTS,
     )

@@ -87,13 +87,14 @@ _SAME_NAME = select(products).where(
 )
 
 
-def _product(row: AnyRow) -> ShopProduct:
+def product_of(row: AnyRow) -> ShopProduct:
+    """A row of `products`."""
     return ShopProduct(**{column: getattr(row, column) for column in _COLUMNS})
 
 
 def load_products(connection: Connection) -> tuple[ShopProduct, ...]:
     """Transaction: all products on shelves, by shelf and title; the menu's order."""
-    return tuple(_product(row) for row in connection.execute(_SHOWN))
+    return tuple(product_of(row) for row in connection.execute(_SHOWN))
 
 
 def product_on_shelf(connection: Connection, shelf: int, file_name: str) -> ShopProduct:
@@ -101,7 +102,7 @@ def product_on_shelf(connection: Connection, shelf: int, file_name: str) -> Shop
     row = connection.execute(_SAME_NAME, {"shelf_id": shelf, "name": file_name}).first()
     if row is None:
         raise NoSuchProduct
-    return _product(row)
+    return product_of(row)
 
 
 def check_title(title: str) -> str:
@@ -203,7 +204,7 @@ def place_product(
         values["tags"] = packed.tags
     changed = update(products).where(products.c.id == earlier.id)
     connection.execute(changed.values(values))
-    return _product(connection.execute(_SAME_NAME, parameters).one())
+    return product_of(connection.execute(_SAME_NAME, parameters).one())
 
 
 def check_company(standing: tuple[ShopProduct, ...], shelf: int) -> None:

@@ -8,10 +8,14 @@ from starlette.responses import JSONResponse, Response
 
 from veilmart.errors import BadSourceFile, VeilmartError
 from veilmart.limits import SAMPLE_MAX_BYTES
+from veilmart.merchant.goods.product_search import (
+    product_by_id,
+    products_by_id,
+    search_products,
+)
 from veilmart.merchant.goods.products import (
     ShopProduct,
     edit_product,
-    load_products,
     remove_product,
 )
 from veilmart.merchant.goods.shelves import load_shelves
@@ -28,6 +32,7 @@ from veilmart.web.jobs import Report
 from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post, put
 from veilmart.web.rendering import go_to
+from veilmart.web.searching import Search
 
 ADD = "add goods"
 
@@ -37,11 +42,13 @@ class GoodsPages:
 
     def __init__(self, desk: Desk, web: Web, acts: Acts) -> None:
         self._desk, self._web, self._acts = desk, web, acts
+        self._search = Search(web, "/goods")
         self._uploads = Uploads(desk.market.home.path / "uploads", desk.random)
 
     def routes(self) -> list[WebRoute]:
         return [
             get("/goods", self.goods),
+            self._search.route(),
             post("/goods/add", self.add),
             get("/goods/{product}", self.product),
             post("/goods/{product}", self.edit),
@@ -56,14 +63,17 @@ class GoodsPages:
         return await self._goods(request)
 
     async def _goods(self, request: Request, error: VeilmartError | None = None) -> Response:
-        paged = one_page(request, await self._desk.read(load_products))
+        wanted = self._search.words(request)
+        paged = one_page(request, await self._desk.read(search_products, wanted))
+        products = await self._desk.read(products_by_id, paged.rows)
         shelves = {shelf.id: shelf for shelf in await self._desk.read(load_shelves)}
         name = self._web.names.name
         return self._web.pages.page(
             request,
             "goods.html",
             paged=paged,
-            rows=[(p, shelves[p.shelf], name("product", p.id)) for p in paged.rows],
+            rows=[(p, shelves[p.shelf], name("product", p.id)) for p in products],
+            wanted=wanted,
             money=await self._desk.money(),
             uploads=await asyncio.to_thread(self._uploads.complete),
             error=error,
@@ -71,10 +81,7 @@ class GoodsPages:
 
     async def _find(self, request: Request) -> ShopProduct:
         wanted = self._web.names.value("product", request.path_params["product"])
-        found = [p for p in await self._desk.read(load_products) if p.id == wanted]
-        if not found:
-            raise BadSourceFile("It is no longer on sale.")
-        return found[0]
+        return await self._desk.read(product_by_id, wanted)
 
     async def product(self, request: Request) -> Response:
         return await self._product(request)
@@ -113,7 +120,7 @@ class GoodsPages:
                 form.text("title"),
                 form.text("description"),
                 form.has("available"),
-                form.text("tags").split(),
+                [tag.strip() for tag in form.text("tags").splitlines() if tag.strip()],
             )
         except VeilmartError as error:
             return await self._product(request, error)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from veilmart.merchant.web.desk import Desk
 from veilmart.merchant.web.goods import GoodsPages
+from veilmart.merchant.web.hints import HINTS
 from veilmart.merchant.web.selling import SellingPages
 from veilmart.merchant.web.shelving import ShelvingPages
 from veilmart.merchant.web.start import StartPages
@@ -39,4 +40,4 @@ def merchant_plan(desk: Desk) -> Plan:
         )
         return [route for page in pages for route in page.routes()]
 
-    return Plan("veilmart merchant", "veilmart.merchant.web", MENU, routes)
+    return Plan("veilmart merchant", "veilmart.merchant.web", MENU, routes, hints=HINTS)

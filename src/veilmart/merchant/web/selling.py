@@ -21,6 +21,7 @@ from veilmart.web.jobs import Report
 from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import format_day, go_to
+from veilmart.web.searching import Search
 
 DAYS_SHOWN = 30
 DAY_SECONDS = 86400
@@ -36,10 +37,12 @@ class SellingPages:
 
     def __init__(self, desk: Desk, web: Web, acts: Acts) -> None:
         self._desk, self._web, self._acts = desk, web, acts
+        self._search = Search(web, "/orders", kept=("state",))
 
     def routes(self) -> list[WebRoute]:
         return [
             get("/orders", self.orders),
+            self._search.route(),
             post("/orders/refund", self.refund),
             get("/sales", self.sales),
             get("/payouts", self.payouts),
@@ -52,7 +55,8 @@ class SellingPages:
         return await self._orders(request)
 
     async def _orders(self, request: Request, error: VeilmartError | None = None) -> Response:
-        state, text = query(request, "state"), query(request, "find").casefold()
+        state, wanted = query(request, "state"), self._search.words(request)
+        text = wanted.casefold()
         rows = [
             row
             for row in reversed(await self._desk.read(all_sold))
@@ -67,7 +71,7 @@ class SellingPages:
             rows=[(row, self._web.names.name("order", row.order)) for row in paged.rows],
             states=STATES,
             state=state,
-            wanted=query(request, "find"),
+            wanted=wanted,
             money=await self._desk.money(),
             error=error,
         )

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from veilmart.errors import BadArgument, VeilmartError
+from veilmart.merchant.goods.product_search import product_by_id
 from veilmart.merchant.goods.products import ShopProduct, load_products
 from veilmart.merchant.sales.code_stock_windows import certain_stock
 from veilmart.merchant.sales.codes import Stock, read_codes, stock
@@ -200,7 +201,7 @@ class ShelvingPages:
 
         def perform() -> str:
             market = self._desk.market
-            product = next(p for p in market.database.read_now(load_products) if p.id == wanted)
+            product = market.database.read_now(product_by_id, wanted)
             restock_in_parts(market, product, lines, self._desk.random)
             return "/codes"
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from veilmart.errors import VeilmartError
-from veilmart.merchant.goods.products import load_products
+from veilmart.merchant.goods.product_search import products_per_shelf
 from veilmart.merchant.goods.shop_row import read_shop, set_about
 from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.publishing.shop_link import shop_link
@@ -38,17 +38,14 @@ class Standing:
 
 def read_standing(conn: Connection) -> Standing:
     """One snapshot of the shop."""
-    products = load_products(conn)
-    per_shelf: dict[int, int] = {}
-    for product in products:
-        per_shelf[product.shelf] = per_shelf.get(product.shelf, 0) + 1
+    per_shelf = products_per_shelf(conn)
     brokers, sales = load_brokers(conn), load_sales(conn)
 
     def count(state: OrderState) -> int:
         return sum(line.count for line in sales if line.state == state)
 
     return Standing(
-        products=len(products),
+        products=sum(per_shelf.values()),
         lonely=sum(1 for count_on in per_shelf.values() if count_on == 1),
         reported=any(broker.reported for broker in brokers),
         balance=sum(broker.balance for broker in brokers),
