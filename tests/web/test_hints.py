@@ -47,6 +47,7 @@ def test_a_page_says_the_faces_own_hint_and_an_occurrence_its_own(role: str) -> 
     for kind, text in FACES[role].items():
         error = kind.__new__(kind)  # some want to be told which segment or file it is
         VeilmartError.__init__(error)
+        error.hint = "Run `veilmart somebody do` --now."
         assert text in shown(error).replace("&#39;", "'")
     one = errors.BadArgument("x")
     one.hint = "This one time, wait."

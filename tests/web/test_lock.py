@@ -34,5 +34,5 @@ def test_words_made_while_the_page_is_open_can_unlock_it(tmp_path: Path) -> None
     plan = customer_plan(desk, None)
     assert not plan.unlockable()
     desk.wallet = create_seed(desk.wallet, draw_words(desk.wallet, 12), PASSPHRASE)
-    assert plan.unlockable() and plan.unlock is not None
-    assert asyncio.run(plan.unlock(PASSPHRASE))
+    assert plan.unlockable() and plan.unlock == desk.right_passphrase
+    assert asyncio.run(desk.right_passphrase(PASSPHRASE))

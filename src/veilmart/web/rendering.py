@@ -106,8 +106,10 @@ def asked_by_htmx(request: Request) -> bool:
 
 
 def _hint(error: VeilmartError, hints: Mapping[type[VeilmartError], str]) -> str:
-    """What this one occurrence says, else what the face says, else what every error of it says."""
-    return error.hint if "hint" in vars(error) else hints.get(type(error), error.hint)
+    """The error's own hint; the face's where that one speaks of the command line."""
+    if "`veilmart " in error.hint or "--" in error.hint:
+        return hints.get(type(error), error.hint)
+    return error.hint
 
 
 def _finalize(value: Any) -> Any:

@@ -125,6 +125,7 @@ def new_order(quote: Quote, now: int) -> Order:
         out_folder=str(choice.out.absolute()),
         made_at=now,
         changed_at=now,
+        description=choice.product.description,
     )
 
 

@@ -140,6 +140,7 @@ def rebuild(
         out_folder=str(Path().absolute()),
         made_at=now,
         changed_at=now,
+        description=product.description if product is not None and same else None,
     )
 
 

@@ -35,6 +35,7 @@ class Order:
     """A row of `orders`. Keys are 32 bytes each; `product` is the product's id, 16 bytes.
 
     spend: the encoded `Spend` of an order that a token pays, None where the account does.
+    description: the catalogue's when it was bought, None where it was not kept.
     """
 
     order: bytes
@@ -59,6 +60,7 @@ class Order:
     content_key: bytes | None = field(default=None, repr=False)
     file_path: str | None = None
     spend: bytes | None = field(default=None, repr=False)
+    description: str | None = None
 
     def after(self, event: WalletEvent, now: int) -> "Order":
         """The order after `event`. Raises WrongOrderState for an event it cannot take."""

@@ -43,6 +43,7 @@ HINTS: dict[type[VeilmartError], str] = COMMON | {
     ),
     errors.WrongOrderState: _ORDERS,
     errors.NotRefunded: _ORDERS,
+    errors.CannotWrite: "Make the folder writable, then go on with the order on the page Orders.",
     errors.DiskFull: "Free some space, then go on with the order on the page Orders.",
     errors.SeedDamaged: "Move it away and restore the wallet from its words on the page Wallet.",
     errors.SegmentDamaged: "Going on with the order fetches it again.",

@@ -22,13 +22,14 @@ from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.open_shop import fetch_shop
 from veilmart.customer.web.progress import Progress
 from veilmart.errors import BadArgument, NoSuchOrder
-from veilmart.protocol.catalogue import Product
+from veilmart.protocol.catalogue import NO_ROOT, Product
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.web.jobs import Report
 from veilmart.web.paging import one_page
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import format_size, go_to
 
+NEWS_MAX_CHARACTERS = 400
 # What a program for it shows and does not run.
 OPENED = frozenset(
     (".pdf", ".epub", ".txt", ".md", ".csv", ".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp3")
@@ -80,13 +81,15 @@ class LibraryPages:
             version = order.version if copy is None else copy.version
             product = self._on_sale(order)
             newer = product is not None and product.version > version
+            path = Path(place) if place and Path(place).exists() else None
+            news = _news(order, version, path, product) if product is not None and newer else []
             found.append(
                 Owned(
                     name=self._web.names.name("order", order.order),
                     line=order_line(order),
                     version=version,
-                    path=Path(place) if place and Path(place).exists() else None,
-                    news=_news(order, product) if product is not None and newer else [],
+                    path=path,
+                    news=news,
                     newer=product.version if product is not None and newer else None,
                 )
             )
@@ -165,12 +168,18 @@ def _place(order: Order) -> tuple[bytes, bytes]:
     return order.broker, order.merchant
 
 
-def _news(order: Order, product: Product) -> list[str]:
-    """What the catalogue says differently about the version on sale."""
-    news = [f"version {order.version} is now version {product.version}"]
+def _news(order: Order, version: int, path: Path | None, product: Product) -> list[str]:
+    """What the catalogue says now, compared with what was bought and with the file that is here."""
+    news = [f"Version {version} is here, version {product.version} is on sale."]
     if product.title != order.title:
-        news.append(f"the title is now {product.title}")
+        news.append(f"Title: {order.title} is now {product.title}.")
     if product.file_name != order.file_name:
-        news.append(f"the file is now {product.file_name}")
-    news.append(f"it has {format_size(product.size)}")
+        news.append(f"File: {order.file_name} is now {product.file_name}.")
+    if product.root != NO_ROOT:
+        had = None if path is None else path.stat().st_size
+        size = format_size(product.size)
+        same = had is None or format_size(had) == size
+        news.append(f"Size: {size}." if same else f"Size: {format_size(had or 0)}, now {size}.")
+    if order.description is not None and product.description != order.description:
+        news.append(f"Description: {product.description[:NEWS_MAX_CHARACTERS] or 'none any more'}")
     return news

@@ -1,7 +1,8 @@
 """Four attacks on the way between customer and broker, played for real against a purchase.
 
 Each one broke the plain design that exchanges keys without saying whose they are, encrypts from a
-fixed start and checks a file with a hash that anybody can make. Each says why it fails here.
+fixed start and checks a file with a hash that anybody can make. Each says why it fails here, and
+where that is to be seen.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,10 +29,18 @@ class Mitm:
     """Shows the customer a broker with the attacker's own keys."""
 
     name = "mitm"
-    hole = "Keys were agreed with an unknown peer. A man in the middle read and changed everything."
+    title = "a man in the middle"
+    hole = (
+        "It agreed on keys with an unknown peer. A man in the middle read and changed everything."
+    )
     why = (
         "The link pins the broker's fingerprint. A descriptor under another identity is refused "
         "before anything secret is sent, and the handshake needs the key that the right one names."
+    )
+
+    look = (
+        "The customer stops at the first message: the fingerprint shown is not the pinned one. "
+        "Broker and merchant have no order."
     )
 
     def __init__(self) -> None:
@@ -50,11 +59,17 @@ class Replay:
     """Sends every request twice, and once gives an old answer for a new one."""
 
     name = "replay"
-    hole = "A recorded message could be sent again and was taken again: paid twice, answered alike."
+    title = "messages sent again"
+    hole = "It took a recorded message again: one payment was booked twice."
     why = (
         "Every request that moves money carries an operation id of its order, so the same one is "
         "answered from the books and moves nothing. An answer is bound to its own request, so an "
         "old one does not open."
+    )
+
+    look = (
+        "Every request goes to the broker twice and is answered twice, sealed anew. The broker has "
+        "one payment, the merchant one sale. The old answer does not open; the customer asks again."
     )
 
     def __init__(self) -> None:
@@ -72,16 +87,21 @@ class Replay:
         self._goods_came = has_goods(answer)
         self._old = self._old or answer
         again = await send(path, body)
-        same = "the same" if again == answer else "other"
-        return answer, f"sent twice; the second answer has {same} bytes"
+        same = "alike" if again == answer else "anew"
+        return answer, f"sent twice; the second answer is sealed {same}"
 
 
 class Reflect:
     """Gives the customer its own message back as the answer."""
 
     name = "reflect"
-    hole = "Both directions had one key: one's own message came back and was taken for an answer."
+    title = "one's own message as the answer"
+    hole = (
+        "It had one key for both directions: one's own message came back and passed as an answer."
+    )
     why = "Each direction has keys of its own, so one's own message does not open as an answer."
+
+    look = "The customer's message comes back in place of the answer, and does not open."
 
     def __init__(self) -> None:
         self._done = False
@@ -97,11 +117,17 @@ class SwapFile:
     """Changes the goods on the way."""
 
     name = "swap-file"
-    hole = "The file was checked with a hash that came on the same way: both could be replaced."
+    title = "goods changed on the way"
+    hole = "It checked the file with a hash that came the same way: both could be replaced."
     why = (
         "Every segment is signed by the merchant and compared with the piece list of the offer "
         "that was paid for. A changed one is fetched again, and the key is asked for only when all "
         "are right."
+    )
+
+    look = (
+        "One bit of the sealed goods is turned. The customer notices before it asks for the key, "
+        "and fetches that segment again."
     )
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.purchase.payment_rules import AccountPayment
 from veilmart.customer.web.desk import Desk
+from veilmart.customer.web.hints import HINTS
 from veilmart.customer.web.open_shop import OpenShop
 from veilmart.customer.web.progress import Progress
 from veilmart.demo.market import Stage
@@ -121,4 +122,5 @@ def live_plan(desk: Desk, stage: Stage, watch: Watch, shop: OpenShop) -> Plan:
         package="veilmart.demo.web",
         menu=(MenuEntry("/", "Three columns"),),
         routes=routes,
+        hints=HINTS,
     )

@@ -36,11 +36,16 @@ Send = Callable[[str, bytes | None], Awaitable[bytes]]
 
 
 class Attack(Protocol):
-    """Changes what goes by. name, hole, why: for people."""
+    """Changes what goes by.
+
+    For people: title; hole, what the original design did; why it fails here; look, where it shows.
+    """
 
     name: str
+    title: str
     hole: str
     why: str
+    look: str
 
     async def exchange(self, send: Send, path: str, body: bytes | None) -> tuple[bytes, str]:
         """The answer that the customer gets, and what was done, or an empty note."""
