@@ -32,6 +32,7 @@ OPTIONAL = (
     "postgres",
     "delivery",
     "catalogue",
+    "goods_page",
     "blind",
     "simulated",
     "tokens",

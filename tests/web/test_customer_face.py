@@ -252,6 +252,59 @@ def test_the_library_fetches_a_lost_file_again_for_nothing(
     watched.check()
 
 
+def publish_again(market: RealMarket, file_name: str, title: str, about: str) -> bytes:
+    """A new version of a product: other bytes, another title, another description."""
+    goods = market.home / "goods"
+    content = (goods / file_name).read_bytes() + b"One more line.\n" * 40
+    (goods / file_name).write_bytes(content)
+    shop = (goods / "shop.toml").read_text()
+    entry = re.search(rf'\["{re.escape(file_name)}"\]\n(?:.+\n)+', shop)
+    assert entry is not None
+    fresh = re.sub('title = ".*"', f'title = "{title}"', entry[0])
+    fresh = re.sub('description = ".*"', f'description = "{about}"', fresh)
+    (goods / "shop.toml").write_text(shop.replace(entry[0], fresh))
+    done = market.run("merchant", "import", str(goods), "--k", "3")
+    assert done.code == 0, done.err
+    return content
+
+
+def test_the_library_says_what_a_new_version_changed_and_fetches_it(
+    market: RealMarket, face: Face, home: Path, context: BrowserContext
+) -> None:
+    old, new = "Spelling alphabet, Morse, Braille and ASCII", "Five alphabets"
+    watched = customer(context, face, market, "newer")
+    page = watched.page
+    open_product(watched, old)
+    pay(watched, "Pay 1.00")
+    (name,) = saved(home)
+    content = publish_again(market, name, new, "Now with <b>semaphore</b>.")
+    for _ in range(50):  # until the running shop has signed its new catalogue
+        watched.goto("/library")
+        page.get_by_role("button", name="Look for new versions").click()
+        done(watched)
+        if page.get_by_text("1 new versions at").count():
+            break
+    watched.goto("/library")
+    news = page.locator(".note li")
+    expect(news).to_have_text(
+        [
+            "Version 1 is here, version 2 is on sale.",
+            f"Title: {old} is now {new}.",
+            re.compile(r"Size: 3\.\d KiB, now 4\.\d KiB\."),
+            "Description: Now with <b>semaphore</b>.",
+        ]
+    )
+    watched.check()
+    page.screenshot(path="/tmp/webwork/news.png", full_page=True)
+    page.get_by_role("button", name="Fetch version 2").click()
+    done(watched)
+    watched.goto("/library")
+    expect(page.get_by_text("Version 2, bought")).to_be_visible()
+    expect(page.get_by_text("New version")).to_have_count(0)
+    assert content in [path.read_bytes() for path in (home / "files").iterdir()]
+    watched.check()
+
+
 def test_a_voucher_is_redeemed_once(
     market: RealMarket, face: Face, context: BrowserContext
 ) -> None:
