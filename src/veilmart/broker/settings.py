@@ -113,7 +113,8 @@ def set_registration(conn: Connection, mode: str) -> None:
 def set_fee(conn: Connection, basis_points: int) -> None:
     """Our share of every sale invoiced from now on. Raises BadArgument."""
     if not 0 <= basis_points <= FEE_MAX_BASIS_POINTS:
-        raise BadArgument(f"A fee has 0 to {FEE_MAX_BASIS_POINTS} basis points.")
+        most = FEE_MAX_BASIS_POINTS
+        raise BadArgument(f"A fee has 0 to {most} basis points, which is {most / 100:g} per cent.")
     set_number(conn, _FEE, basis_points)
     touch(conn)
 

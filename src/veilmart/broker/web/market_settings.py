@@ -8,7 +8,7 @@ from veilmart.broker.keys import token_keys
 from veilmart.broker.settings import Settings
 from veilmart.broker.tokens.key_retirement import retire_key
 from veilmart.broker.tokens.key_totals import find_living, key_lines
-from veilmart.broker.web.desk import Desk, in_thread, whole_number
+from veilmart.broker.web.desk import Desk, in_thread
 from veilmart.errors import VeilmartError
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.web.acts import Act, Acts
@@ -16,7 +16,6 @@ from veilmart.web.forms import read_form
 from veilmart.web.plan import Web, WebRoute, get, post
 from veilmart.web.rendering import go_to
 
-FEE_MAX = 10_000
 KEY_ID_SHOWN = 8
 
 
@@ -54,7 +53,7 @@ class SettingPages:
     async def fee(self, request: Request) -> Response:
         form = await read_form(request)
         try:
-            await self._desk.write(settings.set_fee, whole_number(form, "fee", 0, FEE_MAX))
+            await self._desk.write(settings.set_fee, parse_amount(form.text("fee"), 2))  # per cent
         except VeilmartError as error:
             return await self._settings(request, error)
         return go_to("/settings")

@@ -153,7 +153,8 @@ class LibraryPages:
                 shopper, mine[0].merchant, report
             )
             planned = plan_updates(desk.wallet, shop.menu, mine)
-        report.step(f"{len(planned)} new versions at {shop.menu.merchant.descriptor.name}.")
+        found = f"{len(planned)} new version{'' if len(planned) == 1 else 's'}"
+        report.step(f"{found} at {shop.menu.merchant.descriptor.name}.")
         report.leads_to("/library", "Library")
 
     async def _find(self, request: Request) -> Order:

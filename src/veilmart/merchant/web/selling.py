@@ -72,6 +72,7 @@ class SellingPages:
             states=STATES,
             state=state,
             wanted=wanted,
+            told=query(request, "told") == "yes",
             money=await self._desk.money(),
             error=error,
         )
@@ -86,7 +87,7 @@ class SellingPages:
 
         async def perform() -> str:
             await refund_order(self._desk.market, found, self._desk.clock(), self._desk.random)
-            return "/orders"
+            return "/orders?told=yes"
 
         act = Act(
             title="Give an order's whole price back",
@@ -134,6 +135,7 @@ class SellingPages:
             request,
             "balance.html",
             brokers=await self._desk.read(load_brokers),
+            told=query(request, "told") == "yes",
             money=await self._desk.money(),
             error=error,
         )
@@ -149,7 +151,7 @@ class SellingPages:
         async def perform() -> str:
             market, now = self._desk.market, self._desk.clock()
             await ask_to_withdraw(market, amount, note, now, self._desk.random, which)
-            return "/payouts"
+            return "/payouts?told=yes"
 
         act = Act(
             title="Ask for a payout",

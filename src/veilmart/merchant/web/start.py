@@ -10,6 +10,7 @@ from starlette.responses import Response
 from veilmart.errors import VeilmartError
 from veilmart.merchant.goods.product_search import products_per_shelf
 from veilmart.merchant.goods.shop_row import read_shop, set_about
+from veilmart.merchant.home import SERVER_LOCK
 from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.publishing.shop_link import shop_link
 from veilmart.merchant.sales.orders import load_sales
@@ -23,14 +24,14 @@ from veilmart.web.rendering import go_to
 
 @dataclass(frozen=True)
 class Standing:
-    """products: on sale. reported: whether a broker has ever reported a sale. balance: minor units.
+    """products: on sale. about: whether there is a line about the shop. balance: minor units.
 
     sold, waiting: orders that are settled, and paid ones on their way.
     """
 
     products: int
     lonely: int
-    reported: bool
+    about: bool
     balance: int
     sold: int
     waiting: int
@@ -47,7 +48,7 @@ def read_standing(conn: Connection) -> Standing:
     return Standing(
         products=sum(per_shelf.values()),
         lonely=sum(1 for count_on in per_shelf.values() if count_on == 1),
-        reported=any(broker.reported for broker in brokers),
+        about=bool(read_shop(conn).about),
         balance=sum(broker.balance for broker in brokers),
         sold=count(OrderState.SETTLED),
         waiting=count(OrderState.PAID),
@@ -72,6 +73,7 @@ class StartPages:
             request,
             "start.html",
             standing=await self._desk.read(read_standing),
+            started=self._desk.market.home.has(f"{SERVER_LOCK}.lock"),
             money=await self._desk.money(),
             own=self._desk.market.fingerprint,
         )
