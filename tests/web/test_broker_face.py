@@ -47,6 +47,12 @@ def open_account(home: Path, link: str, name: str) -> None:
     assert run(home / name, "customer", "register", name, typed="long enough\n").code == 0
 
 
+def paper(watched: Watched) -> str:
+    """Colours of a card: background and text."""
+    style = "getComputedStyle(document.querySelector('ul.cards > li'))"
+    return str(watched.page.evaluate(f"{style}.backgroundColor + {style}.color"))
+
+
 def confirm(watched: Watched, name: str = "") -> None:
     """Press the button of the confirmation, after typing `name`."""
     if name:
@@ -190,6 +196,11 @@ def test_voucher_codes_are_shown_until_they_are_written_down(
     codes = watched.page.locator("ul.cards > li > p > code").all_inner_texts()
     assert len(set(codes)) == 2
     watched.check()
+    light = paper(watched)
+    watched.page.emulate_media(media="print", color_scheme="dark")
+    assert paper(watched) == light  # a sheet that a dark browser prints is light, too
+    assert not watched.page.locator("header.bar").is_visible()
+    watched.page.emulate_media(media="screen", color_scheme="light")
     watched.goto("/vouchers")
     watched.page.click("text=New codes that you have not confirmed")
     assert watched.page.locator("ul.cards > li > p > code").all_inner_texts() == codes

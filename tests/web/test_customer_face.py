@@ -69,6 +69,26 @@ def test_three_clicks_after_registering_a_product_is_here(
     watched.check()
 
 
+def test_two_tabs_with_the_same_quote_pay_once(
+    market: RealMarket, face: Face, home: Path, context: BrowserContext
+) -> None:
+    watched = customer(context, face, market, "tabs")
+    open_product(watched, CHEAP)
+    watched.page.get_by_role("link", name="Buy").click()
+    other = context.new_page()
+    other.goto(watched.page.url)
+    watched.page.get_by_role("button", name="Pay 1.00").dblclick()
+    done(watched)
+    other.get_by_role("button", name="Pay 1.00").click()
+    expect(other.get_by_role("alert")).to_contain_text("You already own this")
+    watched.page.go_back()
+    expect(watched.page.get_by_text("You own this already")).to_be_visible()
+    assert saved(home) == ["physical-constants.txt"]
+    watched.goto("/money")
+    watched.page.get_by_role("button", name="Ask the broker").click()
+    expect(watched.page.get_by_text("99.00 EUR")).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_accessible_silent_and_fits_at_320_pixels(
     market: RealMarket, face: Face, chromium: Browser, scheme: str

@@ -80,7 +80,7 @@ def test_the_merchants_inner_pages_are_accessible_silent_and_narrow(
     look(desk, "The plan with the least padding")
     (tmp_path / "winds.txt").write_text("Notes on winds.\n")
     desk.goto("/import")
-    page.get_by_label("Folder").fill(str(tmp_path))
+    page.get_by_label("Folder on this machine").fill(str(tmp_path))
     page.get_by_label("Accept that a product").check()
     click(desk, "Show what would change")
     look(desk, "What the import changes")

@@ -106,10 +106,9 @@ def asked_by_htmx(request: Request) -> bool:
 
 
 def _hint(error: VeilmartError, hints: Mapping[type[VeilmartError], str]) -> str:
-    """The error's own hint; the face's where that one speaks of the command line."""
-    if "`veilmart " in error.hint or "--" in error.hint:
-        return hints.get(type(error), error.hint)
-    return error.hint
+    """The face's hint for that error, unless this one occurrence has one that names no command."""
+    own = "hint" in vars(error) and "`veilmart " not in error.hint
+    return error.hint if own else hints.get(type(error), error.hint)
 
 
 def _finalize(value: Any) -> Any:

@@ -9,7 +9,7 @@ own: a wallet that dies there repeats the delivery from RELEASED.
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from veilmart.crypto import signing
 from veilmart.crypto.suite import Suite, suite_by_id
@@ -165,6 +165,12 @@ def owned(connection: Connection, merchant: bytes, product: bytes) -> list[Order
     """Purchases of this product whose key is here, newest first."""
     values = {"at_merchant": merchant, "at_product": product}
     return [Order(*row) for row in connection.execute(_OWNED, values)]
+
+
+def times_ordered(connection: Connection, merchant: bytes, product: bytes) -> int:
+    """How many orders of this product there are, in whatever state."""
+    query = select(func.count()).where(orders.c.merchant == merchant, orders.c.product == product)
+    return int(connection.execute(query).scalar_one())
 
 
 # ---- what delivery found wrong, kept so that `orders` can say it ---------------------------------

@@ -14,7 +14,7 @@ HINTS: dict[type[VeilmartError], str] = COMMON | {
     errors.NoSuchOrder: _ORDERS,
     errors.NotLoggedIn: "Register or log in on the page Account.",
     errors.LoginRequired: "Log in on the page Account.",
-    errors.AlreadyOwned: "The library fetches it again for nothing.",
+    errors.AlreadyOwned: "The library fetches it again for nothing. Pay again to buy it once more.",
     errors.InvitationInvalid: (
         "Each invitation opens one account; ask the broker's operator for one."
     ),

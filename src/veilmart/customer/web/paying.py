@@ -18,13 +18,13 @@ from veilmart.customer.purchase.payment_rules import (
     token_for,
 )
 from veilmart.customer.quote import Quote
-from veilmart.customer.wallet.orders import owned
+from veilmart.customer.wallet.orders import owned, times_ordered
 from veilmart.customer.wallet.tokens import StoredToken
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.open_shop import OpenShop
 from veilmart.customer.web.progress import Progress
 from veilmart.customer.web.shopping import ShoppingPages
-from veilmart.errors import Declined, NoSuchProduct, OfferMismatch, VeilmartError
+from veilmart.errors import AlreadyOwned, Declined, NoSuchProduct, OfferMismatch, VeilmartError
 from veilmart.limits import TOKEN_REST_SECONDS
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import Shelf
@@ -36,7 +36,10 @@ from veilmart.web.rendering import go_to
 
 @dataclass(frozen=True)
 class Shown:
-    """What a payment page showed. price: minor units. by_token: how it is paid."""
+    """What a payment page showed. price: minor units. by_token: how it is paid.
+
+    ordered: how often the product had been ordered then.
+    """
 
     merchant: bytes
     product: bytes
@@ -44,6 +47,7 @@ class Shown:
     version: int
     shelf: Shelf
     by_token: bool
+    ordered: int
 
     @property
     def price(self) -> int:
@@ -67,7 +71,13 @@ class PayingPages:
         shop, product = self._shopping.find(request.path_params["product"])
         desk = self._desk
         token = await self._token(shop.price(product))
-        mine = await desk.wallet.database.run(owned, shop.menu.merchant.fingerprint, product.id)
+        place = shop.menu.merchant.fingerprint, product.id
+        mine = await desk.wallet.database.run(owned, *place)
+        ordered = await desk.wallet.database.run(times_ordered, *place)
+
+        def nonce(by_token: bool) -> str:
+            return self._web.offers.show(_shown(shop, product, by_token, ordered))
+
         return self._web.pages.page(
             request,
             "pay.html",
@@ -81,8 +91,8 @@ class PayingPages:
             balance=desk.balance,
             token=token is not None,
             rests_until=_rests_until(token, desk.wallet.clock()),
-            by_account=self._web.offers.show(_shown(shop, product, by_token=False)),
-            by_token=self._web.offers.show(_shown(shop, product, by_token=True)),
+            by_account=nonce(False),
+            by_token=nonce(True),
             needs_passphrase=desk.needs_passphrase,
             owned=mine[0] if mine else None,
             out=str(desk.out),
@@ -104,15 +114,25 @@ class PayingPages:
             await desk.unlock_if_needed(form.secret("passphrase"))
         except VeilmartError as error:
             return await self._quote(request, error)
-        now = form.has("now")
-        return go_to(
-            self._web.offers.confirm(form.text("nonce"), lambda shown: self._begin(shown, now))
-        )
+        now, nonce = form.has("now"), form.text("nonce")
+        try:
+            path = self._web.offers.confirm(nonce, lambda shown: self._begin(shown, now))
+        except AlreadyOwned as error:
+            return await self._quote(request, error)
+        return go_to(path)
 
     def _begin(self, shown: Shown, now: bool) -> str:
-        """Start the purchase; the path of its progress. now: spend a token however fresh."""
-        key = f"buy {shown.merchant.hex()} {shown.product.hex()}"
-        job = self._web.jobs.start(key, "Buying", lambda report: self._buy(shown, now, report))
+        """Start the purchase; the path of its progress. now: spend a token however fresh.
+
+        Raises AlreadyOwned when another page has ordered it since this one was shown.
+        """
+        latest = self._web.jobs.latest(_key(shown))
+        ordered = self._desk.wallet.database.run_now(times_ordered, shown.merchant, shown.product)
+        if ordered != shown.ordered and not (latest and latest.running):
+            raise AlreadyOwned("It was ordered on another page since this one was opened.")
+        job = self._web.jobs.start(
+            _key(shown), "Buying", lambda report: self._buy(shown, now, report)
+        )
         return job.path
 
     async def _buy(self, shown: Shown, now: bool, report: Report) -> None:
@@ -149,6 +169,10 @@ class Agreement:
         return same == (self.shown.price, self.shown.version, self.shown.shelf)
 
 
+def _key(shown: Shown) -> str:
+    return f"buy {shown.merchant.hex()} {shown.product.hex()}"
+
+
 def _rests_until(token: StoredToken | None, now: int) -> int | None:
     """Unix seconds when a fresh token has rested; None for a rested one."""
     if token is None or not is_fresh(token, now):
@@ -156,7 +180,7 @@ def _rests_until(token: StoredToken | None, now: int) -> int | None:
     return token.got_at + TOKEN_REST_SECONDS
 
 
-def _shown(shop: OpenShop, product: Product, *, by_token: bool) -> Shown:
+def _shown(shop: OpenShop, product: Product, by_token: bool, ordered: int) -> Shown:
     return Shown(
         merchant=shop.menu.merchant.fingerprint,
         product=product.id,
@@ -164,4 +188,5 @@ def _shown(shop: OpenShop, product: Product, *, by_token: bool) -> Shown:
         version=product.version,
         shelf=shop.menu.shelf(product),
         by_token=by_token,
+        ordered=ordered,
     )

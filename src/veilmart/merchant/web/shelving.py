@@ -236,4 +236,4 @@ def _changes(comparison: Comparison, money: Money, prune: bool) -> tuple[tuple[s
         (product.file_name, "removed" if prune else "not in the folder, stays on sale")
         for product in comparison.gone
     ]
-    return tuple(rows) or (("Nothing", "changes"),)
+    return tuple(rows) or (("Changes", "none"),)
