@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, expect
 
-from tests.customer.real_market import RealMarket, real_market, run, serving, wait_for
+from tests.support.real_market import RealMarket, real_market, run, serving, wait_for
 from tests.web.browser import Face, Watched, running_face, watched_page
 from tests.web.desk_pictures import desk_of
 from tests.web.seeded_market import customer_face

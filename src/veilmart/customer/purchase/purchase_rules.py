@@ -26,7 +26,7 @@ from veilmart.customer.purchase.payment_rules import (
 )
 from veilmart.customer.purchase.select_rules import select
 from veilmart.customer.quote import Choice, Quote
-from veilmart.customer.wallet.orders import Order, Terms, save_order
+from veilmart.customer.wallet.orders import Order, Terms, described, save_order
 from veilmart.customer.wallet.parcels import save_ended
 from veilmart.errors import (
     MONEY_SAFE,
@@ -125,7 +125,7 @@ def new_order(quote: Quote, now: int) -> Order:
         out_folder=str(choice.out.absolute()),
         made_at=now,
         changed_at=now,
-        description=choice.product.description,
+        described=described(choice.product),
     )
 
 

@@ -71,7 +71,7 @@ orders = Table(
     Column("content_key", LargeBinary(32)),
     Column("file_path", PaddedText(1024)),
     Column("spend", LargeBinary),
-    Column("description", String),
+    Column("described", LargeBinary(32)),
     Index("orders_by_state", "state"),
     Index("orders_by_product", "merchant", "product"),
 )

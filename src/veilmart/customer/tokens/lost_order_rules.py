@@ -14,7 +14,7 @@ from veilmart.crypto import signing
 from veilmart.customer.browsing.tunnel_rules import Tunnel, ask_merchant
 from veilmart.customer.effects import AskBroker
 from veilmart.customer.wallet.lost_orders import LostOrder, order_found
-from veilmart.customer.wallet.orders import Order, add_order
+from veilmart.customer.wallet.orders import Order, add_order, described
 from veilmart.customer.wallet.tokens import KnownKey, add_refund
 from veilmart.errors import OfferMismatch, OrderUnknown, TokenInvalid
 from veilmart.protocol import labels, offer as offers
@@ -140,7 +140,7 @@ def rebuild(
         out_folder=str(Path().absolute()),
         made_at=now,
         changed_at=now,
-        description=product.description if product is not None and same else None,
+        described=described(product) if product is not None and same else None,
     )
 
 

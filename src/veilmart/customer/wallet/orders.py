@@ -8,6 +8,7 @@ own: a wallet that dies there repeats the delivery from RELEASED.
 
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
+from hashlib import sha256
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -15,7 +16,9 @@ from veilmart.crypto import signing
 from veilmart.crypto.suite import Suite, suite_by_id
 from veilmart.customer.schema.tables import faults, orders
 from veilmart.errors import DETAIL_MAX_CHARACTERS, PeerFault, StoreDamaged, VeilmartError
+from veilmart.limits import DESCRIPTION_MAX_BYTES
 from veilmart.protocol import labels, offer as offers
+from veilmart.protocol.catalogue import Product
 from veilmart.protocol.descriptor import read_descriptor
 from veilmart.protocol.offer import Offer
 from veilmart.protocol.parcel import piece_count
@@ -35,7 +38,8 @@ class Order:
     """A row of `orders`. Keys are 32 bytes each; `product` is the product's id, 16 bytes.
 
     spend: the encoded `Spend` of an order that a token pays, None where the account does.
-    description: the catalogue's when it was bought, None where it was not kept.
+    described: SHA-256 of the catalogue's description when it was bought, None where not kept; a hash,
+    so that the row is as long for every product.
     """
 
     order: bytes
@@ -60,7 +64,7 @@ class Order:
     content_key: bytes | None = field(default=None, repr=False)
     file_path: str | None = None
     spend: bytes | None = field(default=None, repr=False)
-    description: str | None = None
+    described: bytes | None = field(default=None, repr=False)
 
     def after(self, event: WalletEvent, now: int) -> "Order":
         """The order after `event`. Raises WrongOrderState for an event it cannot take."""
@@ -92,6 +96,12 @@ def _read_terms(merchant_descriptor: bytes, signed_offer: bytes) -> Terms:
     key = read_descriptor(merchant_descriptor).descriptor.signing_key
     offer = offers.open_object(Offer, key, labels.OFFER, signed_offer)
     return Terms(offer, suite_by_id(offer.suite), key, piece_count(offer.size))
+
+
+def described(product: Product) -> bytes:
+    """What is kept of a description, 32 bytes; as much work for every product."""
+    padded = product.description.encode().ljust(DESCRIPTION_MAX_BYTES, b"\0")
+    return sha256(padded).digest()
 
 
 def order_key(order: Order) -> bytes:

@@ -17,7 +17,7 @@ from veilmart.customer.library.updates import (
     plan_updates,
 )
 from veilmart.customer.wallet.copies import newest_copies
-from veilmart.customer.wallet.orders import Order, get_order
+from veilmart.customer.wallet.orders import Order, described, get_order
 from veilmart.customer.web.desk import Desk
 from veilmart.customer.web.open_shop import fetch_shop
 from veilmart.customer.web.progress import Progress
@@ -181,6 +181,6 @@ def _news(order: Order, version: int, path: Path | None, product: Product) -> li
         size = format_size(product.size)
         same = had is None or format_size(had) == size
         news.append(f"Size: {size}." if same else f"Size: {format_size(had or 0)}, now {size}.")
-    if order.description is not None and product.description != order.description:
+    if order.described not in (None, described(product)):
         news.append(f"Description: {product.description[:NEWS_MAX_CHARACTERS] or 'none any more'}")
     return news

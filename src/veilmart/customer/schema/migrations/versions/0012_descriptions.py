@@ -1,4 +1,4 @@
-"""What a product was described as when it was bought, to say what a newer version changed."""
+"""The hash of a product's description when it was bought, to say what a newer version changed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,4 +10,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("orders", sa.Column("description", sa.String))
+    op.add_column("orders", sa.Column("described", sa.LargeBinary(32)))
