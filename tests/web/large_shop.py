@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from sqlalchemy import Connection, insert
 from starlette.types import ASGIApp
 
-from tests.merchant.doubles import BROKER_URL, FakeBroker
+from tests.support.scripted_merchant import BROKER_URL, FakeBroker
 from veilmart.crypto.identity import generate_identity
 from veilmart.merchant.goods.shelves import create_shelf
 from veilmart.merchant.home import MerchantHome, create_merchant, open_merchant
