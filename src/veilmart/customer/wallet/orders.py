@@ -38,7 +38,7 @@ class Order:
     """A row of `orders`. Keys are 32 bytes each; `product` is the product's id, 16 bytes.
 
     spend: the encoded `Spend` of an order that a token pays, None where the account does.
-    described: SHA-256 of the catalogue's description when it was bought, None where it was not kept.
+    described: SHA-256 of the catalogue's description when it was bought, None if not kept.
     """
 
     order: bytes
