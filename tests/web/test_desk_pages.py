@@ -185,14 +185,15 @@ def plain(
 def test_by_keyboard_alone_at_the_merchants_desk(plain: dict[str, Watched], tmp_path: Path) -> None:
     """A file is put on sale, renamed and taken off; a payout is asked for."""
     desk = plain["merchant"]
-    (tmp_path / "tides.txt").write_text("Tides of the year.\n")
+    name = f"tides-{secrets.token_hex(2)}.txt"
+    (tmp_path / name).write_text("Tides of the year.\n")
     desk.goto("/goods")
-    type_into(desk, "Or the path", str(tmp_path / "tides.txt"))
+    type_into(desk, "Or the path", str(tmp_path / name))
     tick(desk, "Accept that a product")
     press(desk, "Put on sale", key="Space")
     expect(desk.page.get_by_text("1 on sale")).to_be_visible(timeout=30_000)
     press(desk, "Goods")
-    press(desk, "tides.txt")
+    press(desk, name)
     type_into(desk, "Title", "Tides")
     press(desk, "Save")
     press(desk, "Tides")
