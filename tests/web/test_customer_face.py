@@ -220,7 +220,7 @@ def test_a_refund_of_the_merchant_is_found_and_shown(
     refund = market.run("merchant", "refund", order[1], "--yes")
     assert refund.code == 0, refund.err
     watched.goto("/orders")
-    watched.page.get_by_role("button", name="Look for refunds").click()
+    watched.page.get_by_role("button", name="Do all of it now").click()
     done(watched)
     watched.goto("/orders")
     expect(watched.page.get_by_text("returned to you, the whole amount")).to_be_visible()

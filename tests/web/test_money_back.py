@@ -123,7 +123,7 @@ def test_a_refund_at_the_merchants_desk_asks_for_the_title_and_reaches_the_custo
         expect(desk.page.get_by_role("status")).to_contain_text("told to give the price back")
         desk.check()
     watched.goto("/orders")
-    watched.page.get_by_role("button", name="Look for refunds").click()
+    watched.page.get_by_role("button", name="Do all of it now").click()
     done(watched)
     watched.goto("/orders")
     expect(watched.page.get_by_text(RETURNED)).to_be_visible()

@@ -118,7 +118,6 @@ class OrderPages:
             "orders.html",
             paged=one_page(request, rows),
             unfinished=any(row.unfinished for row in rows),
-            by_tokens=any(row.by_token for row in rows),
             lost=one_page(request, lost),
             lost_name=lambda order: self._web.names.name("lost", order.order_key),
             needs_passphrase=self._desk.needs_passphrase,
