@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import prepared_keys
+from tests.support import needs, prepared_keys
 from tests.support.postgres import PostgresServer
 
 MEMORY = Path("/dev/shm")
@@ -23,6 +23,13 @@ def pytest_configure(config: pytest.Config) -> None:
     _keep_bytecode()
     _write_into_memory()
     _prepare_keys()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before `-m` chooses."""
+    for item in items:
+        needs.mark(item)
 
 
 def _keep_bytecode() -> None:

@@ -6,8 +6,18 @@ from tests.support.broker_market import (
     merchant_key,
     opened,
     other_key,
+    postgres_template,
     served,
     template,
 )
 
-__all__ = ["home", "market", "merchant_key", "opened", "other_key", "served", "template"]
+__all__ = [
+    "home",
+    "market",
+    "merchant_key",
+    "opened",
+    "other_key",
+    "postgres_template",
+    "served",
+    "template",
+]

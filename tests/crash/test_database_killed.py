@@ -10,6 +10,7 @@ from tests.crash.market import running_market
 from tests.support.postgres import PostgresServer
 
 
+@pytest.mark.postgres
 @pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR")
 async def test_no_acknowledged_write_is_lost() -> None:
     server = PostgresServer(durable=True)

@@ -10,10 +10,11 @@ from tests.support.broker_market import (
     merchant_key,
     opened,
     other_key,
+    postgres_template,
     template,
 )
 
-__all__ = ["home", "market", "merchant_key", "opened", "other_key", "template"]
+__all__ = ["home", "market", "merchant_key", "opened", "other_key", "postgres_template", "template"]
 
 
 @pytest.fixture

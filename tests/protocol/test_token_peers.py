@@ -35,6 +35,8 @@ from veilmart.protocol.token import (
 from veilmart.protocol.wallet_derivations import token_secrets
 
 SOURCE = Path(__file__).parent / "token_peer"
+pytestmark = pytest.mark.npm
+
 INSTALL_SECONDS = 180
 SEED = bytes(range(32))
 MESSAGE = b"message"

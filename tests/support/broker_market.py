@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.postgres import PostgresServer
 from tests.support.scripted_broker import PRICE, START, Clock, ScriptedCustomer, ScriptedMerchant
 from veilmart.broker import merchants, settings
 from veilmart.broker.audit import audit
@@ -162,14 +163,23 @@ def copy_template(home: Path, opened: BrokerHome) -> None:
         opened.database.run_now(token_keys.store_key, row.price, row.epoch, known.secret)
 
 
+@pytest.fixture(scope="session")
+def postgres_template(template: Path, postgres_server: PostgresServer) -> str:
+    """The URL of a database with the tables, settings and token keys of the template."""
+    url = postgres_server.new_database()
+    with open_home(template, url) as opened:
+        copy_template(template, opened)
+    return url
+
+
 @pytest.fixture
-def opened(home: Path, database_url: str | None) -> Iterator[BrokerHome]:
+def opened(
+    home: Path, database_url: str | None, request: pytest.FixtureRequest
+) -> Iterator[BrokerHome]:
     if database_url is not None:
-        with open_home(home, database_url) as opened:
-            copy_template(home, opened)
-            yield opened
-        return
-    with open_home(home) as opened:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        server.become_copy(database_url, request.getfixturevalue("postgres_template"))
+    with open_home(home, database_url) as opened:
         yield opened
 
 

@@ -47,6 +47,12 @@ class PostgresServer:
         self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
+    def become_copy(self, url: str, original: str) -> None:
+        """Replace a database that nobody is connected to by a copy of another such one."""
+        self.drop(url)
+        names = make_url(url).database, make_url(original).database
+        self.execute("CREATE DATABASE {} TEMPLATE {}".format(*names))
+
     def drop(self, url: str) -> None:
         """Also when somebody is still connected."""
         self.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")

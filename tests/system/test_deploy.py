@@ -219,6 +219,7 @@ needs_nginx = pytest.mark.skipif(
 )
 
 
+@pytest.mark.nginx
 @needs_nginx
 def test_debians_nginx_carries_what_the_broker_accepts(tmp_path: Path) -> None:
     with serving(tmp_path, "broker") as broker, nginx(tmp_path, port_of(broker)) as port:
@@ -241,6 +242,7 @@ def port_of(url: str) -> int:
 
 
 @pytest.mark.long
+@pytest.mark.nginx
 @needs_nginx
 def test_a_purchase_goes_through_debians_nginx(tmp_path: Path) -> None:
     goods = tmp_path / "goods"

@@ -13,7 +13,7 @@ from tests.support.shop_market import GOODS
 from tests.system.shared_market import shared_market
 from veilmart.errors import DatabaseAway, ServerBusy, ServerFault
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.postgres]
 
 
 def children(pid: int) -> list[int]:

@@ -19,7 +19,10 @@ import pytest
 from tests.support.other_clock import LIBRARY, machine, wrong_clock
 from tests.support.programs import Finished, environment, run
 
-pytestmark = pytest.mark.skipif(not LIBRARY.exists(), reason="needs Debian's faketime")
+pytestmark = [
+    pytest.mark.faketime,
+    pytest.mark.skipif(not LIBRARY.exists(), reason="needs Debian's faketime"),
+]
 
 START_SECONDS = 60
 PASSWORD = "correct horse battery\n"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.support.broker_market import PASSWORD, Market, copy_template
+from tests.support.broker_market import PASSWORD, Market
 from tests.support.engines import both_engines
 from tests.support.postgres import PostgresServer
 from tests.support.scripted_broker import PRICE, Clock, ScriptedMerchant
@@ -56,9 +56,11 @@ class Workers:
 
 
 @pytest.fixture
-def pair(home: Path, postgres: str) -> Iterator[tuple[BrokerHome, BrokerHome]]:
+def pair(
+    home: Path, postgres: str, postgres_server: PostgresServer, postgres_template: str
+) -> Iterator[tuple[BrokerHome, BrokerHome]]:
+    postgres_server.become_copy(postgres, postgres_template)
     with open_home(home, postgres) as first, open_home(home, postgres) as second:
-        copy_template(home, first)
         shared_sessions(first, os.urandom).make_table()
         yield first, second
 

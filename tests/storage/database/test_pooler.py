@@ -12,9 +12,12 @@ from tests.support.real_program import program
 from veilmart.errors import PoolerUnfit
 from veilmart.storage.database.port import Database
 
-pytestmark = pytest.mark.skipif(
-    PGBOUNCER is None, reason="Debian's pgbouncer is not installed and apt could not fetch it"
-)
+pytestmark = [
+    pytest.mark.pgbouncer,
+    pytest.mark.skipif(
+        PGBOUNCER is None, reason="Debian's pgbouncer is not installed and apt could not fetch it"
+    ),
+]
 
 SETTINGS = (
     "SELECT current_setting('search_path'), current_setting('synchronous_commit'), "

@@ -154,6 +154,7 @@ def test_an_ambiguous_commit_is_resolved(
     assert database.run_now(count) == 1
 
 
+@pytest.mark.postgres
 async def test_a_server_that_goes_away_and_comes_back() -> None:
     server = PostgresServer()
     try:
