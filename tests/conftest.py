@@ -1,6 +1,5 @@
 """What several suites share: a PostgreSQL server, started once and only if a test wants it."""
 
-import atexit
 import os
 import shutil
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import needs, prepared_keys
+from tests.support.made_once import shared_folder
 from tests.support.postgres import PostgresServer
 
 MEMORY = Path("/dev/shm")
@@ -22,7 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before anything is imported or written: what makes hundreds of programs start quickly."""
     _keep_bytecode()
     _write_into_memory()
-    _prepare_keys()
+    shared_folder()  # before workers are started
+    prepared_keys.install()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -49,15 +50,6 @@ def _write_into_memory() -> None:
     if shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None  # it is read again
-
-
-def _prepare_keys() -> None:
-    """RSA keys without a search for primes; workers count on where the first process began."""
-    if prepared_keys.COUNTER not in os.environ:
-        folder = tempfile.mkdtemp(prefix="veilmart-keys-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        os.environ[prepared_keys.COUNTER] = f"{folder}/used"
-    prepared_keys.install(Path(os.environ[prepared_keys.COUNTER]))
 
 
 @pytest.fixture(scope="session")

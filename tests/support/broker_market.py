@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.made_once import made_once
 from tests.support.postgres import PostgresServer
 from tests.support.scripted_broker import PRICE, START, Clock, ScriptedCustomer, ScriptedMerchant
 from veilmart.broker import merchants, settings
@@ -134,13 +135,15 @@ def other_key() -> identity.IdentityKey:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("template") / "broker"
-    with initialise(home, os.urandom) as opened:
-        # Token keys are as costly as identities.
+def template() -> Path:
+    return made_once("broker", make_home) / "home"
+
+
+def make_home(folder: Path) -> None:
+    """Of a broker with its token keys."""
+    with initialise(folder / "home", os.urandom) as opened:
         run = opened.database.run_now
         token_keys.make_missing(run, run(token_keys.missing, START))
-    return home
 
 
 @pytest.fixture
@@ -164,11 +167,15 @@ def copy_template(home: Path, opened: BrokerHome) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(template: Path, postgres_server: PostgresServer) -> str:
+def postgres_template(
+    template: Path, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> str:
     """The URL of a database with the tables, settings and token keys of the template."""
+    home = tmp_path_factory.mktemp("postgres") / "broker"
+    shutil.copytree(template, home)
     url = postgres_server.new_database()
-    with open_home(template, url) as opened:
-        copy_template(template, opened)
+    with open_home(home, url) as opened:
+        copy_template(home, opened)
     return url
 
 

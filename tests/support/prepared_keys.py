@@ -12,14 +12,14 @@ import fcntl
 import json
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gmpy2
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-COUNTER = "VEILMART_TEST_KEYS"  # names the file, for this process and its children
+from tests.support.made_once import SHARED, shared_folder
+
 PRIMES = Path(__file__).with_name("primes.json")
 EXPONENT = 65537
 COUNTS = {2048: 128, 3072: 96}  # bits of a key: primes, of half as many bits
@@ -27,8 +27,9 @@ COUNTS = {2048: 128, 3072: 96}  # bits of a key: primes, of half as many bits
 generated = rsa.generate_private_key
 
 
-def install(counter: Path) -> Callable[[], None]:
-    """Hand out prepared keys in this process from now on. Returns what ends that."""
+def install() -> None:
+    """Hand out prepared keys in this process from now on."""
+    counter = shared_folder() / "keys"
     primes = {
         int(bits): [int.from_bytes(base64.b64decode(prime), "big") for prime in found]
         for bits, found in json.loads(PRIMES.read_text()).items()
@@ -40,17 +41,13 @@ def install(counter: Path) -> Callable[[], None]:
             pair = _pair(primes[key_size], _next(counter.with_suffix(f".{key_size}")))
         return _key(*pair) if pair else generated(public_exponent, key_size, backend)
 
-    def end() -> None:
-        rsa.generate_private_key = generated
-
     rsa.generate_private_key = prepared
-    return end
 
 
 def install_if_asked() -> None:
     """In a program that a test started."""
-    if COUNTER in os.environ:
-        install(Path(os.environ[COUNTER]))
+    if SHARED in os.environ:
+        install()
 
 
 def _next(path: Path) -> int:

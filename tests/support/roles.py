@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 from sqlalchemy import Connection, select
 
+from tests.support.made_once import made_once
 from tests.support.tampering_proxy import TamperingProxy, tampering_proxy
 from veilmart.broker import merchants
 from veilmart.broker.audit import audit
@@ -73,8 +74,18 @@ class Template:
     merchant_print: bytes
 
 
+def prepared_template() -> Template:
+    """The template that all tests of a run share."""
+
+    def make(folder: Path) -> None:
+        (folder / "print").write_bytes(make_template(folder, Clock()).merchant_print)
+
+    folder = made_once("roles", make)
+    return Template(folder / "broker", folder / "merchant", (folder / "print").read_bytes())
+
+
 def make_template(folder: Path, clock: Clock) -> Template:
-    """RSA keys take their time; a copy does not."""
+    """Homes that a market in one loop is copied from."""
     broker_home, merchant_home = folder / "broker", folder / "merchant"
     with initialise(broker_home, os.urandom) as opened:
         own = renew_descriptor(opened, clock(), os.urandom).newest.public

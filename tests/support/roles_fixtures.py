@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.support.roles import Clock, Roles, Template, make_template, running_roles
+from tests.support.roles import Roles, Template, prepared_template, running_roles
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    return make_template(tmp_path_factory.mktemp("template"), Clock())
+def template() -> Template:
+    return prepared_template()
 
 
 TRANSPORTS = ("stream", "post")

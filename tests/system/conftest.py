@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.roles import Clock, Template, make_template
+from tests.support.roles import Template, prepared_template
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    return make_template(tmp_path_factory.mktemp("template"), Clock())
+def template() -> Template:
+    return prepared_template()

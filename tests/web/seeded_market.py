@@ -4,12 +4,14 @@ For tests of the faces and for the screenshots. `make_folder` writes what `merch
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from tests.support.made_once import made_once
 from tests.support.real_market import RealMarket, run, serving, wait_for
 from veilmart.demo.goods import recipes
 
@@ -81,7 +83,8 @@ def draw_cover(title: str, number: int) -> Image.Image:
 @contextmanager
 def seeded_market(home: Path) -> Iterator[RealMarket]:
     """All goods on sale on three shelves, at 1.00, 2.00 and 5.00."""
-    folder = make_folder(home / "goods")
+    folder = home / "goods"
+    shutil.copytree(made_once("seeded goods", make_folder), folder)
     with serving(home, "broker") as broker:
         done = run(home, "merchant", "init", "--broker", broker, "--yes", "--name", "Almanac")
         assert done.code == 0, done.err
