@@ -1,6 +1,5 @@
 """What changes between browsing and ordering: a product removed or gone out, an hour gone by."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 from sqlalchemy import Connection
 
 from tests.support.roles import CREDIT, GOODS, Roles, product_of, told
+from tests.support.waiting import until
 from veilmart.customer.wallet.orders import all_orders
 from veilmart.errors import ProductGone, ProductOut, UnknownRequestNumber, VeilmartError
 from veilmart.merchant.events import CatalogueChanged
@@ -44,9 +44,8 @@ async def shopkeeper(roles: Roles, change: Callable[[Connection, bytes], None], 
         standing = market.database.run_now(load_products)
         product = next(product for product in standing if product.file_name == name)
         market.database.run_now(change, product.id)
-    async with asyncio.timeout(10):
-        while not any(isinstance(event, CatalogueChanged) for event in roles.merchant_told):
-            await asyncio.sleep(0.02)
+    told_of = roles.merchant_told
+    await until(lambda: any(isinstance(event, CatalogueChanged) for event in told_of))
 
 
 async def bought_after(

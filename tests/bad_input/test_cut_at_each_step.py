@@ -4,13 +4,13 @@ Before the question has gone on, or when it has been answered and the answer is 
 does what people do: the same again, until the file is there. It is charged once.
 """
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from tests.support.roles import GOODS, PASSWORD, Roles, product_of
 from tests.support.tampering_proxy import Forward, Gone, HttpMessage
+from tests.support.waiting import until
 from veilmart.customer.events import Event, StepReached
 from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.errors import VeilmartError
@@ -83,9 +83,7 @@ async def test_cut_once_at_each_step(shared: Roles, tmp_path: Path, link: str, m
                 assert error.code and error.hint, repr(error)
                 failed += 1
                 assert failed < ATTEMPTS_MAX, error.explain()
-        async with asyncio.timeout(10):
-            while not set(cutter.cut) >= OF[link] & (cutter.reached | {"report"}):
-                await asyncio.sleep(0.02)
+        await until(lambda: set(cutter.cut) >= OF[link] & (cutter.reached | {"report"}))
     finally:
         proxy.reset()
     # A small parcel may come with another step's answer, so that nothing is asked in its own.

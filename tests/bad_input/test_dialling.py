@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.roles import Roles, product_of
 from tests.support.streaming import RawPeer, raw_peer
+from tests.support.waiting import until
 from veilmart.broker import merchants as merchant_book
 from veilmart.crypto.suite import all_suites
 from veilmart.errors import BrokerUnreachable, MerchantUnreachable, OpenFailed, SessionUnknown
@@ -26,14 +27,6 @@ from veilmart.protocol import handshake, labels
 from veilmart.protocol.stream_frames import Kind, encode_frame
 from veilmart.transport.client import HttpClient
 from veilmart.transport.stream_client import StreamClient
-
-WAIT_SECONDS = 20
-
-
-async def until(true: object) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not true():  # type: ignore[operator]
-            await asyncio.sleep(0.02)
 
 
 class Dialled:
@@ -226,7 +219,8 @@ async def test_a_suspended_merchant_may_dial_and_gets_no_new_customers(
     links = roles.links[-1]
     async with Dialled(roles).running():
         await until(lambda: links._dialled.get(roles.merchant_print))
-        await asyncio.sleep(1.2)  # the broker looks once a second
+        merchants = links._state.merchants
+        await until(lambda: merchants.known(roles.merchant_print).state != merchant_book.ADMITTED)
         with pytest.raises(Exception, match="suspended"):
             await shopper.browse(roles.merchant_print)
 

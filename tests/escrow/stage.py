@@ -1,15 +1,14 @@
 """A customer with one purchase in a market of real roles, and how it stands."""
 
-import asyncio
 import os
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.roles import CREDIT, PRICE, WAIT_SECONDS, Roles, product_of
+from tests.support.roles import CREDIT, PRICE, Roles, product_of
+from tests.support.waiting import until
 from veilmart.broker.disputes.records import DisputeLine, dispute_lines
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.display.order_status import Standing, standing
@@ -83,7 +82,7 @@ class Stage:
 
     async def until(self, state: str) -> None:
         """The broker has brought its invoice there by itself."""
-        await eventually(lambda: self.broker_state() == state)
+        await until(lambda: self.broker_state() == state)
 
     def broker_state(self) -> str:
         return self.roles.database.run_now(_states)[-1]
@@ -95,7 +94,7 @@ class Stage:
             with open_merchant(self.roles.merchant_home) as market:
                 return any(view.state == state for view in market.database.run_now(sales_views))
 
-        await eventually(heard)
+        await until(heard)
 
     async def merchant_refunds(self) -> None:
         """As `veilmart merchant refund ORDER` does."""
@@ -115,13 +114,6 @@ def _point_at(conn: Any, url: str) -> None:
     conn.exec_driver_sql("UPDATE brokers SET url = ?", (url,))
 
 
-async def eventually(holds: Callable[[], bool]) -> None:
-    ends = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < ends
-        await asyncio.sleep(0.02)
-
-
 @asynccontextmanager
 async def staged(roles: Roles, folder: Path) -> AsyncIterator[Stage]:
     """mia, with money, in front of the shop."""
@@ -131,4 +123,4 @@ async def staged(roles: Roles, folder: Path) -> AsyncIterator[Stage]:
     yield stage
 
 
-__all__ = ["CREDIT", "NAME", "PRICE", "Stage", "eventually", "staged"]
+__all__ = ["CREDIT", "NAME", "PRICE", "Stage", "staged"]

@@ -10,6 +10,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from tests.support.streaming import Counter, serving
+from tests.support.waiting import until
 from veilmart.errors import BrokerUnreachable
 from veilmart.protocol.stream_frames import Kind, decode_frame, encode_frame
 from veilmart.transport.client import HttpClient
@@ -72,16 +73,15 @@ async def test_pings_are_answered_after_the_rest_and_not_during_it() -> None:
     ):
         assert await client.post("/v1/request", b"", max_bytes=9) == b"!"
         peers[0].ping()
-        await asyncio.sleep(0.05)
-        assert peers[0].pongs == 1, "a client that does not rest answers"
+        await until(lambda: peers[0].pongs == 1)  # a client that does not rest answers
         await client.rest()
         for _ in range(20):
             peers[0].ping()
             await asyncio.sleep(0.005)
         assert peers[0].pongs == 1
         assert await client.post("/v1/request", b"", max_bytes=9) == b"!"
-        await asyncio.sleep(0.05)
-        assert peers[0].pongs == 21 and len(peers) == 1
+        await until(lambda: peers[0].pongs == 21)
+        assert len(peers) == 1
 
 
 async def test_a_stream_that_ended_during_the_rest_is_made_again() -> None:
@@ -107,8 +107,7 @@ async def test_a_request_that_is_under_way_goes_on(kind: type[StreamClient | Htt
         kind(f"127.0.0.1:{port}", BrokerUnreachable) as client,
     ):
         slow = asyncio.create_task(client.post("/v1/session", b"slow", max_bytes=10))
-        while not counter.waiting:
-            await asyncio.sleep(0.01)
+        await until(lambda: counter.waiting)
         await client.rest()
         counter.release.set()
         assert await slow == b"slow"

@@ -8,6 +8,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from tests.support.waiting import until
 from veilmart.errors import BrokerUnreachable, UnsignedAnswer
 from veilmart.limits import STREAM_PINGS_MAX
 from veilmart.protocol.stream_frames import Kind, encode_frame
@@ -82,9 +83,9 @@ async def test_an_answer_that_comes_twice_ends_the_stream() -> None:
     answer = encode_frame(0, Kind.ANSWER, b"once")
     async with false_server(answer, answer) as port, client(port) as stream:
         assert await stream.post("/v1/request", b"", max_bytes=100) == b"once"
-        await asyncio.sleep(0.1)
         ended = stream._exchange
         assert ended is not None
+        await until(lambda: ended.lost_reason)
         assert "was answered" in str(ended.lost_reason)
         assert await stream.post("/v1/request", b"", max_bytes=100) == b"once"
         assert stream._exchange is not ended

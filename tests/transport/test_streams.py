@@ -4,11 +4,13 @@ import asyncio
 import socket
 from contextlib import AsyncExitStack
 from functools import partial
+from itertools import count
 
 import pytest
 
 from tests.support.socks_server import socks_server
 from tests.support.streaming import MAX_BYTES, Counter, raw_peer, serving
+from tests.support.waiting import until
 from veilmart.errors import (
     BrokerUnreachable,
     MessageTooLarge,
@@ -60,8 +62,7 @@ async def test_answers_come_in_any_order() -> None:
     counter = Counter()
     async with serving(counter) as port, client(port) as stream:
         slow = asyncio.create_task(stream.post("/v1/session", b"slow", max_bytes=10))
-        while not counter.waiting:
-            await asyncio.sleep(0.01)
+        await until(lambda: counter.waiting)
         assert await stream.post("/v1/request", b"fast", max_bytes=10) == b"fast!"
         assert not slow.done()
         counter.release.set()
@@ -75,7 +76,8 @@ async def test_a_stream_works_on_so_many_questions_at_once_and_on_all_in_the_end
             asyncio.create_task(stream.post("/v1/session", b"%d" % n, max_bytes=10))
             for n in range(STREAM_FRAMES_MAX + 20)
         ]
-        await asyncio.sleep(0.2)
+        await until(lambda: counter.waiting == STREAM_AT_ONCE)
+        await asyncio.sleep(0.1)  # one more would begin now
         assert counter.waiting == STREAM_AT_ONCE
         counter.release.set()
         assert await asyncio.gather(*asked) == [b"%d" % n for n in range(len(asked))]
@@ -122,8 +124,7 @@ async def test_a_server_that_stops_answers_what_was_asked() -> None:
     async with serving(counter) as port:
         stream = client(port)
         asked = asyncio.create_task(stream.post("/v1/session", b"asked", max_bytes=10))
-        while not counter.waiting:
-            await asyncio.sleep(0.01)
+        await until(lambda: counter.waiting)
     assert await asked == b"asked"
     await stream.aclose()
 
@@ -342,8 +343,7 @@ async def test_when_there_are_too_many_streams_those_go_that_wait_longest() -> N
     async with serving(counter, streams_max=4) as port, AsyncExitStack() as stack:
         asking = await stack.enter_async_context(raw_peer(port))
         asking.send(encode_frame(1, Kind.SESSION, b"asked"))
-        while not counter.waiting:
-            await asyncio.sleep(0.01)
+        await until(lambda: counter.waiting)
         crowd = [await stack.enter_async_context(raw_peer(port)) for _ in range(6)]
         for idle in crowd[:3]:
             assert await idle.closed() is None
@@ -354,7 +354,7 @@ async def test_when_there_are_too_many_streams_those_go_that_wait_longest() -> N
 
 
 async def test_an_idle_stream_ends_and_one_that_is_used_stays(monkeypatch) -> None:
-    monkeypatch.setattr(StreamServer, "idle", 0.3)
+    monkeypatch.setattr(StreamServer, "idle", 1.0)
     options = {"header_seconds": 0.2}
     async with (
         serving(Counter(), **options) as port,
@@ -363,9 +363,12 @@ async def test_an_idle_stream_ends_and_one_that_is_used_stays(monkeypatch) -> No
         raw_peer(port) as used,
     ):
         ended = [asyncio.create_task(each.closed()) for each in (idle, pinging)]
-        for number in range(10):
-            pinging.websocket.send_ping(b"")
-            pinging.flush()
+        for number in count():
+            if all(each.done() for each in ended):
+                break
+            if not ended[1].done():
+                pinging.websocket.send_ping(b"")
+                pinging.flush()
             used.send(encode_frame(number, Kind.REQUEST, b""))
             assert await used.next() == (number, Kind.ANSWER, b"!")
             await asyncio.sleep(0.1)

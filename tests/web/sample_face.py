@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,6 +29,7 @@ class Sample:
             get("/", self.home),
             post("/deed", self.deed),
             post("/work", self.work),
+            get("/long-work", self.long_work),
             get("/text", self.text),
         ]
 
@@ -48,14 +50,21 @@ class Sample:
         return go_to(self.web.offers.confirm(form.text("nonce"), act))
 
     async def work(self, request: Request) -> Response:
+        return self._counting_to(10)
+
+    async def long_work(self, request: Request) -> Response:
+        """A minute and a half."""
+        return self._counting_to(600)
+
+    def _counting_to(self, last: int) -> Response:
         async def count(report: Report) -> None:
-            for number in range(1, 11):
+            for number in range(1, last + 1):
                 report.step(f"Counting {number}")
-                report.advance(number * 300_000, 3_000_000, "bytes")
+                report.advance(number * 300_000, last * 300_000, "bytes")
                 await asyncio.sleep(0.15)
             report.leads_to("/", "Back")
 
-        return go_to(self.web.jobs.start("count", "Counting to ten", count).path)
+        return go_to(self.web.jobs.start("count", "Counting", count).path)
 
     async def text(self, request: Request) -> Response:
         return self.web.pages.page(request, "stranger_page.html", text=query(request, "text"))
@@ -73,7 +82,9 @@ def main(home: str) -> None:
         unlock=unlock,
     )
     options = WebOptions(open=False)
-    asyncio.run(run_face(plan, Home(Path(home)), Terminal(json=True), options))
+    # A stream that holds up the end would do so for a minute.
+    with patch("veilmart.web.running.STOP_SECONDS", 60):
+        asyncio.run(run_face(plan, Home(Path(home)), Terminal(json=True), options))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.support.real_market import RealMarket, run
+from tests.support.waiting import wait_until
 from tests.web.browser import Face, running_face, watched_page
 from tests.web.seeded_market import draw_cover, seeded_market
 from veilmart.merchant.web.plan import MENU
@@ -219,13 +219,12 @@ def test_the_line_about_the_shop_is_in_the_brokers_list(
     watched.check()
     (market.home / "reader").mkdir(exist_ok=True)
     assert run(market.home / "reader", "customer", "join", market.link).code == 0
-    for _ in range(50):
+
+    def shown() -> bool:
         done = run(market.home / "reader", "customer", "merchants", "--json")
-        if line in [entry["about"] for entry in json.loads(done.out)["merchants"]]:
-            break
-        time.sleep(0.2)
-    else:
-        pytest.fail(done.out)
+        return line in [entry["about"] for entry in json.loads(done.out)["merchants"]]
+
+    wait_until(shown)
     watched.page.fill("input[name=about]", "A line\u202e")
     watched.page.click("form[action='/about'] button")
     expect(watched.page.locator("main")).to_contain_text("Give one line of at most 300 bytes")

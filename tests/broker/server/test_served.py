@@ -1,6 +1,5 @@
 """Over HTTP: sessions, junk, replays, links, reports."""
 
-import asyncio
 import os
 from collections.abc import Callable
 
@@ -8,6 +7,7 @@ import pytest
 
 from tests.support.broker_market import PASSWORD, Served
 from tests.support.scripted_broker import SEGMENT
+from tests.support.waiting import until
 from veilmart.broker import events
 from veilmart.broker.operator import bookkeeping
 from veilmart.broker.sessions.session import MemorySessions, Session
@@ -30,12 +30,6 @@ from veilmart.limits import CELL_BYTES
 from veilmart.protocol import customer_messages as messages
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.tunnel import RECORD_OVERHEAD_BYTES
-
-
-async def until(met: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not met():
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("suite_index", [0, 1])

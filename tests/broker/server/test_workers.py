@@ -13,6 +13,7 @@ from tests.support.broker_market import PASSWORD, Market
 from tests.support.engines import both_engines
 from tests.support.postgres import PostgresServer
 from tests.support.scripted_broker import PRICE, Clock, ScriptedMerchant
+from tests.support.waiting import until
 from veilmart.broker import merchants
 from veilmart.broker.audit import audit
 from veilmart.broker.home import BrokerHome, open_home
@@ -220,10 +221,9 @@ async def test_one_worker_leads_and_another_takes_over(
     assert await first.broker._look_who_leads()
     assert not await second.broker._look_who_leads()
     await first.broker._lease.aclose()
-    for _ in range(400):  # the server frees the lock when it notices the end of the session
-        if await second.broker._look_who_leads():
-            break
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(120):  # the server frees the lock when it notices the end
+        while not await second.broker._look_who_leads():
+            await asyncio.sleep(0.05)
     assert await second.broker._look_who_leads()
     assert not await first.broker._look_who_leads()
     # What happens at the one that does not lead is reported by the one that does.
@@ -233,9 +233,7 @@ async def test_one_worker_leads_and_another_takes_over(
     await first.ask(session, first.act(Release, order))
     await first.ask(session, first.act(Acknowledge, order))
     await second.broker.look()
-    async with asyncio.timeout(10):
-        while not any(report.entries for report in first.merchant.reports):
-            await asyncio.sleep(0.01)
+    await until(lambda: any(report.entries for report in first.merchant.reports))
     last = [report for report in first.merchant.reports if report.entries][-1]
     assert [(entry.sequence, entry.order) for entry in last.entries] == [(1, order)]
     assert last.balance == PRICE

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.support.real_market import BIG, RealMarket, real_market
+from tests.support.waiting import wait_until
 from veilmart.errors import (
     BackupOlder,
     CodeMistyped,
@@ -108,13 +109,17 @@ def test_sync_fetches_a_new_version_when_it_is_due(market: RealMarket, tmp_path:
     goods.write_text("The stars of June, corrected.\n")
     added = market.run("merchant", "add", str(goods), "--price", "5.00")
     assert added.code == 0, added.err
-    time.sleep(1)
+
+    def known() -> list[tuple[int, str, int]]:
+        assert market.customer(tmp_path, "sync", "--updates").code == 0
+        with sqlite3.connect(tmp_path / "customer" / "wallet.sqlite") as wallet:
+            return wallet.execute(
+                "SELECT version, state, due_at FROM copies WHERE version = 2"
+            ).fetchall()
+
     # The moment is random within two days, so a plain sync only puts it on the list.
-    assert market.customer(tmp_path, "sync", "--updates").code == 0
-    with sqlite3.connect(tmp_path / "customer" / "wallet.sqlite") as wallet:
-        rows = wallet.execute(
-            "SELECT version, state, due_at FROM copies WHERE version = 2"
-        ).fetchall()
+    wait_until(known)
+    rows = known()
     assert len(rows) == 1 and rows[0][1] == "due"
     assert 0 <= rows[0][2] - time.time() + 60 <= 48 * 3600 + 60
     done = market.customer(tmp_path, "sync", "--now")

@@ -3,7 +3,6 @@
 import os
 import sqlite3
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -149,13 +148,11 @@ def test_comparing_and_foreseeing_do_not_hold_the_writer(stall: Stall, tmp_path:
     file = Path(stall.market.home.path) / "merchant.sqlite"
     with sqlite3.connect(file, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
-        began = time.monotonic()
         database = stall.market.database
         again = database.read_now(compare, read_folder(tmp_path / "shop", 500, 2), 2)
         with pytest.raises(AloneOnShelf):
             database.read_now(foresee_import, _only_first(again), prune=True, alone=False)
-        other.execute("ROLLBACK")
-    assert time.monotonic() - began < 5
+        other.execute("ROLLBACK")  # both have answered while the lock was held
     assert len(comparison.changes) == 3
 
 
