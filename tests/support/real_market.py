@@ -1,6 +1,8 @@
 """A real broker and a real merchant in processes of their own, set up through their commands."""
 
 import os
+import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import programs
+from tests.support.made_once import made_once
 from tests.support.programs import Finished, Program
 
 START_SECONDS = 180
@@ -75,6 +78,11 @@ def real_market(home: Path, seller: str = "veilmart") -> Iterator[RealMarket]:
 
     seller: the module that is the merchant's program.
     """
+    with opened_market(home, made_once("real market", _stock), seller) as market:
+        yield market
+
+
+def _stock(home: Path) -> None:
     goods = home / "goods"
     goods.mkdir()
     (goods / "june.txt").write_text("The stars of June.\n")
@@ -82,15 +90,34 @@ def real_market(home: Path, seller: str = "veilmart") -> Iterator[RealMarket]:
     (goods / "sky.bin").write_bytes(BIG)
     (goods / "sea.bin").write_bytes(BIG[::-1])
     with serving(home, "broker") as broker:
-        assert run(home, "merchant", "init", "--broker", broker, "--yes").code == 0
+        succeed(home, "merchant", "init", "--broker", broker, "--yes")
         small = [str(goods / name) for name in ("june.txt", "july.txt")]
         large = [str(goods / name) for name in ("sky.bin", "sea.bin")]
-        assert run(home, "merchant", "add", *small, "--price", "5.00").code == 0
-        assert run(home, "merchant", "add", *large, "--price", "10.00").code == 0
+        succeed(home, "merchant", "add", *small, "--price", "5.00")
+        succeed(home, "merchant", "add", *large, "--price", "10.00")
+
+
+def succeed(home: Path, *words: str) -> str:
+    """Run a command that has to; its output."""
+    done = run(home, *words)
+    assert done.code == 0, done.err
+    return done.out
+
+
+@contextmanager
+def opened_market(
+    home: Path, stocked: Path, seller: str = "veilmart", name: str = "merchant"
+) -> Iterator[RealMarket]:
+    """The programs on a copy of the homes in `stocked`. name: the merchant's."""
+    shutil.copytree(stocked, home, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.log"))
+    with serving(home, "broker") as broker:
+        with sqlite3.connect(home / "merchant" / "merchant.sqlite") as database:
+            database.execute("UPDATE brokers SET url = ?", (broker,))
+        database.close()
         with serving(home, "merchant", module=seller) as merchant:
-            assert run(home, "broker", "merchant", "admit", merchant, "--yes").code == 0
-            wait_for(home / "broker.log", "Merchant merchant authenticated ")
-            link = run(home, "merchant", "link").out.splitlines()[0]
+            succeed(home, "broker", "merchant", "admit", merchant, "--yes")
+            wait_for(home / "broker.log", f"Merchant {name} authenticated ")
+            link = succeed(home, "merchant", "link").splitlines()[0]
             yield RealMarket(home, link, broker)
 
 

@@ -4,7 +4,6 @@ For tests of the faces and for the screenshots. `make_folder` writes what `merch
 """
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.support.made_once import made_once
-from tests.support.real_market import RealMarket, run, serving, wait_for
+from tests.support.real_market import RealMarket, opened_market, serving, succeed
 from veilmart.demo.goods import recipes
 
 ABOUT = "Useful files made from facts: tables, charts, calendars, sounds."
@@ -83,18 +82,15 @@ def draw_cover(title: str, number: int) -> Image.Image:
 @contextmanager
 def seeded_market(home: Path) -> Iterator[RealMarket]:
     """All goods on sale on three shelves, at 1.00, 2.00 and 5.00."""
-    folder = home / "goods"
-    shutil.copytree(made_once("seeded goods", make_folder), folder)
+    with opened_market(home, made_once("seeded market", _stock), name="Almanac") as market:
+        yield market
+
+
+def _stock(home: Path) -> None:
+    folder = make_folder(home / "goods")
     with serving(home, "broker") as broker:
-        done = run(home, "merchant", "init", "--broker", broker, "--yes", "--name", "Almanac")
-        assert done.code == 0, done.err
-        done = run(home, "merchant", "import", str(folder), "--k", "3")
-        assert done.code == 0, done.err
-        with serving(home, "merchant") as merchant:
-            assert run(home, "broker", "merchant", "admit", merchant, "--yes").code == 0
-            wait_for(home / "broker.log", "Merchant Almanac authenticated ")
-            link = run(home, "merchant", "link").out.splitlines()[0]
-            yield RealMarket(home, link, broker)
+        succeed(home, "merchant", "init", "--broker", broker, "--yes", "--name", "Almanac")
+        succeed(home, "merchant", "import", str(folder), "--k", "3")
 
 
 def customer_face(home: Path, *words: str) -> list[str]:
