@@ -1,30 +1,15 @@
 """Disputes and refunds as people have them: real programs, one of them a crooked merchant."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.support.real_market import CROOKED, RealMarket, real_market
+from tests.support.crooked_market import lie as lie, market as market
+from tests.support.real_market import RealMarket
 from veilmart.errors import Declined, JudgementInvalid, NoSuchOrder, WrongOrderState
 from veilmart.protocol.evidence import Finding
-
-
-@pytest.fixture(scope="module")
-def lie(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("lie") / "lie"
-    file.write_text("none")
-    return file
-
-
-@pytest.fixture(scope="module")
-def market(lie: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VEILMART_TEST_LIE", str(lie))
-        with real_market(tmp_path_factory.mktemp("market"), seller=CROOKED) as running:
-            yield running
 
 
 def asked(market: RealMarket, home: Path, *words: str) -> Any:

@@ -8,16 +8,27 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
+import pytest_asyncio
 from sqlalchemy import Connection, update
 
 from tests.privacy.recording import RecordingClient, Seen
 from tests.support.buyers import Killed, buy, killed_at
-from tests.support.roles import GOODS, PASSWORD, PRICE, WAIT_SECONDS, Roles, Template, product_of
+from tests.support.roles import (
+    GOODS,
+    PASSWORD,
+    PRICE,
+    WAIT_SECONDS,
+    Roles,
+    Template,
+    product_of,
+    running_roles,
+)
 from veilmart.customer.connection.directory import read_directory
 from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.library.exchange_rules import exchange
@@ -267,3 +278,14 @@ async def restore(roles: Roles, name: str, fresh: Wallet) -> None:
     async with await connect(fresh, roles.link) as shopper:
         await shopper.account.login(name, PASSWORD)
         await restore_tokens(shopper)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def market(
+    template: Template, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Roles]:
+    """One market for all wallets of a module."""
+    folder = tmp_path_factory.mktemp("market")
+    stocked = with_samples(template, folder / "stocked")
+    async with running_roles(stocked, folder / "running", streams=False) as running:
+        yield running

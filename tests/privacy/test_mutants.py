@@ -4,21 +4,21 @@ A gate that nothing fails proves nothing. Every test here plays what a gate play
 as it was before its fault was mended, and expects two worlds that differ.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-import pytest_asyncio
 
 from tests.privacy import lives
+from tests.privacy.account_acts import Acts, account_acts
+from tests.privacy.lives import market as market
 from tests.privacy.recording import Seen
-from tests.privacy.test_transcripts import Acts, account_acts
 from tests.support.buyers import buyer
 from tests.support.descriptor_chain import Chain, check
-from tests.support.roles import Roles, Template, running_roles
+from tests.support.roles import Roles
 from tests.support.scripted_customer import Keys
 from veilmart.customer.browsing import catalogue_rules, showcase_rules
 from veilmart.customer.browsing.tunnel_rules import Tunnel, ask_merchant
@@ -42,16 +42,6 @@ from veilmart.protocol.ports import Random
 from veilmart.protocol.token_list import listed_keys
 
 in_market = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def market(
-    template: Template, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Roles]:
-    folder = tmp_path_factory.mktemp("market")
-    stocked = lives.with_samples(template, folder / "stocked")
-    async with running_roles(stocked, folder / "running", streams=False) as running:
-        yield running
 
 
 # ---- case 1: the chain was walked down to what the other view had seen ---------------------------

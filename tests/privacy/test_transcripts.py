@@ -6,7 +6,6 @@ histories is drawn by hypothesis, the same in each run. When things happen is dr
 decided by a person: tests/customer/library/test_errands.py.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,16 @@ from unittest.mock import patch
 
 import hypothesis
 import pytest
-import pytest_asyncio
 from hypothesis import strategies as st
 
 from tests.privacy import lives
-from tests.privacy.recording import Seen
+from tests.privacy.account_acts import Acts, account_acts, again_from_words
+from tests.privacy.lives import market as market
 from tests.support.buyers import buy, buyer
-from tests.support.roles import Roles, Template, running_roles
+from tests.support.roles import Roles
 from veilmart.broker.server.http_app import BrokerApp
 from veilmart.customer.wallet.lost_orders import orders_lost
 from veilmart.customer.wallet.orders import Order, order_key
-from veilmart.customer.wallet.seed import restore_seed, seed_words
 from veilmart.customer.wallet.wallet import Wallet
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -37,7 +35,6 @@ OF_THE_ACCOUNT = [
     "a month passes",
 ]
 ANONYMOUS = ["token buys", "token is refunded", "token order is cut off", "exchanges one"]
-Acts = dict[str, list[Seen]]
 
 
 @dataclass(frozen=True)
@@ -68,17 +65,6 @@ def histories(count: int, of: list[str]) -> list[list[str]]:
     draw()
     order = drawn[-1]
     return [[], *(order[start :: count - 1] for start in range(count - 1))]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def market(
-    template: Template, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Roles]:
-    """One market for all wallets."""
-    folder = tmp_path_factory.mktemp("market")
-    stocked = lives.with_samples(template, folder / "stocked")
-    async with running_roles(stocked, folder / "running", streams=False) as running:
-        yield running
 
 
 async def lived(roles: Roles, name: str, history: list[str], out: Path) -> Life:
@@ -118,31 +104,6 @@ async def anonymous_acts(roles: Roles, name: str, life: Life, out: Path) -> Acts
     known = {lost.order_key: lost for lost in fresh.database.run_now(orders_lost)}
     with lives.recorded() as found["restored order"]:
         await lives.ask_about_lost(roles, fresh, known[order_key(life.owned)], out / "restored")
-    return found
-
-
-def again_from_words(roles: Roles, name: str, wallet: Wallet) -> Wallet:
-    """Another machine with the same words."""
-    fresh = restore_seed(roles.wallet(f"{name}-again"), seed_words(wallet, ""), "")
-    roles.wallets[f"{name}-again"] = fresh
-    return fresh
-
-
-async def account_acts(roles: Roles, name: str, past: list[str], out: Path) -> Acts:
-    """What the account sends, after this wallet's anonymous identities lived through `past`."""
-    shopper, wallet = await buyer(roles, name, tokens=0)
-    # The account's own past is the same in each world: as many tokens withdrawn.
-    for _ in range(3):
-        await lives.live(roles, shopper, wallet, ["withdraw one"], out)
-    await lives.live(roles, shopper, wallet, past, out)
-    found: Acts = {}
-    with lives.recorded() as found["purchase"]:
-        await lives.buy_from_account(roles, wallet, out / "bought")
-    with lives.recorded() as found["tokens"]:
-        await lives.use_tokens_of_account(roles, wallet)
-    fresh = again_from_words(roles, name, wallet)
-    with lives.recorded() as found["restore"]:
-        await lives.restore(roles, name, fresh)
     return found
 
 

@@ -14,9 +14,11 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psycopg
+import pytest_asyncio
 
 START_SECONDS = 60
 
@@ -242,3 +244,13 @@ class PostgresPair:
             if time.monotonic() > deadline:
                 raise RuntimeError(self.standby.log.read_text()[-2000:])
             time.sleep(0.05)
+
+
+@pytest_asyncio.fixture
+async def pair() -> AsyncIterator[PostgresPair]:
+    pair = PostgresPair()
+    try:
+        await pair.start()
+        yield pair
+    finally:
+        await pair.remove()

@@ -2,13 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from tests.support.postgres_pair import PostgresPair
+from tests.support.postgres_pair import PostgresPair, pair as pair
 from tests.support.shop_market import GOODS, Market
 from tests.system.shared_market import shared_market
 from veilmart.demo.processes import run_command, run_json
@@ -16,16 +14,6 @@ from veilmart.errors import ServerFault
 
 GO_ON_WITHIN_SECONDS = 30
 CREDIT, PRICE = 1000, 5
-
-
-@pytest_asyncio.fixture
-async def pair() -> AsyncIterator[PostgresPair]:
-    pair = PostgresPair()
-    try:
-        await pair.start()
-        yield pair
-    finally:
-        await pair.remove()
 
 
 class Shopper:

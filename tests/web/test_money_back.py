@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.support.real_market import CROOKED, RealMarket, real_market
+from tests.support.crooked_market import lie as lie, market as market
+from tests.support.real_market import RealMarket
 from tests.web.browser import Face, Watched, running_face, watched_page
 from tests.web.desk_pictures import desk_of
 from tests.web.seeded_market import customer_face
@@ -17,21 +18,6 @@ from tests.web.shopper import customer, done, open_product, pay
 
 TITLE = "june.txt"
 RETURNED = "returned to you, the whole amount"
-
-
-@pytest.fixture(scope="module")
-def lie(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("lie") / "lie"
-    file.write_text("none")
-    return file
-
-
-@pytest.fixture(scope="module")
-def market(lie: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VEILMART_TEST_LIE", str(lie))
-        with real_market(tmp_path_factory.mktemp("market"), seller=CROOKED) as running:
-            yield running
 
 
 @pytest.fixture

@@ -3,30 +3,19 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
-import pytest_asyncio
 import sqlalchemy as sa
 
 from tests.storage.database.sample_tables import decide, names, open_sample
-from tests.support.postgres_pair import PostgresPair
+from tests.support.postgres_pair import PostgresPair, pair as pair
 from veilmart.errors import DatabaseAway, ServerBusy
 from veilmart.storage.database.isolation import snapshot, statement
 from veilmart.storage.database.port import Database
 
 WRITERS = 6
 GO_ON_WITHIN_SECONDS = 30
-
-
-@pytest_asyncio.fixture
-async def pair() -> AsyncIterator[PostgresPair]:
-    pair = PostgresPair()
-    try:
-        await pair.start()
-        yield pair
-    finally:
-        await pair.remove()
 
 
 class Load:
