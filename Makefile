@@ -34,14 +34,14 @@ demo: $(RUN_STAMP)  ## a whole market on this machine
 	$(BIN)/veilmart demo $(if $(PRODUCTS),--products "$(PRODUCTS)")
 
 test: $(DEV_STAMP)  ## all tests but the long ones; TESTS="..." names some; COVERED=1 notes branches
-	$(BIN)/pytest -n 4 --dist loadfile -m "not long" $(if $(COVERED),--cov --cov-report= --cov-fail-under=0) $(TESTS)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not long" $(if $(COVERED),--cov --cov-report= --cov-fail-under=0) $(TESTS)
 
 test-long: $(DEV_STAMP)  ## the full-size runs
 	$(BIN)/pytest -m long
 
 check: lint $(DEV_STAMP)  ## what CI checks on each change, in under two minutes
 	$(BIN)/python docs/generate.py --check
-	$(BIN)/pytest -n 4 --dist loadfile -m "not long" tests/crypto tests/protocol tests/test_docs.py \
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not long" tests/crypto tests/protocol tests/test_docs.py \
 		tests/test_errors.py tests/broker/ledger tests/broker/escrow tests/transport tests/terminal
 
 coverage:  ## branches of protocol, crypto, ledger and escrow that tests reach; fails below the floor

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import needs, prepared_keys
+from tests.support import needs, order, prepared_keys
 from tests.support.made_once import shared_folder
 from tests.support.postgres import PostgresServer
 
@@ -31,6 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Before `-m` chooses."""
     for item in items:
         needs.mark(item)
+    order.longest_first(items)
 
 
 def _keep_bytecode() -> None:

@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.order import LONGEST, TESTS
+
 SOURCE = Path(__file__).parents[1] / "src" / "veilmart"
 NO_RULES = {"cli", "web", "migrations"}
 """Packages that present, and files that are never changed again."""
@@ -68,3 +70,7 @@ def test_the_first_line_of_a_docstring_is_a_whole_sentence() -> None:
 def test_a_torn_first_sentence_is_found() -> None:
     assert torn('"""Raises This,\n\nand That."""') == ["Raises This,"]
     assert torn('"""Fetch it.\n\nRaises That."""') == []
+
+
+def test_the_files_that_are_run_first_are_there() -> None:
+    assert [name for name in LONGEST if not (TESTS / name).is_file()] == []
