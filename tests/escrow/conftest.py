@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.roles_fixtures import impatient, roles, template
+from tests.support.roles_fixtures import impatient, roles, short_slots, template
 
-__all__ = ["impatient", "roles", "template"]
+__all__ = ["impatient", "roles", "short_slots", "template"]
 
 
 @pytest.fixture(autouse=True)
