@@ -119,6 +119,7 @@ SIGNED_REQUEST_SECONDS = 600  # how old a merchant's signed request may be
 CLOCK_JUMP_MAX_SECONDS = 300  # by which a server believes that its clock was corrected in an hour
 CLOCK_STOPPED_MAX_SECONDS = 3 * 24 * 3600  # for which it believes that it was stopped
 SWEEP_EVERY_SECONDS = 5  # how often deadlines are looked at
+COLLECT_EVERY_SECONDS = 6 * 3600  # how often a merchant looks for packed bytes that nothing names
 
 # transport
 HANDSHAKES_WAITING_MAX = 256  # handshakes waiting for their turn at one server

@@ -1,7 +1,10 @@
 """Packed products that nothing names are removed after a while; nothing else ever is."""
 
+import asyncio
+import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +13,9 @@ from tests.support.scripted_merchant import Stall
 from tests.support.selling_codes import run_import
 from veilmart.errors import BadArgument
 from veilmart.limits import UNNAMED_KEPT_SECONDS
+from veilmart.merchant.collecting import NOTES_FILE, Collected, collect_unnamed
 from veilmart.merchant.goods.products import load_products, remove_product
 from veilmart.merchant.stocking import shelf_moves
-from veilmart.merchant.stocking.collecting import NOTES_FILE, Collected, collect_unnamed
 from veilmart.merchant.stocking.comparing import compare
 from veilmart.merchant.stocking.shelf_moves import apply_proposal, propose
 from veilmart.merchant.stocking.shop_folder import read_folder
@@ -87,3 +90,36 @@ def test_a_refused_move_leaves_no_packed_bytes(
             packed += 1
     assert packed
     assert stored(stall) == before
+
+
+async def test_a_running_shop_collects_what_nothing_names_in_its_own_folder(
+    stall: Stall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from veilmart.merchant.server import running
+    from veilmart.merchant.server.shared_tunnels import NotShared
+
+    market = stall.market
+    left = market.store.put([b"left by a killed import"], 23)
+    await running.collect(market, stall.now)
+    assert left in stored(stall)
+    monkeypatch.setattr(running, "COLLECT_EVERY_SECONDS", 0.01)
+    stall.state.clock = lambda: stall.now + UNNAMED_KEPT_SECONDS
+
+    async def until_collected() -> None:
+        async with asyncio.timeout(60):
+            while left in stored(stall):
+                await asyncio.sleep(0.01)
+
+    await running._run(market, stall.state, NotShared(), until_collected())
+    assert left not in stored(stall)
+
+
+async def test_a_bucket_that_another_merchant_may_share_is_left_alone(stall: Stall) -> None:
+    from veilmart.merchant.server import running
+
+    class Shared:
+        def roots(self) -> object:
+            raise AssertionError("A store that may be shared was looked through.")
+
+    store: Any = Shared()
+    await running.collect(dataclasses.replace(stall.market, store=store), stall.now)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from veilmart.errors import BrokerUnreachable, MalformedMessage
+from veilmart.errors import BrokerUnreachable, InsufficientBalance, MalformedMessage
 from veilmart.merchant.publishing.brokers import PinnedBroker
 from veilmart.protocol.address import parse_link
 from veilmart.protocol.broker_request import BrokerRequest
@@ -33,7 +33,11 @@ async def ask_operator(
 ) -> None:
     """Send a signed request. Raises BrokerUnreachable, what the broker refuses, TrustFailures."""
     async with asking(broker, now, random, open_client) as session:
-        await session.ask(request, Noted)
+        try:
+            await session.ask(request, Noted)
+        except InsufficientBalance as fault:
+            fault.hint = "`veilmart merchant balance` shows what the broker holds for you."
+            raise
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ async def withdraw_request(
         await ask_to_withdraw(market, minor, note, unix_now(), os.urandom, broker)
     shown = format_amount(minor, decimals)
     common.terminal().result(
-        {"amount": minor},
+        {"amount": shown},
         lambda console: console.print(f"The operator was asked for {shown}."),
     )
 

@@ -12,6 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from veilmart.errors import BadArgument, BadName
+from veilmart.limits import SAMPLE_MAX_BYTES
 from veilmart.merchant.cli.views import draw_products, product_views, shelf_views
 from veilmart.merchant.goods.products import (
     edit_product,
@@ -21,13 +22,16 @@ from veilmart.merchant.goods.products import (
 )
 from veilmart.merchant.goods.shelves import create_shelf
 from veilmart.merchant.goods.shop_row import read_shop
+from veilmart.merchant.goods.showcases import Sample, change_look
 from veilmart.merchant.home import MerchantHome, open_merchant
 from veilmart.merchant.stocking.adding import Added, Plan, add_products, check_price, plan_batch
+from veilmart.merchant.stocking.covers import encode_cover, read_bounded
 from veilmart.merchant.stocking.packing import Source, look_at, sources_in
 from veilmart.merchant.stocking.repricing import reprice
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.home import default_home
+from veilmart.storage.files.names import check_file_name
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
@@ -210,21 +214,29 @@ def edit(
     title: str | None = None,
     description: str | None = None,
     tags: Annotated[
-        list[str] | None, Parameter(name="--tag", help="Tags; --no-tag removes all.")
+        list[str] | None, Parameter(name="--tag", negative="", help="All its tags, one each time.")
     ] = None,
+    no_tag: Annotated[bool, Parameter(negative="", help="Remove all tags.")] = False,
     price: Annotated[
         str | None, Parameter(help="Move it to a shelf of this price point, now.")
     ] = None,
     alone: Annotated[bool, Parameter(help="With --price: accept one alone on a shelf.")] = False,
     wish: Annotated[str | None, Parameter(help="Price wanted in the next plan.")] = None,
+    cover: Annotated[Path | None, Parameter(help="A picture, shown before the sale.")] = None,
+    no_cover: Annotated[bool, Parameter(negative="", help="Remove the cover.")] = False,
+    sample: Annotated[Path | None, Parameter(help="A file that anybody may have.")] = None,
+    no_sample: Annotated[bool, Parameter(negative="", help="Remove the sample.")] = False,
     available: Annotated[bool, Parameter(negative="", help="It can be bought.")] = False,
     out: Annotated[bool, Parameter(negative="", help="It cannot be bought.")] = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """Change a product's description, or whether it can be bought."""
+    """Change a product's words, price, cover or sample, or whether it can be bought."""
     if available and out:
         raise BadArgument("Either --available or --out.")
+    if tags and no_tag:
+        raise BadArgument("Either --tag or --no-tag.")
     chosen = True if available else False if out else None
+    look = _look(cover, no_cover, sample, no_sample)
     with open_merchant(_home(common), common.database) as market:
         found = find_product(market.database.read_now(load_products), product)
         decimals = market.database.run_now(read_shop).decimals
@@ -235,17 +247,39 @@ def edit(
             return market.database.run_now(check_price, parse_amount(text, decimals))
 
         wished, asked = price_point(wish), price_point(price)
-        changes = (title, description, chosen, tags, wished)
+        changes = (title, description, chosen, [] if no_tag else tags, wished)
         moved = ""
         if asked is not None:
             shelf = reprice(market, found, asked, alone=alone, random=os.urandom)
             moved = f" It costs {format_amount(asked, decimals)} now, on the shelf {shelf.name}."
-        if asked is None or any(change is not None for change in changes):
+        if look != _KEPT:
+            market.database.run_now(change_look, found.id, cover=look[0], sample=look[1])
+        words = any(change is not None for change in changes)
+        if words or (asked is None and look == _KEPT):
             market.database.run_now(edit_product, found.id, *changes)
     common.terminal().result(
         {"changed": found.id.hex()},
         lambda console: console.print(f"{found.title} was changed.{moved}"),
     )
+
+
+_KEPT = (None, None)
+
+
+def _look(
+    cover: Path | None, no_cover: bool, sample: Path | None, no_sample: bool
+) -> tuple[bytes | None, Sample | None]:
+    """The new cover and sample, empty to remove them, None to keep them.
+
+    Raises BadArgument, BadSourceFile, BadName.
+    """
+    if (cover and no_cover) or (sample and no_sample):
+        raise BadArgument("Either a new one, or --no-cover and --no-sample to remove it.")
+    picture = b"" if no_cover else encode_cover(cover) if cover else None
+    shown: Sample | None = ("", b"") if no_sample else None
+    if sample:
+        shown = check_file_name(sample.name), read_bounded(sample, SAMPLE_MAX_BYTES)
+    return picture, shown
 
 
 @command

@@ -7,10 +7,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from veilmart.errors import Declined
+from veilmart.merchant.collecting import collect_unnamed
 from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.stocking.anonymity_report import bar, chart_svg, shelf_reports
-from veilmart.merchant.stocking.collecting import collect_unnamed
 from veilmart.merchant.stocking.shelf_moves import Applied, apply_proposal, check_proposal, propose
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.disk_errors import typed_file_errors

@@ -1,9 +1,10 @@
 """Products on the shelves, one row each; the product store keeps sold bytes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from veilmart.characters import has_unseen
 from veilmart.errors import AloneOnShelf, BadArgument, NoSuchProduct
@@ -86,6 +87,14 @@ _SAME_NAME = select(products).where(
     products.c.shelf == bindparam("shelf_id"), products.c.file_name == bindparam("name")
 )
 
+_ON_SHELF = (
+    select(products.c.file_name)
+    .where(products.c.shelf == bindparam("at"), products.c.removed.is_(False))
+    .order_by(products.c.file_name)
+    .limit(bindparam("most"))
+)
+_STANDING = select(func.count()).select_from(products).where(products.c.removed.is_(False))
+
 
 def product_of(row: AnyRow) -> ShopProduct:
     """A row of `products`."""
@@ -150,10 +159,9 @@ def place_products(
         place_product(connection, shelf, packed, fresh, now)
         for packed, fresh in zip(batch, fresh_ids, strict=True)
     )
-    standing = load_products(connection)
     if not alone:
-        check_company(standing, shelf)
-    check_count(len(standing))
+        check_company(names_on(connection, shelf, 2))
+    check_count(connection.execute(_STANDING).scalar_one())
     touch(connection)
     return placed
 
@@ -207,11 +215,15 @@ def place_product(
     return product_of(connection.execute(_SAME_NAME, parameters).one())
 
 
-def check_company(standing: tuple[ShopProduct, ...], shelf: int) -> None:
-    """Raises AloneOnShelf when exactly one product stands on the shelf."""
-    names = [product.file_name for product in standing if product.shelf == shelf]
+def names_on(connection: Connection, shelf: int, most: int) -> list[str]:
+    """Transaction: file names of products on the shelf, `most` at most."""
+    return list(connection.execute(_ON_SHELF, {"at": shelf, "most": most}).scalars())
+
+
+def check_company(names: Collection[str]) -> None:
+    """names: of the products on one shelf. Raises AloneOnShelf when there is exactly one."""
     if len(names) == 1:
-        raise AloneOnShelf(f"{names[0]} would be.")
+        raise AloneOnShelf(f"{next(iter(names))} would be.")
 
 
 def find_product(standing: tuple[ShopProduct, ...], wanted: str) -> ShopProduct:
@@ -251,7 +263,7 @@ def remove_product(connection: Connection, product: bytes, alone: bool) -> None:
     if shelf is None or not connection.execute(gone.values(removed=True)).rowcount:
         raise NoSuchProduct
     if not alone:
-        check_company(load_products(connection), shelf)
+        check_company(names_on(connection, shelf, 2))
     touch(connection)
 
 

@@ -11,7 +11,13 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from veilmart.errors import ClockInDoubt, VeilmartError
-from veilmart.limits import CLOCK_SKEW_SECONDS, DESCRIPTOR_OVERLAP_SECONDS, SWEEP_EVERY_SECONDS
+from veilmart.limits import (
+    CLOCK_SKEW_SECONDS,
+    COLLECT_EVERY_SECONDS,
+    DESCRIPTOR_OVERLAP_SECONDS,
+    SWEEP_EVERY_SECONDS,
+)
+from veilmart.merchant.collecting import collect_unnamed
 from veilmart.merchant.events import (
     CatalogueChanged,
     Event,
@@ -34,6 +40,7 @@ from veilmart.merchant.server.http_app import MerchantApp
 from veilmart.merchant.server.shared_tunnels import NotShared, SharedWithWorkers, Sharing
 from veilmart.merchant.server.state import MerchantState
 from veilmart.protocol.ports import Clock, Random
+from veilmart.storage.products.folder_store import FolderStore
 from veilmart.storage.session_rows.hourly_keys import RowKeys
 from veilmart.terminal.clock_guard import ClockGuard
 from veilmart.transport.metrics import Metrics
@@ -94,6 +101,12 @@ async def sweep_for_all(
     for fault in faults:
         if fault is not None:
             raise fault
+
+
+async def collect(market: MerchantHome, now: int) -> None:
+    """Once: `merchant tidy`, where no other merchant can have products in the same store."""
+    if isinstance(market.store, FolderStore):
+        await asyncio.to_thread(collect_unnamed, market, now)
 
 
 async def expire_offers(market: MerchantHome, state: MerchantState, now: int) -> None:
@@ -289,7 +302,12 @@ async def _run(
             if ahead := guard.doubt_seconds:
                 raise ClockInDoubt(f"It is {ahead} seconds ahead of what has passed for certain.")
 
+    async def collect_if_ours(market: MerchantHome, _state: MerchantState) -> None:
+        if await lease.held():
+            await collect(market, guard())
+
     tasks = [
+        asyncio.create_task(_every(COLLECT_EVERY_SECONDS, collect_if_ours, market, state)),
         asyncio.create_task(_every(WATCH_EVERY_SECONDS, watch, market, state)),
         asyncio.create_task(_every(SWEEP_EVERY_SECONDS, sweep, market, state)),
         asyncio.create_task(_every(SWEEP_EVERY_SECONDS, sweep_if_ours, market, state)),

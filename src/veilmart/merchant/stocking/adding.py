@@ -14,7 +14,7 @@ from veilmart.merchant.goods.products import (
     check_company,
     check_description,
     check_title,
-    load_products,
+    names_on,
     place_products,
 )
 from veilmart.merchant.goods.shelves import (
@@ -107,7 +107,7 @@ def plan_batch(
         size = shelf_bytes(largest)
         name = automatic_name(known, amount, size, read_shop(connection).decimals)
         if len(sources) == 1 and not alone:
-            check_company(_standing_as(sources, 0), 0)
+            check_company([sources[0].file_name])
         return Plan(None, amount, name, size)
     _check_shelf(connection, shelf, sources, price, alone)
     return Plan(shelf, shelf.price, shelf.name, shelf.size)
@@ -142,21 +142,7 @@ def _check_shelf(
         if source.packed_size > shelf.size:
             raise ShelfTooSmall(f"{source.file_name} needs {source.packed_size} of {shelf.size}.")
     if not alone:
-        names = {source.file_name for source in sources}
-        others = [
-            product
-            for product in load_products(connection)
-            if product.shelf == shelf.id and product.file_name not in names
-        ]
-        check_company((*others, *_standing_as(sources, shelf.id)), shelf.id)
-
-
-def _standing_as(sources: tuple[Source, ...], shelf: int) -> tuple[ShopProduct, ...]:
-    """The products as they would stand on the shelf, for counting."""
-    none = bytes(PRODUCT_ID_BYTES)
-    return tuple(
-        ShopProduct(none, shelf, 1, s.file_name, "", "", s.size, b"", b"", True) for s in sources
-    )
+        check_company({s.file_name for s in sources} | set(names_on(connection, shelf.id, 2)))
 
 
 def add_products(
@@ -183,7 +169,7 @@ def add_products(
             check_title(source.title)
         if source.description is not None:
             check_description(source.description)
-    plan = market.database.run_now(plan_batch, sources, shelf, price, alone)
+    plan = market.database.read_now(plan_batch, sources, shelf, price, alone)
     batch: list[Packed] = []
     with gone_if_refused(market.store) as roots:
         for number, source in enumerate(sources, start=1):

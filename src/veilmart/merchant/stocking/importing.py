@@ -31,7 +31,7 @@ from veilmart.merchant.stocking.adding import PRODUCT_ID_BYTES, ProductPacked
 from veilmart.merchant.stocking.comparing import Change, Comparison
 from veilmart.merchant.stocking.foreseeing import foresee_import
 from veilmart.merchant.stocking.packing import gone_if_refused, pack
-from veilmart.merchant.stocking.shelf_moves import move_product
+from veilmart.merchant.stocking.shelf_moves import Move, move_products
 from veilmart.merchant.stocking.shelf_planning import PlannedShelf
 from veilmart.merchant.stocking.shop_folder import Entry
 from veilmart.protocol.catalogue import NO_ROOT
@@ -173,7 +173,7 @@ def _apply(
     if product is None:
         product = _place_new(connection, entry, packed, shelf, now, random)
     elif packed is not None:
-        move_product(connection, product, shelf, packed.root, packed.pieces)
+        move_products(connection, [Move(product, shelf, packed.root, packed.pieces)])
         changed = update(products).where(products.c.id == product.id)
         version = product.version + ("content" in change.what)
         values = {"size": packed.size, "source": packed.source, "version": version}

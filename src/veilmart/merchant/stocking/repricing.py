@@ -1,13 +1,12 @@
 """Another price for one product: it moves to a shelf of that price, packed anew."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from veilmart.crypto.padding import shelf_bytes
 from veilmart.errors import BadArgument
-from veilmart.merchant.goods.products import ShopProduct, check_company, load_products
+from veilmart.merchant.goods.products import ShopProduct, check_company, names_on
 from veilmart.merchant.goods.shelves import (
     automatic_name,
     code_shelves,
@@ -20,7 +19,7 @@ from veilmart.merchant.goods.shop_row import read_shop, touch
 from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.stocking.adding import check_price
 from veilmart.merchant.stocking.packing import gone_if_refused
-from veilmart.merchant.stocking.shelf_moves import move_product, packed_size, repack
+from veilmart.merchant.stocking.shelf_moves import Move, move_products, packed_size, repack
 from veilmart.protocol.descriptor import Shelf
 
 _FRESH = 0
@@ -39,7 +38,7 @@ def reprice(
     Raises NotAPricePoint, AloneOnShelf without `alone`, BadArgument for codes and for a product
     that was changed meanwhile, StoreDamaged, DiskFull. A refused move leaves nothing behind.
     """
-    target, size = market.database.run_now(_target, product, price, alone)
+    target, size = market.database.read_now(_target, product, price, alone)
     if target is not None and target.id == product.shelf:
         return target
     with gone_if_refused(market.store) as roots:
@@ -66,12 +65,8 @@ def _target(
 
 def _check(connection: Connection, product: ShopProduct, shelf: int) -> None:
     """Raises AloneOnShelf when the move leaves one alone, there or here."""
-    standing = tuple(
-        replace(other, shelf=shelf) if other.id == product.id else other
-        for other in load_products(connection)
-    )
-    check_company(standing, shelf)
-    check_company(standing, product.shelf)
+    check_company({product.file_name, *names_on(connection, shelf, 2)})
+    check_company(set(names_on(connection, product.shelf, 3)) - {product.file_name})
 
 
 def _move(
@@ -89,7 +84,7 @@ def _move(
         target = make_shelf(connection, name, price, size)
     elif not alone:
         _check(connection, product, target.id)
-    move_product(connection, product, target.id, *packed)
+    move_products(connection, [Move(product, target.id, *packed)])
     retire_empty(connection)
     touch(connection)
     return target

@@ -5,7 +5,8 @@ root; orders of the old one are served on. Its id stays, and its version: the co
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -30,16 +31,21 @@ from veilmart.protocol.descriptor import Shelf
 from veilmart.storage.products.folder_store import ProductStore
 
 RANDOM_BYTES = 32
+VALUES_AT_ONCE = 500
+T = TypeVar("T")
 
 _MOVE = (
     update(products)
-    .where(products.c.id == bindparam("moved"), products.c.root == bindparam("before"))
+    .where(products.c.id == bindparam("moved"))
     .values({"shelf": bindparam("to"), "root": bindparam("now"), "pieces": bindparam("listed")})
 )
-_IN_THE_WAY = select(products.c.id).where(
+_IN_THE_WAY = select(products.c.id, products.c.file_name).where(
     products.c.shelf == bindparam("at"),
-    products.c.file_name == bindparam("name"),
+    products.c.file_name.in_(bindparam("names", expanding=True)),
     products.c.removed.is_(True),
+)
+_ROOTS = select(products.c.id, products.c.root).where(
+    products.c.id.in_(bindparam("ids", expanding=True))
 )
 _STEP_ASIDE = (
     update(products).where(products.c.id == bindparam("gone")).values(file_name=bindparam("as"))
@@ -67,9 +73,11 @@ class Applied:
 
 
 @dataclass(frozen=True)
-class _Moved:
+class Move:
+    """shelf: where it goes. root, pieces: as packed for that shelf."""
+
     product: ShopProduct
-    target: int
+    shelf: int
     root: bytes
     pieces: bytes
 
@@ -134,7 +142,7 @@ def apply_proposal(
             size = proposal.shelves[number].size
             roots.append(repack(market.store, product, size, random))
             pieces = market.store.piece_list(roots[-1])
-            moved.append(_Moved(product, number, roots[-1], pieces))
+            moved.append(Move(product, number, roots[-1], pieces))
             yield ProductPacked(done, len(moves), product.file_name)
         applied = market.database.run_now(_carry_out, proposal, tuple(targets), tuple(moved))
     yield applied
@@ -184,7 +192,7 @@ def _carry_out(
     connection: Connection,
     proposal: Proposal,
     targets: tuple[int | None, ...],
-    moved: tuple[_Moved, ...],
+    moved: tuple[Move, ...],
 ) -> Applied:
     decimals = read_shop(connection).decimals
     leaving = sum(shelf.id not in targets for shelf in _ordinary(connection))
@@ -196,25 +204,42 @@ def _carry_out(
             numbers.append(fresh.id)
         else:
             numbers.append(target)
-    for move in moved:
-        move_product(connection, move.product, numbers[move.target], move.root, move.pieces)
+    move_products(connection, [replace(move, shelf=numbers[move.shelf]) for move in moved])
     retired = retire_empty(connection)
     touch(connection)
     return Applied(len(moved), targets.count(None), retired)
 
 
-def move_product(
-    connection: Connection, product: ShopProduct, shelf: int, root: bytes, pieces: bytes
-) -> None:
+def move_products(connection: Connection, moves: Sequence[Move]) -> None:
     """Part of a transaction, which raises the shop's revision at its end.
 
-    Raises BadArgument when the product has changed since it was read.
+    Its statements do not grow with the products, but with hundreds of them: a shop that sells
+    meanwhile waits for it. Raises BadArgument when a product has changed since it was read.
     """
-    at = {"at": shelf, "name": product.file_name}
-    for gone in connection.execute(_IN_THE_WAY, at).scalars().all():
+    for shelf in {move.shelf for move in moves}:
+        names = [move.product.file_name for move in moves if move.shelf == shelf]
         # A removed product keeps its row for its orders, but not its name.
-        aside = f"{product.file_name} (removed {gone.hex()[:8]})"
-        connection.execute(_STEP_ASIDE, {"gone": gone, "as": aside})
-    values = {"moved": product.id, "before": product.root, "to": shelf, "now": root}
-    if connection.execute(_MOVE, values | {"listed": pieces}).rowcount != 1:
-        raise BadArgument(f"{product.file_name} was changed meanwhile; propose again.")
+        aside = [
+            {"gone": row.id, "as": f"{row.file_name} (removed {row.id.hex()[:8]})"}
+            for part in _parts(names)
+            for row in connection.execute(_IN_THE_WAY, {"at": shelf, "names": part})
+        ]
+        if aside:
+            connection.execute(_STEP_ASIDE, aside)
+    roots: dict[bytes, bytes] = {}
+    for part in _parts([move.product.id for move in moves]):
+        roots |= {row.id: row.root for row in connection.execute(_ROOTS, {"ids": part})}
+    for move in moves:
+        if roots.get(move.product.id) != move.product.root:
+            raise BadArgument(f"{move.product.file_name} was changed meanwhile; propose again.")
+    rows = [
+        {"moved": move.product.id, "to": move.shelf, "now": move.root, "listed": move.pieces}
+        for move in moves
+    ]
+    if rows:
+        connection.execute(_MOVE, rows)
+
+
+def _parts(values: list[T]) -> Iterator[list[T]]:
+    for start in range(0, len(values), VALUES_AT_ONCE):
+        yield values[start : start + VALUES_AT_ONCE]
