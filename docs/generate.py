@@ -207,7 +207,9 @@ def own_options(command: App) -> list[Argument]:
 
 
 def _option(argument: Argument) -> tuple[str, ...]:
-    name = ", ".join(f"`{name}`" for name in argument.names if not name.startswith("--no-"))
+    # A negative form exists only where a command asks for it (`negative=()` in cli.py).
+    denied = () if argument.parameter.negative else argument.negatives
+    name = ", ".join(f"`{name}`" for name in argument.names if name not in denied)
     if argument.index is not None:
         name = f"`{argument.names[0].lstrip('-').upper()}`"
     default = argument.field_info.default

@@ -1,12 +1,14 @@
 """The documentation says what the code says: generated pages, links, labels, messages, commands."""
 
 import importlib.util
+import io
 import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from veilmart import limits
 from veilmart.cli import build_app
@@ -229,6 +231,21 @@ def test_every_command_is_documented(generator: ModuleType) -> None:
             assert names >= generator.COMMON_OPTIONS, path
         if path[1] in ("broker", "merchant"):
             assert names >= generator.SERVER_OPTIONS, path
+
+
+def test_every_option_in_the_list_of_commands_is_one(generator: ModuleType) -> None:
+    """No empty cell, and no form of an option that the program would refuse."""
+    page = generator.commands()
+    assert not re.search(r"^\|\s*\|", page, re.MULTILINE)
+    known = {" ".join(path): command for path, command in generator.command_tree(build_app())}
+    for section in page.split("\n### ")[1:]:
+        words = section.split("\n", 1)[0]
+        helped = io.StringIO()
+        console = Console(file=helped, width=300, color_system=None)
+        known[words].help_print([], console=console)
+        for row in re.findall(r"^\| (`--.+?) \|", section, re.MULTILINE):
+            for option in re.findall(r"`(--[a-z-]+)`", row):
+                assert re.search(rf"{option}(?![a-z-])", helped.getvalue()), (words, option)
 
 
 def test_commands_named_in_the_documentation_exist(generator: ModuleType) -> None:

@@ -132,6 +132,17 @@ def load_merchants(conn: Connection) -> list[MerchantView]:
     return [_view(conn, row) for row in conn.execute(_all).all()]
 
 
+def shelves_without(views: list[MerchantView], points: tuple[int, ...]) -> list[tuple[str, int]]:
+    """Merchants' names with the prices of their shelves that are none of these price points."""
+    return [
+        (view.name, price)
+        for view in views
+        if view.state == ADMITTED and view.descriptors
+        for price in sorted({shelf.price for shelf in view.newest.descriptor.shelves})
+        if price not in points
+    ]
+
+
 def _view(conn: Connection, row: AnyRow) -> MerchantView:
     """With its descriptors, but for those that ended before the newest can have begun.
 

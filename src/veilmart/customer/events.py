@@ -107,7 +107,10 @@ class IntegrityChecked(Event):
 
 @dataclass(frozen=True)
 class FileSaved(Event):
+    """licence: the file is a licence key."""
+
     path: Path
+    licence: bool = False
 
 
 @dataclass(frozen=True)

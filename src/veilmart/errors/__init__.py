@@ -131,6 +131,7 @@ from veilmart.errors.refusals import (
     OrderKeyInvalid as OrderKeyInvalid,
     OrderUnknown as OrderUnknown,
     PaymentOutstanding as PaymentOutstanding,
+    PriceGone as PriceGone,
     ProductGone as ProductGone,
     ProductOut as ProductOut,
     RefundKeyUnfit as RefundKeyUnfit,

@@ -54,7 +54,7 @@ class ProductOut(Refusal):
 
 class InsufficientBalance(Refusal):
     code = 4108
-    summary = "Your balance does not cover the price."
+    summary = "The balance does not cover that amount."
     hint = "Top up your account with the broker."
     http_status = 402
 
@@ -227,6 +227,12 @@ class DeadlinesTooLong(Refusal):
     code = 4156
     summary = "This shelf's deadlines are too long for a token."
     hint = "Pay from an account."
+
+
+class PriceGone(Refusal):
+    code = 4162
+    summary = "The broker no longer takes payments of this product's price."
+    hint = "Nothing was paid. Later the merchant may sell it at another price; nobody cheated."
 
 
 class NotRefunded(Refusal):

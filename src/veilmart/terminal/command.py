@@ -16,7 +16,7 @@ import msgspec
 from cyclopts import Parameter
 
 from veilmart.errors import DiskFull, Interrupted, OutputLost, StorageFailure, VeilmartError
-from veilmart.terminal.console import Terminal
+from veilmart.terminal.console import Ended, Terminal
 
 _SYNC = "`veilmart customer sync` finishes a purchase that was under way."
 _MAKE_ROOM = "Free some space, then run it again."
@@ -122,8 +122,9 @@ def run(
             error.money_now = ""
             error.hint = _MAKE_ROOM if isinstance(error, DiskFull) else error.hint
         return report_error(error, json)
-    except KeyboardInterrupt:
-        return report_error(Interrupted(_SYNC if shopping else ""), json)
+    except KeyboardInterrupt as signalled:
+        code = report_error(Interrupted(_SYNC if shopping else ""), json)
+        return 128 + signalled.number if isinstance(signalled, Ended) else code
     except BrokenPipeError:
         # The reader (head, less) went away: there is nobody left to tell.
         return 0

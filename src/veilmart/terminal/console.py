@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any, TextIO
 
 import msgspec
@@ -135,15 +136,35 @@ class Terminal:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends a question at once; the event loop's own handler would wait for its answer."""
+    """Ctrl-C ends a question at once; the event loop's own handler would wait for its answer.
+
+    So do SIGTERM and the end of the terminal (SIGHUP), which would otherwise leave a terminal that
+    shows nothing typed, and a home that was only begun.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` has it ignored
+            before[number] = signal.signal(number, _end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Ended(KeyboardInterrupt):
+    """A signal other than Ctrl-C has ended a question."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise Ended(number)
 
 
 def _read_secret(file: Path) -> bytes:

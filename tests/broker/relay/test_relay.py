@@ -11,11 +11,13 @@ from veilmart.broker import merchants
 from veilmart.crypto import identity
 from veilmart.errors import (
     BadPublicValue,
+    ClocksDiffer,
     MalformedMessage,
     MerchantSuspended,
     MerchantUnknown,
     MerchantUnreachable,
     OfferMismatch,
+    PriceGone,
     SignatureInvalid,
     TooManyOpen,
     UnknownRequestNumber,
@@ -107,12 +109,12 @@ async def test_unknown_and_suspended_merchants(market: Market) -> None:
 WRONG: dict[str, tuple[dict[str, Any], type[Exception]]] = {
     "another merchant": ({"merchant": bytes(32)}, OfferMismatch),
     "another broker": ({"broker": bytes(32)}, OfferMismatch),
-    "no price point": ({"amount": 501}, OfferMismatch),
+    "no price point": ({"amount": 501}, PriceGone),
     "a price point of no shelf": ({"amount": 1000}, OfferMismatch),
     "another delivery deadline": ({"deliver_within": 3601}, OfferMismatch),
     "another settlement deadline": ({"settle_within": 1}, OfferMismatch),
-    "expired already": ({"pay_by": START}, OfferMismatch),
-    "payable for too long": ({"pay_by": START + 900 + 301}, OfferMismatch),
+    "expired already": ({"pay_by": START}, ClocksDiffer),
+    "payable for too long": ({"pay_by": START + 900 + 301}, ClocksDiffer),
     "an unknown suite": ({"suite": 9}, UnknownSuite),
     "an order key that is the identity": (
         {"order_key": (1).to_bytes(32, "little")},

@@ -7,7 +7,9 @@ from cyclopts import App, Parameter
 from veilmart.broker import settings
 from veilmart.broker.cli.books import open_books
 from veilmart.broker.keys import token_keys
+from veilmart.broker.merchants import load_merchants, shelves_without
 from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.storage.files.names import visible
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.numbers import Share
@@ -37,14 +39,28 @@ def _points(amounts: list[str] | None, common: Common) -> None:
     with open_books(common) as opened:
         run_now = opened.database.run_now
         decimals = run_now(settings.load).decimals
+        unsold: list[tuple[str, int]] = []
         if amounts is not None:
             fresh = tuple(parse_amount(text, decimals) for text in amounts)
+            unsold = shelves_without(opened.database.read_now(load_merchants), fresh)
             run_now(token_keys.set_price_points, fresh, unix_now())
             token_keys.make_missing(run_now, run_now(token_keys.missing, unix_now()))
         current = run_now(settings.load)
     shown = [format_amount(amount, decimals) for amount in current.price_points]
+    for merchant, price in unsold:
+        common.terminal().say(
+            f"Warning: {visible(merchant)} sells at {format_amount(price, decimals)}, which nobody "
+            "can pay now. Tell the merchant: `veilmart merchant edit --price` moves a product."
+        )
     common.terminal().result(
-        {"price_points": list(current.price_points), "currency": current.currency},
+        {
+            "price_points": shown,
+            "currency": current.currency,
+            "unsold": [
+                {"merchant": merchant, "price": format_amount(price, decimals)}
+                for merchant, price in unsold
+            ],
+        },
         lambda console: console.print(" ".join((*shown, current.currency))),
     )
 

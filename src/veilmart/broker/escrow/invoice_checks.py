@@ -6,7 +6,7 @@ Pure (docs/protocol/09-purchase.md).
 from veilmart.broker.merchants import MerchantView
 from veilmart.crypto.signing import check_public_key
 from veilmart.crypto.suite import suite_by_id
-from veilmart.errors import ClocksDiffer, OfferMismatch, SignatureInvalid
+from veilmart.errors import ClocksDiffer, OfferMismatch, PriceGone, SignatureInvalid
 from veilmart.limits import CLOCK_SKEW_SECONDS, DELIVER_MIN_SECONDS, SETTLE_MIN_SECONDS
 from veilmart.protocol import labels
 from veilmart.protocol.descriptor import Descriptor
@@ -22,8 +22,9 @@ def check_relayed_invoice(
 ) -> Invoice:
     """The invoice, verified under a descriptor of the merchant whose keys are still good.
 
-    Raises SignatureInvalid, MalformedMessage, UnknownSuite, BadPublicValue,
-    OfferMismatch naming the field, and ClocksDiffer where only its time to pay does not fit.
+    Raises SignatureInvalid, MalformedMessage, UnknownSuite, BadPublicValue, OfferMismatch naming
+    the field, PriceGone for an amount that is no price point (any more), and ClocksDiffer where
+    only its time to pay does not fit.
     """
     invoice, descriptor = _open(signed, merchant, now)
     suite_by_id(invoice.suite)
@@ -33,7 +34,7 @@ def check_relayed_invoice(
     if invoice.broker != broker:
         raise OfferMismatch("The invoice is for another broker.")
     if invoice.amount not in price_points:
-        raise OfferMismatch("The invoice's amount is not a price point.")
+        raise PriceGone
     terms = (invoice.amount, invoice.deliver_within, invoice.settle_within)
     fitting = [
         shelf

@@ -10,6 +10,7 @@ from veilmart.customer.cli.connect import choose_merchant, visited
 from veilmart.customer.cli.opened_wallet import opened_wallet
 from veilmart.customer.cli.prompts import Person
 from veilmart.customer.cli.shop import Merchant
+from veilmart.customer.display.goods import Deal, deal_lines
 from veilmart.customer.display.lists import MenuLine, find_product, menu_lines
 from veilmart.errors import BadName
 from veilmart.protocol.showcase import Picture
@@ -80,7 +81,19 @@ def _draw(console: Console, line: MenuLine, picture: Picture, saved: list[Path])
     def say(text: str) -> None:
         console.print(text)
 
-    say(f"{line.title}  {line.price}")
+    say(f"{line.title}  {line.price}{'' if line.available else '  (not available)'}")
+    what = Deal(
+        line.title,
+        line.kind,
+        line.file_name,
+        line.size,
+        line.download,
+        line.merchant,
+        line.deliver_within,
+        line.settle_within,
+    )
+    for text in deal_lines(what)[1:]:
+        say(text)
     if line.tags:
         say(f"Tags: {', '.join(line.tags)}")
     if line.description:

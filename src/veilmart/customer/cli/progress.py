@@ -12,6 +12,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from veilmart.customer.display.goods import licence_key
 from veilmart.customer.events import (
     BrokerAuthenticated,
     Dropped,
@@ -85,6 +86,9 @@ class Drawer:
                 say("Integrity check successful")
             case FileSaved():
                 say(f"Saved to {shown_path(event.path)}")
+                key = licence_key(event.path) if event.licence else ""
+                if key:
+                    say(f"Licence key: {key}")
             case Dropped():
                 say("Order dropped. No money moved.")
 

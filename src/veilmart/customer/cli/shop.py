@@ -66,6 +66,8 @@ async def browse(
     lines = menu_lines(menu, decimals, search or "")
 
     def draw(console: Console) -> None:
+        if lines:
+            console.print(lines[0].merchant)
         for line in lines:
             tags = f"  ({', '.join(line.tags)})" if line.tags else ""
             console.print(f"{menu_text(line)}  [{line.id[:8]}]{tags}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from veilmart.customer.browsing.menu import Menu
+from veilmart.customer.display.goods import FILE, LICENCE, Deal, deal_lines
 from veilmart.customer.quote import Quote
 from veilmart.errors import BadArgument, NoSuchProduct
 from veilmart.protocol.accounting import format_amount
@@ -19,7 +20,10 @@ NUMBER_MAX_DIGITS = 9
 
 @dataclass(frozen=True)
 class MenuLine:
-    """number: from 1, as the menu counts. id: hexadecimal. size: true bytes."""
+    """number: from 1, as the menu counts. id: hexadecimal. size: true bytes. download: padded.
+
+    deliver_within, settle_within: seconds until a refund, and to dispute.
+    """
 
     number: int
     id: str
@@ -31,6 +35,11 @@ class MenuLine:
     price: str
     available: bool
     tags: list[str]
+    kind: str
+    download: int
+    merchant: str
+    deliver_within: int
+    settle_within: int
 
 
 def menu_lines(menu: Menu, decimals: int, search: str = "") -> list[MenuLine]:
@@ -38,8 +47,10 @@ def menu_lines(menu: Menu, decimals: int, search: str = "") -> list[MenuLine]:
     prices = {
         shelf.id: format_amount(shelf.price, decimals) for shelf in menu.merchant.descriptor.shelves
     }
-    return [
-        MenuLine(
+    lines = []
+    for number, product in menu.search(search):
+        deal = deal_of(menu, product)
+        line = MenuLine(
             number=number,
             id=product.id.hex(),
             title=visible(product.title),
@@ -50,40 +61,54 @@ def menu_lines(menu: Menu, decimals: int, search: str = "") -> list[MenuLine]:
             price=prices[product.shelf],
             available=product.available,
             tags=[visible(tag) for tag in product.tags],
+            kind=deal.kind,
+            download=deal.download,
+            merchant=visible(deal.merchant),
+            deliver_within=deal.deliver_within,
+            settle_within=deal.settle_within,
         )
-        for number, product in menu.search(search)
-    ]
+        lines.append(line)
+    return lines
 
 
 def menu_text(line: MenuLine) -> str:
     """A line of the menu."""
     note = "" if line.available else "  (not available)"
-    return f"{line.number:>3}. {line.title}  {line.price}{note}"
+    what = line.kind if line.kind == LICENCE else f"{line.size:,} bytes"
+    return f"{line.number:>3}. {line.title}  {line.price}  {what}{note}"
+
+
+def deal_of(menu: Menu, product: Product) -> Deal:
+    """Raises NoSuchProduct when the product's shelf is gone."""
+    shelf = menu.shelf(product)
+    return Deal(
+        product.title,
+        LICENCE if product.root == NO_ROOT else FILE,
+        product.file_name,
+        product.size,
+        shelf.size,
+        menu.merchant.descriptor.name,
+        shelf.deliver_within,
+        shelf.settle_within,
+    )
 
 
 def what_is_paid_for(quote: Quote) -> list[str]:
     """Lines before the question whether to pay: title, kind, sizes, merchant, refund terms."""
-    choice, offer = quote.choice, quote.offer
-    size = f"the download has {offer.size:,} bytes, as every one of its shelf"
-    if choice.product.root == NO_ROOT:
-        kind = f"A licence key; {size}"
-    else:
-        name = visible(choice.product.file_name)
-        kind = f"A file, {name}, {choice.product.size:,} bytes; {size}"
-    return [
-        visible(choice.product.title),
-        f"{kind}.",
-        f"Sold by {visible(choice.merchant.descriptor.name)}.",
-        f"Refunded in full if it is not delivered within {_span(offer.deliver_within)}, or is not "
-        f"as promised; you have {_span(offer.settle_within)} to look.",
-    ]
-
-
-def _span(seconds: int) -> str:
-    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} seconds"
+    product, offer = quote.choice.product, quote.offer
+    kind = LICENCE if product.root == NO_ROOT else FILE
+    return deal_lines(
+        Deal(
+            product.title,
+            kind,
+            product.file_name,
+            product.size,
+            offer.size,
+            quote.choice.merchant.descriptor.name,
+            offer.deliver_within,
+            offer.settle_within,
+        )
+    )
 
 
 def find_product(menu: Menu, wanted: str) -> Product:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from veilmart.customer.display.goods import FILE, LICENCE
 from veilmart.customer.wallet.orders import Order, terms_of
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.descriptor import read_descriptor
@@ -10,7 +11,10 @@ from veilmart.storage.files.names import visible
 
 @dataclass(frozen=True)
 class OrderLine:
-    """order, product: hexadecimal. times: Unix seconds. path: of a finished file."""
+    """order, product: hexadecimal. times: Unix seconds. path: of a finished file.
+
+    download: padded bytes.
+    """
 
     order: str
     state: str
@@ -20,6 +24,9 @@ class OrderLine:
     made_at: int
     product: str
     path: str | None
+    kind: str
+    download: int
+    merchant: str
 
 
 def order_line(order: Order) -> OrderLine:
@@ -34,4 +41,7 @@ def order_line(order: Order) -> OrderLine:
         made_at=order.made_at,
         product=order.product.hex(),
         path=order.file_path,
+        kind=LICENCE if order.codes else FILE,
+        download=terms_of(order).offer.size,
+        merchant=visible(read_descriptor(order.merchant_descriptor).descriptor.name),
     )

@@ -7,6 +7,7 @@ the wallet does not know are estimated from its own clock and shown with "about"
 from dataclasses import dataclass
 from pathlib import Path
 
+from veilmart.customer.display.goods import FILE
 from veilmart.customer.display.order_lines import OrderLine, order_line
 from veilmart.customer.wallet.orders import Order, terms_of
 from veilmart.errors import PeerFault
@@ -166,10 +167,22 @@ def standing_line(
     return StandingLine(**vars(order_line(order)), **vars(found))
 
 
+def _sizes(line: StandingLine) -> str:
+    """The true size is known once the file is there."""
+    download = f", {line.download:,} bytes to download"
+    try:
+        true = 0 if line.path is None else Path(line.path).stat().st_size
+    except (OSError, ValueError):
+        true = 0
+    return f" of {true:,} bytes{download}" if true and line.kind == FILE else download
+
+
 def standing_text(line: StandingLine) -> list[str]:
     """Lines for people."""
     place = f"  {shown_path(Path(line.path))}" if line.path else ""
     lines = [f"{line.order[:8]}  {line.state:<10}  {line.price:>8}  {line.title}{place}"]
+    made = f"{moments.moment(line.made_at):%Y-%m-%d %H:%M} UTC"
+    lines.append(f"{'':10}bought: {made} from {line.merchant}, a {line.kind}{_sizes(line)}")
     money = line.money
     if line.by is not None:
         money += f" ({moments.moment(line.by):%Y-%m-%d %H:%M} UTC)"

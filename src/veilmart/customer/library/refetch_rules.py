@@ -125,7 +125,7 @@ def _fetch(
     if delivered.path is None:
         return None
     yield from Tell(IntegrityChecked())
-    yield from Tell(FileSaved(Path(delivered.path)))
+    yield from Tell(FileSaved(Path(delivered.path), order.codes))
     done = replace(copy, state=DONE, changed_at=clock(), file_path=str(delivered.path))
     yield from transact(save_copy, done)
     yield from on_disk(Parcels.drop, copy.name)

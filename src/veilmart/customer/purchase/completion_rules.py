@@ -233,7 +233,7 @@ def _deliver(
             raise
         if delivered.path is not None:
             yield from Tell(IntegrityChecked())
-            yield from Tell(FileSaved(delivered.path))
+            yield from Tell(FileSaved(delivered.path, order.codes))
             ready = order.after(WalletEvent.FILE_READY, clock())
             return replace(ready, file_path=str(delivered.path))
         missing = yield from on_disk(Parcels.missing, order)

@@ -43,6 +43,7 @@ from veilmart.errors import (
     VeilmartError,
 )
 from veilmart.protocol import labels, offer as offers
+from veilmart.protocol.catalogue import NO_ROOT
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.offer import PaymentReceipt
@@ -126,6 +127,7 @@ def new_order(quote: Quote, now: int) -> Order:
         made_at=now,
         changed_at=now,
         described=described(choice.product),
+        codes=choice.product.root == NO_ROOT,
     )
 
 

@@ -6,6 +6,7 @@ no commit and no sync of its own; larger ones are files beside the database (par
 """
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -72,6 +73,7 @@ orders = Table(
     Column("file_path", PaddedText(1024)),
     Column("spend", LargeBinary),
     Column("described", LargeBinary(32)),
+    Column("codes", Boolean, nullable=False, server_default="0"),
     Index("orders_by_state", "state"),
     Index("orders_by_product", "merchant", "product"),
 )

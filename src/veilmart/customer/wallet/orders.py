@@ -39,6 +39,7 @@ class Order:
 
     spend: the encoded `Spend` of an order that a token pays, None where the account does.
     described: SHA-256 of the catalogue's description when it was bought, None if not kept.
+    codes: the product is a licence key.
     """
 
     order: bytes
@@ -64,6 +65,7 @@ class Order:
     file_path: str | None = None
     spend: bytes | None = field(default=None, repr=False)
     described: bytes | None = field(default=None, repr=False)
+    codes: bool = False
 
     def after(self, event: WalletEvent, now: int) -> "Order":
         """The order after `event`. Raises WrongOrderState for an event it cannot take."""

@@ -1,11 +1,13 @@
 """Orders: where the money is, where the goods are, what to do, by when."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from veilmart.crypto.identity import format_fingerprint
+from veilmart.customer.display.goods import licence_key
 from veilmart.customer.display.order_lines import OrderLine, order_line
 from veilmart.customer.display.order_status import ACTIONS_OF_PAGES, Standing, standing
 from veilmart.customer.disputes.dispute_rules import dispute, examine
@@ -134,6 +136,9 @@ class OrderPages:
             row=row,
             order=order,
             offer=offer,
+            licence_key=licence_key(Path(order.file_path))
+            if order.codes and order.file_path
+            else "",
             merchant=read_descriptor(order.merchant_descriptor).descriptor,
         )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from veilmart.customer.display.lists import deal_of
 from veilmart.customer.purchase.payment_rules import (
     AccountPayment,
     Payment,
@@ -85,6 +86,7 @@ class PayingPages:
             product=product,
             key=request.path_params["product"],
             shelf=shop.menu.shelf(product),
+            deal=deal_of(shop.menu, product),
             login=desk.login(),
             account_lately=desk.account_lately(),
             token_lately=desk.token_lately(),

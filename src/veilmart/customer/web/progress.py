@@ -1,6 +1,7 @@
 """A purchase's events as a job's report."""
 
 from veilmart.customer import events
+from veilmart.customer.display.goods import licence_key
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.names import shown_path
 from veilmart.web.jobs import Report
@@ -48,5 +49,8 @@ class Progress:
                 report.line("Every piece is what the merchant signed.")
             case events.FileSaved():
                 report.line(f"Saved to {shown_path(event.path)}")
+                key = licence_key(event.path) if event.licence else ""
+                if key:
+                    report.line(f"Licence key: {key}")
             case events.SettlementFailed():
                 report.line("The broker was not told yet that the file is here; sync tells it.")

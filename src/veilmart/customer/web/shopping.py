@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from veilmart.customer.connection.directory import read_directory
+from veilmart.customer.display.lists import deal_of
 from veilmart.customer.trust.pins import pinned_merchant, pinned_merchants
 from veilmart.customer.wallet.orders import owned
 from veilmart.customer.web.desk import Desk
@@ -155,6 +156,7 @@ class ShoppingPages:
             "product.html",
             shop=shop,
             product=product,
+            deal=deal_of(shop.menu, product),
             key=self._name(shop, product),
             back=self._web.names.name("merchant", merchant),
             owned=mine[0] if mine else None,
