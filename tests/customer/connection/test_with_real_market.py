@@ -53,8 +53,8 @@ def test_shop_transcript(market: RealMarket, tmp_path: Path, suite: str | None) 
     assert f"Group {group}, session fingerprint " in out
     fingerprint = out.split("session fingerprint ")[1].split()[0]
     menu = (
-        "merchant\n  1. july.txt  5.00\n  2. june.txt  5.00\n"
-        "  3. sea.bin  10.00\n  4. sky.bin  10.00\n"
+        "merchant\n  1. july.txt  5.00  19 bytes\n  2. june.txt  5.00  19 bytes\n"
+        "  3. sea.bin  10.00  2,510,000 bytes\n  4. sky.bin  10.00  2,510,000 bytes\n"
     )
     assert out == (
         "Username: Broker authenticated successfully.\n"
