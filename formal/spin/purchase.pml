@@ -77,7 +77,7 @@ bool doubt = false, too_late = false, recalled = false;
 
 /* Scratch of atomic steps; cleared at the end of each, so that it makes no states. */
 byte asked = 0, answer = 0, status = 0, event = 0, effect = 0;
-bool possible = false, heard = false;
+bool possible = false, heard = false, first_came = false;
 #define LATER 16
 
 /* ---- claims: looked at after every step. The number says which one a violated assertion is. ------ */
@@ -121,7 +121,8 @@ inline check() {
 
 inline clear() {
   check();
-  asked = 0; answer = 0; status = 0; event = 0; effect = 0; possible = false; heard = false
+  asked = 0; answer = 0; status = 0; event = 0; effect = 0; possible = false; heard = false;
+  first_came = false
 }
 
 /* ---- the broker: each of these is one transaction --------------------------------------------- */
@@ -195,12 +196,26 @@ inline broker_reads(operation) {
   fi
 }
 
+/* The payment is committed: the merchant is asked for the first segment, which comes in time to go
+   with the answer or does not (page 5, 5.4). */
+inline first_segment() {
+  if
+  :: !merchant_away -> order_step(order_on_SEGMENT_ASKED); first_came = possible
+  :: !merchant_away -> order_step(order_on_SEGMENT_ASKED)
+  :: true
+  fi
+}
+
 inline broker_takes(operation) {
   broker_reads(operation);
   if
   :: event != NOTHING ->
        book(event);
        stored[operation] = answer == DONE;
+       if
+       :: operation == PAY && answer == DONE -> first_segment()
+       :: else
+       fi;
        key_out = key_out || (operation == RELEASE && answer == DONE);
        dispute_won = dispute_won || (operation == DISPUTE && answer == DONE)
   :: else
@@ -350,7 +365,8 @@ inline wallet_hears() {
        event = (PAID_STATES -> NOTHING : wallet_on_OFFER_LOST)
 #endif
   :: answer == EXCHANGED && wallet != wallet_is_ABANDONED -> event = wallet_on_REFUND_SEEN
-  :: answer == DONE && asked == PAY -> asking = SEGMENT
+  :: answer == DONE && asked == PAY && first_came -> event = wallet_on_PAID
+  :: answer == DONE && asked == PAY && !first_came -> asking = SEGMENT
   :: answer == REFUSED && asked == PAY -> asking = STATUS
   :: answer == DONE && asked == SEGMENT -> event = wallet_on_PAID
   :: answer == DONE && asked == RELEASE -> event = wallet_on_KEY_CAME

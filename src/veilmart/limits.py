@@ -106,6 +106,7 @@ EXCHANGE_SPREAD_SECONDS = 7 * 24 * 3600  # each at a random time of its own with
 REFUND_LOOK_SPREAD_SECONDS = 7 * 24 * 3600  # the same for asking about a settled order
 FINISH_SLOT_SECONDS = 0.5  # a wallet that has all of a small parcel goes on at multiples of it
 ANSWER_SLOT_SECONDS = 0.025  # answers about products leave at multiples of it
+FIRST_SEGMENT_SECONDS = 2  # the answer to a payment waits for the first segment for
 SEGMENTS_AFTER_SECONDS = 24 * 3600  # a merchant serves segments after the settlement
 EPOCH_SECONDS = 30 * 24 * 3600  # a token key issues for
 SPEND_AFTER_EPOCH_SECONDS = 60 * 24 * 3600  # its tokens can be spent after that for

@@ -46,7 +46,10 @@ ANONYMOUS = (
     ),
 )
 STATUS = _step("status", broker=("GetStatus/",), customer=("/>GetStatus",))
-SEGMENT = _step(
+# The first segment comes with the payment's answer; a small parcel has no other.
+FIRST_SEGMENT = ("FetchSegment/@1", "FetchSegment/orders.segment_asked@1")
+SMALL_PARCEL = _step("segment", customer=("/parcels.save_held",))
+LARGE_PARCEL = _step(
     "segment",
     broker=("GetSegment/", "GetSegment/>FetchSegment"),
     merchant=("FetchSegment/", "FetchSegment/orders.segment_asked"),
@@ -96,13 +99,19 @@ PURCHASE = (
         merchant=("TunnelRelay/@2", "Select/", "Select/orders.store_order"),
         customer=("/>Relay:Select", "/orders.add_order"),
     ),
-    _step("pay", broker=("Pay/", "Pay/payment_rules._pay"), customer=("/>Pay",)),
-    SEGMENT,
+    _step(
+        "pay",
+        broker=("Pay/", "Pay/payment_rules._pay", "Pay/>FetchSegment"),
+        merchant=FIRST_SEGMENT,
+        customer=("/>Pay",),
+    ),
+    SMALL_PARCEL,
     RELEASE,
     DELIVER,
     ACKNOWLEDGE,
     REPORT,
 )
+LARGE_PURCHASE = tuple(LARGE_PARCEL if step is SMALL_PARCEL else step for step in PURCHASE)
 BROWSE = PURCHASE[3:6]
 TOKENS: dict[str, tuple[Step, ...]] = {
     "token withdrawal": (
@@ -129,10 +138,11 @@ TOKENS: dict[str, tuple[Step, ...]] = {
         ),
         _step(
             "spend",
-            broker=("Spend/", "Spend/token_payment_rules._spend"),
+            broker=("Spend/", "Spend/token_payment_rules._spend", "Spend/>FetchSegment"),
+            merchant=FIRST_SEGMENT,
             customer=("/>Spend",),
         ),
-        SEGMENT,
+        SMALL_PARCEL,
         RELEASE,
         DELIVER,
         ACKNOWLEDGE,
@@ -160,7 +170,7 @@ TOKENS: dict[str, tuple[Step, ...]] = {
 }
 STEPS: dict[str, tuple[Step, ...]] = {
     "purchase": PURCHASE,
-    "large purchase": PURCHASE,
+    "large purchase": LARGE_PURCHASE,
     "dialled purchase": PURCHASE,
     "cancellation": (
         *VISIT,

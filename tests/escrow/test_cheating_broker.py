@@ -39,6 +39,7 @@ from veilmart.protocol.customer_messages import (
     GetSegment,
     GetStatus,
     OrderStatus,
+    Pay,
     Release,
     Released,
 )
@@ -245,7 +246,8 @@ async def test_segments_are_corrupted_or_withheld(
 
     async with staged(roles, tmp_path) as stage:
         with monkeypatch.context() as patch:
-            lying(patch, GetSegment, junk)
+            for kind in (Pay, GetSegment):
+                lying(patch, kind, junk)
             await stage.fails(SignatureInvalid)
         assert stage.broker_state() == "held"
         assert (await stage.shopper.cancel(stage.order)).outcome == "cancelled"

@@ -57,7 +57,8 @@ def run(options: argparse.Namespace) -> None:
             out = options.out
             bought = buy_with_token(link, session.suite, seed, token, title, out, now, how)
     bought.path.with_name(bought.path.name + ".receipt").write_bytes(bought.receipt)
-    print(f"{bought.path} ({bought.state})")
+    first = "with the receipt" if bought.first_came else "asked for"
+    print(f"{bought.path} ({bought.state}); first segment: {first}")
 
 
 def one_token(http: Http, session: BrokerSession, account: Account, price: int, now: int) -> bytes:

@@ -184,9 +184,11 @@ class BrokerSession:
         require(not attachment, "no attachment")
         return answer
 
-    def ask_attached(self, message: dict[str, Any], shape: type[Answer]) -> tuple[Answer, bytes]:
-        """Send a request of one cell whose answer has one cell and an attachment."""
-        return self._exchange(message, 1, shape, 1, 24 + 1024 + TAG)
+    def ask_attached(
+        self, message: dict[str, Any], shape: type[Answer], answer_cells: int = 1
+    ) -> tuple[Answer, bytes]:
+        """Send a request of one cell whose answer may have an attachment (4.4)."""
+        return self._exchange(message, 1, shape, answer_cells, 24 + 1024 * answer_cells + TAG)
 
     def _exchange(
         self,

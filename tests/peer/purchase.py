@@ -137,6 +137,7 @@ class Bought:
     path: Path
     state: str
     receipt: bytes
+    first_came: bool
 
 
 def select(
@@ -228,6 +229,8 @@ class Order:
         self._tunnel = tunnel
         self._agreed = agreed
         self.state = "offered"
+        self.first = b""
+        """Segment 0, where it came with the payment's answer."""
 
     def pay(self) -> tuple[Receipt, bytes]:
         """Step 6, from the account's balance."""
@@ -238,7 +241,8 @@ class Order:
             "order": agreed.order,
             "amount": agreed.offer.price,
         }
-        return self.check_receipt(self._session.ask(message, 1, Paid, 2).receipt)
+        said, self.first = self._session.ask_attached(message, Paid, 2)
+        return self.check_receipt(said.receipt)
 
     def check_receipt(self, signed: bytes) -> tuple[Receipt, bytes]:
         """The payment receipt, however it was paid."""
@@ -261,6 +265,9 @@ class Order:
         lengths = piece_lengths(self._agreed.offer.size)
         objects = []
         for i, length in enumerate(lengths):
+            if i == 0 and self.first:
+                objects.append(check_segment(self.first, length, public, order, i, len(lengths)))
+                continue
             message = {
                 "kind": "segment",
                 "order": order,
@@ -377,4 +384,4 @@ def buy(
             "broker_descriptor": session.broker.signed,
         }
     )
-    return Bought(path, order.status(), bundle)
+    return Bought(path, order.status(), bundle, bool(order.first))

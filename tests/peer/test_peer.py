@@ -25,7 +25,7 @@ def buy(market: Market, out: Path, user: str, file_name: str, suite: int, *how: 
     choice = ("--product", file_name, "--suite", str(suite), "--out", out)
     done = market.peer("--username", user, *choice, *how)
     assert done.returncode == 0, done.stderr
-    assert "(settled)" in done.stdout
+    assert "(settled); first segment: with the receipt" in done.stdout
     return out / file_name
 
 

@@ -231,6 +231,7 @@ def test_refund_comes_as_a_token(market: Market, tmp_path: Path) -> None:
         title = "One Page.txt"
         bought = buy_with_token(one.link, SUITE, one.seed, back, title, tmp_path, one.now)
         assert bought.path.read_bytes() == FILES[title]
+        assert bought.first_came
 
 
 def test_a_token_that_comes_too_late_is_taken_and_answered_with_another(market: Market) -> None:

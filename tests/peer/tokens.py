@@ -234,9 +234,10 @@ class Anonymous:
     def __init__(self, session: BrokerSession, seed: bytes) -> None:
         self._session = session
         self._seed = seed
+        self.first = b""
 
     def spend(self, agreed: Agreed, token: bytes, refund_key: TokenKey) -> Spent:
-        """Pay for an order with a token."""
+        """Pay for an order with a token; with a receipt comes the first segment, or nothing."""
         public = agreed.order_key.public_key().public_bytes_raw()
         refund = refund_secrets(self._seed, refund_key, public)
         message = {
@@ -250,8 +251,10 @@ class Anonymous:
             "order_key": public,
             "signature": sign_action(agreed.order_key, agreed.order, "spend"),
         }
-        said = self._session.ask(message, 1, Spent, 2)
+        said, first = self._session.ask_attached(message, Spent, 2)
         require(bool(said.receipt) != bool(said.refund), "either a receipt or a refund")
+        require(not (first and said.refund), "no segment with a refund")
+        self.first = first
         return said
 
     def refund(self, http: Http, key: Ed25519PrivateKey, order: bytes) -> bytes:
@@ -281,6 +284,7 @@ def token_payment(anonymous: Anonymous, token: bytes, refund_key: TokenKey) -> P
     def pay(order: Order, agreed: Agreed) -> tuple[Receipt, bytes]:
         said = anonymous.spend(agreed, token, refund_key)
         require(not said.refund, "the token came in time")
+        order.first = anonymous.first
         return order.check_receipt(said.receipt)
 
     return pay

@@ -33,7 +33,7 @@ class Watched(Market):
     def _mortal(self, performer: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def performed(effect: Any) -> Any:
             match effect:
-                case effects.AskBroker() | effects.AskSegment():
+                case effects.AskBroker() | effects.AskAttached():
                     size = len(encode(effect.request))
                     self.seen.append((type(effect.request).__name__, size, round(self.seconds, 6)))
                 case effects.OnDisk() if effect.function is deliver:

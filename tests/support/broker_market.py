@@ -59,10 +59,13 @@ class Market:
         return session
 
     async def ask(self, session: Session, request: Any) -> Any:
+        return (await self.answer(session, request)).message
+
+    async def answer(self, session: Session, request: Any) -> Answer:
         answer: Answer = await self.broker.app.perform(
             answer_request(self.broker.state, session, request)
         )
-        return answer.message
+        return answer
 
     async def customer(self, name: str, credit: int = 0) -> Session:
         session = self.session()

@@ -15,6 +15,7 @@ from veilmart.errors import BrokerUnreachable, OrderUnknown, Refusal, SessionUnk
 from veilmart.limits import BODY_MAX_BYTES, CELL_BYTES
 from veilmart.protocol import labels, link_messages as link
 from veilmart.protocol.broker_request import BrokerRequest
+from veilmart.protocol.customer_messages import Relay
 from veilmart.protocol.descriptor import (
     FIRST_PREVIOUS,
     Descriptor,
@@ -258,7 +259,7 @@ class ScriptedCustomer:
         self.last_record = pending.record
         body = await self.http.post("/v1/request", pending.record, max_bytes=BODY_MAX_BYTES)
         cut = len(body)
-        if message.__class__.__name__ == "GetSegment":
+        if not isinstance(message, Relay):
             cut = RECORD_OVERHEAD_BYTES + message.answer_cells * CELL_BYTES
         self.last_answer = body[:cut]
         return pending.open_answer(kind, body[:cut]), body[cut:]

@@ -143,6 +143,7 @@ class Market:
         self.invoices: dict[bytes, Invoiced] = {}
         self.told: list[Event] = []
         self.performed = 0
+        self.first_comes = True
         self.kill_at: int | None = None
         self.kill_after = False
         self.given_back = 0
@@ -190,7 +191,7 @@ class Market:
             Transact: lambda e: self.wallet.database.run_now(e.function, *e.args),
             effects.Tell: lambda e: self.told.append(e.event),
             effects.AskBroker: lambda e: self.answer(e.request),
-            effects.AskSegment: lambda e: self.serve(e.request),
+            effects.AskAttached: lambda e: self.attached(e.request),
             effects.TakeRequestNumber: lambda e: self.random(16),
             effects.NextRequestNumber: lambda e: None,
             effects.KnownBalance: lambda e: self.balance,
@@ -227,8 +228,6 @@ class Market:
                 return self._open(request)
             case ask.Relay():
                 return self._relay(request)
-            case ask.Pay():
-                return self._pay(request)
             case ask.GetStatus():
                 found = self._invoice(request, "status")
                 return ask.OrderStatus(state=found.state.value, due=0)
@@ -375,24 +374,39 @@ class Market:
         pieces = self.tricks.pieces(self.piece_list)
         return Offered(offer=signed, pieces=pieces), self.tricks.payable(payable)
 
+    def attached(self, request: Any) -> tuple[Any, bytes]:
+        """An answer, and the segment that comes with it: a payment's, if it is the first answer."""
+        if isinstance(request, ask.GetSegment):
+            segment = self.serve(request)
+            return ask.SegmentFollows(length=len(segment)), segment
+        found = self.invoices.get(request.order)
+        fresh = found is not None and not found.receipt
+        paid = self._pay(request)
+        if found is None or not fresh or not self.first_comes:
+            return paid, b""
+        return paid, self._segment(found, request.order, 0)
+
     def serve(self, request: ask.GetSegment) -> bytes:
         found = self.invoices[request.order]
         check_action(
             found.offer.order_key, request.order, "segment", request.signature, request.index
         )
+        return self._segment(found, request.order, request.index)
+
+    def _segment(self, found: Invoiced, order: bytes, index: int) -> bytes:
         suite = next(suite for suite in self.keys.suites if suite.id == found.offer.suite)
         segment = parcel.seal_segment(
             suite,
             found.content_key,
             self.keys.seeds["merchant"],
-            request.order,
-            request.index,
+            order,
+            index,
             len(self.cut),
-            self.tricks.piece(request.index, self.cut[request.index]),
+            self.tricks.piece(index, self.cut[index]),
         )
-        attempt = found.attempts.get(request.index, 0)
-        found.attempts[request.index] = attempt + 1
-        return self.tricks.segment(request.index, attempt, segment)
+        attempt = found.attempts.get(index, 0)
+        found.attempts[index] = attempt + 1
+        return self.tricks.segment(index, attempt, segment)
 
 
 def changed(message: Any, **changes: Any) -> Any:

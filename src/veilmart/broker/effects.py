@@ -77,12 +77,14 @@ class BlindSign(Effect[list[bytes]]):
 class Forward(Effect[tuple[T, memoryview]]):
     """Send `message` to the merchant with fingerprint `merchant` (32 bytes).
 
-    Answer: the merchant's, of `kind`, and the bytes that follow it.
+    Answer: the merchant's, of `kind`, and the bytes that follow it. within: seconds to wait for it
+    before it counts as unreachable, None for as long as any request may take.
     """
 
     merchant: bytes
     message: MerchantRequest
     kind: type[T]
+    within: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

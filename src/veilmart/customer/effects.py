@@ -9,7 +9,6 @@ from veilmart.customer.events import Event
 from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.parcels import Parcels
 from veilmart.protocol.broker_request import BrokerRequest
-from veilmart.protocol.customer_messages import GetSegment
 from veilmart.protocol.descriptor import SignedDescriptor
 from veilmart.protocol.effects import Effect, Rule
 
@@ -36,11 +35,14 @@ class AskBroker(Effect[K]):
 
 
 @dataclass(frozen=True, slots=True)
-class AskSegment(Effect[bytes | memoryview]):
-    """Fetch a signed segment of `length` bytes; the answer is its bytes, unverified."""
+class AskAttached(Effect[tuple[K, bytes | memoryview]]):
+    """As `AskBroker`, where a segment may follow: the answer of `kind`, and its bytes, unverified.
 
-    request: GetSegment
-    length: int
+    A request that had to be repeated may bring its stored answer with no segment.
+    """
+
+    request: BrokerRequest
+    kind: type[K]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,7 @@ from tests.support.engines import both_engines
 from tests.support.scripted_broker import PRICE, SEGMENT, SHELF
 from veilmart.broker import events
 from veilmart.broker.accounts.customers import find_customer
-from veilmart.broker.effects import Answer
 from veilmart.broker.schema import tables
-from veilmart.broker.server.dispatch import answer_request
 from veilmart.crypto import signing
 from veilmart.errors import (
     AmountDiffers,
@@ -245,9 +243,7 @@ async def test_segments_come_once_paid_for_in_any_session(market: Market) -> Non
     await market.ask(session, market.pay(order))
     anonymous = market.session()
     await market.ask(anonymous, Start())
-    answer: Answer = await market.broker.app.perform(
-        answer_request(market.broker.state, anonymous, market.segment(order))
-    )
+    answer = await market.answer(anonymous, market.segment(order))
     assert answer.message == SegmentFollows(length=len(SEGMENT))
     assert answer.attachment == SEGMENT
     fetched = market.merchant.asked[-1]

@@ -55,7 +55,10 @@ async def test_a_purchase_over_http(served: Served, suite_index: int) -> None:
     )
     assert relayed.payable.order == order
     pay = messages.Pay(operation=operation_id(order, "pay"), order=order, amount=500)
-    assert (await customer.ask(pay, messages.Paid)).balance == 15_00
+    paid, first = await customer.ask_with_attachment(pay, messages.Paid)
+    assert (paid.balance, first) == (15_00, SEGMENT)
+    again, nothing = await customer.ask_with_attachment(pay, messages.Paid)
+    assert (again, nothing) == (paid, b"")
     segment = messages.GetSegment(
         order=order, index=0, signature=sign_action(seed, order, "segment")
     )

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from veilmart.broker.effects import Answer
 from veilmart.broker.escrow import invoices
 from veilmart.broker.escrow.order_terms import is_of, signed_receipt, terms_of
+from veilmart.broker.escrow.segment_rules import first_segment
 from veilmart.broker.events import (
     PaymentHeld,
 )
@@ -37,7 +38,7 @@ from veilmart.storage.database.isolation import repeatable, snapshot
 
 
 def pay(state: BrokerState, session: Session, request: Pay) -> Rule[Answer]:
-    """Balance → escrow, OFFERED → HELD, and a signed receipt.
+    """Balance → escrow, OFFERED → HELD, and a signed receipt; with it the first segment, once.
 
     Raises LoginRequired, OrderUnknown, OfferExpired, InsufficientBalance, OperationConflict,
     WrongOrderState.
@@ -56,9 +57,11 @@ def pay(state: BrokerState, session: Session, request: Pay) -> Rule[Answer]:
         raise
     session.unpaid.pop(request.order, None)
     state.unpaid.remove(request.order)
-    if fresh:
-        state.observe(PaymentHeld(request.order))
-    return Answer(decode(Paid, stored, BODY_MAX_BYTES))
+    paid = decode(Paid, stored, BODY_MAX_BYTES)
+    if not fresh:
+        return Answer(paid)
+    state.observe(PaymentHeld(request.order))
+    return Answer(paid, attachment=(yield from first_segment(state, terms, at)))
 
 
 @repeatable

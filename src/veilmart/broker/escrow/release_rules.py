@@ -1,4 +1,4 @@
-"""After the payment: segments, release of the key, acknowledgement, cancelling, status.
+"""After the payment: release of the key, acknowledgement, cancelling, status.
 
 The order key signs each of these requests (docs/protocol/09-purchase.md, steps 4 to 6). Every
 decision is one transaction, committed before it is answered, judged by the broker's clock inside
@@ -9,9 +9,8 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from veilmart.broker.effects import Answer, Forward
+from veilmart.broker.effects import Answer
 from veilmart.broker.escrow import invoices
-from veilmart.broker.escrow.invoices import InvoiceRow
 from veilmart.broker.escrow.order_terms import terms_of
 from veilmart.broker.events import (
     KeyReleased,
@@ -22,33 +21,26 @@ from veilmart.broker.ledger import stored_answers
 from veilmart.broker.sessions.session import Session
 from veilmart.broker.state import BrokerState
 from veilmart.errors import (
-    MerchantUnreachable,
     OrderKeyInvalid,
-    PaymentOutstanding,
     WrongOrderState,
 )
-from veilmart.limits import BODY_MAX_BYTES, SEGMENTS_AFTER_SECONDS
+from veilmart.limits import BODY_MAX_BYTES
 from veilmart.protocol.customer_messages import (
     Acknowledge,
     Cancel,
-    GetSegment,
     GetStatus,
     OrderStatus,
     Release,
     Released,
-    SegmentFollows,
 )
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.invoice_states import InvoiceEvent, InvoiceState
-from veilmart.protocol.link_messages import FetchSegment, SegmentFollows as MerchantSegment
 from veilmart.protocol.order_key import check_action
-from veilmart.protocol.parcel import SEGMENT_MAX_BYTES, piece_count, segment_length
 from veilmart.protocol.ports import Clock
 from veilmart.storage.database.isolation import repeatable, snapshot
 
 OrderAction = Literal["release", "acknowledge", "cancel"]
-NOT_PAID = (InvoiceState.OFFERED, InvoiceState.EXPIRED)
 
 
 def release(state: BrokerState, session: Session, request: Release) -> Rule[Answer]:
@@ -138,37 +130,3 @@ def get_status(state: BrokerState, session: Session, request: GetStatus) -> Rule
     row = yield from transact(invoices.get_invoice, request.order)
     check_action(row.order_key, request.order, "status", request.signature)
     return Answer(OrderStatus(state=row.state.value, due=row.due))
-
-
-def get_segment(state: BrokerState, session: Session, request: GetSegment) -> Rule[Answer]:
-    """Carry a sealed segment of a paid order; no commit.
-
-    Raises OrderUnknown, OrderKeyInvalid, PaymentOutstanding, WrongOrderState, SegmentUnknown,
-    MerchantUnreachable.
-    """
-    row = yield from transact(invoices.get_invoice, request.order)
-    check_action(row.order_key, request.order, "segment", request.signature, request.index)
-    if row.state in NOT_PAID or row.held_at is None:
-        raise PaymentOutstanding
-    if row.state is InvoiceState.REFUNDED:
-        raise WrongOrderState("It was refunded.")
-    if row.state is InvoiceState.SETTLED and state.clock() >= row.due + SEGMENTS_AFTER_SECONDS:
-        raise WrongOrderState("Its segments ended; `veilmart customer fetch` brings it again.")
-    message = FetchSegment(order=row.order, index=request.index, held_at=row.held_at)
-    answer, attachment = yield from Forward(row.merchant, message, MerchantSegment)
-    if answer.length != len(attachment):
-        raise MerchantUnreachable("The segment's length differs from the announced one.")
-    if answer.length > _longest_segment(state, row, request.index):
-        raise MerchantUnreachable("The segment is longer than its shelf allows.")
-    return Answer(SegmentFollows(length=answer.length), attachment=attachment)
-
-
-def _longest_segment(state: BrokerState, row: InvoiceRow, index: int) -> int:
-    """Bytes of segment `index` on the largest shelf that has the invoice's price."""
-    lengths = [
-        segment_length(shelf.size, index)
-        for known in state.merchants.known(row.merchant).descriptors
-        for shelf in known.descriptor.shelves
-        if shelf.price == row.amount and index < piece_count(shelf.size)
-    ]
-    return max(lengths, default=SEGMENT_MAX_BYTES)

@@ -4,7 +4,7 @@ A spent token stays spent. A token that comes too late is exchanged for the orde
 no money is lost and no token can be used twice to mark an order.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, select
 
@@ -12,6 +12,7 @@ from veilmart.broker.effects import Answer, BlindSign
 from veilmart.broker.escrow import invoices
 from veilmart.broker.escrow.invoices import InvoiceRow
 from veilmart.broker.escrow.order_terms import find_terms, is_of, signed_receipt
+from veilmart.broker.escrow.segment_rules import first_segment
 from veilmart.broker.events import PaymentHeld, TokenSpent as TokenTaken
 from veilmart.broker.keys import token_keys
 from veilmart.broker.keys.token_keys import KeyRow
@@ -100,6 +101,8 @@ class _Outcome:
 def spend(state: BrokerState, session: Session, request: Spend) -> Rule[Answer]:
     """tokens → escrow, OFFERED → HELD, and a receipt; or, too late, a token for a token.
 
+    With the receipt comes the first segment, once.
+
     Raises MalformedMessage in a session that is logged in, OperationConflict, TokenKeyUnknown,
     TokenKeyEnded, AmountDiffers, OrderKeyInvalid, RefundKeyUnfit, DeadlinesTooLong, TokenInvalid,
     TokenSpent.
@@ -134,9 +137,11 @@ def spend(state: BrokerState, session: Session, request: Spend) -> Rule[Answer]:
     state.unpaid.remove(request.order)
     if outcome.fresh:
         state.observe(TokenTaken())
-        if outcome.held:
-            state.observe(PaymentHeld(request.order))
-    return Answer(decode(Spent, outcome.answer, BODY_MAX_BYTES))
+    answer = Answer(decode(Spent, outcome.answer, BODY_MAX_BYTES))
+    if not outcome.held or terms is None:
+        return answer
+    state.observe(PaymentHeld(request.order))
+    return replace(answer, attachment=(yield from first_segment(state, terms, at)))
 
 
 @repeatable

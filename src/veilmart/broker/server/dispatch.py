@@ -6,7 +6,12 @@ from typing import Any
 from veilmart.broker.accounts import login_rules, redeem_rules
 from veilmart.broker.disputes import dispute_rules, merchant_refund_rules
 from veilmart.broker.effects import Answer
-from veilmart.broker.escrow import payment_rules, release_rules, token_payment_rules
+from veilmart.broker.escrow import (
+    payment_rules,
+    release_rules,
+    segment_rules,
+    token_payment_rules,
+)
 from veilmart.broker.operator import merchant_requests, statements
 from veilmart.broker.relay import descriptor_rules, tunnel_rules
 from veilmart.broker.sessions.session import Session
@@ -37,7 +42,7 @@ RULES: dict[type[BrokerRequest], RequestRule] = {
     messages.Open: tunnel_rules.open_tunnel,
     messages.Relay: tunnel_rules.relay,
     messages.Pay: payment_rules.pay,
-    messages.GetSegment: release_rules.get_segment,
+    messages.GetSegment: segment_rules.get_segment,
     messages.Release: release_rules.release,
     messages.Acknowledge: release_rules.acknowledge,
     messages.Cancel: release_rules.cancel,

@@ -4,6 +4,7 @@ docs/protocol/04-sessions.md. An error outside a session is a plain typed error;
 refusal sealed and padded like the answer it replaces.
 """
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -36,6 +37,7 @@ from veilmart.errors import (
     DescriptorUnknown,
     LoginRequired,
     MalformedMessage,
+    MerchantUnreachable,
     NetworkFailure,
     PeerFault,
     Refusal,
@@ -128,7 +130,11 @@ class BrokerApp:
         return await self._database.run(effect.function, *effect.args)
 
     async def _forward(self, effect: Forward[T]) -> tuple[T, memoryview]:
-        return await self._links.ask(effect.merchant, effect.message, effect.kind)
+        try:
+            async with asyncio.timeout(effect.within):
+                return await self._links.ask(effect.merchant, effect.message, effect.kind)
+        except TimeoutError:
+            raise MerchantUnreachable("It did not answer in time.") from None
 
     async def _hash(self, owner: str, effect: HashPassword) -> str:
         return await self._passwords.hash(effect.password, owner)

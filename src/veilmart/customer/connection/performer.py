@@ -55,7 +55,7 @@ class Performer:
             Transact: self._transact,
             effects.Tell: self._tell,
             effects.AskBroker: self._ask,
-            effects.AskSegment: self._ask_segment,
+            effects.AskAttached: self._ask_attached,
             effects.TakeRequestNumber: self._take_number,
             effects.NextRequestNumber: self._give_number,
             effects.KnownBalance: self._balance,
@@ -86,14 +86,19 @@ class Performer:
         if effect.bound:
             return await session.ask(effect.request, effect.kind, bound=True)
         answer = await with_retries(lambda: session.ask(effect.request, effect.kind))
-        balance = getattr(answer, "balance", None)
-        if balance is not None:
-            session.balance = balance
+        self._note_balance(answer)
         return answer
 
-    async def _ask_segment(self, effect: effects.AskSegment) -> memoryview:
+    async def _ask_attached(self, effect: effects.AskAttached[T]) -> tuple[T, memoryview]:
         session = self._session
-        return await with_retries(lambda: session.ask_segment(effect.request, effect.length))
+        answer, rest = await with_retries(lambda: session.ask_attached(effect.request, effect.kind))
+        self._note_balance(answer)
+        return answer, rest
+
+    def _note_balance(self, answer: object) -> None:
+        balance = getattr(answer, "balance", None)
+        if balance is not None:
+            self._session.balance = balance
 
     async def _take_number(self, effect: effects.TakeRequestNumber) -> bytes:
         return await self._session.take_request_number()

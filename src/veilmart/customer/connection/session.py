@@ -24,12 +24,10 @@ from veilmart.errors import (
 from veilmart.limits import SESSION_SECONDS
 from veilmart.protocol.broker_request import BrokerRequest
 from veilmart.protocol.customer_messages import (
-    GetSegment,
     Login,
     Register,
     RegisterInvited,
     Resume,
-    SegmentFollows,
     Start,
     Welcome,
 )
@@ -93,12 +91,9 @@ class BrokerSession:
             raise MalformedMessage("Something follows an answer.")
         return answer
 
-    async def ask_segment(self, request: GetSegment, length: int) -> memoryview:
-        """The signed segment (`length` bytes) that follows the sealed answer, unverified."""
-        answer, segment = await self._ask(request, SegmentFollows, False)
-        if answer.length != length or len(segment) != length:
-            return memoryview(b"")  # the caller's check says "wrong length" and asks again
-        return segment
+    async def ask_attached(self, request: BrokerRequest, kind: type[K]) -> tuple[K, memoryview]:
+        """As `ask`, and the bytes that follow the sealed answer, unverified; perhaps none."""
+        return await self._ask(request, kind, False)
 
     async def take_session(self) -> None:
         """Make a session now if there is none; afterwards `login` says whether it is logged in."""

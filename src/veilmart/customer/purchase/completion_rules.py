@@ -75,12 +75,19 @@ class Bought:
 
 
 def complete(
-    order: Order, terms: Terms, clock: Clock, *, fresh: bool, later: bool = False
+    order: Order,
+    terms: Terms,
+    clock: Clock,
+    *,
+    fresh: bool,
+    first: bytes | memoryview = b"",
+    later: bool = False,
 ) -> Rule[Bought]:
     """Finish a paid order from CONFIRMING (paid), HELD, RELEASED or DELIVERED.
 
-    fresh: nothing of its parcel was fetched yet. later: return when the file is there, and
-    acknowledge at the slot in the background. Raises WrongOrderState once it was refunded,
+    fresh: nothing of its parcel was fetched yet. first: its first segment, unverified, where it
+    came with the payment's answer. later: return when the file is there, and acknowledge at the
+    slot in the background. Raises WrongOrderState once it was refunded,
     ContentKeyInvalid, PieceMismatch, PaddingInvalid (evidence against the merchant), and errors
     of network and disk, after which it can be called again.
     """
@@ -88,7 +95,7 @@ def complete(
     again = order.state == WalletState.RELEASED
     try:
         if order.state == WalletState.CONFIRMING:
-            segment = yield from fetch_parcel(order, terms, fresh=fresh)
+            segment = yield from fetch_parcel(order, terms, fresh=fresh, first=first)
             order = order.after(WalletEvent.PAID, clock())
             yield from transact(save_held, order, segment)
             order = yield from _release(order, terms, clock)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from veilmart.crypto import blind_rsa
 from veilmart.crypto.token_key import SPKI_BYTES, parse_token_key
 from veilmart.customer.effects import (
+    AskAttached,
     AskBroker,
     BrokerDescriptor,
     GetPublic,
@@ -64,12 +65,14 @@ from veilmart.protocol.wallet_derivations import refund_secrets
 class Payed:
     """receipt: signed; empty when the token came too late. balance: of the account, after it.
 
-    refund: blind signature of the refund token, or empty.
+    refund: blind signature of the refund token, or empty. segment: the first one, unverified, where
+    it came with the answer.
     """
 
     receipt: bytes = field(repr=False)
     balance: int | None = None
     refund: bytes = field(default=b"", repr=False)
+    segment: bytes | memoryview = field(default=b"", repr=False)
 
 
 class Payment(Protocol):
@@ -223,15 +226,15 @@ def send_payment(order: Order, amount: int) -> Rule[Payed]:
     """Send the payment of the order's row; a repeated operation gets the same answer."""
     if order.spend is None:
         request = Pay(operation=operation_id(order.order, "pay"), order=order.order, amount=amount)
-        paid = yield from AskBroker(request, Paid)
-        return Payed(paid.receipt, paid.balance)
+        paid, segment = yield from AskAttached(request, Paid)
+        return Payed(paid.receipt, paid.balance, segment=segment)
     spend = decode(Spend, order.spend, BODY_MAX_BYTES)
-    spent = yield from AskBroker(spend, Spent)
+    spent, segment = yield from AskAttached(spend, Spent)
     if bool(spent.receipt) == bool(spent.refund):
         raise MalformedMessage(
             "The broker answered a token with neither receipt nor refund, or with both."
         )
-    return Payed(spent.receipt, None, spent.refund)
+    return Payed(spent.receipt, None, spent.refund, segment)
 
 
 def keep_refund(order: Order, key: bytes, signature: bytes, clock: Clock) -> Rule[None]:

@@ -10,7 +10,7 @@ The order of the steps protects the money:
 5. The file is in place before it is acknowledged; DONE is committed last.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from veilmart.customer.browsing.tunnel_rules import Tunnel
 from veilmart.customer.effects import BrokerDescriptor, Confirm, Tell, on_disk
@@ -61,6 +61,18 @@ SAVE_ELSEWHERE = (
 EXCHANGED = "Your token was exchanged for a fresh one of the same price."
 
 
+@dataclass(frozen=True)
+class PaidOrder:
+    """An order with its receipt. balance: of the account, after it.
+
+    segment: the first one, unverified, where it came with the answer.
+    """
+
+    order: Order
+    balance: int | None
+    segment: bytes | memoryview = field(repr=False)
+
+
 def purchase(
     choice: Choice,
     payment: Payment,
@@ -84,16 +96,18 @@ def purchase(
     terms = agreed_terms(quote)
     order = yield from payment.commit(new_order(quote, clock()), quote)
     try:
-        order, balance = yield from pay(order, terms, choice.broker, clock)
+        paid = yield from pay(order, terms, choice.broker, clock)
     except CERTAINLY_UNPAID:
         raise
     except VeilmartError as error:
         raise money_may_be_held(error) from error.__cause__
     try:
-        bought = yield from complete(order, terms, clock, fresh=True, later=later)
+        bought = yield from complete(
+            paid.order, terms, clock, fresh=True, first=paid.segment, later=later
+        )
     except VeilmartError as error:
         raise money_may_be_held(error) from error.__cause__
-    return replace(bought, balance=balance)
+    return replace(bought, balance=paid.balance)
 
 
 def money_may_be_held(error: VeilmartError) -> VeilmartError:
@@ -144,8 +158,8 @@ def pay(
     clock: Clock,
     *,
     known_held: bool = False,
-) -> Rule[tuple[Order, int | None]]:
-    """Send the payment and check its receipt: (the order with its receipt, the balance after).
+) -> Rule[PaidOrder]:
+    """Send the payment and check its receipt.
 
     broker: the broker's descriptor that the order was made under.
     The same operation id every time, so that a second one is answered like the first and charges
@@ -167,7 +181,8 @@ def pay(
         raise OfferExpired(money=EXCHANGED)
     signed_by = yield from _check_receipt(order, terms, broker, paid.receipt)
     yield from Tell(PaymentHeld(terms.offer.price, paid.balance))
-    return replace(order, receipt=paid.receipt, broker_descriptor=signed_by.signed), paid.balance
+    order = replace(order, receipt=paid.receipt, broker_descriptor=signed_by.signed)
+    return PaidOrder(order, paid.balance, paid.segment)
 
 
 def _check_receipt(

@@ -26,7 +26,12 @@ from pathlib import Path
 from veilmart.customer.effects import AskBroker, on_disk
 from veilmart.customer.purchase.completion_rules import REFUNDED, complete, order_status
 from veilmart.customer.purchase.payment_rules import fetch_refund, renew_refund
-from veilmart.customer.purchase.purchase_rules import CERTAINLY_UNPAID, money_may_be_held, pay
+from veilmart.customer.purchase.purchase_rules import (
+    CERTAINLY_UNPAID,
+    PaidOrder,
+    money_may_be_held,
+    pay,
+)
 from veilmart.customer.wallet.held_tokens import orders_without_refund
 from veilmart.customer.wallet.orders import (
     UNFINISHED,
@@ -89,6 +94,7 @@ def _recover(order: Order, clock: Clock) -> Rule[Recovered]:
         return (yield from _recall(order))
     if order.state not in UNFINISHED:
         raise WrongOrderState(f"It is {order.state}.")
+    first: bytes | memoryview = b""
     if order.state == WalletState.CONFIRMING:
         state = yield from _asked_state(order)
         if state == InvoiceState.REFUNDED:
@@ -101,9 +107,9 @@ def _recover(order: Order, clock: Clock) -> Rule[Recovered]:
             paid = yield from _spend_again(order, clock)
             if isinstance(paid, Recovered):
                 return paid
-            order = paid
+            order, first = paid.order, paid.segment
     try:
-        bought = yield from complete(order, terms_of(order), clock, fresh=False)
+        bought = yield from complete(order, terms_of(order), clock, fresh=False, first=first)
     except WrongOrderState as error:
         if error.money_now != REFUNDED:
             raise
@@ -113,20 +119,19 @@ def _recover(order: Order, clock: Clock) -> Rule[Recovered]:
     return Recovered(bought.order, "done", bought.path)
 
 
-def _spend_again(order: Order, clock: Clock) -> Rule[Order | Recovered]:
+def _spend_again(order: Order, clock: Clock) -> Rule[PaidOrder | Recovered]:
     """The token belongs to this order, so it is sent (again): it pays, or is exchanged."""
     broker = read_descriptor(order.broker_descriptor)
     try:
         try:
-            order, _ = yield from pay(order, terms_of(order), broker, clock)
+            return (yield from pay(order, terms_of(order), broker, clock))
         except RefundKeyUnfit:
             order = yield from renew_refund(order, clock)
-            order, _ = yield from pay(order, terms_of(order), broker, clock)
+            return (yield from pay(order, terms_of(order), broker, clock))
     except OfferExpired:
         return Recovered(order, "refunded")
     except CERTAINLY_UNPAID:
         return Recovered(order, "abandoned")
-    return order
 
 
 def bring_refund(order: Order, clock: Clock) -> Rule[None]:
@@ -159,7 +164,7 @@ def cancel(order: Order, clock: Clock) -> Rule[Recovered]:
         paid = yield from _spend_again(order, clock)
         if isinstance(paid, Recovered):
             return paid
-        order = paid
+        order = paid.order
     if state != InvoiceState.REFUNDED:
         yield from _send_cancel(order)
     cancelled = yield from _end(order, WalletEvent.REFUND_SEEN, "cancelled", clock)
@@ -196,10 +201,10 @@ def _receipt_again(order: Order, clock: Clock) -> Rule[Order]:
     """Without a login, or once the broker has forgotten the operation, it goes on without."""
     broker = read_descriptor(order.broker_descriptor)
     try:
-        order, _ = yield from pay(order, terms_of(order), broker, clock, known_held=True)
+        paid = yield from pay(order, terms_of(order), broker, clock, known_held=True)
     except (NotLoggedIn, Refusal):
         return order
-    return order
+    return paid.order
 
 
 def _end(order: Order, event: WalletEvent, outcome: str, clock: Clock) -> Rule[Recovered]:
