@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from tests.support.broker_market import Market
+from tests.support.engines import both_engines
 from tests.support.scripted_broker import PRICE, SEGMENT
 from tests.support.token_wallet import TokenWallet
-from tests.support.engines import both_engines
 from veilmart.broker.escrow import segment_rules
 from veilmart.broker.escrow.invoices import get_invoice
 from veilmart.errors import MerchantUnreachable, OrderUnknown, ServerFault
+from veilmart.limits import FIRST_SEGMENT_SECONDS
 from veilmart.protocol import link_messages as link
 from veilmart.protocol.customer_messages import Cancel, Release, SegmentFollows
 from veilmart.protocol.invoice_states import InvoiceState
@@ -98,7 +99,7 @@ async def test_a_silent_merchant_delays_a_payment_for_two_seconds_at_most(
     async def silent(merchant: bytes, message: Any, kind: Any) -> Any:
         await asyncio.Event().wait()
 
-    assert segment_rules.FIRST_SEGMENT_SECONDS == 2
+    assert FIRST_SEGMENT_SECONDS == 2
     monkeypatch.setattr(segment_rules, "FIRST_SEGMENT_SECONDS", 0.05)
     monkeypatch.setattr(market.broker.links, "ask", silent)
     async with asyncio.timeout(20):
