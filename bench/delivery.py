@@ -107,6 +107,7 @@ async def sealed_market(
     """The real programs with one customer who has money."""
     broker_home, merchant_home = str(folder / "broker"), str(folder / "merchant")
     async with AsyncExitStack() as stack:
+        await run_command("broker", "init", "--home", broker_home)
         broker = await stack.enter_async_context(
             Server("broker", "run", "--home", broker_home, "--port", "0")
         )
