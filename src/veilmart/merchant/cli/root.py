@@ -20,7 +20,7 @@ mount(
         ),
         "edit": (
             "goods:edit",
-            "Change a product's description, or whether it can be bought.",
+            "Change a product's words, price, cover or sample, or whether it can be bought.",
         ),
         "list": ("goods:list_products", "List all products on sale, numbered as in the menu."),
         "report": (
