@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from PIL import Image
 
 from tests.support.programs import Program
 from tests.support.scripted_merchant import FakeBroker, Stall
@@ -20,6 +21,8 @@ from veilmart.merchant.back_office import setup
 from veilmart.merchant.cli.goods import parse_size
 from veilmart.merchant.cli.interactive import ask_once
 from veilmart.merchant.cli.root import app
+from veilmart.merchant.goods.products import load_products
+from veilmart.merchant.goods.showcases import Look, look_of
 from veilmart.protocol.descriptor import read_descriptor, sign_descriptor
 from veilmart.terminal.console import Terminal
 
@@ -120,6 +123,35 @@ def test_another_price_moves_a_product_and_what_was_chosen_is_said(
     assert code == 0
     assert out.startswith("On the shelf wide every download has 1,048,576 bytes; these need ")
     assert "shelf create" in out
+
+
+def test_cover_sample_and_tags_are_set_and_removed(
+    say: Say, fresh: FakeBroker, goods: Path, tmp_path: Path
+) -> None:
+    say("init", "--broker", "http://127.0.0.1:8000", "--yes")
+    assert say("add", str(goods))[0] == 0
+    picture, page = tmp_path / "cover.png", tmp_path / "page.txt"
+    Image.new("RGB", (30, 40), "green").save(picture)
+    page.write_text("The first page.\n")
+
+    def look() -> tuple[Look, str]:
+        with home.open_merchant(tmp_path / "home") as market:
+            run = market.database.run_now
+            product = next(p for p in run(load_products) if p.file_name == "alpha.txt")
+            return run(look_of, product.id), product.tags
+
+    both = ("--cover", str(picture), "--sample", str(page), "--tag", "maps", "--tag", "stars")
+    assert say("edit", "alpha.txt", *both)[0] == 0
+    shown, tags = look()
+    assert shown.cover.startswith(b"\xff\xd8\xff") and tags == "maps\nstars"
+    assert (shown.sample_name, shown.sample) == ("page.txt", page.read_bytes())
+    assert say("edit", "alpha.txt", "--no-cover", "--no-tag")[0] == 0
+    shown, tags = look()
+    assert (shown.cover, shown.sample_name, tags) == (b"", "page.txt", "")
+    assert say("edit", "alpha.txt", "--no-sample")[0] == 0
+    assert look()[0] == Look()
+    for wrong in (("--cover", str(page)), ("--no-cover", "--cover", str(picture))):
+        assert say("edit", "alpha.txt", *wrong)[0] == 2
 
 
 def test_a_day_of_shopkeeping(say: Say, fresh: FakeBroker, goods: Path, tmp_path: Path) -> None:
