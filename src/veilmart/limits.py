@@ -159,6 +159,7 @@ DATABASE_BUSY_SECONDS = 10  # to wait for another process's transaction
 TRANSACTIONS_WAITING_MAX = 10_000  # transactions that wait for the writer
 WORKERS_MAX = 64  # worker processes of one server
 DATABASE_CONNECTIONS_MAX = 8  # connections of one server process to PostgreSQL
+READING_LOG_MAX_BYTES = 1024 * 1024 * 1024  # that SQLite's WAL may grow by during one reading
 TRANSACTIONS_PER_COMMIT_MAX = 512  # transactions that share one commit
 
 # web

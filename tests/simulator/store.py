@@ -100,6 +100,13 @@ class CrashingStore(Database):
     def read_now(self, reading: Any, *args: Any, **kwargs: Any) -> Any:
         return self.run_now(reading, *args, **kwargs)
 
+    def read_long(self, reading: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.run_now(reading, *args, **kwargs)
+
+    @property
+    def log_bytes(self) -> int:
+        return 0
+
     def close(self) -> None:
         """The disk stays."""
 

@@ -212,7 +212,7 @@ class Life:
     def _audit(self, when: str) -> None:
         self.findings += [
             f"{when}: {found.name}: {found.row}: {found.what}"
-            for check in self.opened.database.read_now(audit, self.opened.fingerprint)
+            for check in self.opened.database.read_long(audit, self.opened.fingerprint)
             for found in check.findings
         ]
 

@@ -56,6 +56,13 @@ class MortalStore(Database):
     def read_now(self, reading: Any, *args: Any, **kwargs: Any) -> Any:
         return self.real.read_now(reading, *args, **kwargs)
 
+    def read_long(self, reading: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.real.read_long(reading, *args, **kwargs)
+
+    @property
+    def log_bytes(self) -> int:
+        return self.real.log_bytes
+
     def lease(self, name: str) -> Lease:
         return self.real.lease(name)
 

@@ -48,7 +48,8 @@ def recorded() -> Iterator[dict[str, Statement]]:
     event.listen(Engine, "before_cursor_execute", note)
     patch = pytest.MonkeyPatch()
     for kind in (SqliteDatabase, PostgresDatabase):
-        patch.setattr(kind, "read_now", watched(kind.read_now))
+        for name in ("read_now", "read_long"):
+            patch.setattr(kind, name, watched(getattr(kind, name)))
     try:
         yield found
     finally:

@@ -167,6 +167,7 @@ from veilmart.errors.storage import (
     LedgerViolated as LedgerViolated,
     OutputLost as OutputLost,
     PoolerUnfit as PoolerUnfit,
+    ReadingStopped as ReadingStopped,
     SeedDamaged as SeedDamaged,
     SegmentDamaged as SegmentDamaged,
     StoreAway as StoreAway,

@@ -89,6 +89,13 @@ class StoreFailed(StoreAway):
     hint = "Try again later; its operator can say more."
 
 
+class ReadingStopped(StorageFailure):
+    code = 5117
+    summary = "A long reading was stopped, because SQLite's log beside it grew beyond its limit."
+    money = MONEY_SAFE
+    hint = "Nothing was changed. Repeat it when the server has less to do, or use PostgreSQL."
+
+
 class PoolerUnfit(StorageFailure):
     code = 5113
     summary = "The pooler before PostgreSQL does not keep sessions (transaction mode?)."

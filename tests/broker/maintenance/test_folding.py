@@ -136,6 +136,38 @@ async def test_purchases_go_on_while_the_books_are_audited(
     market.check_books()
 
 
+async def test_the_log_does_not_grow_while_the_books_are_audited(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = await market.customer("anna", 50_000)
+    for _ in range(2):
+        await bought(market, anna)
+    waiting = [await held_for_long(market, anna) for _ in range(40)]
+    database = market.opened.database
+    auditing, go_on = threading.Event(), threading.Event()
+
+    def slow_audit(conn: Connection, pace: Pace) -> list[Check]:
+        auditing.set()
+        assert go_on.wait(60), "nobody bought anything meanwhile"
+        return audit(conn, pace=pace)
+
+    monkeypatch.setattr(folding, "audit", slow_audit)
+    market.clock.now += MONTHS
+    folded = asyncio.create_task(market.broker.upkeep.fold())
+    await asyncio.to_thread(auditing.wait, 60)
+    most, written = 0, database.commits
+    for order in waiting:
+        await finish(market, order)
+        most = max(most, database.log_bytes)
+    assert database.commits - written >= 2 * len(waiting)
+    go_on.set()
+    await folded
+    # 1,000 pages and one commit: then SQLite begins at the front of the log again.
+    assert most < 5_000_000
+    assert kinds(market)["fold"] > 0
+    market.check_books()
+
+
 @both_engines
 async def test_purchases_get_in_between_the_parts_of_a_fold(
     market: Market, monkeypatch: pytest.MonkeyPatch

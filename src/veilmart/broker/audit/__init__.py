@@ -1,9 +1,9 @@
 """The audit: everything the database claims, recomputed from postings and signed records.
 
 One file for each subject, each a function of a connection that only reads; they all see the same
-snapshot. `Database.read_now` gives a snapshot that blocks nobody; a fold audits inside its own
-transaction. docs/threat-model.md lists what an intruder with the database, but without any party's
-keys, can change undetected.
+snapshot. `Database.read_long` gives one that blocks nobody and lets nothing grow.
+docs/threat-model.md lists what an intruder with the database, but without any party's keys, can
+change undetected.
 """
 
 from collections.abc import Callable

@@ -31,7 +31,7 @@ def audit_books(*, common: Common = Common()) -> int:
     """
     terminal = common.terminal()
     with open_books(common) as opened:
-        checks, money, decimals, signed = opened.database.read_now(
+        checks, money, decimals, signed = opened.database.read_long(
             _read, opened.fingerprint, _shown_progress(terminal)
         )
     ok = money.holds and not unsigned(checks, signed)
@@ -87,7 +87,7 @@ def sign_off_finding(
     """Sign off a finding of the audit after looking at it, so that months are folded again."""
     terminal = common.terminal()
     with open_books(common) as opened:
-        checks = opened.database.read_now(audit, opened.fingerprint, _shown_progress(terminal))
+        checks = opened.database.read_long(audit, opened.fingerprint, _shown_progress(terminal))
         found = opened.database.run_now(sign_off, checks, finding, row, note, unix_now())
     terminal.result(
         {"signed_off": found},

@@ -30,7 +30,7 @@ def export_table(
 ) -> None:
     """Write a table as CSV; amounts in minor units, times in Unix seconds."""
     with open_books(common) as opened:
-        opened.database.read_now(_write, kind, file, common.terminal())
+        opened.database.read_long(_write, kind, file, common.terminal())
 
 
 def _write(conn: Connection, kind: str, file: Path, terminal: Terminal) -> None:

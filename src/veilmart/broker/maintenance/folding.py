@@ -6,9 +6,9 @@ is signed, and every posting of an order that ended in that month, of every cred
 payout, is replaced by one posting per account with their sum. Balances do not change. An intruder
 who comes later cannot learn from the broker who bought from whom.
 
-The audit and the reading of each part use snapshots beside the running purchases. What is written
-is a small part at a time. Unfinished orders keep their postings and are folded with the month in
-which they end.
+The audit and the reading of each part use snapshots beside the running purchases (on SQLite the
+audit reads a copy). What is written is a small part at a time. Unfinished orders keep their
+postings and are folded with the month in which they end.
 """
 
 from collections.abc import Callable
@@ -76,15 +76,20 @@ def fold_until(now: int) -> int:
     return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp())
 
 
+def is_due(conn: Connection, now: int) -> bool:
+    """A reading: whether a month is over that has not been folded."""
+    return settings.number(conn, MARK) < fold_until(now)
+
+
 def audit_due(conn: Connection, now: int, pace: Pace) -> Due | None:
-    """A reading, however long: what is due and the audit of it; None when nothing is.
+    """A long reading: what is due and the audit of it; None when nothing is.
 
     The books only grow, so what was in order in this snapshot is so when it is folded later.
     Raises LedgerViolated when the audit finds what nobody has signed off.
     """
-    until = fold_until(now)
-    if settings.number(conn, MARK) >= until:
+    if not is_due(conn, now):
         return None
+    until = fold_until(now)
     newest = select(func.max(_t.id)).where(_t.at < until, _t.kind.in_(_ENDINGS + _OTHERS))
     last = int(conn.execute(newest).scalar_one_or_none() or 0)
     if not last:

@@ -18,7 +18,7 @@ from veilmart.broker.keys import token_keys
 from veilmart.broker.ledger import hot_rows
 from veilmart.broker.maintenance.duty import Duty, Work, note_duties
 from veilmart.broker.maintenance.fold_months import fold_months
-from veilmart.broker.maintenance.folding import audit_due
+from veilmart.broker.maintenance.folding import audit_due, is_due
 from veilmart.broker.maintenance.sweeper import FIRST, FORGETTING, Place, sweep_invoices
 from veilmart.broker.relay.reporter import Reporter
 from veilmart.broker.state import BrokerState
@@ -112,8 +112,10 @@ class Upkeep:
 
     async def fold(self) -> None:
         """Fold the postings of the next due month; usually there is none."""
-        now, pace = self._guard(), Breather(time.monotonic, time.sleep)
-        due = await asyncio.to_thread(self._database.read_now, audit_due, now, pace)
+        now, pace, read = self._guard(), Breather(time.monotonic, time.sleep), self._database
+        if not await asyncio.to_thread(read.read_now, is_due, now):
+            return
+        due = await asyncio.to_thread(read.read_long, audit_due, now, pace)
         if due is None:
             return
         sign = partial(sign_pss, self._opened.identity, labels.AUDIT)

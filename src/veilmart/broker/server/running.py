@@ -113,6 +113,11 @@ class RunningBroker:
         metrics.gauge(
             "database_decisions", "Transactions in them.", lambda: float(database.decisions)
         )
+        metrics.gauge(
+            "database_log_bytes",
+            "Size of SQLite's write-ahead log; 0 on PostgreSQL.",
+            lambda: float(database.log_bytes),
+        )
         duties, clock = self.upkeep.duties, self.state.clock
         began = clock()
         metrics.gauge(

@@ -164,7 +164,7 @@ class OverviewPages:
             decimals = settings.load(conn).decimals
             return AuditResult(self._desk.clock(), checks, total_money(conn), decimals)
 
-        found = await asyncio.to_thread(self._desk.opened.database.read_now, read, progress)
+        found = await asyncio.to_thread(self._desk.opened.database.read_long, read, progress)
         for check in found.checks:
             report.line(f"{'ok' if check.holds else 'BROKEN'}: {check.name} ({check.counted})")
         report.step("The books are in order." if found.holds else "The books are broken.")

@@ -115,7 +115,7 @@ def export_table(
 ) -> None:
     """Write a table as CSV; amounts in minor units, times in Unix seconds."""
     with open_merchant(_home(common), common.database) as market:
-        market.database.read_now(_write, kind, file, common.terminal())
+        market.database.read_long(_write, kind, file, common.terminal())
 
 
 def _write(connection: Connection, kind: str, file: Path, terminal: Terminal) -> None:

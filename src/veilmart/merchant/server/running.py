@@ -234,6 +234,11 @@ def _status(
     database = market.database
     metrics.gauge("tunnels_open", "Tunnels in memory.", lambda: float(len(state.tunnels)))
     metrics.gauge("database_commits", "Durable commits.", lambda: float(database.commits))
+    metrics.gauge(
+        "database_log_bytes",
+        "Size of SQLite's write-ahead log; 0 on PostgreSQL.",
+        lambda: float(database.log_bytes),
+    )
     return status_served(status, metrics, partial(database.run, read_revision), stop)
 
 

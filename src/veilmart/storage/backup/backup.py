@@ -1,8 +1,9 @@
 """Backups of a role's home: one tar file, safe to make while the role runs (docs/operations.md).
 
-The database is copied in one read transaction (SQLite's VACUUM INTO), then secrets that must not
-leave the machine are deleted from the copy, then files and immutable folders are added. The last
-member is a manifest with every member's length and SHA-256, so a truncated backup is detected.
+The database is copied in one read transaction and packed (SQLite's VACUUM INTO), then secrets that
+must not leave the machine are deleted from the copy, then files and immutable folders are added.
+The last member is a manifest with every member's length and SHA-256, so a truncated backup is
+detected.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from veilmart.errors import BackupInvalid, DatabaseFailure, NotInitialised
 from veilmart.limits import DATABASE_BUSY_SECONDS
 from veilmart.storage.backup.row_copy import copy_to_file
 from veilmart.storage.database.port import Database
+from veilmart.storage.database.sqlite_reading import private_copy
 from veilmart.storage.files.disk_errors import database_error, typed_file_errors
 from veilmart.storage.files.home import Home
 from veilmart.storage.files.partial_file import PartialFile
@@ -136,8 +138,12 @@ def back_up(
 
 def copy_database(source: Path, target: Path) -> None:
     """A consistent copy of a SQLite file that others are writing to. Raises StorageFailures."""
-    with _connected(source) as raw:
-        raw.execute("VACUUM INTO ?", (str(target),))
+    try:
+        # Packing the copy takes longer than copying, and holds no snapshot of the source.
+        with private_copy(source) as raw:
+            raw.execute("VACUUM INTO ?", (str(target),))
+    except dbapi2.Error as fault:
+        raise database_error(fault) from fault
     with typed_file_errors(target.name):
         target.chmod(0o600)
 

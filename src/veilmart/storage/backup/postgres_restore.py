@@ -18,7 +18,8 @@ from veilmart.storage.database.migrations import migrate_within
 from veilmart.storage.database.postgres_address import postgres_address
 from veilmart.storage.database.postgres_engine import check_pooler, postgres_engine, postgres_error
 from veilmart.storage.database.sqlite_database import SqliteDatabase
-from veilmart.storage.database.sqlite_engine import database_url, reading_connection
+from veilmart.storage.database.sqlite_engine import database_url
+from veilmart.storage.database.sqlite_reading import reading_connection
 
 _REPLACED_MAX = 1000
 _EXISTS = text("SELECT to_regnamespace(:name) IS NOT NULL")

@@ -71,7 +71,26 @@ class Database(Protocol):
 
         It has a connection of its own, so others go on writing meanwhile and it sees nothing of
         that. Writing raises. A database in memory has but one connection: there others wait.
+        Minutes are too long for it: see `read_long`.
         """
+        ...
+
+    def read_long(
+        self,
+        reading: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Like `read_now` for what may take minutes.
+
+        SQLite cannot shorten its log while a snapshot is open, so there it reads a private copy,
+        made first and gone afterwards. Raises DiskFull when there is no room for that.
+        """
+        ...
+
+    @property
+    def log_bytes(self) -> int:
+        """The size of what was committed and is not in the database's file yet; 0 elsewhere."""
         ...
 
     def lease(self, name: str) -> Lease:

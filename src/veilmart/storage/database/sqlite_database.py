@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import ModuleType
@@ -25,6 +25,10 @@ from veilmart.storage.database.sqlite_engine import (
     create_private,
     database_file,
     database_url,
+)
+from veilmart.storage.database.sqlite_reading import (
+    copied_connection,
+    log_bytes,
     reading_connection,
 )
 from veilmart.storage.files.disk_errors import database_error
@@ -149,14 +153,37 @@ class SqliteDatabase(Database):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """See `Database`. While it lasts, the write-ahead log cannot be wound back and grows."""
+        """See `Database`. The WAL grows while it lasts. Raises ReadingStopped, at a limit."""
         if self._url is None:
             return self.run_now(reading, *args, **kwargs)
+        with self._typed_errors(), reading_connection(self._url) as connection:
+            return reading(connection, *args, **kwargs)
+
+    def read_long(
+        self,
+        reading: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """See `Database`: of a private copy, which needs the file's size on its disk."""
+        file = None if self._url is None else database_file(self._url)
+        if file is None:
+            return self.run_now(reading, *args, **kwargs)
+        with self._typed_errors(), copied_connection(file) as connection:
+            return reading(connection, *args, **kwargs)
+
+    @property
+    def log_bytes(self) -> int:
+        """See `Database`: the size of the WAL."""
+        file = None if self._url is None else database_file(self._url)
+        return 0 if file is None else log_bytes(file)
+
+    @contextmanager
+    def _typed_errors(self) -> Iterator[None]:
         if self._closed:
             raise _closed_error()
         try:
-            with reading_connection(self._url) as connection:
-                return reading(connection, *args, **kwargs)
+            yield
         except (SQLAlchemyError, pysqlite3.dbapi2.Error) as fault:
             raise database_error(fault) from fault
 

@@ -7,8 +7,6 @@ does.
 import os
 import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,25 +87,6 @@ def _prepare(raw: Any, _record: object) -> None:
     ):
         raw.execute(f"PRAGMA {pragma}").fetchall()
     raw.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}").fetchall()
-
-
-@contextmanager
-def reading_connection(url: URL) -> Iterator[Connection]:
-    """A connection of its own that only reads, all of it one snapshot of the file.
-
-    What does not fit into its cache is sorted in files, so that memory stays bounded.
-    """
-    connection = connect(url)
-    try:
-        raw: Any = connection.connection.driver_connection
-        for statement in ("PRAGMA temp_store=FILE", "PRAGMA query_only=ON", "BEGIN"):
-            raw.execute(statement).fetchall()
-        # The snapshot is taken by the first read.
-        raw.execute("SELECT count(*) FROM sqlite_master").fetchall()
-        yield connection
-    finally:
-        connection.close()
-        connection.engine.dispose()
 
 
 def begin_immediate(raw: Any, busy_seconds: float = DATABASE_BUSY_SECONDS) -> None:

@@ -12,6 +12,7 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 # https://www.sqlite.org/rescode.html
 SQLITE_BUSY = 5
+SQLITE_INTERRUPT = 9
 _SQLITE_FULL = 13
 _SQLITE_IOERR_SHMSIZE = 4874  # growing the -shm file failed, which only a full disk causes
 
