@@ -4,7 +4,12 @@ from sqlalchemy import Connection, select
 
 from veilmart.broker.audit.findings import Tally, stream
 from veilmart.broker.audit.trusted_keys import Known
-from veilmart.broker.ledger.folded_sums import AuditStatement, sums_of_invoices, sums_stated
+from veilmart.broker.ledger.folded_sums import (
+    STATEMENT_MAX_BYTES,
+    AuditStatement,
+    sums_of_invoices,
+    sums_stated,
+)
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.upkeep_tables import folds
 from veilmart.crypto import identity
@@ -14,7 +19,6 @@ from veilmart.protocol.descriptor import SIGNATURE_BYTES
 from veilmart.protocol.encoding import decode
 
 _t, _f = tables.transactions.c, folds.c
-_STATEMENT_MAX_BYTES = 64 * 1024
 
 
 def check_folds(conn: Connection, known: Known, tally: Tally) -> None:
@@ -30,7 +34,7 @@ def check_folds(conn: Connection, known: Known, tally: Tally) -> None:
         signature, body = row.statement[:SIGNATURE_BYTES], row.statement[SIGNATURE_BYTES:]
         try:
             identity.verify_pss(known.identity, labels.AUDIT, body, signature)
-            said = decode(AuditStatement, body, _STATEMENT_MAX_BYTES)
+            said = decode(AuditStatement, body, STATEMENT_MAX_BYTES)
         except PeerFault:
             tally.find("fold-signature", name, "We did not sign its statement.")
             continue

@@ -15,6 +15,9 @@ Sums = tuple[int, int, int, int]
 UNLOCKED = "folding"
 """A setting by that name lets rows of the books be deleted: only while a fold is made."""
 
+STATEMENT_MAX_BYTES = 64 * 1024
+"""Of an AuditStatement."""
+
 _i, _f = tables.invoices.c, folds.c
 is_folded = _i.state.in_([InvoiceState.SETTLED, InvoiceState.REFUNDED]) & _i.hold.is_(None)
 _settled = _i.state == InvoiceState.SETTLED

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-from veilmart.broker.ledger.folded_sums import AuditStatement
-from veilmart.broker.maintenance.fold_part import finish, fold, forget_vouchers
-from veilmart.broker.maintenance.folding import Due, Part, Sign, read_part
-from veilmart.protocol.encoding import encode
+from veilmart.broker.ledger.folded_sums import STATEMENT_MAX_BYTES, AuditStatement
+from veilmart.broker.maintenance.fold_part import added, finish, fold, forget_vouchers
+from veilmart.broker.maintenance.folding import Due, Month, Part, Sign, read_part
+from veilmart.protocol.descriptor import SIGNATURE_BYTES
+from veilmart.protocol.encoding import decode, encode
 from veilmart.storage.database.port import Database
 
 PART_SECONDS = 0.010
@@ -57,6 +58,14 @@ async def fold_months(
 
 
 def _statement(broker: bytes, due: Due, part: Part, sign: Sign) -> bytes:
-    """signature ‖ the statement of the audit and of what this part adds."""
-    body = encode(AuditStatement(broker, due.until, due.checks, *part.sums))
+    """signature ‖ the statement of the audits and of what was folded with this part."""
+    checks = list(dict.fromkeys([*_checks_so_far(part.month), *due.checks]))
+    body = encode(AuditStatement(broker, due.until, checks, *added(part)))
     return sign(body) + body
+
+
+def _checks_so_far(month: Month) -> list[str]:
+    """What was signed off for earlier parts is no longer in the books to be found."""
+    if month.id is None:
+        return []
+    return decode(AuditStatement, month.statement[SIGNATURE_BYTES:], STATEMENT_MAX_BYTES).checks

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from sqlalchemy import Connection, and_, delete, insert, select, text, update
 
 from veilmart.broker import settings
-from veilmart.broker.ledger.folded_sums import UNLOCKED, sums_of_ended
-from veilmart.broker.maintenance.folding import MARK, Due, Part
+from veilmart.broker.ledger.folded_sums import UNLOCKED, Sums, sums_of_ended
+from veilmart.broker.maintenance.folding import MARK, Due, Part, month_so_far
 from veilmart.broker.schema import tables
 from veilmart.broker.schema.dispute_tables import disputes
 from veilmart.broker.schema.token_tables import spent_tokens
@@ -38,15 +38,17 @@ def fold(
     """Transaction: fold a part.
 
     The seconds that it took by `tick`, or None for a part that has changed since it was read: then
-    nothing was done. signed: signature ‖ AuditStatement.
+    nothing was done. signed: signature ‖ AuditStatement of the month with this part.
     """
     began = tick()
-    if not _forget_payers(conn, part):
+    if month_so_far(conn, until, lock=True) != part.month or not _forget_payers(conn, part):
         return None
-    entry = _book_sums(conn, part.balances, until)
+    settings.set_number(conn, UNLOCKED, 1)
+    entry = _add_sums(conn, part, until)
     _forget_times(conn, part)
     _delete(conn, part.ids)
-    settled, amount, fees, refunded = part.sums
+    settings.remove(conn, UNLOCKED)
+    settled, amount, fees, refunded = added(part)
     row = {
         "entry": entry,
         "until": until,
@@ -56,8 +58,17 @@ def fold(
         "refunded": refunded,
         "statement": signed,
     }
-    conn.execute(insert(folds), row)
+    if part.month.id is None:
+        conn.execute(insert(folds), row)
+    else:
+        conn.execute(update(folds).where(folds.c.id == part.month.id).values(row))
     return tick() - began
+
+
+def added(part: Part) -> Sums:
+    """The month's sums with those of the part."""
+    before, own = part.month.sums, part.sums
+    return before[0] + own[0], before[1] + own[1], before[2] + own[2], before[3] + own[3]
 
 
 @statement
@@ -106,17 +117,36 @@ def _forget_payers(conn: Connection, part: Part) -> bool:
     return True
 
 
-def _book_sums(conn: Connection, balances: list[tuple[int, int]], until: int) -> int | None:
-    """One transaction with one posting per account; the balances stay as they are."""
+def _add_sums(conn: Connection, part: Part, until: int) -> int | None:
+    """Add the part to the month's one transaction, which has one posting for each account.
+
+    Balances stay as they are. None when the month leaves nothing.
+    """
+    entry = part.month.entry
+    balances = dict(part.balances)
     if not balances:
+        return entry
+    if entry is None:
+        row = {"kind": "fold", "reference": b"", "at": until}
+        new = insert(tables.transactions).returning(_t.id)
+        entry = int(conn.execute(new, row).scalar_one())
+    else:
+        there = _p.entry == entry, _p.account.in_(balances)
+        for account, amount in conn.execute(select(_p.account, _p.amount).where(*there)):
+            balances[account] += amount
+        conn.execute(delete(tables.postings).where(*there))
+    rows = [
+        {"entry": entry, "account": account, "amount": amount}
+        for account, amount in balances.items()
+        if amount
+    ]
+    if rows:
+        conn.execute(insert(tables.postings), rows)
+    elif conn.execute(select(_p.id).where(_p.entry == entry).limit(1)).first() is None:
+        # Everything was given back: a transaction without postings stands for nothing.
+        conn.execute(update(folds).where(folds.c.entry == entry).values(entry=None))
+        conn.execute(delete(tables.transactions).where(_t.id == entry))
         return None
-    row = {"kind": "fold", "reference": b"", "at": until}
-    new = insert(tables.transactions).returning(tables.transactions.c.id)
-    entry = int(conn.execute(new, row).scalar_one())
-    conn.execute(
-        insert(tables.postings),
-        [{"entry": entry, "account": account, "amount": amount} for account, amount in balances],
-    )
     return entry
 
 
@@ -138,10 +168,8 @@ def _forget_times(conn: Connection, part: Part) -> None:
 
 
 def _delete(conn: Connection, ids: list[int]) -> None:
-    """The triggers of the books look for the mark."""
-    settings.set_number(conn, UNLOCKED, 1)
+    """Only while the mark is set, for which the triggers of the books look."""
     conn.execute(delete(tables.postings).where(_p.entry.in_(ids)))
     count = conn.execute(delete(tables.transactions).where(_t.id.in_(ids))).rowcount
     if count != len(ids):
         raise LedgerViolated("A transaction that is to be folded is not there.")
-    settings.remove(conn, UNLOCKED)

@@ -23,6 +23,7 @@ from veilmart.broker.audit.sign_off import signed_lines, unsigned
 from veilmart.broker.ledger.folded_sums import Sums, sums_of_ended
 from veilmart.broker.ledger.stored_answers import ACTIONS
 from veilmart.broker.schema import tables
+from veilmart.broker.schema.upkeep_tables import folds
 from veilmart.errors import LedgerViolated
 from veilmart.limits import FOLD_AFTER_SECONDS
 from veilmart.protocol import moments
@@ -35,6 +36,7 @@ _OTHERS = (
     *("issue", "deposit", "exchange", "expire"),
 )
 _t, _p, _i = tables.transactions.c, tables.postings.c, tables.invoices.c
+_f = folds.c
 
 Sign = Callable[[bytes], bytes]
 """Signs with our identity under the label of audits."""
@@ -54,11 +56,29 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Month:
+    """What is stored of the month so far. id: of its row in `folds`; None before the first part.
+
+    entry: the transaction that stands for its postings, if they left anything. statement:
+    signature ‖ AuditStatement, b"" before the first part.
+    """
+
+    id: int | None
+    entry: int | None
+    sums: Sums
+    statement: bytes
+
+
+NO_MONTH = Month(None, None, (0, 0, 0, 0), b"")
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Transactions to fold together. last: the highest number that was looked at.
 
     ids: all of them. ended, given_back: orders that ended, or were given back. answers: operation
-    ids of the ended ones. balances: (account, sum of its postings), zeros left out.
+    ids of the ended ones. balances: account → sum of its postings, zeros left out. month: what the
+    part is added to.
     """
 
     last: int
@@ -66,8 +86,9 @@ class Part:
     ended: list[bytes]
     given_back: list[bytes]
     answers: list[bytes]
-    balances: list[tuple[int, int]]
+    balances: dict[int, int]
     sums: Sums
+    month: Month
 
 
 def fold_until(now: int) -> int:
@@ -137,6 +158,20 @@ def read_part(conn: Connection, due: Due, after: int, size: int) -> Part | None:
         ended=ended,
         given_back=[bytes(row.reference) for row in rows if row.kind == "give back"],
         answers=[operation_id(order, action) for order in ended for action in ACTIONS],
-        balances=[(int(account), int(sum_)) for account, sum_ in conn.execute(sums)],
+        balances={int(account): int(sum_) for account, sum_ in conn.execute(sums)},
         sums=sums_of_ended(conn, ended),
+        month=month_so_far(conn, due.until),
     )
+
+
+def month_so_far(conn: Connection, until: int, lock: bool = False) -> Month:
+    """What was folded of the month that ends then; NO_MONTH before the first part.
+
+    lock: keep others from adding to it until the end of the transaction.
+    """
+    newest = select(folds).where(_f.until == until).order_by(_f.id.desc()).limit(1)
+    row = conn.execute(newest.with_for_update() if lock else newest).one_or_none()
+    if row is None:
+        return NO_MONTH
+    sums = (row.settled, row.settled_amount, row.settled_fees, row.refunded)
+    return Month(row.id, row.entry, sums, bytes(row.statement))

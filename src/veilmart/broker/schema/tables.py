@@ -86,7 +86,7 @@ postings = Table(
     Column("account", ForeignKey("accounts.id"), nullable=False),
     Column("amount", Integer, nullable=False),
 )
-Index("postings_of_entry", postings.c.entry)
+Index("postings_of_entry", postings.c.entry, postings.c.account)
 Index("postings_of_account", postings.c.account, postings.c.amount)
 
 # Moves still to be added to balances that every purchase would write (PostgreSQL only).

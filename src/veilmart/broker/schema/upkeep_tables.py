@@ -29,9 +29,8 @@ signed_off = Table(
     Column("at", Integer, nullable=False),
 )
 
-# One row for each folded month, or part of a busy one. entry: the transaction that stands for all
-# of its postings, if they left anything.
-# settled, refunded: how many orders. statement: signed by our identity.
+# One row for each folded month. entry: the transaction that stands for all of its postings, if they
+# left anything. settled, refunded: how many orders. statement: signed by our identity.
 folds = Table(
     "folds",
     metadata,
