@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, Table, func, insert, select, text, update
 
 from veilmart.broker import merchants
 from veilmart.broker.home import BrokerHome, initialise, renew_descriptor
@@ -34,7 +34,7 @@ from veilmart.terminal.clock import unix_now
 PRICE = 500
 CUSTOMERS = 2000
 MONTHS = 12
-AT_ONCE = 2000
+AT_ONCE = 20_000
 _MONTH_SECONDS = 30 * 24 * 3600
 SHELF = Shelf(
     id=1,
@@ -144,7 +144,7 @@ class OldBooks:
             (tables.invoices, invoices),
             (tables.reports, reports),
         ):
-            conn.execute(insert(table), rows)
+            _insert_many(conn, table, rows)
 
     def _invoice(self, order: bytes, hold: int, at: int) -> dict[str, Any]:
         invoice = Invoice(
@@ -194,6 +194,20 @@ class OldBooks:
             sequence = func.pg_get_serial_sequence("transactions", "id")
             conn.execute(select(func.setval(sequence, newest)))
             conn.execute(text("ANALYZE"))
+
+
+def _insert_many(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """As the driver does it fastest; all rows have the same columns."""
+    names = ", ".join(f'"{name}"' for name in rows[0])
+    raw: Any = conn.connection.driver_connection
+    if conn.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(rows[0]))
+        into = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"
+        raw.executemany(into, [tuple(row.values()) for row in rows])
+        return
+    with raw.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(tuple(row.values()))
 
 
 def _moves(entry: int, source: int, target: int, amount: int) -> list[dict[str, int]]:

@@ -355,7 +355,7 @@ async def test_folding_does_not_lose_to_purchases_beside_it(
 
 
 def test_parts_grow_and_shrink_to_what_fits_into_their_time() -> None:
-    sizes = months.PartSize()
+    sizes = months.PartSize(months.PART_SECONDS)
     sizes.took(months.PART_SECONDS / 10)
     assert sizes.size == 2 * months.PART_FIRST
     sizes.took(months.PART_SECONDS * 2)

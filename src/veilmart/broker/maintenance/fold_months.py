@@ -12,6 +12,8 @@ from veilmart.storage.database.port import Database
 
 PART_SECONDS = 0.010
 """Of the writer for one part. Purchases wait for a part as they wait for each other."""
+PART_SHARED_SECONDS = 0.050
+"""The same where others write meanwhile (PostgreSQL): they wait only for the same rows."""
 PART_FIRST = 20
 PART_MIN = 10
 PART_MAX = 1000
@@ -20,14 +22,15 @@ REST = 2.0
 
 
 class PartSize:
-    """How many endings the next part has, so that it takes the writer `PART_SECONDS`."""
+    """How many endings the next part has, so that it takes the writer `seconds`."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         self.size = PART_FIRST
+        self._seconds = seconds
 
     def took(self, seconds: float) -> None:
         """A part of this size took so long; the next is at most twice as large."""
-        fits = int(self.size * PART_SECONDS / max(seconds, 1e-6))
+        fits = int(self.size * self._seconds / max(seconds, 1e-6))
         self.size = max(PART_MIN, min(fits, self.size * 2, PART_MAX))
 
 
@@ -38,7 +41,8 @@ async def fold_months(
 
     Cut off anywhere, it goes on with what is left: each part is one transaction.
     """
-    count, after, sizes = 0, 0, PartSize()
+    count, after = 0, 0
+    sizes = PartSize(PART_SHARED_SECONDS if database.shared else PART_SECONDS)
     while True:
         began = tick()
         part = await asyncio.to_thread(database.read_now, read_part, due, after, sizes.size)
