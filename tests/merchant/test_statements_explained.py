@@ -1,4 +1,4 @@
-"""No transaction of a merchant that serves reads orders or codes from end to end."""
+"""No transaction of a merchant that serves reads orders or codes from end to end, or signs."""
 
 import asyncio
 import os
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cryptography import in_transactions
 from tests.support.engines import both_engines
 from tests.support.scripted_merchant import BROKER_URL, NOW, FakeBroker, Stall
 from tests.support.selling_codes import ordered, report, shop_with
@@ -52,6 +53,15 @@ def test_no_transaction_reads_a_growing_table_from_end_to_end(served: Stall) -> 
         if scanned:
             found[statement[0]] = scanned
     assert found == {}
+
+
+@both_engines
+def test_a_merchant_signs_and_verifies_outside_of_its_transactions(served: Stall) -> None:
+    serial = served.state.shop.newest.serial
+    with in_transactions() as found:
+        _sell(served)
+    assert served.state.shop.newest.serial > serial, "the descriptor was renewed meanwhile"
+    assert found == set()
 
 
 def _sell(stall: Stall) -> None:

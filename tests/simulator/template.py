@@ -85,7 +85,7 @@ def make_template(folder: Path) -> Template:
         store = FolderStore(folder / "products")
         goods = _make_merchant(folder, merchant_key, merchant_disk, store, known, random)
         key, name = merchant_key, identity.fingerprint(identity.public_spki(merchant_key))
-        shop = merchant_disk.run(load_shop, key, name, START, random)
+        shop = load_shop(_calm_store(merchant_disk), key, name, START, random)
         broker_disk.run(merchants.admit, shop.newest.known, MERCHANT_ADDRESS)
     wallet = _wallet_disk()
     images = (broker_disk.image(), merchant_disk.image(), wallet.image())

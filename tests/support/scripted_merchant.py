@@ -121,7 +121,7 @@ class Stall:
         random: Callable[[int], bytes],
     ) -> Stall:
         added = add_now(market, tuple(sources_in(goods)), price=500, now=now, random=random)
-        shop = market.database.run_now(load_shop, market.identity, market.fingerprint, now, random)
+        shop = load_shop(market.database, market.identity, market.fingerprint, now, random)
         events: list[Event] = []
         state = MerchantState(shop, market.identity, lambda: now, random, events.append)
         stall = cls(market, broker, state, added, now, random, events)
@@ -131,8 +131,8 @@ class Stall:
     @classmethod
     def open_again(cls, before: Stall, market: MerchantHome) -> Stall:
         """The same merchant on another home: one that was restored."""
-        shop = market.database.run_now(
-            load_shop, market.identity, market.fingerprint, before.now, before.random
+        shop = load_shop(
+            market.database, market.identity, market.fingerprint, before.now, before.random
         )
         events: list[Event] = []
         state = MerchantState(shop, market.identity, lambda: 0, before.random, events.append)
@@ -141,8 +141,12 @@ class Stall:
         return stall
 
     def reload(self) -> None:
-        self.state.shop = self.market.database.run_now(
-            load_shop, self.market.identity, self.market.fingerprint, self.now, self.random
+        self.state.shop = load_shop(
+            self.market.database,
+            self.market.identity,
+            self.market.fingerprint,
+            self.now,
+            self.random,
         )
 
     def ask(self, link: Link, message: Any) -> Reply:

@@ -16,6 +16,7 @@ from tests.support.engines import both_engines
 from tests.support.scripted_broker import SLOW_SHELF
 from veilmart.broker import merchants, settings
 from veilmart.broker.audit import SUBJECTS, Check, Pace, audit
+from veilmart.broker.escrow import outbox
 from veilmart.broker.events import BooksFolded, TaskFailed
 from veilmart.broker.ledger import booking
 from veilmart.broker.ledger.folded_sums import AuditStatement
@@ -324,7 +325,7 @@ async def test_an_order_that_is_given_back_before_its_part_is_written_is_read_ag
 
 
 @both_engines
-async def test_folding_does_not_lose_to_purchases_beside_it(
+async def test_purchases_are_made_while_parts_are_folded(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts_of(monkeypatch, 2)
@@ -351,6 +352,44 @@ async def test_folding_does_not_lose_to_purchases_beside_it(
     done.set()
     bought_meanwhile = await buying
     assert kinds(market)["settle"] == bought_meanwhile
+    market.check_books()
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+async def test_a_part_does_not_lose_to_what_is_written_beside_it(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A merchant that was away gets its old reports, and others buy, in the middle of each part.
+
+    In a snapshot of its own each of these reports would undo the part, again and again.
+    """
+    parts_of(monkeypatch, 2)
+    anna = await market.customer("anna", 50_000)
+    for _ in range(6):
+        await bought(market, anna)
+    waiting = [await held_for_long(market, anna) for _ in range(5)]
+    merchant = market.merchant.fingerprint
+    reports = market.run(outbox.next_reports, merchant, 0).entries
+    market.clock.now += MONTHS
+    loop = asyncio.get_running_loop()
+    begun: list[list[bytes]] = []
+    forget_payers, database = fold_part._forget_payers, market.opened.database
+
+    async def meanwhile(number: int) -> None:
+        await database.run(outbox.mark_delivered, {merchant: reports[number].sequence})
+        await finish(market, waiting[number])
+
+    def interrupted(conn: Connection, part: folding.Part) -> bool:
+        if part.ended and len(begun) < len(waiting):
+            begun.append(part.ended)
+            asyncio.run_coroutine_threadsafe(meanwhile(len(begun) - 1), loop).result(60)
+        return forget_payers(conn, part)
+
+    monkeypatch.setattr(fold_part, "_forget_payers", interrupted)
+    await market.broker.upkeep.fold()
+    # The credit and the first order, two orders, two orders, the last one: none of them twice.
+    assert [len(ended) for ended in begun] == [1, 2, 2, 1]
+    assert kinds(market) == {"fold": 1, "hold": 5, "settle": 4}
     market.check_books()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.cryptography import in_transactions
 from tests.support.descriptor_chain import Chain, check
 from tests.support.scripted_customer import NOW, Keys
 from veilmart.customer.trust.anonymous_pins import Seen, save_seen, seen
@@ -27,7 +28,7 @@ from veilmart.errors import (
     UnsignedAnswer,
     ViewsForked,
 )
-from veilmart.protocol.descriptor import SignedDescriptor
+from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.encoding import decode, encode, le64
 from veilmart.protocol.signed_chains import contradiction, epoch_start
 from veilmart.protocol.token_list import ListedKey, issuing_key, listed_keys
@@ -60,6 +61,14 @@ def test_what_is_fetched_does_not_depend_on_what_the_other_view_saw(
     check(wallet, "anonymous", chain[40], chain)
     assert chain.asked == list(range(39, 0, -1)), "the next anonymous connection knows nothing"
     assert wallet.database.run_now(all_proofs) == []
+
+
+def test_no_signature_is_verified_in_a_transaction(wallet: Wallet, keys: Keys) -> None:
+    chain = Chain(keys, 6)
+    with in_transactions() as found:
+        check(wallet, "account", chain[4], chain)
+        check(wallet, "anonymous", chain[6], chain)
+    assert found == set()
 
 
 def test_the_chain_ends_with_the_one_that_was_valid_when_the_epoch_began(
@@ -225,10 +234,10 @@ def test_old_descriptors_are_dropped_but_the_newest_of_each_view(
         wallet.database.run_now(keep_seen, view, papers)
     wallet.database.run_now(drop_old, chain[1].fingerprint, BEFORE + 1)
     left = wallet.database.run_now(seen_of, chain[1].fingerprint)
-    assert sorted(paper.descriptor.serial for paper in left) == [2, 5]
+    assert sorted(read_descriptor(signed).descriptor.serial for signed in left) == [2, 5]
     for view, papers in shown.items():
         newest = wallet.database.run_now(newest_seen, view, chain[1].fingerprint)
-        assert newest == papers[-1]
+        assert newest == papers[-1].signed
 
 
 # ---- the list of token keys ----------------------------------------------------------------------

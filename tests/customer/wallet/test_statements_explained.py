@@ -1,8 +1,9 @@
-"""A wallet finds what a purchase needs without reading its orders or parcels from end to end."""
+"""A wallet's transactions read no orders or parcels from end to end, and verify no signature."""
 
 from pathlib import Path
 
 from tests.customer.purchase.test_purchase_rule import buy, recovered
+from tests.support.cryptography import in_transactions
 from tests.support.scripted_customer import Market
 from tests.support.statements import recorded, scans
 
@@ -23,3 +24,12 @@ def test_no_transaction_reads_a_growing_table_from_end_to_end(
         if scanned:
             found[statement[0]] = scanned
     assert found == {}
+
+
+def test_a_wallet_signs_and_verifies_outside_of_its_transactions(
+    market: Market, tmp_path: Path
+) -> None:
+    with in_transactions() as found:
+        buy(market, tmp_path)
+        recovered(market)
+    assert found == set()

@@ -27,8 +27,8 @@ def test_wallets_accept_what_follows(stall: Stall, tmp_path: Path) -> None:
     restore(archive, fresh, LAYOUT, identity=None, over_newer=False)
     with open_merchant(fresh) as restored:
         assert restored.fingerprint == market.fingerprint
-        again = restored.database.run_now(
-            load_shop, restored.identity, restored.fingerprint, stall.now, stall.random
+        again = load_shop(
+            restored.database, restored.identity, restored.fingerprint, stall.now, stall.random
         )
         assert again.newest.serial == shop.newest.serial + 1_000_000
         check_descriptor(
@@ -44,8 +44,8 @@ def test_wallets_accept_what_follows(stall: Stall, tmp_path: Path) -> None:
         assert catalogue_contradiction(new, old) is None
         for product in again.products.values():
             assert restored.store.piece_list(product.root) == product.pieces
-        once = restored.database.run_now(
-            load_shop, restored.identity, restored.fingerprint, stall.now, stall.random
+        once = load_shop(
+            restored.database, restored.identity, restored.fingerprint, stall.now, stall.random
         )
         assert once.newest.serial == again.newest.serial
 
@@ -60,8 +60,8 @@ def test_a_merchant_moves_to_postgresql_and_back_to_a_backup_there(
     restore(first, fresh, LAYOUT, identity=None, over_newer=False, database=postgres)
     with open_merchant(fresh) as moved:
         assert moved.database.shared
-        again = moved.database.run_now(
-            load_shop, moved.identity, moved.fingerprint, stall.now, stall.random
+        again = load_shop(
+            moved.database, moved.identity, moved.fingerprint, stall.now, stall.random
         )
         assert again.newest.serial == shop.newest.serial + 1_000_000
         assert again.products.keys() == shop.products.keys()
@@ -72,8 +72,8 @@ def test_a_merchant_moves_to_postgresql_and_back_to_a_backup_there(
     done = restore(second, fresh, LAYOUT, identity=market.fingerprint, over_newer=False)
     assert done.schema_aside == "veilmart_merchant_replaced_1"
     with open_merchant(fresh) as restored:
-        once = restored.database.run_now(
-            load_shop, restored.identity, restored.fingerprint, stall.now, stall.random
+        once = load_shop(
+            restored.database, restored.identity, restored.fingerprint, stall.now, stall.random
         )
         assert once.newest.serial == again.newest.serial + 1_000_000
         for product in once.products.values():

@@ -12,7 +12,7 @@ from veilmart.limits import CELL_BYTES, DESCRIPTOR_OVERLAP_SECONDS, DESCRIPTOR_S
 from veilmart.merchant.goods.products import edit_product, load_products, remove_product
 from veilmart.merchant.goods.shelves import create_shelf
 from veilmart.merchant.publishing.brokers import renew_broker
-from veilmart.merchant.publishing.catalogue import publish_catalogue
+from veilmart.merchant.publishing.catalogue import draft_catalogue, newest_catalogue
 from veilmart.merchant.publishing.descriptors import signed_descriptor
 from veilmart.merchant.publishing.key_sets import (
     SEGMENT_SECONDS,
@@ -213,8 +213,9 @@ def test_a_catalogue_of_many_pages(stall: Stall) -> None:
     model = run(load_products)[0]
     many = tuple(replace(model, id=os.urandom(16)) for _ in range(200))
     keys = stall.state.shop.newest.keys
-    catalogue = run(publish_catalogue, stall.market.fingerprint, keys, many, [], NOW)
-    stall.state.shop = replace(stall.state.shop, catalogue=catalogue)
+    draft = draft_catalogue(run(newest_catalogue), stall.market.fingerprint, keys, many, [], NOW)
+    assert draft is not None
+    stall.state.shop = replace(stall.state.shop, catalogue=draft.catalogue)
     link = stall.link()
     customer = stall.customer(link)
     blob, number, pages = b"", 0, 1

@@ -168,7 +168,13 @@ async def test_a_running_shop_reads_itself_again_without_holding_the_writer(
 
     carried_out(stall, compared(stall, tmp_path / "shop", 3))
     market, threads = stall.market, {}
-    for name in ("read_goods", "draft_catalogue", "publish_papers", "store_catalogue"):
+    for name in (
+        "read_goods",
+        "make_descriptor",
+        "draft_catalogue",
+        "publish_documents",
+        "store_catalogue",
+    ):
         real = getattr(snapshot, name)
 
         def noted(*args: Any, _name: str = name, _real: Any = real) -> Any:
@@ -181,13 +187,13 @@ async def test_a_running_shop_reads_itself_again_without_holding_the_writer(
     )
     assert len(shop.products) > 3
     writer = threads["store_catalogue"]
-    assert threads["publish_papers"] == writer
+    assert threads["publish_documents"] == writer
     assert threads["read_goods"] != writer != threads["draft_catalogue"]
     same = await snapshot.open_snapshot(
         market.database, market.identity, market.fingerprint, NOW, os.urandom
     )
     assert same.catalogue == shop.catalogue
-    loaded = market.database.run_now(
-        snapshot.load_shop, market.identity, market.fingerprint, NOW, os.urandom
+    loaded = snapshot.load_shop(
+        market.database, market.identity, market.fingerprint, NOW, os.urandom
     )
     assert loaded == same

@@ -43,4 +43,5 @@ folds = Table(
     Column("refunded", Integer, nullable=False),
     Column("statement", LargeBinary, nullable=False),
     Index("folds_by_entry", "entry"),
+    Index("folds_by_month", "until", "id"),
 )

@@ -114,7 +114,10 @@ async def trusted_broker(
 
 async def _seen(wallet: Wallet, party: bytes | None) -> SignedDescriptor | None:
     """The newest descriptor that the account has seen. Anonymous connections start without one."""
-    return None if party is None else await wallet.database.run(newest_seen, "account", party)
+    if party is None:
+        return None
+    signed = await wallet.database.run(newest_seen, "account", party)
+    return None if signed is None else read_descriptor(signed)
 
 
 async def _check(

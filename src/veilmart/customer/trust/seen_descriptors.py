@@ -10,12 +10,14 @@ from sqlalchemy import Connection, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.customer.schema.token_tables import seen_descriptors
-from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
+from veilmart.protocol.descriptor import SignedDescriptor
 
 View = Literal["account", "anonymous"]
 
 _t = seen_descriptors.c
-_OF_PARTY = select(_t.signed).where(_t.party == bindparam("of_party")).distinct()
+_OF_PARTY = (
+    select(_t.signed).where(_t.party == bindparam("of_party")).distinct().order_by(_t.signed)
+)
 _NEWEST = (
     select(_t.signed)
     .where(_t.party == bindparam("of_party"), _t.view == bindparam("of_view"))
@@ -26,16 +28,15 @@ _KEEP = insert(seen_descriptors).on_conflict_do_nothing()
 _FORGET = delete(seen_descriptors).where(_t.party == bindparam("of_party"))
 
 
-def newest_seen(connection: Connection, view: View, party: bytes) -> SignedDescriptor | None:
-    """party: fingerprint, 32 bytes."""
-    signed = connection.execute(_NEWEST, {"of_view": view, "of_party": party}).scalar_one_or_none()
-    return None if signed is None else read_descriptor(signed)
+def newest_seen(connection: Connection, view: View, party: bytes) -> bytes | None:
+    """As it was signed, for `read_descriptor`. party: fingerprint, 32 bytes."""
+    query = {"of_view": view, "of_party": party}
+    return connection.execute(_NEWEST, query).scalar_one_or_none()
 
 
-def seen_of(connection: Connection, party: bytes) -> list[SignedDescriptor]:
-    """All descriptors that either view has seen."""
-    rows = connection.execute(_OF_PARTY, {"of_party": party}).scalars()
-    return [read_descriptor(signed) for signed in rows]
+def seen_of(connection: Connection, party: bytes) -> list[bytes]:
+    """All descriptors that either view has seen, as they were signed."""
+    return list(connection.execute(_OF_PARTY, {"of_party": party}).scalars())
 
 
 def keep_seen(connection: Connection, view: View, descriptors: list[SignedDescriptor]) -> None:

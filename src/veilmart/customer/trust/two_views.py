@@ -51,11 +51,16 @@ async def check_views(
     raises where the chain is not shown: that stops this connection only.
     """
     chain = await _fetch_chain(wallet, fresh, source)
-    conflict = await wallet.database.run(_compare, view, chain, wallet.clock())
-    if conflict is not None:
-        one, other, finding = conflict
-        await _keep(wallet, one, other)
-        raise ViewsForked(finding)
+    while True:
+        seen = await wallet.database.run(seen_of, fresh.fingerprint)
+        # Outside of a transaction: it verifies every signature.
+        conflict = _conflict(chain, [read_descriptor(signed) for signed in seen])
+        if conflict is not None:
+            one, other, finding = conflict
+            await _keep(wallet, one, other)
+            raise ViewsForked(finding)
+        if await wallet.database.run(_keep_chain, view, chain, seen, wallet.clock()):
+            return
 
 
 async def _fetch_chain(
@@ -83,12 +88,11 @@ async def _fetch_chain(
     return chain
 
 
-def _compare(
-    connection: Connection, view: View, chain: list[SignedDescriptor], now: int
+def _conflict(
+    chain: list[SignedDescriptor], before: list[SignedDescriptor]
 ) -> tuple[SignedDescriptor, SignedDescriptor, str] | None:
-    """Keep what this view was shown; return two that contradict each other, if there are any."""
-    party, fresh = chain[0].fingerprint, chain[0]
-    before = seen_of(connection, party)
+    """Two that contradict each other, if there are any. before: what was ever shown. Pure."""
+    fresh = chain[0]
     by_serial: dict[int, list[SignedDescriptor]] = {}
     for earlier in before:
         by_serial.setdefault(earlier.descriptor.serial, []).append(earlier)
@@ -103,9 +107,22 @@ def _compare(
         finding = contradiction(fresh, other)
         if finding is not None:
             return fresh, other, finding
+    return None
+
+
+def _keep_chain(
+    connection: Connection, view: View, chain: list[SignedDescriptor], seen: list[bytes], now: int
+) -> bool:
+    """Transaction: keep what this view was shown.
+
+    False, with nothing done, when something else was shown than the chain was compared with.
+    """
+    party = chain[0].fingerprint
+    if seen_of(connection, party) != seen:
+        return False
     keep_seen(connection, view, chain)
     drop_old(connection, party, epoch_start(now) - 2 * EPOCH_SECONDS)
-    return None
+    return True
 
 
 async def _keep(wallet: Wallet, one: SignedDescriptor, other: SignedDescriptor) -> None:

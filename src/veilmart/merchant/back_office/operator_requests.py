@@ -38,7 +38,7 @@ async def ask_to_join(
     """
     address = "" if url is None else _address(url)
     run = market.database.run_now
-    shop = run(load_shop, market.identity, market.fingerprint, now, random)
+    shop = load_shop(market.database, market.identity, market.fingerprint, now, random)
     broker = run(choose_broker, which)
     request = JoinRequest(
         broker=broker.fingerprint,

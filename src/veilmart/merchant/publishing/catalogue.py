@@ -123,23 +123,6 @@ def store_catalogue(connection: Connection, draft: CatalogueDraft) -> bool:
     return True
 
 
-def publish_catalogue(
-    connection: Connection,
-    merchant: bytes,
-    keys: KeySet,
-    products: tuple[ShopProduct, ...],
-    showcases: list[ShowcaseEntry],
-    now: int,
-) -> PublishedCatalogue:
-    """Part of a transaction: the newest catalogue, made if the last one is out of date."""
-    newest = newest_catalogue(connection)
-    draft = draft_catalogue(newest, merchant, keys, products, showcases, now)
-    if draft is not None:
-        store_catalogue(connection, draft)
-        return draft.catalogue
-    return published_of(newest)
-
-
 def published_of(row: AnyRow) -> PublishedCatalogue:
     """From the row of `newest_catalogue`."""
     return PublishedCatalogue(row.serial, row.hash, row.key_set, row.blob)

@@ -21,7 +21,13 @@ from veilmart.limits import (
 from veilmart.merchant.goods.shelves import load_shelves
 from veilmart.merchant.goods.shop_row import forget_restored, read_shop
 from veilmart.merchant.publishing.brokers import PinnedBroker, load_brokers
-from veilmart.merchant.publishing.key_sets import KeySet, load_key_set, make_key_set
+from veilmart.merchant.publishing.key_sets import (
+    UNSTORED,
+    KeySet,
+    load_key_set,
+    make_key_set,
+    store_key_set,
+)
 from veilmart.merchant.schema.tables import descriptors
 from veilmart.protocol.descriptor import (
     ABOUT_EXTENSION,
@@ -62,7 +68,7 @@ _BY_SERIAL = select(descriptors.c.signed).where(descriptors.c.serial == bindpara
 
 
 def valid_descriptors(connection: Connection, now: int) -> tuple[Published, ...]:
-    """Part of a transaction: those whose tunnel keys are still accepted, oldest first."""
+    """A reading: those whose tunnel keys are still accepted, oldest first."""
     sets: dict[int, KeySet] = {}
     found = []
     for row in connection.execute(_VALID, {"now": now}).all():
@@ -84,10 +90,26 @@ def signed_descriptor(connection: Connection, serial: int) -> bytes:
     return bytes(signed)
 
 
-def publish_descriptor(
-    connection: Connection, key: identity.IdentityKey, now: int, random: Random
-) -> None:
-    """Part of a transaction: make and sign a new descriptor if the newest one will not do.
+@dataclass(frozen=True)
+class DueDescriptor:
+    """What a new descriptor has to say. newest: the one before it. keys: None where fresh ones are
+
+    due. restored: whether a restored merchant's serials have to jump.
+    """
+
+    wanted: Descriptor
+    newest: SignedDescriptor | None
+    keys: KeySet | None
+    restored: bool
+
+    @property
+    def before(self) -> int | None:
+        """The newest one's serial."""
+        return None if self.newest is None else self.newest.descriptor.serial
+
+
+def due_descriptor(connection: Connection, spki: bytes, now: int) -> DueDescriptor | None:
+    """A reading: None while the newest descriptor will do. spki: our identity's public half.
 
     Raises NotInitialised when no broker has been accepted: there would be no price points; and
     ChangedTooOften where wallets would take one more change for a descriptor made for one visitor.
@@ -95,25 +117,24 @@ def publish_descriptor(
     row = connection.execute(_NEWEST).first()
     newest = None if row is None else read_descriptor(row.signed)
     keys = None if row is None else _usable(connection, row, now)
-    wanted = _content(connection, key)
-    restored = read_shop(connection).restored
-    step = SERIALS_SKIPPED if restored else 1
-    if (
-        newest is not None
-        and not restored
-        and keys is not None
-        and _same(newest.descriptor, wanted)
-    ):
-        return
-    if keys is None:
-        keys = make_key_set(connection, now, random)
-    elif newest is not None and not restored:
+    due = DueDescriptor(_content(connection, spki), newest, keys, read_shop(connection).restored)
+    if newest is not None and keys is not None and not due.restored:
+        if _same(newest.descriptor, due.wanted):
+            return None
         _check_pace(connection, newest.descriptor.serial, now)
-    before = None if newest is None else newest.descriptor.serial
-    serial = 1 if before is None else before + step
+    return due
+
+
+def make_descriptor(
+    due: DueDescriptor, key: identity.IdentityKey, now: int, random: Random
+) -> Published:
+    """Signed, with fresh keys where they are due; nothing is stored. Pure."""
+    keys = due.keys or make_key_set(now, random)
+    step = SERIALS_SKIPPED if due.restored else 1
+    serial = 1 if due.before is None else due.before + step
     fresh = msgspec.structs.replace(
-        wanted,
-        extensions=wanted.extensions | follows_extension(before, serial),
+        due.wanted,
+        extensions=due.wanted.extensions | follows_extension(due.before, serial),
         tunnel_keys=[
             TunnelKey(suite=suite.id, public=keys.tunnel[suite.id].public)
             for suite in all_suites()
@@ -121,22 +142,31 @@ def publish_descriptor(
         ],
         signing_key=keys.public,
         serial=serial,
-        previous=FIRST_PREVIOUS if newest is None else newest.hash,
+        previous=FIRST_PREVIOUS if due.newest is None else due.newest.hash,
         not_before=now,
         not_after=keys.expires_at,
     )
-    signed = sign_descriptor(fresh, key)
+    return Published(read_descriptor(sign_descriptor(fresh, key)), keys)
+
+
+def store_descriptor(connection: Connection, due: DueDescriptor, made: Published) -> bool:
+    """Part of a transaction: False when another one has followed the newest one meanwhile."""
+    row = connection.execute(_NEWEST).first()
+    if (None if row is None else row.serial) != due.before:
+        return False
+    keys = made.keys if made.keys.id != UNSTORED else store_key_set(connection, made.keys)
     connection.execute(
         insert(descriptors).values(
-            serial=fresh.serial,
-            hash=read_descriptor(signed).hash,
-            signed=signed,
+            serial=made.serial,
+            hash=made.known.hash,
+            signed=made.known.signed,
             key_set=keys.id,
-            not_after=fresh.not_after,
+            not_after=made.known.descriptor.not_after,
         )
     )
-    if restored:
+    if due.restored:
         forget_restored(connection)
+    return True
 
 
 def _check_pace(connection: Connection, serial: int, now: int) -> None:
@@ -158,7 +188,7 @@ def _usable(connection: Connection, row: AnyRow, now: int) -> KeySet | None:
     return keys if all(suite.id in keys.tunnel for suite in all_suites()) else None
 
 
-def _content(connection: Connection, key: identity.IdentityKey) -> Descriptor:
+def _content(connection: Connection, spki: bytes) -> Descriptor:
     """What the descriptor has to say now; keys, serial and times are filled in on signing."""
     shop = read_shop(connection)
     brokers = load_brokers(connection)
@@ -167,7 +197,7 @@ def _content(connection: Connection, key: identity.IdentityKey) -> Descriptor:
     return Descriptor(
         role="merchant",
         name=shop.name,
-        identity=identity.public_spki(key),
+        identity=spki,
         tunnel_keys=[],
         signing_key=bytes(32),
         shelves=list(load_shelves(connection)),

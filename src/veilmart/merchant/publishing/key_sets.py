@@ -6,7 +6,7 @@ sealed under them. A signing seed stays until no order signed with it can be req
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
@@ -40,17 +40,30 @@ _NEWEST = select(func.max(keys.c.key_set))
 _DROP = delete(keys).where(keys.c.expires_at <= bindparam("now"))
 
 
-def make_key_set(connection: Connection, now: int, random: Random) -> KeySet:
-    """Part of a transaction: a fresh set for the suites we know, default suite first."""
-    key_set = int(connection.execute(_NEWEST).scalar() or 0) + 1
-    expires_at = now + DESCRIPTOR_SECONDS
+UNSTORED = 0
+"""The number of a key set that has none yet."""
+
+
+def make_key_set(now: int, random: Random) -> KeySet:
+    """A fresh set for the suites we know, default suite first. Pure."""
     seed = signing.generate_signing_key(random)
-    pair = KeyPair(seed, signing.public_key(seed))
-    rows = [_row(key_set, SIGNING, pair, expires_at + SEGMENT_SECONDS)]
-    for suite in all_suites():
-        rows.append(_row(key_set, suite.id, suite.dh.generate(random), expires_at))
+    return KeySet(
+        id=UNSTORED,
+        seed=seed,
+        public=signing.public_key(seed),
+        tunnel={suite.id: suite.dh.generate(random) for suite in all_suites()},
+        expires_at=now + DESCRIPTOR_SECONDS,
+    )
+
+
+def store_key_set(connection: Connection, made: KeySet) -> KeySet:
+    """Part of a transaction: give the set its number and store it."""
+    stored = replace(made, id=int(connection.execute(_NEWEST).scalar() or 0) + 1)
+    signer = KeyPair(made.seed, made.public)
+    rows = [_row(stored.id, SIGNING, signer, made.expires_at + SEGMENT_SECONDS)]
+    rows += [_row(stored.id, suite, pair, made.expires_at) for suite, pair in made.tunnel.items()]
     connection.execute(insert(keys), rows)
-    return load_key_set(connection, key_set)
+    return stored
 
 
 def _row(key_set: int, suite: int, pair: KeyPair, expires_at: int) -> dict[str, object]:

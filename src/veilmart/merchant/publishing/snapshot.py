@@ -1,13 +1,14 @@
 """The running server's view of the shop: one immutable snapshot, replaced on change."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from veilmart.crypto.identity import IdentityKey
-from veilmart.errors import Misuse
+from veilmart.crypto.identity import IdentityKey, public_spki
 from veilmart.merchant.goods.products import ShopProduct, load_products
 from veilmart.merchant.goods.shelves import code_shelves, load_shelves
 from veilmart.merchant.goods.shop_row import ShopRow, read_shop
@@ -17,13 +18,15 @@ from veilmart.merchant.publishing.catalogue import (
     PublishedCatalogue,
     draft_catalogue,
     newest_catalogue,
-    publish_catalogue,
     published_of,
     store_catalogue,
 )
 from veilmart.merchant.publishing.descriptors import (
+    DueDescriptor,
     Published,
-    publish_descriptor,
+    due_descriptor,
+    make_descriptor,
+    store_descriptor,
     valid_descriptors,
 )
 from veilmart.protocol.catalogue import ShowcaseEntry
@@ -54,7 +57,10 @@ class Shop:
 
 @dataclass(frozen=True)
 class Goods:
-    """All that stands in the shop at one revision. showcases: from `wanted_showcases`."""
+    """All that stands in the shop at one revision. showcases: from `wanted_showcases`.
+
+    due: the descriptor that has to be made, if any.
+    """
 
     row: ShopRow
     products: tuple[ShopProduct, ...]
@@ -63,18 +69,11 @@ class Goods:
     code_shelves: frozenset[int]
     brokers: tuple[PinnedBroker, ...]
     newest: AnyRow | None
+    due: DueDescriptor | None
 
 
-@dataclass(frozen=True)
-class Documents:
-    """What is published beside the catalogue."""
-
-    valid: tuple[Published, ...]
-    showcases: list[ShowcaseEntry]
-
-
-def read_goods(connection: Connection) -> Goods:
-    """Transaction that only reads: work that grows with the shop."""
+def read_goods(connection: Connection, spki: bytes, now: int) -> Goods:
+    """A reading: work that grows with the shop, and what has to be published."""
     return Goods(
         row=read_shop(connection),
         products=load_products(connection),
@@ -83,33 +82,70 @@ def read_goods(connection: Connection) -> Goods:
         code_shelves=code_shelves(connection),
         brokers=load_brokers(connection),
         newest=newest_catalogue(connection),
+        due=due_descriptor(connection, spki, now),
     )
 
 
 def publish_documents(
-    connection: Connection, key: IdentityKey, goods: Goods, now: int, random: Random
-) -> Documents | None:
-    """Transaction: descriptor and showcases, as far as they are due; short when nothing is.
+    connection: Connection, goods: Goods, made: Published | None
+) -> list[ShowcaseEntry] | None:
+    """Transaction: store descriptor and showcases, as far as they are due; short when nothing is.
 
-    None when the shop has changed since the goods were read.
+    None, with nothing stored, when the shop has changed since the goods were read.
     """
     if read_shop(connection).revision != goods.row.revision:
         return None
-    publish_descriptor(connection, key, now, random)
-    valid = tuple(valid_descriptors(connection, now))
-    return Documents(valid, publish_showcases(connection, goods.showcases))
+    due = goods.due
+    if due is not None and made is not None and not store_descriptor(connection, due, made):
+        return None
+    return publish_showcases(connection, goods.showcases)
 
 
-def shop_of(
-    goods: Goods, documents: Documents, catalogue: PublishedCatalogue, fingerprint: bytes
+@dataclass(frozen=True)
+class Step:
+    """One step of publishing: in a transaction, in a reading, or with no database at all."""
+
+    where: Literal["run", "read", "think"]
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+def publish(
+    key: IdentityKey, fingerprint: bytes, now: int, random: Random
+) -> Generator[Step, Any, Shop]:
+    """Publish what has to be published, then everything in one consistent view.
+
+    What grows with the shop is read beside the writer, and nothing is signed or verified in a
+    transaction. A command that changes the shop meanwhile makes it begin again.
+    """
+    spki = public_spki(key)
+    while True:
+        goods: Goods = yield Step("read", read_goods, (spki, now))
+        made = None
+        if goods.due is not None:
+            made = yield Step("think", make_descriptor, (goods.due, key, now, random))
+        showcases = yield Step("run", publish_documents, (goods, made))
+        if showcases is None:
+            continue
+        valid: tuple[Published, ...] = yield Step("read", valid_descriptors, (now,))
+        keys = valid[-1].keys
+        material = goods.newest, fingerprint, keys, goods.products, showcases, now
+        draft = yield Step("think", draft_catalogue, material)
+        if draft is None:
+            return _shop_of(goods, valid, published_of(goods.newest), fingerprint)
+        if (yield Step("run", store_catalogue, (draft,))):
+            return _shop_of(goods, valid, draft.catalogue, fingerprint)
+
+
+def _shop_of(
+    goods: Goods, valid: tuple[Published, ...], catalogue: PublishedCatalogue, fingerprint: bytes
 ) -> Shop:
-    """The snapshot."""
     return Shop(
         revision=goods.row.revision,
         decimals=goods.row.decimals,
         fingerprint=fingerprint,
-        newest=documents.valid[-1],
-        descriptors={published.known.hash: published for published in documents.valid},
+        newest=valid[-1],
+        descriptors={published.known.hash: published for published in valid},
         catalogue=catalogue,
         shelves={shelf.id: shelf for shelf in goods.shelves},
         products={product.id: product for product in goods.products},
@@ -119,40 +155,38 @@ def shop_of(
 
 
 def load_shop(
-    connection: Connection, key: IdentityKey, fingerprint: bytes, now: int, random: Random
+    database: Database, key: IdentityKey, fingerprint: bytes, now: int, random: Random
 ) -> Shop:
-    """Transaction: publish what has to be published, then everything in one consistent view.
-
-    For commands. A running server uses `open_snapshot`, which keeps the writer for moments only.
-    """
-    goods = read_goods(connection)
-    documents = publish_documents(connection, key, goods, now, random)
-    if documents is None:
-        raise Misuse("The shop changed within a transaction.")
-    keys = documents.valid[-1].keys
-    published = publish_catalogue(
-        connection, fingerprint, keys, goods.products, documents.showcases, now
-    )
-    return shop_of(goods, documents, published, fingerprint)
+    """`publish` for commands: blocks."""
+    steps, answer = publish(key, fingerprint, now, random), None
+    try:
+        while True:
+            step = steps.send(answer)
+            if step.where == "think":
+                answer = step.function(*step.arguments)
+            else:
+                does = database.read_now if step.where == "read" else database.run_now
+                answer = does(step.function, *step.arguments)
+    except StopIteration as end:
+        shop: Shop = end.value
+        return shop
 
 
 async def open_snapshot(
     database: Database, key: IdentityKey, fingerprint: bytes, now: int, random: Random
 ) -> Shop:
-    """`load_shop` beside customers: what grows with the shop is done outside of the writer.
-
-    A command that changes the shop meanwhile makes it begin again.
-    """
-    while True:
-        goods = await asyncio.to_thread(database.read_now, read_goods)
-        documents = await database.run(publish_documents, key, goods, now, random)
-        if documents is None:
-            continue
-        keys, showcases = documents.valid[-1].keys, documents.showcases
-        draft = await asyncio.to_thread(
-            draft_catalogue, goods.newest, fingerprint, keys, goods.products, showcases, now
-        )
-        if draft is None:
-            return shop_of(goods, documents, published_of(goods.newest), fingerprint)
-        if await database.run(store_catalogue, draft):
-            return shop_of(goods, documents, draft.catalogue, fingerprint)
+    """`publish` beside customers."""
+    steps, answer = publish(key, fingerprint, now, random), None
+    try:
+        while True:
+            step = steps.send(answer)
+            if step.where == "run":
+                answer = await database.run(step.function, *step.arguments)
+            elif step.where == "read":
+                does = partial(database.read_now, step.function)
+                answer = await asyncio.to_thread(does, *step.arguments)
+            else:
+                answer = await asyncio.to_thread(step.function, *step.arguments)
+    except StopIteration as end:
+        shop: Shop = end.value
+        return shop

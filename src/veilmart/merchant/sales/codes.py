@@ -16,7 +16,7 @@ payment that the broker took in time is delivered or refunded by then. So a code
 to two people who can both pay for it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -72,12 +72,17 @@ _AROUND = "\ufeff\u200b\u2060"  # byte order mark, zero-width space, word joiner
 _KNOWN = select(codes.c.id).where(codes.c.line == bindparam("line"))
 _INSERT = insert(codes)
 _ANY = select(codes.c.id).where(codes.c.product == bindparam("product_id")).limit(1)
-_TAKE = (
+_FIND = (
     select(codes.c.id, codes.c.root, codes.c.packed)
     # Word for word as in the index, or neither database knows that it has them.
     .where(codes.c.product == bindparam("product_id"), literal_column("codes.state = 'free'"))
+    .where(codes.c.root >= bindparam("start"))
     .order_by(codes.c.root)  # an index gives it at once, however many codes there are
     .limit(1)
+)
+_TAKE = (
+    select(codes.c.id)
+    .where(codes.c.id == bindparam("code_id"), codes.c.state == FREE)
     .with_for_update(skip_locked=True)
 )
 _RESERVE = (
@@ -209,27 +214,48 @@ def _piece_list(packed: bytes, size: int) -> bytes:
     return piece_hash(packed.ljust(size, b"\0"))
 
 
-def sell_code(
-    connection: Connection,
-    product: ShopProduct,
-    shelf: Shelf,
-    now: int,
-    write: Callable[[ShopProduct], tuple[T, Order]],
-) -> T:
-    """Transaction: take a free code, have the offer for it written, store both.
+@dataclass(frozen=True)
+class FreeCode:
+    """id: of its row. packed: its product, without filler."""
 
-    `write` gets the product with the code's root and piece list. Raises ProductOut, alike for
-    every product of the shelf once the window's orders are used up.
+    id: int
+    root: bytes
+    packed: bytes
+
+    def of(self, product: ShopProduct, shelf: Shelf) -> ShopProduct:
+        """The product with this code's root and piece list."""
+        return replace(product, root=self.root, pieces=_piece_list(self.packed, shelf.size))
+
+
+def find_code(
+    connection: Connection, product: bytes, shelf: int, now: int, start: bytes
+) -> FreeCode:
+    """Transaction: a free code, for which an offer may be written; it is not reserved.
+
+    start: 32 random bytes, so that requests at the same time hardly find the same one. Raises
+    ProductOut, alike for every product of the shelf once the window's orders are used up.
+    """
+    _window, left = orders_left(connection, shelf, now)
+    for root in (start, b""):
+        found = connection.execute(_FIND, {"product_id": product, "start": root}).first()
+        if left > 0 and found is not None:
+            return FreeCode(found.id, bytes(found.root), bytes(found.packed))
+    raise ProductOut
+
+
+def sell_code(connection: Connection, code: int, shelf: Shelf, now: int, order: Order) -> bool:
+    """Transaction: reserve the code and store the order that was written for it.
+
+    False, with nothing done, when somebody else has taken it. Raises ProductOut.
     """
     window, left = orders_left(connection, shelf.id, now)
-    taken = connection.execute(_TAKE, {"product_id": product.id}).first()
-    if left < 1 or taken is None:
+    if left < 1:
         raise ProductOut
-    piece_list = _piece_list(taken.packed, shelf.size)
-    answer, order = write(replace(product, root=taken.root, pieces=piece_list))
+    if connection.execute(_TAKE, {"code_id": code}).first() is None:
+        return False
     store_order(connection, order)
     reserved = {
-        "code_id": taken.id,
+        "code_id": code,
         "by": order.order,
         "in_window": window,
         "as_number": number_order(connection, shelf.id),
@@ -237,7 +263,7 @@ def sell_code(
     }
     if connection.execute(_RESERVE, reserved).rowcount != 1:
         raise ProductOut
-    return answer
+    return True
 
 
 def code_asked(connection: Connection, name: bytes, size: int) -> bytes:

@@ -22,7 +22,7 @@ from veilmart.merchant.effects import Reply
 from veilmart.merchant.events import MenuSent, Selected
 from veilmart.merchant.goods.products import ShopProduct
 from veilmart.merchant.goods.showcases import showcase_page
-from veilmart.merchant.sales.codes import sell_code
+from veilmart.merchant.sales.codes import find_code, sell_code
 from veilmart.merchant.sales.orders import Order, store_order
 from veilmart.merchant.server.refetch_rules import grant, hand_out, recall
 from veilmart.merchant.server.state import MerchantState
@@ -136,13 +136,8 @@ def select(state: MerchantState, tunnel: Tunnel, request: Select) -> Rule[tuple[
     tunnel.choosing = True
     try:
         if product.codes:
-
-            def write(found: ShopProduct) -> tuple[Written, Order]:
-                written = _write_offer(state, tunnel, request, found, shelf)
-                return written, written[2]
-
-            now = state.clock()
-            answer, invoice, order = yield from transact(sell_code, product, shelf, now, write)
+            written = yield from _sell_code(state, tunnel, request, product, shelf)
+            answer, invoice, order = written
         else:
             answer, invoice, order = _write_offer(state, tunnel, request, product, shelf)
             yield from transact(store_order, order)
@@ -152,6 +147,21 @@ def select(state: MerchantState, tunnel: Tunnel, request: Select) -> Rule[tuple[
     state.tunnels.name_order(order.order, tunnel.label)
     state.observe(Selected(tunnel.label, product.title, shelf.price))
     return answer, invoice
+
+
+def _sell_code(
+    state: MerchantState, tunnel: Tunnel, request: Select, product: ShopProduct, shelf: Shelf
+) -> Rule[Written]:
+    """Sign for a free code first, then take it: signing would hold up the writer.
+
+    Whoever took the code meanwhile has sold one, so this ends.
+    """
+    while True:
+        start = state.random(HASH_BYTES)
+        found = yield from transact(find_code, product.id, shelf.id, state.clock(), start)
+        written = _write_offer(state, tunnel, request, found.of(product, shelf), shelf)
+        if (yield from transact(sell_code, found.id, shelf, state.clock(), written[2])):
+            return written
 
 
 def _current(state: MerchantState, tunnel: Tunnel, request: Select) -> tuple[ShopProduct, Shelf]:

@@ -1,4 +1,4 @@
-"""A fold looks for its month's posting of an account."""
+"""A fold looks for its month, and for the month's posting of an account."""
 
 from alembic import op
 
@@ -11,3 +11,4 @@ depends_on = None
 def upgrade() -> None:
     op.drop_index("postings_of_entry", "postings")
     op.create_index("postings_of_entry", "postings", ["entry", "account"])
+    op.create_index("folds_by_month", "folds", ["until", "id"])
