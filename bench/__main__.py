@@ -37,6 +37,7 @@ OPTIONAL = (
     "simulated",
     "tokens",
     "anonymous",
+    "exports",
     "folding",
     "importing",
 )

@@ -9,8 +9,8 @@ from veilmart.broker.accounts.vouchers import voucher_lines
 from veilmart.broker.ledger.folded_sums import is_folded
 from veilmart.broker.operator.admission import merchant_lines
 from veilmart.broker.operator.bookkeeping import ROWS_AT_ONCE, account_lines
-from veilmart.broker.operator.merchant_requests import withdrawal_lines
 from veilmart.broker.schema import tables
+from veilmart.broker.schema.operator_tables import withdrawals
 from veilmart.broker.schema.upkeep_tables import folds
 from veilmart.broker.tokens.key_totals import KeyTotals, key_totals
 from veilmart.errors import BadArgument
@@ -91,10 +91,13 @@ def _vouchers(conn: Connection) -> Exported:
 
 
 def _withdrawals(conn: Connection) -> Exported:
-    rows: list[tuple[object, ...]] = [
-        (w.id, w.merchant, w.amount, w.note, w.state, w.at) for w in withdrawal_lines(conn)
-    ]
-    return Exported(("id", "merchant", "amount", "note", "state", "at"), rows)
+    w, m = withdrawals.c, tables.merchants.c
+    query = (
+        select(w.id, m.name, w.amount, w.note, w.state, w.at)
+        .join(tables.merchants, m.fingerprint == w.merchant)
+        .order_by(w.at.desc(), w.id)
+    )
+    return _exported(conn, ("id", "merchant", "amount", "note", "state", "at"), query)
 
 
 def _exported(conn: Connection, heads: tuple[str, ...], query: Select[tuple[object]]) -> Exported:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from sqlalchemy import Connection
 
 from veilmart.customer.backup_layout import LAYOUT
 from veilmart.customer.cli.connect import broker_url, visited
@@ -20,7 +21,7 @@ from veilmart.customer.library.updates import (
     plan_updates,
 )
 from veilmart.customer.wallet.copies import Copy
-from veilmart.customer.wallet.orders import Order, all_orders
+from veilmart.customer.wallet.orders import Order, stream_orders
 from veilmart.customer.wallet.wallet import Wallet, find_order
 from veilmart.errors import VeilmartError
 from veilmart.protocol.accounting import format_amount
@@ -29,6 +30,7 @@ from veilmart.storage.backup.restore import restore
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import Common, command
+from veilmart.terminal.console import Terminal
 from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
 
@@ -147,10 +149,15 @@ def export_orders(
 ) -> None:
     """Write every purchase as CSV, newest first."""
     with opened_wallet(common) as wallet:
-        lines = [order_line(order) for order in wallet.database.run_now(all_orders)]
+        wallet.database.read_long(_write_orders, file, common.terminal())
+
+
+def _write_orders(connection: Connection, file: Path, terminal: Terminal) -> None:
+    """A reading; memory does not grow with the library."""
     heads = ("order", "state", "title", "version", "price", "made_at", "file")
-    rows = [(v.order, v.state, v.title, v.version, v.price, v.made_at, v.path) for v in lines]
-    show_export(common.terminal(), file, heads, rows)
+    lines = (order_line(order) for order in stream_orders(connection))
+    rows = ((v.order, v.state, v.title, v.version, v.price, v.made_at, v.path) for v in lines)
+    show_export(terminal, file, heads, rows)
 
 
 @command

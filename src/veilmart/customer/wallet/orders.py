@@ -6,6 +6,7 @@ DONE (file in place, acknowledged). DELIVERED lies between the last two and need
 own: a wallet that dies there repeats the delivery from RELEASED.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -130,6 +131,7 @@ _UPDATE = (
     .values({name: bindparam(f"new_{name}") for name in (*_CHANGEABLE, "file_path")})
 )
 _BY_ORDER = _SELECT.where(orders.c.order == bindparam("at_order"))
+_ROWS_AT_ONCE = 100  # each with its signed documents
 _ALL = _SELECT.order_by(orders.c.made_at.desc(), orders.c.order)
 _BY_STATE = _ALL.where(orders.c.state.in_(bindparam("states", expanding=True)))
 _OWNED = _ALL.where(
@@ -163,7 +165,13 @@ def get_order(connection: Connection, order: bytes) -> Order | None:
 
 def all_orders(connection: Connection) -> list[Order]:
     """Newest first."""
-    return [Order(*row) for row in connection.execute(_ALL)]
+    return list(stream_orders(connection))
+
+
+def stream_orders(connection: Connection) -> Iterator[Order]:
+    """The same, read while they are used: some hundred are in memory at once."""
+    rows = connection.execute(_ALL, execution_options={"yield_per": _ROWS_AT_ONCE})
+    return (Order(*row) for row in rows)
 
 
 def orders_in(connection: Connection, states: tuple[WalletState, ...]) -> list[Order]:

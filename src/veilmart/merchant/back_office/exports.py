@@ -6,13 +6,10 @@ from dataclasses import astuple, dataclass, fields
 from sqlalchemy import Connection, select
 
 from veilmart.errors import BadArgument
-from veilmart.merchant.goods.products import load_products
+from veilmart.merchant.goods.products import ROWS_AT_ONCE, stream_products
 from veilmart.merchant.schema.tables import orders, products, shelves
 
 SHOWN_STATES = ("paid", "settled", "refunded")
-
-
-ROWS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -72,10 +69,10 @@ def _sales(connection: Connection) -> Exported:
 
 def _products(connection: Connection) -> Exported:
     names = {row.id: row.name for row in connection.execute(select(shelves))}
-    rows: list[tuple[object, ...]] = [
+    rows = (
         (p.id, p.title, p.file_name, names[p.shelf], p.version, p.size, int(p.available))
-        for p in load_products(connection)
-    ]
+        for p in stream_products(connection)
+    )
     return Exported(("id", "title", "file", "shelf", "version", "size", "available"), rows)
 
 

@@ -1,6 +1,6 @@
 """Products on the shelves, one row each; the product store keeps sold bytes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,7 @@ class Packed:
     codes: bool = False
 
 
+ROWS_AT_ONCE = 1000
 _COLUMNS = (
     "id",
     "shelf",
@@ -103,7 +104,13 @@ def product_of(row: AnyRow) -> ShopProduct:
 
 def load_products(connection: Connection) -> tuple[ShopProduct, ...]:
     """Transaction: all products on shelves, by shelf and title; the menu's order."""
-    return tuple(product_of(row) for row in connection.execute(_SHOWN))
+    return tuple(stream_products(connection))
+
+
+def stream_products(connection: Connection) -> Iterator[ShopProduct]:
+    """The same, read while they are used: a thousand are in memory at once."""
+    rows = connection.execute(_SHOWN, execution_options={"yield_per": ROWS_AT_ONCE})
+    return (product_of(row) for row in rows)
 
 
 def product_on_shelf(connection: Connection, shelf: int, file_name: str) -> ShopProduct:
