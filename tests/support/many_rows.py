@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, Table, text
 
 
-def multiply(conn: Connection, table: Table, count: int, **changed: str) -> int:
+def multiply(conn: Connection, /, table: Table, count: int, **changed: str) -> int:
     """Transaction: `count` more rows like the first one; how many there are then.
 
     changed: column → SQL expression; `n` in it is the number of the copy, from 1.

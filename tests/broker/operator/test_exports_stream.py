@@ -1,26 +1,16 @@
 """An export reads beside the server and does not hold its table in memory."""
 
 import csv
-import tracemalloc
 from pathlib import Path
 
 from tests.broker.cli.test_commands import run
 from tests.support.broker_exports import GROWING, fill, more
+from tests.support.memory import peak_of
 from veilmart.broker.home import open_home
 from veilmart.broker.operator.exports import KINDS
 
 GROWTH_MAX_BYTES = 512 * 1024
 MEASURED = [*GROWING, "folds", "tokens"]
-
-
-def peak_of(home: Path, target: Path, kind: str) -> int:
-    """Bytes that Python had allocated at most during an export."""
-    tracemalloc.start()
-    try:
-        assert run("export", kind, str(target), home=home) == 0
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def rows_of(file: Path) -> int:
@@ -29,14 +19,16 @@ def rows_of(file: Path) -> int:
 
 
 def test_memory_of_exports_does_not_grow_with_their_tables(home: Path, tmp_path: Path) -> None:
+    def peak(kind: str, few_or_many: str) -> int:
+        target = tmp_path / f"{few_or_many}-{kind}.csv"
+        return peak_of(lambda: run("export", kind, str(target), home=home))
+
     fill(home, 1_000)
     run("export", "postings", str(tmp_path / "warm-up.csv"), home=home)
-    before = {kind: peak_of(home, tmp_path / f"few-{kind}.csv", kind) for kind in MEASURED}
+    before = {kind: peak(kind, "few") for kind in MEASURED}
     with open_home(home) as opened:
         opened.database.run_now(more, 20_000)
-    growth = {
-        kind: peak_of(home, tmp_path / f"many-{kind}.csv", kind) - before[kind] for kind in MEASURED
-    }
+    growth = {kind: peak(kind, "many") - before[kind] for kind in MEASURED}
     assert {kind: grown for kind, grown in growth.items() if grown > GROWTH_MAX_BYTES} == {}
     assert set(MEASURED) == set(KINDS) - {"merchants"}, "of those there are a thousand at most"
     for kind in set(GROWING) - {"vouchers"}:
