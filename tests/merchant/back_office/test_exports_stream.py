@@ -13,7 +13,8 @@ from veilmart.merchant.cli.back_office import _write
 from veilmart.merchant.schema.tables import orders, products
 from veilmart.terminal.console import Terminal
 
-GROWTH_MAX_BYTES = 512 * 1024
+GROWTH_MAX_BYTES = 3 * 1024 * 1024
+"""Of the buffer of 256 Ki characters; 20,000 rows in memory would take 10 MiB at least."""
 
 
 def more(connection: Connection, rows: int) -> None:

@@ -1,4 +1,8 @@
-"""Tables to export for a spreadsheet. Amounts in minor units, times Unix seconds."""
+"""Tables to export for a spreadsheet. Amounts in minor units, times Unix seconds.
+
+Rows of tables that grow come in the order of their primary key: SQLite as it is bundled sorts in
+memory.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -60,7 +64,7 @@ def _invoices(conn: Connection) -> Exported:
     query = (
         select(i.order, m.name, i.amount, i.fee, i.state, i.held_at, is_folded)
         .join(tables.merchants, m.fingerprint == i.merchant)
-        .order_by(i.held_at, i.order)
+        .order_by(i.order)
     )
     heads = ("order", "merchant", "amount", "fee", "state", "held_at", "folded")
     return _exported(conn, heads, query)
@@ -95,7 +99,7 @@ def _withdrawals(conn: Connection) -> Exported:
     query = (
         select(w.id, m.name, w.amount, w.note, w.state, w.at)
         .join(tables.merchants, m.fingerprint == w.merchant)
-        .order_by(w.at.desc(), w.id)
+        .order_by(w.id)
     )
     return _exported(conn, ("id", "merchant", "amount", "note", "state", "at"), query)
 

@@ -131,8 +131,8 @@ _UPDATE = (
     .values({name: bindparam(f"new_{name}") for name in (*_CHANGEABLE, "file_path")})
 )
 _BY_ORDER = _SELECT.where(orders.c.order == bindparam("at_order"))
-_ROWS_AT_ONCE = 100  # each with its signed documents
 _ALL = _SELECT.order_by(orders.c.made_at.desc(), orders.c.order)
+_NAMES = select(orders.c.order).order_by(orders.c.made_at.desc(), orders.c.order)
 _BY_STATE = _ALL.where(orders.c.state.in_(bindparam("states", expanding=True)))
 _OWNED = _ALL.where(
     orders.c.merchant == bindparam("at_merchant"),
@@ -169,9 +169,9 @@ def all_orders(connection: Connection) -> list[Order]:
 
 
 def stream_orders(connection: Connection) -> Iterator[Order]:
-    """The same, read while they are used: some hundred are in memory at once."""
-    rows = connection.execute(_ALL, execution_options={"yield_per": _ROWS_AT_ONCE})
-    return (Order(*row) for row in rows)
+    """The same, read while they are used: of all but one only the names are in memory."""
+    names = connection.execute(_NAMES).scalars().all()
+    return (Order(*connection.execute(_BY_ORDER, {"at_order": name}).one()) for name in names)
 
 
 def orders_in(connection: Connection, states: tuple[WalletState, ...]) -> list[Order]:

@@ -41,8 +41,8 @@ def log_bytes(file: Path) -> int:
 def reading_connection(url: URL) -> Iterator[Connection]:
     """A connection of its own that only reads, all of it one snapshot of the file.
 
-    What does not fit into its cache is sorted in files, so that memory stays bounded. Raises
-    ReadingStopped as soon as the WAL has grown by READING_LOG_MAX_BYTES.
+    SQLite sorts in memory where it was compiled so (TEMP_STORE=3). Raises ReadingStopped as soon
+    as the WAL has grown by READING_LOG_MAX_BYTES.
     """
     connection = connect(url)
     try:
