@@ -70,7 +70,7 @@ def test_a_dispute_from_the_purchase_to_the_money(
     again = market.customer(tmp_path, "dispute", order[:8], "--yes")
     assert again.code == WrongOrderState.exit_code
     shown = market.customer(tmp_path, "orders").out
-    assert "money: returned to you, the whole amount" in shown and "to do" not in shown
+    assert "money: returned to you, the whole amount" in shown and "to do:" not in shown
 
     lines = msgspec.json.decode(market.run("broker", "disputes", "--json").out)
     [noted] = [found for found in lines if found["order"] == order]
