@@ -35,8 +35,10 @@ def fetch_catalogue(tunnel: Tunnel, clock: Clock, random: Random) -> Rule[Signed
     fresh = open_catalogue(blob, signing_key, merchant.fingerprint)
     known = yield from transact(seen, "catalogue", merchant.fingerprint)
     if known is not None and known.signing_key is not None:
+        if known.signed == blob:
+            return fresh
         earlier = open_catalogue(known.signed, known.signing_key, merchant.fingerprint)
-        finding = None if known.signed == blob else catalogue_contradiction(fresh, earlier)
+        finding = catalogue_contradiction(fresh, earlier)
         if finding is not None:
             proof = catalogue_proof(fresh, earlier, (merchant.signed, known.certificate or b""))
             yield from transact(keep_proof, merchant.fingerprint, proof, clock())

@@ -30,6 +30,7 @@ from veilmart.customer.quote import Choice
 from veilmart.customer.trust.descriptors import (
     Approve,
     accept_merchant,
+    check_pinned,
     check_trusted,
     http_client,
     refuse,
@@ -49,7 +50,6 @@ from veilmart.customer.wallet.orders import Order
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
     DescriptorUnknown,
-    NotPinned,
     ProductOut,
 )
 from veilmart.protocol.address import Link
@@ -166,9 +166,7 @@ class Shopper:
             return known
         self.observe(StepReached("descriptor"))
         broker = self.broker.fingerprint
-        if await self.wallet.database.run(pinned_merchant, broker, fingerprint) is None:
-            raise NotPinned("The merchant's.")
-        await check_trusted(self.wallet, fingerprint)
+        await self.wallet.database.run(check_pinned, broker, fingerprint)
         source = self.descriptors_of(fingerprint)
         found = await accept_merchant(
             self.wallet, broker, fingerprint, source, anonymous=self.anonymous

@@ -114,42 +114,19 @@ class TokenPayment:
         if offer.deliver_within + offer.settle_within > TOKEN_ORDER_MAX_SECONDS:
             raise DeadlinesTooLong
         broker = quote.choice.broker
-        yield from fetch_keys(broker)
+        found = yield from _public_keys(broker)
         self._refund_entry(broker, quote.price)
-        token, _ = yield from self._pick(broker, quote.price)
+        known = list(found.values())
+        token = yield from transact(_learn_and_choose, known, broker, quote.price, self.clock())
         if not self.now and is_fresh(token, self.clock()):
             raise SpendingTooSoon
         return quote
 
     def commit(self, order: Order, quote: Quote) -> Rule[Order]:
-        broker = quote.choice.broker
-        token, key = yield from self._pick(broker, quote.price)
-        keys = yield from transact(known_keys, broker.fingerprint)
-        refund_key = keys[self._refund_entry(broker, quote.price).key]
-        public_half = order_key(order)
-        spend = Spend(
-            operation=operation_id(order.order, "spend"),
-            order=order.order,
-            amount=quote.price,
-            token=finished(self.seed, token, key),
-            refund_key=refund_key.listed.key,
-            refund_blinded=blind_token(
-                refund_key.public, refund_secrets(self.seed, refund_key.public, public_half)
-            ),
-            order_key=public_half,
-            signature=sign_action(order.order_seed, order.order, "spend"),
-        )
-        order = replace(order, spend=encode(spend))
-        yield from transact(_add_with_token, order, token.id)
-        return order
-
-    def _pick(self, broker: SignedDescriptor, price: int) -> Rule[tuple[StoredToken, KnownKey]]:
-        token = yield from transact(token_for, broker, price, self.clock())
-        if token is None:
-            shown = format_amount(price, broker.descriptor.decimals)
-            raise NoTokens(f"The price is {shown}.")
-        keys = yield from transact(known_keys, broker.fingerprint)
-        return token, keys[token.key]
+        broker, price = quote.choice.broker, quote.price
+        refund_key = self._refund_entry(broker, price).key
+        parts = (order, self.seed, broker, price, refund_key, self.clock())
+        return (yield from transact(_add_with_token, *parts))
 
     def _refund_entry(self, broker: SignedDescriptor, price: int) -> ListedKey:
         listed = issuing_key(listed_keys(broker.descriptor), price, self.clock())
@@ -192,11 +169,64 @@ def spendable_keys(
     }
 
 
-def _add_with_token(connection: Connection, order: Order, token: int) -> None:
-    """One transaction: which token pays for which order, before either is shown."""
-    show_token(connection, token, order.order)
+def _choose(connection: Connection, broker: SignedDescriptor, price: int, now: int) -> StoredToken:
+    """`token_for`. Raises NoTokens."""
+    token = token_for(connection, broker, price, now)
+    if token is None:
+        shown = format_amount(price, broker.descriptor.decimals)
+        raise NoTokens(f"The price is {shown}.")
+    return token
+
+
+def _learn_and_choose(
+    connection: Connection, known: list[KnownKey], broker: SignedDescriptor, price: int, now: int
+) -> StoredToken:
+    """One transaction: keep the public keys that came, and look for a token. Raises NoTokens."""
+    save_keys(connection, known)
+    return _choose(connection, broker, price, now)
+
+
+def _add_with_token(
+    connection: Connection,
+    order: Order,
+    seed: bytes,
+    broker: SignedDescriptor,
+    price: int,
+    refund_key: bytes,
+    now: int,
+) -> Order:
+    """One transaction: which token pays for which order, before either is shown; and the order.
+
+    refund_key: id of the key of its refund token. Raises NoTokens.
+    """
+    token = _choose(connection, broker, price, now)
+    keys = known_keys(connection, broker.fingerprint)
+    order = replace(order, spend=encode(_spending(order, seed, price, token, keys, refund_key)))
+    show_token(connection, token.id, order.order)
     add_order(connection, order)
     note_token_use(connection, order.broker, order.changed_at)
+    return order
+
+
+def _spending(
+    order: Order,
+    seed: bytes,
+    price: int,
+    token: StoredToken,
+    keys: dict[bytes, KnownKey],
+    refund_key: bytes,
+) -> Spend:
+    public_half, refund = order_key(order), keys[refund_key].public
+    return Spend(
+        operation=operation_id(order.order, "spend"),
+        order=order.order,
+        amount=price,
+        token=finished(seed, token, keys[token.key]),
+        refund_key=refund_key,
+        refund_blinded=blind_token(refund, refund_secrets(seed, refund, public_half)),
+        order_key=public_half,
+        signature=sign_action(order.order_seed, order.order, "spend"),
+    )
 
 
 def renew_refund(order: Order, clock: Clock) -> Rule[Order]:
@@ -273,6 +303,14 @@ LOST = (TokenKeyEnded, TokenKeyUnknown, TokenInvalid)
 
 
 def fetch_keys(broker: SignedDescriptor) -> Rule[dict[bytes, KnownKey]]:
+    """`_public_keys`, kept."""
+    found = yield from _public_keys(broker)
+    if found:
+        yield from transact(save_keys, list(found.values()))
+    return found
+
+
+def _public_keys(broker: SignedDescriptor) -> Rule[dict[bytes, KnownKey]]:
     """The public keys that a descriptor lists, by id; fetched whole, whatever is known already.
 
     To ask for one key, or only for those that are missing, would tell what was withdrawn under
@@ -291,5 +329,4 @@ def fetch_keys(broker: SignedDescriptor) -> Rule[dict[bytes, KnownKey]]:
         if parse_token_key(spki).key_id != entry.key:
             raise TokenKeyInvalid("It is not the one that the descriptor lists.")
         found[entry.key] = KnownKey(broker.fingerprint, entry, spki)
-    yield from transact(save_keys, list(found.values()))
     return found

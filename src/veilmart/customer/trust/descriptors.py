@@ -7,6 +7,8 @@ after that only a descriptor of the same identity, on the same chain, is accepte
 from collections.abc import Callable
 from typing import Literal
 
+from sqlalchemy import Connection
+
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.customer.trust.anonymous_pins import forget_catalogue
 from veilmart.customer.trust.pins import (
@@ -17,6 +19,7 @@ from veilmart.customer.trust.pins import (
     current_broker,
     pin_broker,
     pin_merchant,
+    pinned_merchant,
 )
 from veilmart.customer.trust.proofs import (
     check_not_stopped,
@@ -91,14 +94,11 @@ async def trusted_broker(
     """
     source = BrokerDescriptors(http)
     signed = await source.newest()
-    pin = await wallet.database.run(broker_at, url)
-    if pin is not None and expected is not None and pin.fingerprint != expected:
-        raise FingerprintChanged("The link names another broker than the one pinned here.")
+    pin, signed_before = await wallet.database.run(
+        _known_broker, url, expected, anonymous=anonymous
+    )
+    known = None if signed_before is None else read_descriptor(signed_before)
     fingerprint = pin.fingerprint if pin is not None else expected
-    if pin is None and expected is not None:
-        # The same broker under another address: what was seen before still counts.
-        pin = await wallet.database.run(broker_named, expected)
-    known = None if anonymous else await _seen(wallet, fingerprint)
     fresh = await _check(wallet, signed, "broker", fingerprint, known)
     if fingerprint is None and not approve("broker", fresh):
         raise NotPinned(format_fingerprint(fresh.fingerprint))
@@ -112,12 +112,23 @@ async def trusted_broker(
     return fresh
 
 
-async def _seen(wallet: Wallet, party: bytes | None) -> SignedDescriptor | None:
-    """The newest descriptor that the account has seen. Anonymous connections start without one."""
-    if party is None:
-        return None
-    signed = await wallet.database.run(newest_seen, "account", party)
-    return None if signed is None else read_descriptor(signed)
+def _known_broker(
+    connection: Connection, url: str, expected: bytes | None, *, anonymous: bool
+) -> tuple[PinnedBroker | None, bytes | None]:
+    """One transaction: the broker's pin, and the newest descriptor that the account has seen, signed.
+
+    Anonymous connections start without one. Raises FingerprintChanged.
+    """
+    pin = broker_at(connection, url)
+    if pin is not None and expected is not None and pin.fingerprint != expected:
+        raise FingerprintChanged("The link names another broker than the one pinned here.")
+    if pin is None and expected is not None:
+        # The same broker under another address: what was seen before still counts.
+        pin = broker_named(connection, expected)
+    party = pin.fingerprint if pin is not None else expected
+    if anonymous or party is None:
+        return pin, None
+    return pin, newest_seen(connection, "account", party)
 
 
 async def _check(
@@ -152,7 +163,9 @@ async def accept_merchant(
 ) -> SignedDescriptor:
     """Fetch a merchant's newest descriptor and check it against the pin and all that was seen."""
     signed = await source.newest()
-    known = None if anonymous else await _seen(wallet, merchant)
+    # Anonymous connections start without what was seen before.
+    before = None if anonymous else await wallet.database.run(newest_seen, "account", merchant)
+    known = None if before is None else read_descriptor(before)
     fresh = await _check(wallet, signed, "merchant", merchant, known)
     if known is not None and known.hash == fresh.hash:
         return fresh
@@ -182,6 +195,13 @@ async def replace_merchant(wallet: Wallet, broker: bytes, fresh: SignedDescripto
     await wallet.database.run(forget_seen, fresh.fingerprint)
     await wallet.database.run(keep_seen, "account", [fresh])
     await wallet.database.run(settle_proofs, fresh.fingerprint)
+
+
+def check_pinned(connection: Connection, broker: bytes, merchant: bytes) -> None:
+    """Transaction: raises NotPinned, and ViewsForked while a proof stops business with it."""
+    if pinned_merchant(connection, broker, merchant) is None:
+        raise NotPinned("The merchant's.")
+    check_not_stopped(connection, merchant)
 
 
 async def check_trusted(wallet: Wallet, party: bytes) -> None:
