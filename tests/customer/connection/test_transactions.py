@@ -37,7 +37,7 @@ async def test_an_account_purchase_makes_four_and_a_number(roles: Roles, tmp_pat
     assert names == ["take_order_number", "add_order", "save_held", "save_order", "save_ended"]
 
 
-async def test_an_anonymous_purchase_makes_thirteen(roles: Roles, tmp_path: Path) -> None:
+async def test_an_anonymous_purchase_makes_fifteen(roles: Roles, tmp_path: Path) -> None:
     """A connection of its own, with descriptors and catalogue fetched and compared anew."""
     shopper, wallet = await buyer(roles, "unseen")
     await shopper.aclose()
@@ -47,12 +47,14 @@ async def test_an_anonymous_purchase_makes_thirteen(roles: Roles, tmp_path: Path
     assert names == [
         # the broker: what is known of it, its descriptors compared, no proof against it; the link
         "_known_broker",
-        "_compare",
+        "seen_of",
+        "_keep_chain",
         "check_not_stopped",
         "pinned_merchant",
         # the merchant
         "check_pinned",
-        "_compare",
+        "seen_of",
+        "_keep_chain",
         "seen",
         # the choice, and its payment
         "take_order_number",

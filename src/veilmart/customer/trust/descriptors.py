@@ -115,7 +115,7 @@ async def trusted_broker(
 def _known_broker(
     connection: Connection, url: str, expected: bytes | None, *, anonymous: bool
 ) -> tuple[PinnedBroker | None, bytes | None]:
-    """One transaction: the broker's pin, and the newest descriptor that the account has seen, signed.
+    """One transaction: the broker's pin, and the newest signed descriptor that the account saw.
 
     Anonymous connections start without one. Raises FingerprintChanged.
     """
