@@ -37,7 +37,7 @@ async def test_an_account_purchase_makes_four_and_a_number(roles: Roles, tmp_pat
     assert names == ["take_order_number", "add_order", "save_held", "save_order", "save_ended"]
 
 
-async def test_an_anonymous_purchase_makes_fifteen(roles: Roles, tmp_path: Path) -> None:
+async def test_an_anonymous_purchase_makes_sixteen(roles: Roles, tmp_path: Path) -> None:
     """A connection of its own, with descriptors and catalogue fetched and compared anew."""
     shopper, wallet = await buyer(roles, "unseen")
     await shopper.aclose()
@@ -59,6 +59,7 @@ async def test_an_anonymous_purchase_makes_fifteen(roles: Roles, tmp_path: Path)
         # the choice, and its payment
         "take_order_number",
         "_learn_and_choose",
+        "_choose_with_keys",
         "_add_with_token",
         # the purchase
         "save_held",

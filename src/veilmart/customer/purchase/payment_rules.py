@@ -125,8 +125,11 @@ class TokenPayment:
     def commit(self, order: Order, quote: Quote) -> Rule[Order]:
         broker, price = quote.choice.broker, quote.price
         refund_key = self._refund_entry(broker, price).key
-        parts = (order, self.seed, broker, price, refund_key, self.clock())
-        return (yield from transact(_add_with_token, *parts))
+        token, keys = yield from transact(_choose_with_keys, broker, price, self.clock())
+        spend = _spending(order, self.seed, price, token, keys, refund_key)
+        order = replace(order, spend=encode(spend))
+        yield from transact(_add_with_token, order, token.id)
+        return order
 
     def _refund_entry(self, broker: SignedDescriptor, price: int) -> ListedKey:
         listed = issuing_key(listed_keys(broker.descriptor), price, self.clock())
@@ -186,26 +189,18 @@ def _learn_and_choose(
     return _choose(connection, broker, price, now)
 
 
-def _add_with_token(
-    connection: Connection,
-    order: Order,
-    seed: bytes,
-    broker: SignedDescriptor,
-    price: int,
-    refund_key: bytes,
-    now: int,
-) -> Order:
-    """One transaction: which token pays for which order, before either is shown; and the order.
+def _choose_with_keys(
+    connection: Connection, broker: SignedDescriptor, price: int, now: int
+) -> tuple[StoredToken, dict[bytes, KnownKey]]:
+    """One transaction: a token, and the keys to finish it with. Raises NoTokens."""
+    return _choose(connection, broker, price, now), known_keys(connection, broker.fingerprint)
 
-    refund_key: id of the key of its refund token. Raises NoTokens.
-    """
-    token = _choose(connection, broker, price, now)
-    keys = known_keys(connection, broker.fingerprint)
-    order = replace(order, spend=encode(_spending(order, seed, price, token, keys, refund_key)))
-    show_token(connection, token.id, order.order)
+
+def _add_with_token(connection: Connection, order: Order, token: int) -> None:
+    """One transaction: which token pays for which order, before either is shown."""
+    show_token(connection, token, order.order)
     add_order(connection, order)
     note_token_use(connection, order.broker, order.changed_at)
-    return order
 
 
 def _spending(
