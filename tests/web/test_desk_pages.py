@@ -1,4 +1,4 @@
-"""The two desks beyond their menus: by keyboard alone, without scripts, narrow, in both colours.
+"""The two desks beyond their menus: by keyboard alone, narrow, in both colours.
 
 One market for the module: with a settled sale, a payout that is asked for and a merchant that
 waits to be admitted.
@@ -164,12 +164,10 @@ def test_an_error_page_is_accessible_and_narrow(faces: ThreeFaces, role: str) ->
     look(watched, "That did not work")
 
 
-@pytest.fixture(params=[True, False], ids=["with scripts", "without scripts"])
-def plain(
-    request: pytest.FixtureRequest, faces: ThreeFaces, chromium: Browser
-) -> Iterator[dict[str, Watched]]:
-    """A fresh page of each desk in a browser that runs scripts or does not."""
-    context = chromium.new_context(java_script_enabled=request.param)
+@pytest.fixture
+def plain(faces: ThreeFaces, chromium: Browser) -> Iterator[dict[str, Watched]]:
+    """A fresh page of each desk in a browser of its own."""
+    context = chromium.new_context()
     context.set_default_timeout(15_000)
     opened = {}
     for role in ("merchant", "broker"):
