@@ -79,9 +79,7 @@ def test_a_market_in_it(
     capsys.readouterr()
     assert run("voucher", "list", "--json", home=home) == 0
     (line,) = json.loads(capsys.readouterr().out)
-    assert format_amount(line["value"], decimals) == format_amount(
-        parse_amount(good[0], decimals), decimals
-    )
+    assert line["value"] == format_amount(parse_amount(good[0], decimals), decimals)
     with open_home(home) as opened:
         assert opened.database.run_now(settings.load).decimals == decimals
         broker = renew_descriptor(opened, NOW, os.urandom).newest.public

@@ -334,7 +334,7 @@ class Withdrawal:
 
     async def check(self, market: Market, codes: list[int]) -> None:
         (line,) = await asked(market)
-        assert line["amount"] == VALUE
+        assert line["amount"] == "7.00"
         assert await market.operator_runs("payout", "stall", "7.00") == 0
         market.paid_in -= VALUE
 

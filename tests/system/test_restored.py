@@ -56,7 +56,7 @@ def test_broker_and_merchant_are_restored_and_wallets_go_on(home: Path, tmp_path
             assert run(home, "merchant", "withdraw-request", "4.00", "--note", "x").code == 0
             assert run(home, "merchant", "withdraw-request", "4.00").code == 3
             asked = json.loads(run(home, "broker", "withdrawals", "--json").out)
-            assert [(entry["amount"], entry["note"]) for entry in asked] == [(400, "x")]
+            assert [(entry["amount"], entry["note"]) for entry in asked] == [("4.00", "x")]
             running = run(home, "broker", "restore", "broker.tar", "--over-newer")
             assert str(HomeInUse.code) in running.err
     for role in ("broker", "merchant"):

@@ -151,7 +151,7 @@ def test_a_credit_is_booked_once_however_often_it_is_sent(
     watched.page.click(f"{form} button")
     watched.page.click("main button[type=submit]")
     expect(watched.page.locator("main")).to_contain_text("1188")
-    assert '"balance":1250' in run(home, "broker", "user", "list", "--json").out.replace(" ", "")
+    assert '"balance":"12.50"' in run(home, "broker", "user", "list", "--json").out.replace(" ", "")
 
 
 def test_locking_out_asks_for_the_name(

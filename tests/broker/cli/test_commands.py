@@ -56,7 +56,7 @@ def test_money_and_audit(home: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert run("accounts", "--json", home=home) == 0
     accounts = json.loads(capsys.readouterr().out.splitlines()[-1])
     (anna,) = [line for line in accounts if line.pop("account") and line["name"] == "anna"]
-    assert anna == {"kind": "customer", "name": "anna", "balance": 1250}
+    assert anna == {"kind": "customer", "name": "anna", "balance": "12.50"}
     assert run("audit", home=home) == 0
     assert "The books are in order." in capsys.readouterr().out
     with open_home(home) as opened:

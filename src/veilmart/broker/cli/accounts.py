@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from veilmart.broker import settings
 from veilmart.broker.accounts import administration
 from veilmart.broker.accounts.passwords import Passwords
-from veilmart.broker.cli.books import Reference, book_cash, open_books
+from veilmart.broker.cli.books import Reference, book_cash, open_books, with_amounts
 from veilmart.broker.operator import bookkeeping
 from veilmart.errors import WeakPassword
 from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES
@@ -44,7 +44,8 @@ def list_users(*, common: Common = Common()) -> None:
         )
         for line in lines
     ]
-    show_table(common.terminal(), lines, ("Account", "Name", "Balance", "State", "Devices"), rows)
+    value = [with_amounts(line, decimals, "balance") for line in lines]
+    show_table(common.terminal(), value, ("Account", "Name", "Balance", "State", "Devices"), rows)
 
 
 @user_app.command
@@ -165,4 +166,5 @@ def accounts(*, common: Common = Common()) -> None:
         (str(line.account), line.kind, visible(line.name), format_amount(line.balance, decimals))
         for line in lines
     ]
-    show_table(common.terminal(), lines, ("Account", "Kind", "Name", "Balance"), rows)
+    value = [with_amounts(line, decimals, "balance") for line in lines]
+    show_table(common.terminal(), value, ("Account", "Kind", "Name", "Balance"), rows)

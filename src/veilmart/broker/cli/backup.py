@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
+from veilmart.broker import settings
 from veilmart.broker.backup_layout import LAYOUT
 from veilmart.broker.cli.books import open_books
 from veilmart.broker.home import IDENTITY_FILE
@@ -28,7 +29,7 @@ def export_table(
     *,
     common: Common = Common(),
 ) -> None:
-    """Write a table as CSV; amounts in minor units, times in Unix seconds."""
+    """Write a table as CSV; amounts as 5.00, times in Unix seconds."""
     with open_books(common) as opened:
         opened.database.read_long(_write, kind, file, common.terminal())
 
@@ -36,7 +37,7 @@ def export_table(
 def _write(conn: Connection, kind: str, file: Path, terminal: Terminal) -> None:
     """A reading, which does not block the server; memory does not grow with the table."""
     exported = export(conn, kind)
-    show_export(terminal, file, exported.heads, exported.rows)
+    show_export(terminal, file, exported.heads, exported.rows, settings.load(conn).decimals)
 
 
 @command

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from veilmart.broker import settings
-from veilmart.broker.cli.books import Reference, book_cash, open_books
+from veilmart.broker.cli.books import Reference, book_cash, open_books, with_amounts
 from veilmart.broker.operator import admission, bookkeeping, merchant_requests
 from veilmart.crypto.identity import parse_fingerprint
 from veilmart.errors import Declined
@@ -79,8 +79,9 @@ def list_merchants(*, common: Common = Common()) -> None:
         )
         for m in lines
     ]
+    value = [with_amounts(line, decimals, "balance") for line in lines]
     show_table(
-        common.terminal(), lines, ("Name", "State", "Address", "Balance", "Fingerprint"), rows
+        common.terminal(), value, ("Name", "State", "Address", "Balance", "Fingerprint"), rows
     )
 
 
@@ -94,8 +95,10 @@ def suspend(
     """Take no new orders for a merchant; paid ones continue. `admit` reverses it."""
     with open_books(common) as opened:
         line = opened.database.run_now(admission.suspend_merchant, merchant)
+        decimals = opened.database.run_now(settings.load).decimals
     text = f"Merchant {visible(line.name)} is suspended."
-    common.terminal().result(line, lambda console: console.print(text))
+    value = with_amounts(line, decimals, "balance")
+    common.terminal().result(value, lambda console: console.print(text))
 
 
 @command
@@ -149,7 +152,8 @@ def withdrawals(
         )
         for line in lines
     ]
-    show_table(common.terminal(), lines, ("Id", "Merchant", "Amount", "State", "Note"), rows)
+    value = [with_amounts(line, decimals, "amount") for line in lines]
+    show_table(common.terminal(), value, ("Id", "Merchant", "Amount", "State", "Note"), rows)
 
 
 @merchant_app.command(name="requests")

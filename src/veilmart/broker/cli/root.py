@@ -49,7 +49,7 @@ mount(
         "token": ("tokens:token_app", "The keys under which this broker signs tokens."),
         "export": (
             "backup:export_table",
-            "Write a table as CSV; amounts in minor units, times in Unix seconds.",
+            "Write a table as CSV; amounts as 5.00, times in Unix seconds.",
         ),
         "backup": (
             "backup:backup",

@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from veilmart.broker import settings
-from veilmart.broker.cli.books import open_books
+from veilmart.broker.cli.books import open_books, with_amounts
 from veilmart.broker.tokens.key_retirement import retire_key
 from veilmart.broker.tokens.key_totals import find_living, key_lines, key_totals
 from veilmart.errors import Declined
@@ -37,7 +37,8 @@ def list_keys(*, common: Common = Common()) -> None:
         for line in lines
     ]
     heads = ("Key", "Price", "Epoch", "State", "Issued", "Spent", "Returned", "Expired", "Left")
-    show_table(common.terminal(), lines, heads, rows)
+    value = [with_amounts(line, decimals, "price") for line in lines]
+    show_table(common.terminal(), value, heads, rows)
 
 
 @token_app.command(name="retire")

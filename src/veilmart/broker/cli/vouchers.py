@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from veilmart.broker import settings
 from veilmart.broker.accounts import invitations, vouchers as codes
 from veilmart.broker.accounts.vouchers import BatchLine, Issued
-from veilmart.broker.cli.books import open_books
+from veilmart.broker.cli.books import open_books, with_amounts
 from veilmart.broker.cli.voucher_sheet import Cards, draw_sheet
 from veilmart.broker.home import BrokerHome
 from veilmart.broker.operator.kept_codes import KeptCodes, Kind, issued_and_kept, kept_batch
@@ -163,7 +163,8 @@ def _list(vouchers: bool, common: Common) -> None:
         for line in lines
     ]
     heads = ("Batch", "Value", "Issued", "Left", "Redeemed", "Taken back", "Unknown since backup")
-    show_table(common.terminal(), lines, heads, rows)
+    value = [with_amounts(line, decimals, "value") for line in lines]
+    show_table(common.terminal(), value, heads, rows)
 
 
 @voucher_app.command

@@ -113,7 +113,7 @@ def export_table(
     *,
     common: Common = DEFAULTS,
 ) -> None:
-    """Write a table as CSV; amounts in minor units, times in Unix seconds."""
+    """Write a table as CSV; amounts as 5.00, times in Unix seconds."""
     with open_merchant(_home(common), common.database) as market:
         market.database.read_long(_write, kind, file, common.terminal())
 
@@ -121,7 +121,7 @@ def export_table(
 def _write(connection: Connection, kind: str, file: Path, terminal: Terminal) -> None:
     """A reading, which does not block the server."""
     exported = export(connection, kind)
-    show_export(terminal, file, exported.heads, exported.rows)
+    show_export(terminal, file, exported.heads, exported.rows, read_shop(connection).decimals)
 
 
 @command

@@ -47,7 +47,7 @@ mount(
         ),
         "export": (
             "back_office:export_table",
-            "Write a table as CSV; amounts in minor units, times in Unix seconds.",
+            "Write a table as CSV; amounts as 5.00, times in Unix seconds.",
         ),
         "backup": (
             "back_office:backup",
