@@ -1,8 +1,11 @@
-"""The template of homes is made once for all system tests that copy it."""
+"""What system tests share: the template of homes, and nobody at the terminal."""
 
 import pytest
 
+from tests.support.called_commands import nobody
 from tests.support.roles import Template, prepared_template
+
+__all__ = ["nobody", "template"]
 
 
 @pytest.fixture(scope="session")
