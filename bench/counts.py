@@ -40,7 +40,7 @@ PRICE = 100
 CREDIT = 100_000
 WAIT_SECONDS = 20
 REACH = {
-    "customer-broker exchanges": 6,
+    "customer-broker exchanges": 5,
     "broker-merchant exchanges": 4,
     "broker commits": 4,
     "merchant commits": 3,

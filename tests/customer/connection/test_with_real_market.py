@@ -171,7 +171,7 @@ def test_password_change_logs_out_elsewhere(market: RealMarket, tmp_path: Path) 
     assert market.customer(there, "login", "mover", typed="even longer\n").code == 0
 
 
-async def test_purchase_takes_six_exchanges_and_four_commits(
+async def test_purchase_takes_five_exchanges_and_four_commits(
     market: RealMarket, tmp_path: Path
 ) -> None:
     market.account(tmp_path, "counter")
