@@ -198,12 +198,12 @@ async def test_double_confirmation(shared: Roles, tmp_path: Path) -> None:
     one, two = await shared.connect("hasty"), await shared.connect("hasty")
     pay = Pay(operation=operation_id(order.order, "pay"), order=order.order, amount=PRICE)
     paid = await asyncio.gather(
-        *(shopper.session.ask(pay, Paid) for shopper in (one, two, one, two, one))
+        *(shopper.session.ask_attached(pay, Paid) for shopper in (one, two, one, two, one))
     )
-    assert len({answer.receipt for answer in paid}) == 1
+    assert len({answer.receipt for answer, _segment in paid}) == 1
     assert await shared.balance("hasty") == CREDIT - PRICE
     assert (await one.recover(order)).outcome == "done"
-    assert (await one.session.ask(pay, Paid)).receipt == paid[0].receipt
+    assert (await one.session.ask(pay, Paid)).receipt == paid[0][0].receipt
     await shared.check_customer("hasty")
     await shared.check_books()
 
@@ -215,7 +215,7 @@ async def test_the_same_operation_id_with_another_body(shared: Roles, tmp_path: 
     shopper, other = await shared.connect("changer"), await shared.customer("other")
     operation = operation_id(order.order, "pay")
     pay = Pay(operation=operation, order=order.order, amount=PRICE)
-    await shopper.session.ask(pay, Paid)
+    await shopper.session.ask_attached(pay, Paid)
     more = Pay(operation=operation, order=order.order, amount=PRICE + 1)
     foreign = Pay(operation=operation_id(bytes(32), "pay"), order=order.order, amount=PRICE)
     for asker, body in ((shopper, more), (other, pay), (shopper, foreign)):

@@ -79,7 +79,12 @@ PURCHASE = (
         "descriptor",
         broker=("GetMerchants/", "GetMerchant/", "GetMerchant/>FetchDescriptor"),
         merchant=("FetchDescriptor/",),
-        customer=("/>GetMerchants", "/>GetMerchant", "/pins.pin_merchant", "/two_views._compare"),
+        customer=(
+            "/>GetMerchants",
+            "/>GetMerchant",
+            "/pins.pin_merchant",
+            "/two_views._keep_chain",
+        ),
     ),
     _step(
         "tunnel",

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.support.called_commands import nobody
+from tests.support.called_commands import nobody, taken_port
 from tests.support.roles import Template, prepared_template
 
-__all__ = ["nobody", "template"]
+__all__ = ["nobody", "taken_port", "template"]
 
 
 @pytest.fixture(scope="session")

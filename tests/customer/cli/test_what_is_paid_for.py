@@ -5,14 +5,18 @@ The real programs run. A licence key is bought beside a file.
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.real_market import RealMarket, real_market
+from veilmart.merchant.home import open_merchant
+from veilmart.merchant.sales.code_stock_windows import open_windows
 
 KEYS = ("EDIT-OR-0001", "EDIT-OR-0002")
+TRIES = 15
 TERMS = "Refunded in full if it is not delivered within"
 
 
@@ -24,6 +28,8 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
     with real_market(folder) as running:
         codes = [str(folder / "editor.codes"), str(folder / "game.codes")]
         assert running.run("merchant", "codes", "add", *codes, "--price", "5.00").code == 0
+        with open_merchant(folder / "merchant") as stall:  # else they are in stock a minute later
+            stall.database.run_now(open_windows, int(time.time()))
         yield running
 
 
@@ -90,7 +96,11 @@ def test_a_price_point_in_use_is_warned_about_and_nobody_is_blamed(
     changed = market.run("broker", "price-points", "set", *left)
     assert "Warning: merchant sells at 5.00, which nobody can pay now." in changed.out
     try:
-        refused = market.customer(home, "buy", "june", "--yes", "--account")
+        for _ in range(TRIES):  # until the running broker has published them
+            refused = market.customer(home, "buy", "june", "--yes", "--account", "--again")
+            if refused.code:
+                break
+            time.sleep(1)
         said = refused.out + refused.err
         assert "(error 4162)" in said and "Nothing was paid." in said
         assert "Report the merchant" not in said

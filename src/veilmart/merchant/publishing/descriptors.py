@@ -92,9 +92,10 @@ def signed_descriptor(connection: Connection, serial: int) -> bytes:
 
 @dataclass(frozen=True)
 class DueDescriptor:
-    """What a new descriptor has to say. newest: the one before it. keys: None where fresh ones are
+    """What a new descriptor has to say.
 
-    due. restored: whether a restored merchant's serials have to jump.
+    newest: the one before it. keys: None where fresh ones are due. restored: whether a restored
+    merchant's serials have to jump.
     """
 
     wanted: Descriptor

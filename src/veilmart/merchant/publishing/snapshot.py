@@ -106,13 +106,14 @@ class Step:
     """One step of publishing: in a transaction, in a reading, or with no database at all."""
 
     where: Literal["run", "read", "think"]
+    # Any: each step has arguments and a result of its own, which `publish` alone knows.
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
 
 
 def publish(
     key: IdentityKey, fingerprint: bytes, now: int, random: Random
-) -> Generator[Step, Any, Shop]:
+) -> Generator[Step, Any, Shop]:  # Any: what a step gives back
     """Publish what has to be published, then everything in one consistent view.
 
     What grows with the shop is read beside the writer, and nothing is signed or verified in a

@@ -236,11 +236,15 @@ def find_code(
     ProductOut, alike for every product of the shelf once the window's orders are used up.
     """
     _window, left = orders_left(connection, shelf, now)
-    for root in (start, b""):
-        found = connection.execute(_FIND, {"product_id": product, "start": root}).first()
-        if left > 0 and found is not None:
-            return FreeCode(found.id, bytes(found.root), bytes(found.packed))
-    raise ProductOut
+    # Both are always asked for: how many codes a product has left must not show in the work.
+    after, first = (
+        connection.execute(_FIND, {"product_id": product, "start": root}).first()
+        for root in (start, b"")
+    )
+    found = after or first
+    if left < 1 or found is None:
+        raise ProductOut
+    return FreeCode(found.id, bytes(found.root), bytes(found.packed))
 
 
 def sell_code(connection: Connection, code: int, shelf: Shelf, now: int, order: Order) -> bool:
