@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, func, select
+from tests.support.broker_sessions import begun_session
 from tests.support.postgres import PostgresServer
+from tests.support.scripted_broker import PRICE, SHELF
 
-from bench.old_books import PRICE, SHELF, OldBooks
+from bench.old_books import OldBooks
 from veilmart.broker.accounts.customers import find_customer
 from veilmart.broker.audit.findings import Breather
 from veilmart.broker.escrow.invoices import add_invoice
@@ -33,12 +35,10 @@ from veilmart.broker.operator import bookkeeping
 from veilmart.broker.schema import tables
 from veilmart.broker.server.dispatch import answer_request
 from veilmart.broker.server.running import RunningBroker
-from veilmart.broker.sessions.session import Login, Session, expiry
+from veilmart.broker.sessions.session import Login, Session
 from veilmart.crypto import signing
 from veilmart.crypto.identity import sign_pss
-from veilmart.crypto.suite import all_suites
 from veilmart.protocol import customer_messages as messages, labels
-from veilmart.protocol.handshake import SessionKeys
 from veilmart.protocol.offer import Invoice
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.terminal.clock import unix_now
@@ -135,15 +135,7 @@ class Purchases:
         await self._broker.app.perform(answer_request(self._broker.state, session, request))
 
     def _session(self) -> Session:
-        keys = SessionKeys(
-            session_id=os.urandom(16),
-            suite=all_suites()[0],
-            request_key=bytes(32),
-            answer_key=bytes(32),
-            exporter=bytes(32),
-            handshake_hash=bytes(32),
-        )
-        session = Session(keys, self._broker.state.own.newest.serial, expiry(unix_now()))
+        session = begun_session(self._broker.state.own.newest.serial, unix_now())
         session.login = Login(self._account, "c0", bytes(32))
         return session
 

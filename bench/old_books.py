@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, select, text, update
+from tests.support.scripted_broker import PRICE, SHELF
 
 from veilmart.broker import merchants
 from veilmart.broker.home import BrokerHome, initialise, renew_descriptor
@@ -23,7 +24,6 @@ from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.descriptor import (
     FIRST_PREVIOUS,
     Descriptor,
-    Shelf,
     TunnelKey,
     read_descriptor,
     sign_descriptor,
@@ -31,20 +31,10 @@ from veilmart.protocol.descriptor import (
 from veilmart.protocol.offer import Invoice, sign_object
 from veilmart.terminal.clock import unix_now
 
-PRICE = 500
 CUSTOMERS = 2000
 MONTHS = 12
 AT_ONCE = 20_000
 _MONTH_SECONDS = 30 * 24 * 3600
-SHELF = Shelf(
-    id=1,
-    name="shelf",
-    price=PRICE,
-    size=1024,
-    pay_within=900,
-    deliver_within=3600,
-    settle_within=7200,
-)
 
 
 class OldBooks:

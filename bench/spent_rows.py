@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
+from tests.support.broker_sessions import begun_session
 
 from veilmart.broker.escrow.invoices import add_invoice
 from veilmart.broker.home import BrokerHome, initialise, open_home, renew_descriptor
@@ -24,13 +25,10 @@ from veilmart.broker.schema import tables
 from veilmart.broker.schema.token_tables import ORDER_KEYS, published, published_pages, spent_tokens
 from veilmart.broker.server.dispatch import answer_request
 from veilmart.broker.server.running import RunningBroker
-from veilmart.broker.sessions.session import Session, expiry
 from veilmart.crypto import signing
 from veilmart.crypto.blind_issuer import blind_sign
-from veilmart.crypto.suite import all_suites
 from veilmart.limits import PREFIXES_PER_PAGE
 from veilmart.protocol.accounting import AccountKind, transfer
-from veilmart.protocol.handshake import SessionKeys
 from veilmart.protocol.offer import Invoice
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.published_prefixes import PREFIX_BYTES
@@ -142,8 +140,7 @@ class Books:
         return request, order_seed
 
     async def _ask(self, request: Spend) -> None:
-        keys = SessionKeys(os.urandom(16), all_suites()[0], *[bytes(32)] * 4)
-        session = Session(keys, self.broker.state.own.newest.serial, expiry(unix_now()))
+        session = begun_session(self.broker.state.own.newest.serial, unix_now())
         await self.broker.app.perform(answer_request(self.broker.state, session, request))
 
     def close(self) -> None:

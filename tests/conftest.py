@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import warnings
@@ -20,6 +21,7 @@ ROOM_BYTES = 4 * 1024**3
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before anything is imported or written: what makes hundreds of programs start quickly."""
+    _hear_signals()
     _keep_bytecode()
     _write_into_memory()
     shared_folder()  # before workers are started
@@ -32,6 +34,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         needs.mark(item)
     order.longest_first(items)
+
+
+def _hear_signals() -> None:
+    """A run in the background may have been told to ignore them, and programs inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _keep_bytecode() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.broker_sessions import begun_session
 from tests.support.made_once import made_once
 from tests.support.postgres import PostgresServer
 from tests.support.scripted_broker import PRICE, START, Clock, ScriptedCustomer, ScriptedMerchant
@@ -23,11 +24,9 @@ from veilmart.broker.keys import token_keys
 from veilmart.broker.operator import bookkeeping
 from veilmart.broker.server.dispatch import answer_request
 from veilmart.broker.server.running import RunningBroker, _serve
-from veilmart.broker.sessions.session import Session, expiry
+from veilmart.broker.sessions.session import Session
 from veilmart.crypto import identity
-from veilmart.crypto.suite import all_suites
 from veilmart.protocol import customer_messages as messages
-from veilmart.protocol.handshake import SessionKeys
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.transport.server import serve
 
@@ -46,15 +45,7 @@ class Market:
     seeds: dict[bytes, bytes] = field(default_factory=dict)
 
     def session(self) -> Session:
-        keys = SessionKeys(
-            session_id=os.urandom(16),
-            suite=all_suites()[0],
-            request_key=bytes(32),
-            answer_key=bytes(32),
-            exporter=bytes(32),
-            handshake_hash=bytes(32),
-        )
-        session = Session(keys, self.broker.state.own.newest.serial, expiry(self.clock()))
+        session = begun_session(self.broker.state.own.newest.serial, self.clock())
         self.broker.state.sessions.add(session)
         return session
 

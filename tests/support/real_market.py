@@ -33,9 +33,12 @@ class RealMarket:
 
     def account(self, home: Path, name: str, amount: str = "100") -> None:
         """A customer who has joined, is registered, logged in and has money."""
-        assert self.customer(home, "join", self.link).code == 0
-        assert self.customer(home, "register", name, typed="long enough\n").code == 0
-        assert self.run("broker", "credit", name, amount).code == 0
+        for done in (
+            self.customer(home, "join", self.link),
+            self.customer(home, "register", name, typed="long enough\n"),
+            self.run("broker", "credit", name, amount),
+        ):
+            assert done.code == 0, done.err
 
 
 def run(home: Path, *arguments: str, typed: str = "") -> Finished:

@@ -1,17 +1,16 @@
 """Over HTTP: sessions, junk, replays, links, reports."""
 
 import os
-from collections.abc import Callable
 
 import pytest
 
 from tests.support.broker_market import PASSWORD, Served
+from tests.support.broker_sessions import begun_session
 from tests.support.scripted_broker import SEGMENT
 from tests.support.waiting import until
 from veilmart.broker import events
 from veilmart.broker.operator import bookkeeping
-from veilmart.broker.sessions.session import MemorySessions, Session
-from veilmart.crypto.suite import all_suites
+from veilmart.broker.sessions.session import MemorySessions
 from veilmart.errors import (
     AuthenticationFailed,
     DescriptorUnknown,
@@ -229,11 +228,11 @@ async def test_new_price_points_make_a_new_descriptor(served: Served) -> None:
     await customer.ask(messages.Start(), messages.Welcome)
 
 
-def test_anonymous_sessions_give_way_first(served_session: Callable[[], Session]) -> None:
+def test_anonymous_sessions_give_way_first() -> None:
     from veilmart.broker.sessions.session import Login
 
     store = MemorySessions(capacity=3)
-    known, *anonymous = (served_session() for _ in range(4))
+    known, *anonymous = (begun_session(1, 0) for _ in range(4))
     store.add(known)
     store.log_in(known, Login(1, "anna", b""))
     for session in anonymous:
@@ -242,15 +241,3 @@ def test_anonymous_sessions_give_way_first(served_session: Callable[[], Session]
     assert store.get(known.keys.session_id, 0) is known
     with pytest.raises(SessionUnknown):
         store.get(anonymous[0].keys.session_id, 0)
-
-
-@pytest.fixture
-def served_session() -> Callable[[], Session]:
-    from veilmart.protocol.handshake import SessionKeys
-
-    def make() -> Session:
-        zeros = bytes(32)
-        keys = SessionKeys(os.urandom(16), all_suites()[0], zeros, zeros, zeros, zeros)
-        return Session(keys, 1, 3600)
-
-    return make
