@@ -10,6 +10,7 @@ import pexpect
 import pytest
 
 from tests.support.real_market import RealMarket, real_market, wait_for
+from tests.support.waiting import wait_until
 
 SECONDS = 90
 
@@ -130,6 +131,13 @@ def test_buy_takes_an_invitation_and_asks_for_one(market: RealMarket, tmp_path: 
         ended(screen)
     finally:
         assert market.run("broker", "registration", "open").code == 0
+        last = tmp_path / "last"
+        last.mkdir()
+        assert market.customer(last, "join", market.link).code == 0
+        # The running broker looks at its settings from time to time.
+        wait_until(
+            lambda: market.customer(last, "register", "last", typed="long enough\n").code == 0
+        )
 
 
 def test_a_repeated_voucher_says_so_and_is_not_counted_again(
