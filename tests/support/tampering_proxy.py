@@ -13,6 +13,7 @@ from websockets.frames import Frame as WebSocketFrame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from tests.support.listening import listening
 from veilmart.protocol.stream_frames import (
     PATHS,
     STREAM_PATH,
@@ -172,19 +173,5 @@ async def tampering_proxy(
     """Listen on a free loopback port."""
     proxy = TamperingProxy(streams=streams)
     proxy.target = target
-    tasks: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(proxy.serve(reader, writer))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=READ_MAX_BYTES)
-    proxy.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with listening(proxy.serve, READ_MAX_BYTES) as proxy.address:
         yield proxy
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.frame_tap import FrameTap
 
+from tests.support.listening import listening
 from veilmart.protocol.stream_frames import decode_frame
 
 READ_BYTES = 1 << 20
@@ -61,7 +62,6 @@ async def recording_proxy(target: str) -> AsyncIterator[Recording]:
     """Listen on a free loopback port and forward to `target` ("host:port")."""
     host, port = target.rsplit(":", 1)
     recording = Recording()
-    tasks: set[asyncio.Task[None]] = set()
 
     async def pump(
         direction: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter
@@ -77,21 +77,9 @@ async def recording_proxy(target: str) -> AsyncIterator[Recording]:
         finally:
             sink.close()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         onward, back = await asyncio.open_connection(host, int(port))
-        for task in (
-            asyncio.create_task(pump("request", reader, back)),
-            asyncio.create_task(pump("answer", onward, writer)),
-        ):
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+        await asyncio.gather(pump("request", reader, back), pump("answer", onward, writer))
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    recording.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with listening(carry) as recording.address:
         yield recording
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
