@@ -79,8 +79,9 @@ class Attempt:
         return await self.accepted(Pay(**fields | changed), Paid)
 
     async def accepted(self, request: Any, kind: type[Any]) -> bool:
+        """Whether the broker went along; a paid one sends the first segment behind its answer."""
         try:
-            await self.shopper.session.ask(request, kind)
+            await self.shopper.session.ask_attached(request, kind)
         except VeilmartError:
             return False
         return True

@@ -102,7 +102,8 @@ class Visit:
         for _ in range(TRIES):
             try:
                 shopper = await self.shopper(anonymous=anonymous)
-                return await shopper.session.ask(request, kind)
+                answer, _segment = await shopper.session.ask_attached(request, kind)
+                return answer
             except TokenSpent:
                 raise
             except VeilmartError as error:
