@@ -9,6 +9,8 @@ from unittest.mock import patch
 
 from sqlalchemy import Engine, event
 
+from veilmart.storage.database import prepared
+
 Done = list[tuple[str, int]]
 """(statement, steps of SQLite's machine), or (call, bytes)"""
 SIZED = ("pread", "pwrite", "read", "write")
@@ -32,10 +34,20 @@ def statements(done: Done) -> Iterator[None]:
         done.append((statement, steps[0]))
         cursor.connection.set_progress_handler(None, 0)
 
+    def execute(raw: Any, sql: str, values: Any) -> Any:
+        raw.set_progress_handler(step, 1)
+        steps[0] = 0
+        cursor = honest(raw, sql, values)
+        done.append((sql, steps[0]))
+        raw.set_progress_handler(None, 0)
+        return cursor
+
+    honest = prepared.execute
     event.listen(Engine, "before_cursor_execute", before)
     event.listen(Engine, "after_cursor_execute", after)
     try:
-        yield
+        with patch.object(prepared, "execute", execute):
+            yield
     finally:
         event.remove(Engine, "before_cursor_execute", before)
         event.remove(Engine, "after_cursor_execute", after)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from veilmart.storage.database import prepared
 from veilmart.storage.database.postgres_database import PostgresDatabase
 from veilmart.storage.database.sqlite_database import SqliteDatabase
 
@@ -37,16 +38,23 @@ def recorded() -> Iterator[dict[str, Statement]]:
 
     found: dict[str, Statement] = {}
 
+    def keep(statement: str, parameters: Any) -> None:
+        if not getattr(reading, "on", False) and statement.lstrip().upper().startswith(_WORDS):
+            found.setdefault(statement, (statement, parameters))
+
     def note(
         _conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
     ) -> None:
-        if getattr(reading, "on", False):
-            return
-        if statement.lstrip().upper().startswith(_WORDS):
-            found.setdefault(statement, (statement, parameters[0] if many else parameters))
+        keep(statement, parameters[0] if many else parameters)
 
+    def execute(raw: Any, statement: str, values: Any) -> Any:
+        keep(statement, values)
+        return honest(raw, statement, values)
+
+    honest = prepared.execute
     event.listen(Engine, "before_cursor_execute", note)
     patch = pytest.MonkeyPatch()
+    patch.setattr(prepared, "execute", execute)
     for kind in (SqliteDatabase, PostgresDatabase):
         for name in ("read_now", "read_long"):
             patch.setattr(kind, name, watched(getattr(kind, name)))

@@ -15,6 +15,7 @@ from veilmart.protocol.invoice_states import INVOICE, InvoiceEffect, InvoiceEven
 from veilmart.protocol.offer import Invoice
 from veilmart.protocol.state_table import step
 from veilmart.storage.database.isolation import repeatable, snapshot
+from veilmart.storage.database.prepared import Prepared
 
 EXPIRED_KEPT_SECONDS = 3600
 DUE_AT_ONCE = 256
@@ -35,7 +36,7 @@ _row = select(
     tables.merchants.c.account,
     _i.fee,
 ).join(tables.merchants, tables.merchants.c.fingerprint == _i.merchant)
-_find = _row.where(_i.order == bindparam("of"))
+_find = Prepared(_row.where(_i.order == bindparam("of")))
 # Word for word as in the index, or neither database knows that the index does.
 _not_ended = text("invoices.state IN ('offered', 'held', 'released', 'expired')")
 _due = (
@@ -52,8 +53,8 @@ _settled_at = select(_t.at).where(
     text("kind IN ('hold', 'settle', 'refund')"),
     _t.kind == "settle",
 )
-_add = insert(tables.invoices)
-_update = (
+_add = Prepared(insert(tables.invoices))
+_update = Prepared(
     update(tables.invoices)
     .where(_i.order == bindparam("of"))
     .values(
@@ -128,11 +129,11 @@ def add_invoice(conn: Connection, invoice: Invoice, signed: bytes, fee: int = 0)
         "due": invoice.pay_by,
         "fee": fee,
     }
-    conn.execute(_add, row)
+    _add.run(conn, row)
 
 
 def find_invoice(conn: Connection, order: bytes) -> InvoiceRow | None:
-    row = conn.execute(_find, {"of": order}).one_or_none()
+    row = _find.row(conn, {"of": order})
     return None if row is None else _read(row)
 
 
@@ -225,7 +226,7 @@ def advance(
             "new_held_at": held_at,
             "new_hold": hold,
         }
-        conn.execute(_update, change)
+        _update.run(conn, change)
     return state
 
 

@@ -9,22 +9,23 @@ a merchant's balance follows from, and what its statement lists. Folding cuts th
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Executable, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from veilmart.broker.ledger import booking, hot_rows
 from veilmart.broker.schema import tables
 from veilmart.protocol.link_messages import REPORTS_MAX, ReportEntry
 from veilmart.storage.database.isolation import snapshot
+from veilmart.storage.database.prepared import Prepared
 
 ReportEvent = Literal["settled", "refunded", "returned"]
 
-_next = (
+_next = Prepared(
     update(tables.merchants)
     .where(tables.merchants.c.fingerprint == bindparam("of"))
     .values(last_sequence=tables.merchants.c.last_sequence + 1)
     .returning(tables.merchants.c.last_sequence)
 )
-_add = insert(tables.reports)
+_add = Prepared(insert(tables.reports))
 _later = (
     select(
         tables.reports.c.sequence,
@@ -39,10 +40,10 @@ _later = (
     .order_by(tables.reports.c.sequence)
     .limit(REPORTS_MAX)
 )
-_waiting = _later.where(tables.reports.c.delivered == 0)
-_once_delivered = _later.where(tables.reports.c.delivered == 1)
-_account = select(tables.merchants.c.account).where(
-    tables.merchants.c.fingerprint == bindparam("of")
+_waiting = Prepared(_later.where(tables.reports.c.delivered == 0))
+_once_delivered = Prepared(_later.where(tables.reports.c.delivered == 1))
+_account = Prepared(
+    select(tables.merchants.c.account).where(tables.merchants.c.fingerprint == bindparam("of"))
 )
 _delivered = (
     update(tables.reports)
@@ -68,7 +69,7 @@ def add_report(
     if hot_rows.are_deferred(conn):
         hot_rows.append_report(conn, merchant, order, event, at)
         return
-    sequence = int(conn.execute(_next, {"of": merchant}).scalar_one())
+    sequence = int(_next.value(conn, {"of": merchant}))
     row = {
         "merchant": merchant,
         "sequence": sequence,
@@ -76,7 +77,7 @@ def add_report(
         "event": event,
         "at": at,
     }
-    conn.execute(_add, row)
+    _add.run(conn, row)
 
 
 @snapshot
@@ -93,13 +94,13 @@ def delivered_after(conn: Connection, merchant: bytes, after: int) -> Reports:
     return _reports(conn, _once_delivered, merchant, after)
 
 
-def _reports(conn: Connection, query: Executable, merchant: bytes, after: int) -> Reports:
-    rows = conn.execute(query, {"of": merchant, "after": after}).all()
+def _reports(conn: Connection, query: Prepared, merchant: bytes, after: int) -> Reports:
+    rows = query.rows(conn, {"of": merchant, "after": after})
     entries = [
         ReportEntry(sequence=row[0], order=row[1], event=row[2], at=row[3], fee=row[4])
         for row in rows
     ]
-    account = int(conn.execute(_account, {"of": merchant}).scalar_one())
+    account = int(_account.value(conn, {"of": merchant}))
     return Reports(entries, booking.balance_of(conn, account))
 
 

@@ -33,6 +33,7 @@ from veilmart.limits import (
 )
 from veilmart.protocol.accounting import AccountKind
 from veilmart.protocol.encoding import le64
+from veilmart.storage.database.prepared import Prepared
 
 EXTENSION = "tokens"
 _FIRST_EPOCH = "first token epoch"
@@ -42,9 +43,9 @@ SCARCE_BELOW = 1024
 _k = token_keys.c
 _row = select(_k.number, _k.id, _k.price, _k.epoch, _k.account, _k.spki, _k.retired_at, _k.scarce)
 # Shared: whoever lets money go by a key keeps it from being retired at the same moment.
-_locked = _row.where(_k.id == bindparam("of")).with_for_update(read=True)
-_by_id = _row.where(_k.id == bindparam("of"))
-_by_number = _row.where(_k.number == bindparam("of")).with_for_update(read=True)
+_locked = Prepared(_row.where(_k.id == bindparam("of")).with_for_update(read=True))
+_by_id = Prepared(_row.where(_k.id == bindparam("of")))
+_by_number = Prepared(_row.where(_k.number == bindparam("of")).with_for_update(read=True))
 _living = _row.where(_k.retired_at.is_(None)).order_by(_k.epoch, _k.price)
 _secrets = select(_k.id, _k.secret).where(_k.retired_at.is_(None))
 _add = insert(token_keys)
@@ -134,19 +135,19 @@ def spend_until(epoch: int) -> int:
 
 def find_key(conn: Connection, key_id: bytes) -> KeyRow | None:
     """Any key there ever was."""
-    row = conn.execute(_by_id, {"of": key_id}).one_or_none()
+    row = _by_id.row(conn, {"of": key_id})
     return None if row is None else KeyRow(*row)
 
 
 def lock_key(conn: Connection, key_id: bytes) -> KeyRow | None:
     """As `find_key`; it is not retired before this transaction ends."""
-    row = conn.execute(_locked, {"of": key_id}).one_or_none()
+    row = _locked.row(conn, {"of": key_id})
     return None if row is None else KeyRow(*row)
 
 
 def lock_numbered(conn: Connection, number: int) -> KeyRow:
     """As `lock_key`, by our own number."""
-    return KeyRow(*conn.execute(_by_number, {"of": number}).one())
+    return KeyRow(*_by_number.one(conn, {"of": number}))
 
 
 def spendable(conn: Connection, key_id: bytes, now: int) -> KeyRow:

@@ -14,6 +14,7 @@ from veilmart.broker.schema import tables
 from veilmart.errors import BadAmount, LedgerViolated
 from veilmart.limits import INTEGER_MAX
 from veilmart.protocol.accounting import AccountKind, Posting, check_transaction, transfer
+from veilmart.storage.database.prepared import Prepared
 
 TransactionKind = Literal[
     "hold",
@@ -38,16 +39,16 @@ _OF_CUSTOMERS = ("hold", "refund", "issue", "deposit")
 """What is written at once in these is a customer's balance, of which nothing is ever pending."""
 
 _new_account = insert(tables.accounts).returning(tables.accounts.c.id)
-_new_transaction = insert(tables.transactions).returning(tables.transactions.c.id)
-_new_posting = insert(tables.postings)
-_move = (
+_new_transaction = Prepared(insert(tables.transactions).returning(tables.transactions.c.id))
+_new_posting = Prepared(insert(tables.postings))
+_move = Prepared(
     update(tables.accounts)
     .where(tables.accounts.c.id == bindparam("of"))
     .values(balance=tables.accounts.c.balance + bindparam("change"))
 )
 true_balance = tables.accounts.c.balance + hot_rows.pending_of(tables.accounts.c.id)
 """SQL: an account's balance, including moves that are not added up yet."""
-_balance = select(true_balance).where(tables.accounts.c.id == bindparam("of"))
+_balance = Prepared(select(true_balance).where(tables.accounts.c.id == bindparam("of")))
 _by_kind = select(tables.accounts.c.id).where(tables.accounts.c.kind == bindparam("of"))
 _payer = (
     select(tables.postings.c.account)
@@ -74,7 +75,7 @@ def account_of(conn: Connection, kind: AccountKind) -> int:
 
 def balance_of(conn: Connection, account: int) -> int:
     """Balance in minor units. Raises LedgerViolated for an account that is not there."""
-    balance = conn.execute(_balance, {"of": account}).scalar_one_or_none()
+    balance = _balance.value(conn, {"of": account})
     if balance is None:
         raise LedgerViolated(f"There is no account {account}.")
     return int(balance)
@@ -108,13 +109,9 @@ def book(
     """
     check_transaction(moves)
     try:
-        entry = int(
-            conn.execute(
-                _new_transaction, {"kind": kind, "reference": reference, "at": at}
-            ).scalar_one()
-        )
-        conn.execute(
-            _new_posting,
+        entry = int(_new_transaction.value(conn, {"kind": kind, "reference": reference, "at": at}))
+        _new_posting.run_each(
+            conn,
             [{"entry": entry, "account": move.account, "amount": move.amount} for move in moves],
         )
         _write_balances(conn, kind, moves, hot)
@@ -149,5 +146,5 @@ def _write_balances(
             for move in at_once:
                 hot_rows.add_up_account(conn, move.account)
     for move in at_once:
-        if not conn.execute(_move, {"of": move.account, "change": move.amount}).rowcount:
+        if not _move.run(conn, {"of": move.account, "change": move.amount}):
             raise LedgerViolated(f"There is no account {move.account}.")

@@ -14,6 +14,7 @@ from veilmart.protocol import labels
 from veilmart.protocol.encoding import Message, encode, labelled_hash, le64
 from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.protocol.order_key import operation_id
+from veilmart.storage.database.prepared import Prepared
 
 ACTIONS: Final = ("pay", "spend", "release", "acknowledge", "cancel", "dispute")
 """Of which an answer can be stored for an order."""
@@ -21,10 +22,12 @@ KEPT_SECONDS = 30 * 24 * 3600
 _PRUNED_AT_ONCE = 1000
 _ENDED = (InvoiceState.SETTLED.value, InvoiceState.REFUNDED.value, InvoiceState.EXPIRED.value)
 
-_find = select(tables.operations.c.body, tables.operations.c.answer).where(
-    tables.operations.c.id == bindparam("of")
+_find = Prepared(
+    select(tables.operations.c.body, tables.operations.c.answer).where(
+        tables.operations.c.id == bindparam("of")
+    )
 )
-_add = insert(tables.operations)
+_add = Prepared(insert(tables.operations))
 _old = (
     select(tables.operations.c.id)
     .join(tables.invoices, tables.invoices.c.order == tables.operations.c.order)
@@ -58,7 +61,7 @@ def check_id(operation: bytes, order: bytes, action: str) -> None:
 
 def stored_answer(conn: Connection, operation: bytes, body: bytes) -> bytes | None:
     """The answer given before, or None the first time. Raises OperationConflict."""
-    row = conn.execute(_find, {"of": operation}).one_or_none()
+    row = _find.row(conn, {"of": operation})
     if row is None:
         return None
     if row[0] != body:
@@ -71,7 +74,7 @@ def remember(
 ) -> None:
     """Store the answer in the transaction that has the effect."""
     row = {"id": operation, "order": order, "body": body, "answer": answer, "at": now}
-    conn.execute(_add, row)
+    _add.run(conn, row)
 
 
 def prune(conn: Connection, now: int) -> None:

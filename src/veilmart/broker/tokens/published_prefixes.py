@@ -9,9 +9,10 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from veilmart.broker.schema.token_tables import ORDER_KEYS, published, published_pages
 from veilmart.limits import PREFIXES_PER_PAGE
 from veilmart.protocol.published_prefixes import order_key_prefix, spent_prefix
+from veilmart.storage.database.prepared import Prepared
 
 _p, _g = published.c, published_pages.c
-_append = insert(published)
+_append = Prepared(insert(published))
 _full = select(_g.content).where(_g.list == bindparam("of"), _g.page == bindparam("number"))
 _pages = select(func.count()).select_from(published_pages).where(_g.list == bindparam("of"))
 _open = (
@@ -36,12 +37,12 @@ _moved = delete(published).where(_p.list == bindparam("of"), _p.id <= bindparam(
 
 def publish_order(conn: Connection, order_key: bytes) -> None:
     """Part of the transaction that pays an order or takes its token too late."""
-    conn.execute(_append, {"list": ORDER_KEYS, "prefix": order_key_prefix(order_key)})
+    _append.run(conn, {"list": ORDER_KEYS, "prefix": order_key_prefix(order_key)})
 
 
 def publish_token(conn: Connection, number: int, key_id: bytes, nonce: bytes) -> None:
     """Part of the transaction that takes a token. number: ours, of its key."""
-    conn.execute(_append, {"list": number, "prefix": spent_prefix(key_id, nonce)})
+    _append.run(conn, {"list": number, "prefix": spent_prefix(key_id, nonce)})
 
 
 def read_page(conn: Connection, list_number: int, page: int) -> bytes:

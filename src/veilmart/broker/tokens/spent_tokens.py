@@ -15,6 +15,7 @@ from veilmart.broker.tokens import published_prefixes
 from veilmart.errors import LedgerViolated
 from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.token import Token
+from veilmart.storage.database.prepared import Prepared
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,10 +32,12 @@ _row = select(
     _s.body,
     _s.answer,
 )
-_by_order = _row.where(_s.order == bindparam("of"))
+_by_order = Prepared(_row.where(_s.order == bindparam("of")))
 _late = _row.where(_s.order_key == bindparam("of"), text("late = 1")).limit(1)
-_taker = select(_s.order, _s.account).where(_s.key == bindparam("of"), _s.nonce == bindparam("n"))
-_add = insert(spent_tokens)
+_taker = Prepared(
+    select(_s.order, _s.account).where(_s.key == bindparam("of"), _s.nonce == bindparam("n"))
+)
+_add = Prepared(insert(spent_tokens))
 _reissue = (
     update(spent_tokens).where(_s.order == bindparam("of"), _s.reissued == 0).values(reissued=1)
 )
@@ -77,7 +80,7 @@ class Spending:
 
 def spent_for(conn: Connection, order: bytes) -> SpentRow | None:
     """The token that was spent for an order."""
-    row = conn.execute(_by_order, {"of": order}).one_or_none()
+    row = _by_order.row(conn, {"of": order})
     return None if row is None else SpentRow(*row)
 
 
@@ -89,7 +92,7 @@ def late_by(conn: Connection, order_key: bytes) -> SpentRow | None:
 
 def taker(conn: Connection, key: KeyRow, token: Token) -> tuple[bytes | None, int | None] | None:
     """(order, account) that the token was taken for, one of them None; None if it never was."""
-    row = conn.execute(_taker, {"of": key.number, "n": token.nonce}).one_or_none()
+    row = _taker.row(conn, {"of": key.number, "n": token.nonce})
     return None if row is None else (row[0], row[1])
 
 
@@ -116,13 +119,13 @@ def take(
         "body": what.body,
         "answer": answer,
     }
-    conn.execute(_add, row)
+    _add.run(conn, row)
     published_prefixes.publish_token(conn, key.number, key.id, token.nonce)
 
 
 def take_back(conn: Connection, token: Token, key: KeyRow, account: int) -> None:
     """Part of the transaction that deposits."""
-    conn.execute(_add, {"key": key.number, "nonce": token.nonce, "account": account})
+    _add.run(conn, {"key": key.number, "nonce": token.nonce, "account": account})
     published_prefixes.publish_token(conn, key.number, key.id, token.nonce)
 
 

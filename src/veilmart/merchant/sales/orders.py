@@ -1,7 +1,7 @@
 """Orders: a row from the offer on, its state moved by the table in protocol/order_states.py."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
@@ -14,6 +14,7 @@ from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.state_table import step
 from veilmart.storage.database.columns import insert
 from veilmart.storage.database.isolation import repeatable, snapshot
+from veilmart.storage.database.prepared import Prepared
 
 FORGET_UNPAID_SECONDS = 24 * 3600
 """How long an expired offer is kept: the broker may have held its payment in time."""
@@ -63,17 +64,23 @@ class ReportOutcome:
     contradictions: int
 
 
-_INSERT = insert(orders).on_conflict_do_nothing()
-_BY_NAME = select(orders).where(orders.c.order == bindparam("name"))
-_PAID = (
+_INSERT = Prepared(insert(orders).on_conflict_do_nothing())
+_COLUMNS = [column.name for column in fields(Order)]
+_STATE = _COLUMNS.index("state")
+_BY_NAME = Prepared(
+    select(*(orders.c[name] for name in _COLUMNS)).where(orders.c.order == bindparam("name"))
+)
+_PAID = Prepared(
     update(orders)
     .where(orders.c.order == bindparam("name"))
     .values(state=OrderState.PAID, paid_at=bindparam("held"))
 )
-_STATE_OF = select(orders.c.state, orders.c.price).where(
-    orders.c.order == bindparam("name"), orders.c.broker == bindparam("broker_id")
+_STATE_OF = Prepared(
+    select(orders.c.state, orders.c.price).where(
+        orders.c.order == bindparam("name"), orders.c.broker == bindparam("broker_id")
+    )
 )
-_ENDED = (
+_ENDED = Prepared(
     update(orders)
     .where(orders.c.order == bindparam("name"))
     .values(state=bindparam("reached"), ended_at=bindparam("at"))
@@ -102,10 +109,10 @@ _FORGET = delete(orders).where(orders.c.order.in_(_SOME_OLD), _expired)
 _LASTS = select(shelves.c.deliver_within + shelves.c.settle_within).where(
     shelves.c.id == bindparam("at")
 )
-_REPORTED = select(brokers.c.reported, brokers.c.balance).where(
-    brokers.c.id == bindparam("broker_id")
+_REPORTED = Prepared(
+    select(brokers.c.reported, brokers.c.balance).where(brokers.c.id == bindparam("broker_id"))
 )
-_BALANCE = (
+_BALANCE = Prepared(
     update(brokers)
     .where(brokers.c.id == bindparam("broker_id"))
     .values(balance=bindparam("funds"), reported=bindparam("sequence"))
@@ -121,15 +128,20 @@ _SALES = (
 @snapshot
 def store_order(connection: Connection, order: Order) -> None:
     """Transaction: the offer, before it is sent. Its name is random: the same one is the same."""
-    connection.execute(_INSERT, vars(order))
+    _INSERT.run(connection, vars(order))
 
 
 def find_order(connection: Connection, name: bytes, broker: int) -> Order:
     """Transaction. Raises OrderUnknown, also for another broker's order."""
-    row = connection.execute(_BY_NAME, {"name": name}).first()
-    if row is None or row.broker != broker:
+    row = _BY_NAME.row(connection, {"name": name})
+    if row is None:
         raise OrderUnknown
-    return Order(**(dict(row._mapping) | {"state": OrderState(row.state)}))
+    columns = list(row)
+    columns[_STATE] = OrderState(columns[_STATE])
+    order = Order(*columns)
+    if order.broker != broker:
+        raise OrderUnknown
+    return order
 
 
 @repeatable
@@ -151,7 +163,7 @@ def segment_asked(
     reached = step(ORDER, order.state, OrderEvent.SEGMENT_ASKED)
     if reached is order.state:
         return order, False
-    connection.execute(_PAID, {"name": name, "held": held_at})
+    _PAID.run(connection, {"name": name, "held": held_at})
     return order, True
 
 
@@ -176,7 +188,7 @@ _EVENTS = {
 @snapshot
 def last_heard(connection: Connection, broker: int) -> int:
     """Transaction: the sequence of the last report entry that reached us, 0 for none."""
-    return int(connection.execute(_REPORTED, {"broker_id": broker}).one().reported)
+    return int(_REPORTED.one(connection, {"broker_id": broker})[0])
 
 
 def apply_report(
@@ -196,26 +208,29 @@ def apply_report(
     """
     ended: list[Ended] = []
     contradictions = 0
-    heard = connection.execute(_REPORTED, {"broker_id": broker}).one().reported
+    heard, balance = _REPORTED.one(connection, {"broker_id": broker})
     for entry in entries:
         event = _EVENTS[entry.event]
-        found = connection.execute(_STATE_OF, {"name": entry.order, "broker_id": broker}).first()
+        found = _STATE_OF.row(connection, {"name": entry.order, "broker_id": broker})
         if found is None:
             continue
+        before, price = OrderState(found[0]), int(found[1])
         try:
-            reached = step(ORDER, OrderState(found.state), event)
+            reached = step(ORDER, before, event)
         except WrongOrderState:
             # One that was heard before is only late: the order may have gone on since.
             contradictions += entry.sequence > heard
             continue
-        if reached != found.state:
-            connection.execute(_ENDED, {"name": entry.order, "reached": reached, "at": entry.at})
+        if reached is not before:
+            _ENDED.run(connection, {"name": entry.order, "reached": reached.value, "at": entry.at})
             if ended_order is not None:
                 ended_order(connection, entry.order, entry.event != "refunded")
-            kept = found.price - entry.fee
-            gained = _gained(OrderState(found.state), OrderState(reached), found.price, kept)
+            gained = _gained(before, reached, price, price - entry.fee)
             ended.append(Ended(entry.order, entry.event, gained))
-    _store_balance(connection, broker, entries, funds)
+    last = max((entry.sequence for entry in entries), default=heard)
+    # A report that is sent again late must not bring an old balance back.
+    if last >= heard and (last, funds) != (heard, balance):
+        _BALANCE.run(connection, {"broker_id": broker, "funds": funds, "sequence": last})
     return ReportOutcome(_running_totals(ended, funds), contradictions)
 
 
@@ -236,16 +251,6 @@ def _running_totals(ended: list[Ended], funds: int) -> tuple[Ended, ...]:
         totals.append(replace(order, funds=funds))
         funds -= order.funds
     return tuple(reversed(totals))
-
-
-def _store_balance(
-    connection: Connection, broker: int, entries: Sequence[ReportEntry], funds: int
-) -> None:
-    known = connection.execute(_REPORTED, {"broker_id": broker}).one()
-    last = max((entry.sequence for entry in entries), default=known.reported)
-    # A report that is sent again late must not bring an old balance back.
-    if last >= known.reported and (last, funds) != (known.reported, known.balance):
-        connection.execute(_BALANCE, {"broker_id": broker, "funds": funds, "sequence": last})
 
 
 def expire_unpaid(connection: Connection, now: int) -> tuple[bytes, ...]:
