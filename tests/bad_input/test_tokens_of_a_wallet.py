@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from tests.support.buyers import Killed, buy, buyer, finish, killed_at, unspent
-from tests.support.roles import CREDIT, GOODS, PRICE, Roles
+from tests.support.roles import CREDIT, GOODS, PRICE, Roles, product_of
 from tests.support.socks_server import socks_server
 from veilmart.customer.connection.shopper import connect
+from veilmart.customer.purchase.payment_rules import TokenPayment
 from veilmart.customer.purchase.receipts import export_receipt, verify_receipt
 from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.tokens.stock import ask_for_lost, deposit_tokens, refill, withdraw_tokens
@@ -23,9 +24,11 @@ from veilmart.customer.trust.seen_descriptors import keep_seen
 from veilmart.customer.wallet.orders import Order, all_orders
 from veilmart.customer.wallet.tokens import (
     INVALID,
+    SHOWN,
     UNSPENT,
     begin_withdrawal,
     known_keys,
+    show_token,
     tokens_of,
 )
 from veilmart.customer.wallet.wallet import Wallet
@@ -72,6 +75,33 @@ async def test_fresh_tokens_rest_for_a_day(roles: Roles, tmp_path: Path) -> None
     assert wallet.database.run_now(all_orders) == []
     roles.clock.ahead += DAY
     await buy(roles, wallet, tmp_path / "out", now=False)
+
+
+@pytest.mark.parametrize("held", [1, 2])
+async def test_a_token_that_another_program_takes_while_the_person_is_asked(
+    roles: Roles, tmp_path: Path, held: int
+) -> None:
+    _, wallet = await buyer(roles, "mia", tokens=held)
+    broker = roles.opened.fingerprint
+    first, *others = wallet.database.run_now(tokens_of, broker, UNSPENT)
+
+    def confirm(_quote: Any) -> bool:
+        wallet.database.run_now(show_token, first.id, b"o" * 32)
+        return True
+
+    async with await connect(wallet, roles.link, anonymous=True) as shopper:
+        menu = await shopper.browse(roles.merchant_print)
+        june = product_of(menu, "june.txt")
+        payment = TokenPayment(wallet.seed or b"", wallet.clock, now=True)
+        if not others:
+            with pytest.raises(NoTokens):
+                await shopper.buy(menu, june, tmp_path, confirm, payment)
+            assert wallet.database.run_now(all_orders) == []
+            return
+        await shopper.buy(menu, june, tmp_path, confirm, payment)
+    shown = wallet.database.run_now(tokens_of, broker, SHOWN)
+    orders = {token.id: token.order for token in shown}
+    assert orders == {first.id: b"o" * 32, others[0].id: only_order(wallet).order}
 
 
 async def test_no_fitting_price_point(roles: Roles) -> None:

@@ -58,7 +58,7 @@ async def walk_to_what_is_known(
 
 
 def seen_of_wallet(wallet: Wallet, party: bytes) -> list[SignedDescriptor]:
-    return [read_descriptor(signed) for signed in wallet.database.run_now(seen_of, party)]
+    return [read_descriptor(one.signed) for one in wallet.database.run_now(seen_of, party)]
 
 
 def test_case_1_a_chain_that_ends_at_what_the_other_view_saw(wallet: Wallet, keys: Keys) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from tests.support.scripted_customer import Keys
-from veilmart.customer.trust.seen_descriptors import View
+from veilmart.customer.trust.seen_descriptors import View, seen_of
 from veilmart.customer.trust.two_views import check_views
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.protocol.descriptor import SignedDescriptor
@@ -34,4 +34,5 @@ class Chain:
 
 
 def check(wallet: Wallet, view: View, fresh: SignedDescriptor, chain: Chain) -> None:
-    asyncio.run(check_views(wallet, view, fresh, chain))
+    seen = wallet.database.run_now(seen_of, fresh.fingerprint)
+    asyncio.run(check_views(wallet, view, fresh, chain, seen))

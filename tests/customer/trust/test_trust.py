@@ -10,7 +10,7 @@ from tests.support.scripted_customer import NOW, Keys, changed, counting_random
 from veilmart.crypto import signing
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.trust.descriptors import accept_merchant, refuse
-from veilmart.customer.trust.pins import broker_at
+from veilmart.customer.trust.pins import PinnedMerchant, broker_at, pin_merchant
 from veilmart.customer.trust.proofs import settle_proofs
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
@@ -183,6 +183,11 @@ def test_merchant_is_held_to_its_fingerprint_and_chain(
 
         return asyncio.run(accept_merchant(wallet, broker.fingerprint, merchant, Source()))
 
+    with pytest.raises(NotPinned):
+        accept(shown.signed)
+    for merchant in (shown.fingerprint, b"m" * 32):
+        pin = PinnedMerchant(broker.fingerprint, merchant, None)
+        wallet.database.run_now(pin_merchant, pin, NOW)
     with pytest.raises(FingerprintChanged):
         accept(shown.signed, b"m" * 32)
     assert accept(shown.signed).hash == shown.hash

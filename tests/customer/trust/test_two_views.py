@@ -3,12 +3,14 @@
 import asyncio
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from tests.support.cryptography import in_transactions
 from tests.support.descriptor_chain import Chain, check
 from tests.support.scripted_customer import NOW, Keys
+from veilmart.customer.trust import two_views
 from veilmart.customer.trust.anonymous_pins import Seen, save_seen, seen
 from veilmart.customer.trust.proofs import (
     all_proofs,
@@ -61,6 +63,30 @@ def test_what_is_fetched_does_not_depend_on_what_the_other_view_saw(
     check(wallet, "anonymous", chain[40], chain)
     assert chain.asked == list(range(39, 0, -1)), "the next anonymous connection knows nothing"
     assert wallet.database.run_now(all_proofs) == []
+
+
+def test_what_another_connection_was_shown_meanwhile_is_compared_too(
+    wallet: Wallet, keys: Keys, chain: Chain
+) -> None:
+    other = Chain(keys, 40, name="Another")
+    check(wallet, "account", chain[20], chain)
+    with pytest.raises(ViewsForked):  # what was seen is read before anything was shown to anybody
+        asyncio.run(check_views(wallet, "anonymous", other[40], other, []))
+    (proof,) = wallet.database.run_now(all_proofs)
+    assert verify_proof(proof.content).conclusive
+
+
+def test_what_a_view_has_seen_is_neither_verified_nor_written_again(
+    wallet: Wallet, keys: Keys
+) -> None:
+    chain = Chain(keys, 3)
+    check(wallet, "anonymous", chain[3], chain)
+    written = wallet.database.decisions
+    with patch.object(two_views, "read_descriptor", wraps=read_descriptor) as read:
+        check(wallet, "anonymous", chain[3], chain)
+        assert (read.call_count, wallet.database.decisions) == (2, written)  # 2 and 1 came
+        check(wallet, "account", chain[3], chain)
+    assert wallet.database.decisions == written + 1
 
 
 def test_no_signature_is_verified_in_a_transaction(wallet: Wallet, keys: Keys) -> None:
@@ -126,7 +152,7 @@ def test_a_chain_that_is_not_shown_stops_one_connection_and_proves_nothing(
             raise UnsignedAnswer("HTTP status 404.")
 
     with pytest.raises(UnsignedAnswer):
-        asyncio.run(check_views(wallet, "anonymous", chain[40], Nothing(chain.keys, 0)))
+        check(wallet, "anonymous", chain[40], Nothing(chain.keys, 0))
     assert wallet.database.run_now(all_proofs) == []
     wallet.database.run_now(check_not_stopped, chain[40].fingerprint)
     check(wallet, "anonymous", chain[40], chain)
@@ -234,7 +260,7 @@ def test_old_descriptors_are_dropped_but_the_newest_of_each_view(
         wallet.database.run_now(keep_seen, view, papers)
     wallet.database.run_now(drop_old, chain[1].fingerprint, BEFORE + 1)
     left = wallet.database.run_now(seen_of, chain[1].fingerprint)
-    assert sorted(read_descriptor(signed).descriptor.serial for signed in left) == [2, 5]
+    assert sorted({one.serial for one in left}) == [2, 5]
     for view, papers in shown.items():
         newest = wallet.database.run_now(newest_seen, view, chain[1].fingerprint)
         assert newest == papers[-1].signed

@@ -145,13 +145,13 @@ async def _token_payment(
     """
     wallet, broker = shopper.wallet, shopper.broker
     check_price(broker.descriptor, price)
-    token = await wallet.database.run(token_for, broker, price, wallet.clock())
-    if token is None:
+    chosen = await wallet.database.run(token_for, broker, price, wallet.clock())
+    if chosen is None:
         return None
     if await wallet.database.run(account_used_lately, wallet.clock()):
         for line in ACCOUNT_USED_LATELY:
             person.terminal.say(line)
-    if not now and is_fresh(token, wallet.clock()):
+    if not now and is_fresh(chosen.token, wallet.clock()):
         _ask_to_spend_fresh(person)
         now = True
     return TokenPayment(wallet.seed or b"", wallet.clock, now=now)

@@ -30,8 +30,6 @@ from veilmart.customer.quote import Choice
 from veilmart.customer.trust.descriptors import (
     Approve,
     accept_merchant,
-    check_pinned,
-    check_trusted,
     http_client,
     refuse,
     resolve,
@@ -142,7 +140,13 @@ class Shopper:
         """The broker's descriptor, fetched and checked anew."""
         fingerprint = self.session.descriptor.fingerprint
         return await trusted_broker(
-            self.wallet, self.http, self.url, fingerprint, refuse, anonymous=self.anonymous
+            self.wallet,
+            self.http,
+            self.url,
+            fingerprint,
+            refuse,
+            anonymous=self.anonymous,
+            despite_proofs=True,
         )
 
     # ---- merchants ------------------------------------------------------------------------------
@@ -166,7 +170,6 @@ class Shopper:
             return known
         self.observe(StepReached("descriptor"))
         broker = self.broker.fingerprint
-        await self.wallet.database.run(check_pinned, broker, fingerprint)
         source = self.descriptors_of(fingerprint)
         found = await accept_merchant(
             self.wallet, broker, fingerprint, source, anonymous=self.anonymous
@@ -326,10 +329,15 @@ async def connect(
     observe(StepReached("session"))
     try:
         descriptor = await trusted_broker(
-            wallet, http, link.url, link.broker, approve, anonymous=anonymous
+            wallet,
+            http,
+            link.url,
+            link.broker,
+            approve,
+            merchant=link.merchant,
+            anonymous=anonymous,
+            despite_proofs=recovering,
         )
-        if not recovering:
-            await check_trusted(wallet, descriptor.fingerprint)
         login = None
         if not anonymous:
             login = await wallet.database.run(stored_login, descriptor.fingerprint)
@@ -349,8 +357,6 @@ async def connect(
         if address is not None and not anonymous:
             pin = PinnedBroker(descriptor.fingerprint, link.url, descriptor.signed)
             await wallet.database.run(pin_broker, pin, wallet.clock())
-        if link.merchant is not None:
-            await shopper.pin_merchant(link.merchant)
     except BaseException:
         await http.aclose()
         raise

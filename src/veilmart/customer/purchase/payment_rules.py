@@ -25,15 +25,14 @@ from veilmart.customer.quote import Quote
 from veilmart.customer.wallet.account_use import note_token_use
 from veilmart.customer.wallet.orders import Order, add_order, order_key, save_order
 from veilmart.customer.wallet.tokens import (
-    UNSPENT,
     KnownKey,
     StoredToken,
     add_refund,
     finished,
-    known_keys,
+    known_key,
+    oldest_unspent,
     save_keys,
     show_token,
-    tokens_of,
 )
 from veilmart.errors import (
     DeadlinesTooLong,
@@ -75,30 +74,52 @@ class Payed:
     segment: bytes | memoryview = field(default=b"", repr=False)
 
 
+class Ready(Protocol):
+    """A payment that can pay a quote. quote: what the person is asked about."""
+
+    @property
+    def quote(self) -> Quote: ...
+
+    def commit(self, order: Order) -> Rule[Order]:
+        """The order's first commit, with what pays for it."""
+        ...
+
+
 class Payment(Protocol):
-    def prepare(self, quote: Quote) -> Rule[Quote]:
+    def prepare(self, quote: Quote) -> Rule[Ready]:
         """Whether it can pay this. Raises InsufficientBalance, NoTokens, SpendingTooSoon ..."""
         ...
 
-    def commit(self, order: Order, quote: Quote) -> Rule[Order]:
-        """The order's first commit, with what pays for it."""
-        ...
+
+@dataclass(frozen=True)
+class AccountReady:
+    """quote: with the balance."""
+
+    quote: Quote
+
+    def commit(self, order: Order) -> Rule[Order]:
+        yield from transact(add_order, order)
+        return order
 
 
 class AccountPayment:
     """From the balance of the logged-in account."""
 
-    def prepare(self, quote: Quote) -> Rule[Quote]:
+    def prepare(self, quote: Quote) -> Rule[Ready]:
         balance = yield from KnownBalance(quote.price)
         if balance < quote.price:
             decimals = quote.choice.broker.descriptor.decimals
             has, needs = format_amount(balance, decimals), format_amount(quote.price, decimals)
             raise InsufficientBalance(f"It is {has}, the price is {needs}.")
-        return replace(quote, balance=balance)
+        return AccountReady(replace(quote, balance=balance))
 
-    def commit(self, order: Order, quote: Quote) -> Rule[Order]:
-        yield from transact(add_order, order)
-        return order
+
+@dataclass(frozen=True)
+class ChosenToken:
+    """An unspent token, with the key that finishes it."""
+
+    token: StoredToken
+    key: KnownKey
 
 
 @dataclass(frozen=True)
@@ -109,52 +130,94 @@ class TokenPayment:
     clock: Clock
     now: bool = False
 
-    def prepare(self, quote: Quote) -> Rule[Quote]:
+    def prepare(self, quote: Quote) -> Rule[Ready]:
         offer = quote.offer
         if offer.deliver_within + offer.settle_within > TOKEN_ORDER_MAX_SECONDS:
             raise DeadlinesTooLong
         broker = quote.choice.broker
-        found = yield from _public_keys(broker)
-        self._refund_entry(broker, quote.price)
-        known = list(found.values())
-        token = yield from transact(_learn_and_choose, known, broker, quote.price, self.clock())
-        if not self.now and is_fresh(token, self.clock()):
-            raise SpendingTooSoon
-        return quote
+        keys = yield from _public_keys(broker)
+        now = self.clock()
+        refund_entry(broker, quote.price, now)
+        known = list(keys.values())
+        chosen = yield from transact(_learn_and_choose, known, broker, quote.price, now)
+        self.check_rested(chosen)
+        return TokenReady(quote, self, keys, chosen)
 
-    def commit(self, order: Order, quote: Quote) -> Rule[Order]:
-        broker, price = quote.choice.broker, quote.price
-        refund_key = self._refund_entry(broker, price).key
-        token, keys = yield from transact(_choose_with_keys, broker, price, self.clock())
-        spend = _spending(order, self.seed, price, token, keys, refund_key)
+    def check_rested(self, chosen: ChosenToken) -> None:
+        """Raises SpendingTooSoon."""
+        if not self.now and is_fresh(chosen.token, self.clock()):
+            raise SpendingTooSoon
+
+
+@dataclass(frozen=True)
+class TokenReady:
+    """keys: all that the broker lists, by id. chosen: before the person was asked."""
+
+    quote: Quote
+    payment: TokenPayment = field(repr=False)
+    keys: dict[bytes, KnownKey] = field(repr=False)
+    chosen: ChosenToken = field(repr=False)
+
+    def commit(self, order: Order) -> Rule[Order]:
+        """Raises NoTokens, SpendingTooSoon, RefundKeyUnfit."""
+        broker, price, clock = self.quote.choice.broker, self.quote.price, self.payment.clock
+        if clock() < self.chosen.key.listed.spend_until:
+            try:
+                return (yield from self._commit(order, self.chosen))
+            except NoTokens:
+                pass  # another program was faster while the person was asked
+        chosen = yield from transact(_choose, broker, price, clock())
+        self.payment.check_rested(chosen)
+        return (yield from self._commit(order, chosen))
+
+    def _commit(self, order: Order, chosen: ChosenToken) -> Rule[Order]:
+        broker, price = self.quote.choice.broker, self.quote.price
+        refund = self.keys[refund_entry(broker, price, self.payment.clock()).key]
+        spend = _spending(order, self.payment.seed, price, chosen, refund)
         order = replace(order, spend=encode(spend))
-        yield from transact(_add_with_token, order, token.id)
+        yield from transact(_add_with_token, order, chosen.token.id)
         return order
 
-    def _refund_entry(self, broker: SignedDescriptor, price: int) -> ListedKey:
-        listed = issuing_key(listed_keys(broker.descriptor), price, self.clock())
-        if listed is None:
-            raise RefundKeyUnfit("The broker lists none of that price for now.")
-        return listed
+
+def refund_entry(broker: SignedDescriptor, price: int, now: int) -> ListedKey:
+    """The key that a refund of this price is signed with now. Raises RefundKeyUnfit."""
+    listed = issuing_key(listed_keys(broker.descriptor), price, now)
+    if listed is None:
+        raise RefundKeyUnfit("The broker lists none of that price for now.")
+    return listed
 
 
 def token_for(
     connection: Connection, broker: SignedDescriptor, price: int, now: int
-) -> StoredToken | None:
+) -> ChosenToken | None:
     """The token to spend: rested ones first, then those that end first; None when none fits.
 
     Of a key that the descriptor at hand lists, whatever the wallet was shown elsewhere.
     """
-    keys = known_keys(connection, broker.fingerprint)
-    usable = spendable_keys(broker.descriptor, keys, price, now)
-    unspent = tokens_of(connection, broker.fingerprint, UNSPENT)
-    fitting = [token for token in unspent if token.key in usable]
-    return min(fitting, key=lambda token: is_fresh(token, now), default=None)
+    found: ChosenToken | None = None
+    for listed in listed_keys(broker.descriptor):  # by epoch: those that end first come first
+        if not lasts(listed, price, now):
+            continue
+        key = known_key(connection, broker.fingerprint, listed.key)
+        if key is None or key.listed != listed:
+            continue
+        token = oldest_unspent(connection, listed.key)
+        if token is None:
+            continue
+        if not is_fresh(token, now):
+            return ChosenToken(token, key)
+        found = found or ChosenToken(token, key)
+    return found
 
 
 def is_fresh(token: StoredToken, now: int) -> bool:
     """Whether it has not rested; refunds are no withdrawals, but tell as much."""
     return now - token.got_at < TOKEN_REST_SECONDS
+
+
+def lasts(listed: ListedKey, price: int, now: int) -> bool:
+    """Whether its tokens pay this price now."""
+    return listed.price == price and now < listed.spend_until
 
 
 def spendable_keys(
@@ -165,35 +228,25 @@ def spendable_keys(
     return {
         key.key
         for key in listed
-        if key.price == price
-        and now < key.spend_until
-        and key.key in keys
-        and keys[key.key].listed == key
+        if lasts(key, price, now) and key.key in keys and keys[key.key].listed == key
     }
 
 
-def _choose(connection: Connection, broker: SignedDescriptor, price: int, now: int) -> StoredToken:
+def _choose(connection: Connection, broker: SignedDescriptor, price: int, now: int) -> ChosenToken:
     """`token_for`. Raises NoTokens."""
-    token = token_for(connection, broker, price, now)
-    if token is None:
+    chosen = token_for(connection, broker, price, now)
+    if chosen is None:
         shown = format_amount(price, broker.descriptor.decimals)
         raise NoTokens(f"The price is {shown}.")
-    return token
+    return chosen
 
 
 def _learn_and_choose(
     connection: Connection, known: list[KnownKey], broker: SignedDescriptor, price: int, now: int
-) -> StoredToken:
+) -> ChosenToken:
     """One transaction: keep the public keys that came, and look for a token. Raises NoTokens."""
     save_keys(connection, known)
     return _choose(connection, broker, price, now)
-
-
-def _choose_with_keys(
-    connection: Connection, broker: SignedDescriptor, price: int, now: int
-) -> tuple[StoredToken, dict[bytes, KnownKey]]:
-    """One transaction: a token, and the keys to finish it with. Raises NoTokens."""
-    return _choose(connection, broker, price, now), known_keys(connection, broker.fingerprint)
 
 
 def _add_with_token(connection: Connection, order: Order, token: int) -> None:
@@ -204,20 +257,15 @@ def _add_with_token(connection: Connection, order: Order, token: int) -> None:
 
 
 def _spending(
-    order: Order,
-    seed: bytes,
-    price: int,
-    token: StoredToken,
-    keys: dict[bytes, KnownKey],
-    refund_key: bytes,
+    order: Order, seed: bytes, price: int, chosen: ChosenToken, refund_key: KnownKey
 ) -> Spend:
-    public_half, refund = order_key(order), keys[refund_key].public
+    public_half, refund = order_key(order), refund_key.public
     return Spend(
         operation=operation_id(order.order, "spend"),
         order=order.order,
         amount=price,
-        token=finished(seed, token, keys[token.key]),
-        refund_key=refund_key,
+        token=finished(seed, chosen.token, chosen.key),
+        refund_key=refund_key.listed.key,
         refund_blinded=blind_token(refund, refund_secrets(seed, refund, public_half)),
         order_key=public_half,
         signature=sign_action(order.order_seed, order.order, "spend"),
@@ -233,9 +281,7 @@ def renew_refund(order: Order, clock: Clock) -> Rule[Order]:
     seed = yield from UnlockedSeed()
     broker = yield from BrokerDescriptor(fresh=True)
     spend = refunding(order)
-    listed = issuing_key(listed_keys(broker.descriptor), spend.amount, clock())
-    if listed is None:
-        raise RefundKeyUnfit("The broker lists none of that price for now.")
+    listed = refund_entry(broker, spend.amount, clock())
     key = (yield from fetch_keys(broker))[listed.key]
     blinded = blind_token(key.public, refund_secrets(seed, key.public, spend.order_key))
     renewed = replace_fields(spend, refund_key=listed.key, refund_blinded=blinded)
@@ -265,8 +311,7 @@ def send_payment(order: Order, amount: int) -> Rule[Payed]:
 def keep_refund(order: Order, key: bytes, signature: bytes, clock: Clock) -> Rule[None]:
     """Verify a refund token's blind signature and keep it; no seed is needed for that."""
     spend = refunding(order)
-    keys = yield from transact(known_keys, order.broker)
-    known = keys.get(key)
+    known = yield from transact(known_key, order.broker, key)
     if known is None or key != spend.refund_key:
         raise TokenKeyUnknown("The refund is signed with another key than the requested one.")
     check_blind_signature(known, spend.refund_blinded, signature)

@@ -88,13 +88,14 @@ def purchase(
     """
     yield from on_disk(try_destination, choice)
     quote = yield from select(choice, clock(), random, tunnel)
-    quote = yield from payment.prepare(quote)
+    ready = yield from payment.prepare(quote)
+    quote = ready.quote
     agreed = yield from Confirm(quote)
     if not agreed:
         yield from Tell(Dropped())
         raise Declined("The order was dropped.", money=NO_MONEY)
     terms = agreed_terms(quote)
-    order = yield from payment.commit(new_order(quote, clock()), quote)
+    order = yield from ready.commit(new_order(quote, clock()))
     try:
         paid = yield from pay(order, terms, choice.broker, clock)
     except CERTAINLY_UNPAID:

@@ -6,6 +6,7 @@ seed, which lies sealed beside the database (seed_file.py).
 
 from sqlalchemy import (
     Column,
+    Index,
     Integer,
     LargeBinary,
     String,
@@ -85,6 +86,7 @@ tokens = Table(
     Column("order", LargeBinary(32)),
     Column("got_at", Integer, nullable=False),
     UniqueConstraint("key", "account", "counter"),
+    Index("tokens_to_spend", "key", "state", "got_at"),
 )
 
 # What is kept in stock: a pack of this many, refilled at the wallet's time of day.

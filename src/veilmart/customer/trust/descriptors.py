@@ -5,6 +5,7 @@ after that only a descriptor of the same identity, on the same chain, is accepte
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -26,8 +27,16 @@ from veilmart.customer.trust.proofs import (
     descriptor_proof,
     keep_proof,
     settle_proofs,
+    stopped,
 )
-from veilmart.customer.trust.seen_descriptors import View, forget_seen, keep_seen, newest_seen
+from veilmart.customer.trust.seen_descriptors import (
+    SeenDescriptor,
+    View,
+    forget_seen,
+    keep_seen,
+    newest_seen,
+    seen_of,
+)
 from veilmart.customer.trust.two_views import DescriptorSource, check_token_list, check_views
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import (
@@ -36,6 +45,7 @@ from veilmart.errors import (
     FingerprintChanged,
     NotInitialised,
     NotPinned,
+    ViewsForked,
 )
 from veilmart.limits import CONNECT_SECONDS, PROXY_CONNECT_SECONDS
 from veilmart.protocol.address import Link, parse_link
@@ -83,21 +93,23 @@ async def trusted_broker(
     expected: bytes | None,
     approve: Approve,
     *,
+    merchant: bytes | None = None,
     anonymous: bool = False,
+    despite_proofs: bool = False,
 ) -> SignedDescriptor:
     """The broker's descriptor, checked against the pin and both views, and pinned if new.
 
-    expected: the fingerprint in a link (32 bytes), or None. anonymous: whose view it is; what is
-    asked for is the same for everybody then. Raises NotPinned, FingerprintChanged,
-    DescriptorExpired, ViewsForked, TokenKeysForked, UnsignedAnswer; for an account SerialLower and
+    expected, merchant: the fingerprints in a link (32 bytes), or None; the merchant is pinned too.
+    anonymous: whose view it is; what is asked for is the same for everybody then. Raises NotPinned,
+    FingerprintChanged, DescriptorExpired, ViewsForked (while a proof stops business with the broker
+    too, unless `despite_proofs`), TokenKeysForked, UnsignedAnswer; for an account SerialLower and
     DescriptorForked too.
     """
     source = BrokerDescriptors(http)
     signed = await source.newest()
-    pin, signed_before = await wallet.database.run(
-        _known_broker, url, expected, anonymous=anonymous
-    )
-    known = None if signed_before is None else read_descriptor(signed_before)
+    memory = await wallet.database.run(_known_broker, url, expected, merchant, anonymous=anonymous)
+    pin, now = memory.pin, wallet.clock()
+    known = None if memory.newest is None else read_descriptor(memory.newest)
     fingerprint = pin.fingerprint if pin is not None else expected
     fresh = await _check(wallet, signed, "broker", fingerprint, known)
     if fingerprint is None and not approve("broker", fresh):
@@ -105,19 +117,43 @@ async def trusted_broker(
     await check_token_list(wallet, fresh)
     if known is None or known.hash != fresh.hash:
         view: View = "anonymous" if anonymous else "account"
-        await check_views(wallet, view, fresh, source)
+        await check_views(wallet, view, fresh, source, memory.seen)
         if not anonymous or pin is None:
             own = PinnedBroker(fresh.fingerprint, url, fresh.signed)
-            await wallet.database.run(pin_broker, own, wallet.clock())
+            await wallet.database.run(pin_broker, own, now)
+    if memory.stopped is not None and not despite_proofs:
+        raise memory.stopped
+    if merchant is not None and not memory.merchant_pinned:
+        pinned = PinnedMerchant(fresh.fingerprint, merchant, None)
+        await wallet.database.run(pin_merchant, pinned, now)
     return fresh
 
 
-def _known_broker(
-    connection: Connection, url: str, expected: bytes | None, *, anonymous: bool
-) -> tuple[PinnedBroker | None, bytes | None]:
-    """One transaction: the broker's pin, and the newest signed descriptor that the account saw.
+@dataclass(frozen=True)
+class _BrokerMemory:
+    """What the wallet knows of a broker. newest: the signed descriptor that the account saw last.
 
-    Anonymous connections start without one. Raises FingerprintChanged.
+    stopped: what is raised while a proof stops business with it.
+    """
+
+    pin: PinnedBroker | None
+    newest: bytes | None = field(default=None, repr=False)
+    seen: list[SeenDescriptor] = field(default_factory=list)
+    stopped: ViewsForked | None = None
+    merchant_pinned: bool = False
+
+
+def _known_broker(
+    connection: Connection,
+    url: str,
+    expected: bytes | None,
+    merchant: bytes | None,
+    *,
+    anonymous: bool,
+) -> _BrokerMemory:
+    """One transaction: all that is known of the broker, and whether the merchant is pinned.
+
+    Anonymous connections start without what the account saw. Raises FingerprintChanged.
     """
     pin = broker_at(connection, url)
     if pin is not None and expected is not None and pin.fingerprint != expected:
@@ -126,9 +162,16 @@ def _known_broker(
         # The same broker under another address: what was seen before still counts.
         pin = broker_named(connection, expected)
     party = pin.fingerprint if pin is not None else expected
-    if anonymous or party is None:
-        return pin, None
-    return pin, newest_seen(connection, "account", party)
+    if party is None:
+        return _BrokerMemory(pin)
+    pinned = merchant is not None and pinned_merchant(connection, party, merchant) is not None
+    return _BrokerMemory(
+        pin,
+        None if anonymous else newest_seen(connection, "account", party),
+        seen_of(connection, party),
+        stopped(connection, party),
+        pinned,
+    )
 
 
 async def _check(
@@ -161,21 +204,36 @@ async def accept_merchant(
     *,
     anonymous: bool = False,
 ) -> SignedDescriptor:
-    """Fetch a merchant's newest descriptor and check it against the pin and all that was seen."""
+    """Fetch a pinned merchant's newest descriptor and check it against the pin and all that was
+    seen. Raises NotPinned, and ViewsForked while a proof stops business with it, before it asks.
+    """
+    before, seen = await wallet.database.run(_known_merchant, broker, merchant, anonymous=anonymous)
     signed = await source.newest()
-    # Anonymous connections start without what was seen before.
-    before = None if anonymous else await wallet.database.run(newest_seen, "account", merchant)
     known = None if before is None else read_descriptor(before)
     fresh = await _check(wallet, signed, "merchant", merchant, known)
     if known is not None and known.hash == fresh.hash:
         return fresh
     view: View = "anonymous" if anonymous else "account"
-    await check_views(wallet, view, fresh, source)
+    await check_views(wallet, view, fresh, source, seen)
     if not anonymous:
         await wallet.database.run(
             pin_merchant, PinnedMerchant(broker, merchant, fresh.signed), wallet.clock()
         )
     return fresh
+
+
+def _known_merchant(
+    connection: Connection, broker: bytes, merchant: bytes, *, anonymous: bool
+) -> tuple[bytes | None, list[SeenDescriptor]]:
+    """One transaction: the signed descriptor that the account saw last, and all that was seen.
+
+    Anonymous connections start without the first. Raises NotPinned, ViewsForked.
+    """
+    if pinned_merchant(connection, broker, merchant) is None:
+        raise NotPinned("The merchant's.")
+    check_not_stopped(connection, merchant)
+    newest = None if anonymous else newest_seen(connection, "account", merchant)
+    return newest, seen_of(connection, merchant)
 
 
 async def replace_broker(wallet: Wallet, url: str, fresh: SignedDescriptor) -> None:
@@ -195,21 +253,6 @@ async def replace_merchant(wallet: Wallet, broker: bytes, fresh: SignedDescripto
     await wallet.database.run(forget_seen, fresh.fingerprint)
     await wallet.database.run(keep_seen, "account", [fresh])
     await wallet.database.run(settle_proofs, fresh.fingerprint)
-
-
-def check_pinned(connection: Connection, broker: bytes, merchant: bytes) -> None:
-    """Transaction: raises NotPinned, and ViewsForked while a proof stops business with it."""
-    if pinned_merchant(connection, broker, merchant) is None:
-        raise NotPinned("The merchant's.")
-    check_not_stopped(connection, merchant)
-
-
-async def check_trusted(wallet: Wallet, party: bytes) -> None:
-    """Checked before any business with a broker or merchant.
-
-    Raises ViewsForked while a proof stops it.
-    """
-    await wallet.database.run(check_not_stopped, party)
 
 
 async def resolve(wallet: Wallet, address: str | Link | None) -> Link:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from msgspec import Meta
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.crypto.identity import format_fingerprint
@@ -118,12 +118,24 @@ def all_proofs(connection: Connection) -> list[Proof]:
     return [Proof(r.hash, r.party, r.made_at, r.content, bool(r.stops)) for r in rows]
 
 
+_STOPPING = select(proofs.c.hash).where(
+    proofs.c.party == bindparam("of_party"), proofs.c.stops == 1
+)
+
+
 def check_not_stopped(connection: Connection, party: bytes) -> None:
     """Raises ViewsForked while a proof against this broker or merchant stops the wallet."""
-    query = select(proofs.c.hash).where(proofs.c.party == party, proofs.c.stops == 1)
-    found = connection.execute(query).first()
+    found = stopped(connection, party)
     if found is not None:
-        raise ViewsForked(f"Proof {found.hash.hex()[:8]} stops business with it.")
+        raise found
+
+
+def stopped(connection: Connection, party: bytes) -> ViewsForked | None:
+    """What `check_not_stopped` raises."""
+    found = connection.execute(_STOPPING, {"of_party": party}).first()
+    if found is None:
+        return None
+    return ViewsForked(f"Proof {found.hash.hex()[:8]} stops business with it.")
 
 
 def settle_proofs(connection: Connection, party: bytes) -> None:

@@ -4,6 +4,7 @@ A view is the account's or that of the anonymous connections. What was shown is 
 what is asked for never depends on it (docs/protocol/11-tokens.md, 11.7).
 """
 
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sqlalchemy import Connection, bindparam, delete, func, select
@@ -14,9 +15,22 @@ from veilmart.protocol.descriptor import SignedDescriptor
 
 View = Literal["account", "anonymous"]
 
+
+@dataclass(frozen=True)
+class SeenDescriptor:
+    """What a view was shown. signed: as it was signed, for `read_descriptor`."""
+
+    view: str
+    serial: int
+    not_before: int
+    signed: bytes = field(repr=False)
+
+
 _t = seen_descriptors.c
 _OF_PARTY = (
-    select(_t.signed).where(_t.party == bindparam("of_party")).distinct().order_by(_t.signed)
+    select(_t.view, _t.serial, _t.not_before, _t.signed)
+    .where(_t.party == bindparam("of_party"))
+    .order_by(_t.view, _t.serial)
 )
 _NEWEST = (
     select(_t.signed)
@@ -25,6 +39,16 @@ _NEWEST = (
     .limit(1)
 )
 _KEEP = insert(seen_descriptors).on_conflict_do_nothing()
+_newest = seen_descriptors.alias()
+_DROP_OLD = delete(seen_descriptors).where(
+    _t.party == bindparam("of_party"),
+    _t.not_before < bindparam("made_before"),
+    _t.serial.not_in(
+        select(func.max(_newest.c.serial))
+        .where(_newest.c.party == bindparam("of_party"))
+        .group_by(_newest.c.view)
+    ),
+)
 _FORGET = delete(seen_descriptors).where(_t.party == bindparam("of_party"))
 
 
@@ -34,9 +58,9 @@ def newest_seen(connection: Connection, view: View, party: bytes) -> bytes | Non
     return connection.execute(_NEWEST, query).scalar_one_or_none()
 
 
-def seen_of(connection: Connection, party: bytes) -> list[bytes]:
-    """All descriptors that either view has seen, as they were signed."""
-    return list(connection.execute(_OF_PARTY, {"of_party": party}).scalars())
+def seen_of(connection: Connection, party: bytes) -> list[SeenDescriptor]:
+    """Of both views, by view and serial."""
+    return [SeenDescriptor(*row) for row in connection.execute(_OF_PARTY, {"of_party": party})]
 
 
 def keep_seen(connection: Connection, view: View, descriptors: list[SignedDescriptor]) -> None:
@@ -56,14 +80,7 @@ def keep_seen(connection: Connection, view: View, descriptors: list[SignedDescri
 
 def drop_old(connection: Connection, party: bytes, before: int) -> None:
     """Those made before a time, but the newest of each view."""
-    newest = (
-        select(func.max(_t.serial)).where(_t.party == party).group_by(_t.view).scalar_subquery()
-    )
-    connection.execute(
-        delete(seen_descriptors).where(
-            _t.party == party, _t.not_before < before, _t.serial.not_in(newest)
-        )
-    )
+    connection.execute(_DROP_OLD, {"of_party": party, "made_before": before})
 
 
 def forget_seen(connection: Connection, party: bytes) -> None:

@@ -11,7 +11,13 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from veilmart.customer.trust.proofs import descriptor_proof, keep_proof
-from veilmart.customer.trust.seen_descriptors import View, drop_old, keep_seen, seen_of
+from veilmart.customer.trust.seen_descriptors import (
+    SeenDescriptor,
+    View,
+    drop_old,
+    keep_seen,
+    seen_of,
+)
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import TokenKeysForked, UnsignedAnswer, ViewsForked
 from veilmart.limits import DESCRIPTORS_PER_EPOCH_MAX, EPOCH_SECONDS
@@ -43,24 +49,37 @@ async def check_token_list(wallet: Wallet, fresh: SignedDescriptor) -> None:
 
 
 async def check_views(
-    wallet: Wallet, view: View, fresh: SignedDescriptor, source: DescriptorSource
+    wallet: Wallet,
+    view: View,
+    fresh: SignedDescriptor,
+    source: DescriptorSource,
+    seen: list[SeenDescriptor],
 ) -> None:
     """Fetch the chain below `fresh` and compare it with all that was ever shown to this wallet.
 
-    Raises ViewsForked where two signatures contradict each other, UnsignedAnswer and what `source`
-    raises where the chain is not shown: that stops this connection only.
+    seen: what `seen_of` returned before. Raises ViewsForked where two signatures contradict each
+    other, UnsignedAnswer and what `source` raises where the chain is not shown: that stops this
+    connection only.
     """
     chain = await _fetch_chain(wallet, fresh, source)
+    shown = {one.signed for one in chain}
     while True:
-        seen = await wallet.database.run(seen_of, fresh.fingerprint)
-        # Outside of a transaction: it verifies every signature.
-        conflict = _conflict(chain, [read_descriptor(signed) for signed in seen])
+        # Outside of a transaction: it verifies every signature. Those of the chain are verified,
+        # and it does not contradict itself.
+        before = sorted({one.signed for one in seen} - shown)
+        conflict = _conflict(chain, [read_descriptor(signed) for signed in before])
         if conflict is not None:
             one, other, finding = conflict
             await _keep(wallet, one, other)
             raise ViewsForked(finding)
-        if await wallet.database.run(_keep_chain, view, chain, seen, wallet.clock()):
+        oldest = epoch_start(wallet.clock()) - 2 * EPOCH_SECONDS
+        if not _changes(view, shown, seen, oldest):
+            # What is shown later, by whatever connection, is compared with these rows.
             return
+        now_seen = await wallet.database.run(_keep_chain, view, chain, seen, oldest)
+        if now_seen == seen:
+            return
+        seen = now_seen
 
 
 async def _fetch_chain(
@@ -110,19 +129,31 @@ def _conflict(
     return None
 
 
-def _keep_chain(
-    connection: Connection, view: View, chain: list[SignedDescriptor], seen: list[bytes], now: int
-) -> bool:
-    """Transaction: keep what this view was shown.
+def _changes(view: View, shown: set[bytes], seen: list[SeenDescriptor], oldest: int) -> bool:
+    """Whether `_keep_chain` would change a row."""
+    newest = {one.view: one.serial for one in seen}  # they are in order
+    dropped = any(one.not_before < oldest and one.serial != newest[one.view] for one in seen)
+    return dropped or not shown <= {one.signed for one in seen if one.view == view}
 
-    False, with nothing done, when something else was shown than the chain was compared with.
+
+def _keep_chain(
+    connection: Connection,
+    view: View,
+    chain: list[SignedDescriptor],
+    seen: list[SeenDescriptor],
+    oldest: int,
+) -> list[SeenDescriptor]:
+    """Transaction: keep what this view was shown, and drop what was made before `oldest`.
+
+    Returns what was seen by then; where that is not `seen`, with which the chain was compared,
+    nothing was done.
     """
     party = chain[0].fingerprint
-    if seen_of(connection, party) != seen:
-        return False
-    keep_seen(connection, view, chain)
-    drop_old(connection, party, epoch_start(now) - 2 * EPOCH_SECONDS)
-    return True
+    found = seen_of(connection, party)
+    if found == seen:
+        keep_seen(connection, view, chain)
+        drop_old(connection, party, oldest)
+    return found
 
 
 async def _keep(wallet: Wallet, one: SignedDescriptor, other: SignedDescriptor) -> None:

@@ -6,7 +6,7 @@ nothing of this steers what is sent.
 
 from typing import Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.customer.schema.token_tables import errands
@@ -22,6 +22,11 @@ TOKEN_USED_LATELY = (
 )
 Kind = Literal["account used", "token used"]
 _t = errands.c
+_NOTE = insert(errands)
+_NOTE = _NOTE.on_conflict_do_update(
+    index_elements=[_t.kind, _t.subject], set_={"due_at": _NOTE.excluded.due_at}
+)
+_TIMES = select(_t.due_at).where(_t.kind == bindparam("of_kind"))
 
 
 def note_account_use(connection: Connection, broker: bytes, now: int) -> None:
@@ -44,11 +49,9 @@ def token_used_lately(connection: Connection, now: int) -> bool:
 
 
 def _note(connection: Connection, kind: Kind, broker: bytes, now: int) -> None:
-    given = insert(errands).values(kind=kind, subject=broker, due_at=now)
-    change = {"due_at": now}
-    connection.execute(given.on_conflict_do_update(index_elements=["kind", "subject"], set_=change))
+    connection.execute(_NOTE, {"kind": kind, "subject": broker, "due_at": now})
 
 
 def _lately(connection: Connection, kind: Kind, now: int) -> bool:
-    times = connection.execute(select(_t.due_at).where(_t.kind == kind)).scalars()
+    times = connection.execute(_TIMES, {"of_kind": kind}).scalars()
     return any(0 <= now - at < LATELY_SECONDS for at in times)

@@ -130,6 +130,7 @@ _UPDATE = (
     .where(orders.c.order == bindparam("at_order"))
     .values({name: bindparam(f"new_{name}") for name in (*_CHANGEABLE, "file_path")})
 )
+_FORGET_FAULT = delete(faults).where(faults.c.order == bindparam("at_order"))
 _BY_ORDER = _SELECT.where(orders.c.order == bindparam("at_order"))
 _ALL = _SELECT.order_by(orders.c.made_at.desc(), orders.c.order)
 _NAMES = select(orders.c.order).order_by(orders.c.made_at.desc(), orders.c.order)
@@ -216,4 +217,4 @@ def faults_by_order(connection: Connection) -> dict[bytes, str]:
 
 def forget_fault(connection: Connection, order: bytes) -> None:
     """The order ended, well or refunded."""
-    connection.execute(delete(faults).where(faults.c.order == order))
+    connection.execute(_FORGET_FAULT, {"at_order": order})

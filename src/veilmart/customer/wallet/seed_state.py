@@ -5,7 +5,7 @@ Transactions, safe to run again. The counter is stored before anything derived f
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.customer.schema.token_tables import restored_at, seeded_wallet
@@ -13,6 +13,10 @@ from veilmart.errors import NoSeed, NotRestoredHere, WalletOutdated, WalletRepla
 
 _ONLY = 1
 CURRENT, RESTORING, REPLACED, OUTDATED = "current", "restoring", "replaced", "outdated"
+_t = seeded_wallet.c
+_SEEDED = select(_t.wallet, _t.state, _t.next_order, _t.refill_second)
+_RESTORED_AT = select(restored_at.c.broker)
+_COUNT = update(seeded_wallet).values(next_order=bindparam("following"))
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,7 @@ class SeededWallet:
 
 
 def seeded(connection: Connection) -> SeededWallet | None:
-    t = seeded_wallet.c
-    query = select(t.wallet, t.state, t.next_order, t.refill_second)
-    row = connection.execute(query).first()
+    row = connection.execute(_SEEDED).first()
     return None if row is None else SeededWallet(*row)
 
 
@@ -60,11 +62,11 @@ def take_order_number(connection: Connection, broker: bytes) -> int:
     Raises as `usable`, and NotRestoredHere where a wallet that came from its words has not read
     the broker's list of orders: a number that was used there could come again.
     """
-    restored = set(connection.execute(select(restored_at.c.broker)).scalars())
+    restored = set(connection.execute(_RESTORED_AT).scalars())
     if restored and broker not in restored:
         raise NotRestoredHere
     number = usable(connection).next_order
-    connection.execute(update(seeded_wallet).values(next_order=number + 1))
+    connection.execute(_COUNT, {"following": number + 1})
     return number
 
 
@@ -75,5 +77,5 @@ def note_restored(connection: Connection, broker: bytes) -> None:
 
 def orders_go_on_at(connection: Connection, number: int) -> None:
     """Continue at this number or higher: lower ones may have been used."""
-    query = update(seeded_wallet).where(seeded_wallet.c.next_order < number)
+    query = update(seeded_wallet).where(_t.next_order < number)
     connection.execute(query.values(next_order=number))

@@ -7,7 +7,7 @@ SPENT is what a restored wallet found on the published list.
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.crypto.token_key import TokenPublicKey, parse_token_key
@@ -69,20 +69,47 @@ class StoredToken:
 # ---- keys ----------------------------------------------------------------------------------------
 
 
+_k = token_keys.c
+_KEYS = select(_k.key, _k.price, _k.epoch, _k.spki).where(_k.broker == bindparam("of_broker"))
+_KEY = _KEYS.where(_k.key == bindparam("of_key"))
+_KEY_IDS = select(_k.key).where(_k.broker == bindparam("of_broker"))
+_ADD_KEY = insert(token_keys).on_conflict_do_nothing()
+
+
 def save_keys(connection: Connection, known: list[KnownKey]) -> None:
     """Rows that exist already do not change."""
-    for key in known:
-        listed = key.listed
-        values = {"key": listed.key, "broker": key.broker, "spki": key.spki}
-        given = insert(token_keys).values(values | {"price": listed.price, "epoch": listed.epoch})
-        connection.execute(given.on_conflict_do_nothing())
+    missing: list[dict[str, object]] = []
+    for broker in {key.broker for key in known}:
+        there = set(connection.execute(_KEY_IDS, {"of_broker": broker}).scalars())
+        missing += [
+            {
+                "key": key.listed.key,
+                "broker": broker,
+                "price": key.listed.price,
+                "epoch": key.listed.epoch,
+                "spki": key.spki,
+            }
+            for key in known
+            if key.broker == broker and key.listed.key not in there
+        ]
+    if missing:
+        connection.execute(_ADD_KEY, missing)
 
 
 def known_keys(connection: Connection, broker: bytes) -> dict[bytes, KnownKey]:
     """By key id."""
-    t = token_keys.c
-    rows = connection.execute(select(t.key, t.price, t.epoch, t.spki).where(t.broker == broker))
-    return {r.key: KnownKey(broker, ListedKey(r.epoch, r.price, r.key), r.spki) for r in rows}
+    rows = connection.execute(_KEYS, {"of_broker": broker})
+    return {row.key: _known(broker, *row) for row in rows}
+
+
+def known_key(connection: Connection, broker: bytes, key: bytes) -> KnownKey | None:
+    """key: id, 32 bytes."""
+    row = connection.execute(_KEY, {"of_broker": broker, "of_key": key}).first()
+    return None if row is None else _known(broker, *row)
+
+
+def _known(broker: bytes, key: bytes, price: int, epoch: int, spki: bytes) -> KnownKey:
+    return KnownKey(broker, ListedKey(epoch, price, key), spki)
 
 
 # ---- withdrawals ---------------------------------------------------------------------------------
@@ -155,6 +182,23 @@ def end_withdrawal(
 _t = tokens.c
 _COLUMNS = [_t[item.name] for item in fields(StoredToken)]
 _TOKEN = select(*_COLUMNS).join(token_keys, token_keys.c.key == tokens.c.key)
+_OLDEST = (
+    select(*_COLUMNS)
+    .where(_t.key == bindparam("of_key"), _t.state == UNSPENT)
+    .order_by(_t.got_at, _t.id)
+    .limit(1)
+)
+_SHOW = (
+    update(tokens)
+    .where(_t.id == bindparam("of_token"), _t.state == UNSPENT)
+    .values(state=SHOWN, order=bindparam("for_order"))
+)
+
+
+def oldest_unspent(connection: Connection, key: bytes) -> StoredToken | None:
+    """The token of this key (id, 32 bytes) that has rested longest."""
+    row = connection.execute(_OLDEST, {"of_key": key}).first()
+    return None if row is None else StoredToken(*row)
 
 
 def tokens_of(connection: Connection, broker: bytes, *states: str) -> list[StoredToken]:
@@ -192,8 +236,7 @@ def add_refund(
 
 def show_token(connection: Connection, token: int, order: bytes) -> None:
     """Bind the token to this order. Raises NoTokens when another program was faster."""
-    query = update(tokens).where(_t.id == token, _t.state == UNSPENT)
-    if connection.execute(query.values(state=SHOWN, order=order)).rowcount != 1:
+    if connection.execute(_SHOW, {"of_token": token, "for_order": order}).rowcount != 1:
         raise NoTokens("Another program has just used it.")
 
 

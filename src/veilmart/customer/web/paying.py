@@ -106,7 +106,9 @@ class PayingPages:
         desk = self._desk
         if not desk.seeded:
             return None
-        return await desk.wallet.database.run(token_for, desk.broker(), price, desk.wallet.clock())
+        now = desk.wallet.clock()
+        chosen = await desk.wallet.database.run(token_for, desk.broker(), price, now)
+        return None if chosen is None else chosen.token
 
     async def pay(self, request: Request) -> Response:
         """The second step: once for a nonce, however often it is sent."""
