@@ -4,10 +4,8 @@ Two processes work at the same time, each with a market of its own. Prints a tab
 wrong; the exit code is 1 if anything did.
 """
 
-import multiprocessing
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from statistics import median
 
 from rich.console import Console
@@ -16,6 +14,7 @@ from rich.table import Table
 from tests.crash.database_killed import Figures
 from tests.crash.matrix import STEPS
 from tests.crash.playing import PROCESSES, Result, kill_database, play_or_tell
+from tests.support.worker_pool import WorkerPool, until_interrupted, worker_pool
 
 DATABASES = ("SQLite", "PostgreSQL")
 SERVER = "database server"
@@ -67,8 +66,7 @@ def main() -> int:
         print(f"Unknown: {', '.join(unknown)}. There are {known}.", file=sys.stderr)
         return 2
     console = Console()
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
+    with worker_pool(PROCESSES) as pool:
         right = play_all([name for name in wanted if name in STEPS], pool, console)
         if SERVER in wanted:
             found = pool.submit(kill_database, CUSTOMERS, SERVER_KILLS, SEED).result()
@@ -76,7 +74,7 @@ def main() -> int:
     return 0 if right else 1
 
 
-def play_all(wanted: list[str], pool: ProcessPoolExecutor, console: Console) -> bool:
+def play_all(wanted: list[str], pool: WorkerPool, console: Console) -> bool:
     """Every case of these scenarios, on both databases; whether every end was right."""
     if not wanted:
         return True
@@ -104,4 +102,4 @@ def play_all(wanted: list[str], pool: ProcessPoolExecutor, console: Console) -> 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_interrupted(main))

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from tests.hostile.attacks import ATTACKS
 from tests.hostile.measuring import Measured, battlefield
+from tests.support.worker_pool import until_interrupted
 
 SECONDS = 12.0
 PER_SECOND = 3.0
@@ -99,4 +100,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_interrupted(main))

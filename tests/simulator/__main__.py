@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.simulator.many import play_all
 from tests.simulator.run import WALLET_FOLDERS, Outcome
 from tests.simulator.totals import Totals
+from tests.support.worker_pool import until_interrupted
 
 _TOLD_EVERY_SECONDS = 10.0
 
@@ -55,4 +56,4 @@ def _tell(outcome: Outcome) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_interrupted(main))

@@ -143,7 +143,7 @@ async def wants_the_key_after_cancelling(attempt: Attempt) -> None:
     quote = await attempt.quote()
     if not (await attempt.pay(quote) and await attempt.act("cancel", *_key(quote))):
         return
-    attempt.must_fail(await attempt.act("release", *_key(quote)), "got the key and its money")
+    attempt.must_fail(await attempt.act("release", *_key(quote)), "got the key of a refund")
 
 
 async def pays_less(attempt: Attempt) -> None:
@@ -158,7 +158,7 @@ async def races_key_against_refund(attempt: Attempt) -> None:
     released, cancelled = await asyncio.gather(
         attempt.act("release", *_key(quote)), attempt.act("cancel", *_key(quote))
     )
-    attempt.must_fail(released and cancelled, "got the key and its money")
+    attempt.must_fail(released and cancelled, "got both the key and its money of a race")
 
 
 async def pays_several_times_at_once(attempt: Attempt) -> None:

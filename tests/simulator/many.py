@@ -1,13 +1,12 @@
 """Many runs, on all cores. Each worker process makes its template once."""
 
-import multiprocessing
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.simulator.run import Outcome, Run
 from tests.simulator.template import Template, make_template
+from tests.support.worker_pool import worker_pool
 
 _CHUNK_RUNS = 4
 _template: list[Template] = []
@@ -21,13 +20,9 @@ def play_all(folder: Path, seeds: range, workers: int, keep_story: bool) -> Iter
         for chunk in chunks:
             yield from _play(chunk, keep_story)
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _prepare, (folder,))
-    try:
+    with worker_pool(workers, _prepare, folder) as pool:
         for outcomes in pool.map(_play, chunks, [keep_story] * len(chunks)):
             yield from outcomes
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _prepare(folder: Path) -> None:

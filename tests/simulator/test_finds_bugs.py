@@ -161,7 +161,8 @@ S, E, F = InvoiceState, InvoiceEvent, InvoiceEffect
 BUGS: dict[str, tuple[Break, str]] = {
     "refunds after release": (
         table(S.RELEASED, E.CANCEL, S.REFUNDED, F.REFUND),
-        "never_released_and_refunded|cancelled with the key in hand",
+        "never_released_and_refunded|cancelled with the key in hand"
+        "|cancelled what was settled|got both the key and its money",
     ),
     "refunds what was released when its time is over": (
         table(S.RELEASED, E.SETTLE_DEADLINE, S.REFUNDED, F.REFUND),
@@ -173,7 +174,8 @@ BUGS: dict[str, tuple[Break, str]] = {
     ),
     "gives the key after a refund": (
         table(S.REFUNDED, E.RELEASE, S.RELEASED, F.NONE),
-        "never_released_and_refunded|escrow_is_what_orders_hold",
+        "never_released_and_refunded|escrow_is_what_orders_hold"
+        "|got the key of a refund|got both the key and its money",
     ),
     "settles without a word": (
         table(S.HELD, E.RELEASE, S.SETTLED, F.NONE),

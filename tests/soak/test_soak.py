@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.soak.__main__ import judged, play
 from tests.soak.market import Month
+from tests.soak.playing import judged, play
 from tests.support.engines import ENGINES
 
 

