@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import func, select, text
 
+from tests.simulator.servers import CheapPasswords
 from tests.soak.mortal import Died, MortalStore
 from tests.support.broker_market import PASSWORD, Market
 from tests.support.scripted_broker import PRICE, Clock, ScriptedMerchant
@@ -48,7 +49,7 @@ DIES_IN = (1, 2, 3)
 """Of the transactions of one request, the one in which the process dies."""
 DEATHS_SHARE = 0.01
 TOKENS_SHARE = 0.02
-FIXED_EVERY = 20
+FIXED_EVERY = 50
 COUNTED = (tables.transactions, tables.postings, tables.operations, tables.invoices)
 
 
@@ -163,7 +164,12 @@ class Life:
         mortal = replace(self.opened, database=self._store)
         self.market.opened = self.opened
         broker = RunningBroker(
-            mortal, self.clock, os.urandom, lambda _event: None, elapsed=lambda: self._up
+            mortal,
+            self.clock,
+            os.urandom,
+            lambda _event: None,
+            elapsed=lambda: self._up,
+            passwords=CheapPasswords(os.urandom),
         )
         broker.links.ask = self._ask_merchant  # type: ignore[method-assign]
         self.market.broker = broker
@@ -173,6 +179,7 @@ class Life:
         self._store.dead = True
         with suppress(Died):
             await self.market.broker.aclose()
+        await self._store.bury()
         self._start()
         self.deaths += 1
 
@@ -266,6 +273,11 @@ class Life:
                 market.run(confirm_clock, self.clock())
                 await market.broker.look()
         await market.broker.look()
+        self.findings += [
+            f"month {len(self.months) + 1}: duty {duty.name}: {duty.error or 'not done'}"
+            for duty in market.broker.upkeep.duties
+            if duty.name != "clock" and (duty.error or duty.done_at is None)
+        ]
         for merchant in self._open:
             asked = messages.GetMerchant(fingerprint=merchant.fingerprint, serial=0)
             await market.ask(market.session(), asked)

@@ -18,6 +18,7 @@ class MortalStore(Database):
         self.dead = False
         self._left = 0
         self._after_commit = False
+        self._leases: list[Lease] = []
 
     def die_in(self, transactions: int, *, after_commit: bool) -> None:
         """End in place of the `transactions`-th from now, or between its commit and its answer."""
@@ -64,7 +65,14 @@ class MortalStore(Database):
         return self.real.log_bytes
 
     def lease(self, name: str) -> Lease:
-        return self.real.lease(name)
+        taken = self.real.lease(name)
+        self._leases.append(taken)
+        return taken
+
+    async def bury(self) -> None:
+        """What the system does for a dead process: its connections end, and leases with them."""
+        for lease in self._leases:
+            await lease.aclose()
 
     def close(self) -> None:
         self.real.close()

@@ -5,11 +5,15 @@ import os
 import random
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 from tests.soak.market import Life, Month
 from tests.support.postgres import PostgresServer
 from veilmart.broker.home import initialise
+from veilmart.broker.maintenance import fold_months, upkeep
 
 SLOWER_MAX = 1.1
 """Processor time of a purchase in the last month, to that in the first.
@@ -24,6 +28,10 @@ KEPT_MONTHS = 4
 """Transactions and answers of so many months are in the books at most: two wait to be folded."""
 
 
+FOLDERS = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+"""A disk that need not be waited for: the soak kills no machine."""
+
+
 async def play(
     engine: str, purchases: int, months: int, seed: int, *, pace: bool = True
 ) -> list[str]:
@@ -34,7 +42,7 @@ async def play(
     began = time.perf_counter()
     server = PostgresServer() if engine == "postgresql" else None
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=FOLDERS) as folder, _restless():
             url = None if server is None else server.new_database()
             life = await _lived(Path(folder), url, engine, (purchases, months), seed)
     finally:
@@ -47,6 +55,16 @@ async def play(
         f"seed {seed}: {took:.0f} s"
     )
     return [*life.findings, *judged(life.months, pace=pace)]
+
+
+@contextmanager
+def _restless() -> Iterator[None]:
+    """Time is virtual and nobody buys beside an audit or a fold: neither rests."""
+    with (
+        mock.patch.object(fold_months, "REST", 0.0),
+        mock.patch.object(upkeep.Breather, "__call__", lambda _self: None),
+    ):
+        yield
 
 
 async def _lived(
