@@ -8,6 +8,7 @@ restored, merchants come and go.
 import os
 import random
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,12 +16,12 @@ from typing import Any
 
 from sqlalchemy import func, select, text
 
-from tests.simulator.servers import CheapPasswords
 from tests.soak.mortal import Died, MortalStore
 from tests.support.broker_market import PASSWORD, Market
 from tests.support.scripted_broker import PRICE, Clock, ScriptedMerchant
 from tests.support.token_wallet import TokenWallet
 from veilmart.broker import merchants
+from veilmart.broker.accounts.passwords import Passwords
 from veilmart.broker.audit import audit
 from veilmart.broker.backup_layout import LAYOUT
 from veilmart.broker.home import BrokerHome, open_home
@@ -63,6 +64,19 @@ def fixed_work(key: IdentityKey) -> float:
     return time.process_time() - began
 
 
+class RememberedPasswords(Passwords):
+    """Real hashes. A password that was compared once is remembered: it costs 20 ms."""
+
+    def __init__(self, random: Callable[[int], bytes]) -> None:
+        super().__init__(random)
+        self._known: dict[tuple[str | None, str], bool] = {}
+
+    def verify_now(self, hashed: str | None, password: str) -> bool:
+        if (hashed, password) not in self._known:
+            self._known[hashed, password] = super().verify_now(hashed, password)
+        return self._known[hashed, password]
+
+
 @dataclass
 class Month:
     """cpu_ms, wall_ms: of one purchase on average. rows: of tables that folding keeps short.
@@ -96,6 +110,7 @@ class Life:
     def __post_init__(self) -> None:
         self.clock = Clock()
         self._key = generate_identity()
+        self._passwords = RememberedPasswords(os.urandom)
         self._up = 0.0
         self._merchants: dict[bytes, ScriptedMerchant] = {}
         self._open: list[ScriptedMerchant] = []
@@ -169,7 +184,7 @@ class Life:
             os.urandom,
             lambda _event: None,
             elapsed=lambda: self._up,
-            passwords=CheapPasswords(os.urandom),
+            passwords=self._passwords,
         )
         broker.links.ask = self._ask_merchant  # type: ignore[method-assign]
         self.market.broker = broker
