@@ -12,8 +12,9 @@ from unittest import mock
 
 from tests.soak.market import Life, Month
 from tests.support.postgres import PostgresServer
+from veilmart.broker.audit.findings import Breather
 from veilmart.broker.home import initialise
-from veilmart.broker.maintenance import fold_months, upkeep
+from veilmart.broker.maintenance import fold_months
 
 SLOWER_MAX = 1.1
 """Processor time of a purchase in the last month, to that in the first.
@@ -62,7 +63,7 @@ def _restless() -> Iterator[None]:
     """Time is virtual and nobody buys beside an audit or a fold: neither rests."""
     with (
         mock.patch.object(fold_months, "REST", 0.0),
-        mock.patch.object(upkeep.Breather, "__call__", lambda _self: None),
+        mock.patch.object(Breather, "__call__", lambda _self: None),
     ):
         yield
 
