@@ -77,6 +77,16 @@ FORMAT = (
     (0xE0020, 0xE007F),
 )
 
+# Of those, what carries nothing wherever it stands; and the joiners, which some scripts write with.
+EMPTY = (
+    (0x00AD, 0x00AD),
+    (0x180E, 0x180E),
+    (0x200B, 0x200B),
+    (0x2060, 0x2064),
+    (0xFEFF, 0xFEFF),
+)
+JOINERS = (0x200C, 0x200D)
+
 
 def _any_of(ranges: tuple[tuple[int, int], ...]) -> re.Pattern[str]:
     return re.compile("[" + "".join(f"\\U{a:08x}-\\U{b:08x}" for a, b in ranges) + "]")
@@ -86,6 +96,8 @@ _REFUSED = _any_of(REFUSED)
 _UNSEEN = _any_of(UNSEEN)
 _SPACES = _any_of(SPACES)
 _FORMAT = _any_of(FORMAT)
+_EMPTY = _any_of(EMPTY)
+_EMPTY_OR_JOINER = _any_of((*EMPTY, JOINERS))
 
 
 def is_plain(text: str) -> bool:
@@ -111,6 +123,14 @@ def without_unseen(text: str) -> str:
 def plain_spaces(text: str) -> str:
     """`text` with U+0020 for every other space."""
     return _SPACES.sub(" ", text)
+
+
+def without_empty(text: str, *, joiners: bool) -> str:
+    """`text` with U+0020 for every space, without soft hyphens, zero-width spaces and the like.
+
+    joiners: keep those that only join or part letters.
+    """
+    return (_EMPTY if joiners else _EMPTY_OR_JOINER).sub("", plain_spaces(text))
 
 
 def without_invisible(text: str) -> str:

@@ -159,7 +159,8 @@ def test_a_customers_wrong_clock_is_named_at_every_step(place: Place, offset: st
         for step, said in failed.items():
             assert names_the_clock(said, offset), (step, said)
             assert "(error 2118)" in said or "(error 6103)" in said, (step, said)
-            assert "No money moved." in said, (step, said)
+            about_money = step not in ("browse", "look", "join")
+            assert ("No money moved." in said) == about_money, (step, said)
         # Behind, no descriptor begins yet; ahead, only what has to be paid soon has ended.
         ends = {"buy", "anonymous", "shop"}
         assert set(failed) == (ends if offset[0] == "+" else set(steps) - {"sync"})
@@ -180,8 +181,10 @@ def test_a_servers_wrong_clock_is_named_and_nobody_is_blamed(
     with place.server(other), place.server(role, offset), machine(offset) as wrong:
         done = [place.buys("south.txt")]
         again = ("buy", "east.txt", "--anonymous", "--now", "--yes", *out)
-        done += [place.run("customer", *again), place.run("customer", "browse")]
+        done += [place.run("customer", *again)]
         done += [place.run("customer", "shop", *out, typed=f"anna\n{PASSWORD}1\ny\n0\n")]
+        bought = len(done)
+        done += [place.run("customer", "browse")]
         for words in (("withdraw-request", "1.00"), ("reconcile",)):
             home = place.home("merchant")
             right = run("merchant", *words, *home, env=environment())
@@ -190,7 +193,8 @@ def test_a_servers_wrong_clock_is_named_and_nobody_is_blamed(
     assert len(failed) >= 5, [each.out for each in done]
     for said in failed:
         assert names_the_clock(said, offset), said
-        assert "No money moved." in said
+    for each in done[:bought]:
+        assert not each.code or "No money moved." in each.err + each.out
     with place.server("broker"), place.server("merchant"):
         assert place.balance() == "anna: 95.00 EUR"
     assert not list((place.folder / "out").iterdir())

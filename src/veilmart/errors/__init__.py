@@ -71,6 +71,7 @@ from veilmart.errors.cannot_do import (
 from veilmart.errors.families import (
     DETAIL_MAX_CHARACTERS as DETAIL_MAX_CHARACTERS,
     MONEY_SAFE as MONEY_SAFE,
+    MONEY_UNCERTAIN as MONEY_UNCERTAIN,
     NO_MONEY as NO_MONEY,
     CannotDo as CannotDo,
     Misuse as Misuse,

@@ -43,7 +43,7 @@ class BadAmount(CannotDo):
 class BadSourceFile(CannotDo):
     code = 1107
     summary = "That file cannot be sold."
-    hint = "Give a regular file that can be read; links, devices and empty files are refused."
+    hint = "Give regular files with content and plain names. `import --skip-bad` sells the rest."
 
 
 class ShelfTooSmall(CannotDo):
@@ -93,7 +93,7 @@ class NotLoggedIn(CannotDo):
 class NoSuchMerchant(CannotDo):
     code = 1115
     summary = "There is no such merchant."
-    hint = "See `veilmart broker merchant list`."
+    hint = "See `veilmart customer merchants`, or at the broker `veilmart broker merchant list`."
 
 
 class Declined(CannotDo):

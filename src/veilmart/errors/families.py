@@ -4,6 +4,7 @@ from typing import ClassVar
 
 DETAIL_MAX_CHARACTERS = 300
 NO_MONEY = "No money moved."
+MONEY_UNCERTAIN = "Money may have moved: the answer did not come. Nothing is lost or done twice."
 MONEY_SAFE = "Your money is safe: the purchase finishes or is refunded in full."
 
 

@@ -32,7 +32,7 @@ class OutputLost(StorageFailure):
     code = 5131
     summary = "The command's output cannot be written to standard output."
     money = ""
-    hint = "It took effect. Run it again, or a command that shows the result."
+    hint = "It took effect all the same; a command that lists or shows it says the result."
 
 
 class StoreDamaged(StorageFailure):

@@ -15,10 +15,16 @@ from typing import Annotated, Any, ParamSpec, TypeAlias
 import msgspec
 from cyclopts import Parameter
 
-from veilmart.errors import DiskFull, Interrupted, OutputLost, StorageFailure, VeilmartError
+from veilmart.errors import (
+    NO_MONEY,
+    DiskFull,
+    Interrupted,
+    OutputLost,
+    StorageFailure,
+    VeilmartError,
+)
 from veilmart.terminal.console import Ended, Terminal
 
-_SYNC = "`veilmart customer sync` finishes a purchase that was under way."
 _MAKE_ROOM = "Free some space, then run it again."
 P = ParamSpec("P")
 Outcome: TypeAlias = Coroutine[Any, Any, int | None] | int | None
@@ -75,6 +81,28 @@ def report_error(error: VeilmartError, json: bool) -> int:
     return error.exit_code
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What a command is about, so that its errors speak of nothing else.
+
+    money: they say whether money moved. purchase: one may be under way when it ends.
+    interrupted: what to do after Ctrl-C, where that is not to run it again.
+    """
+
+    money: bool = False
+    purchase: bool = False
+    interrupted: str = ""
+
+
+PLAIN = Subject()
+MONEY = Subject(money=True)
+PURCHASE = Subject(
+    money=True,
+    purchase=True,
+    interrupted="`veilmart customer sync` finishes a purchase that was under way.",
+)
+
+
 def command(function: Callable[P, Outcome]) -> Callable[P, int]:
     """Make a command of a function: it runs to its end and returns its exit code.
 
@@ -82,48 +110,55 @@ def command(function: Callable[P, Outcome]) -> Callable[P, int]:
     None for 0. `run` says what becomes of errors.
     """
 
-    return _command(function, serving=False)
+    return _command(function, PLAIN, serving=False)
+
+
+def command_about(subject: Subject) -> Callable[[Callable[P, Outcome]], Callable[P, int]]:
+    """Like `command`, with errors that fit the subject."""
+
+    def make(function: Callable[P, Outcome]) -> Callable[P, int]:
+        return _command(function, subject, serving=False)
+
+    return make
 
 
 def server_command(function: Callable[P, Outcome]) -> Callable[P, int]:
     """Like `command`, on uvloop, which takes half the time per exchange and is slower to start."""
-    return _command(function, serving=True)
+    return _command(function, PLAIN, serving=True)
 
 
-def _command(function: Callable[P, Outcome], *, serving: bool) -> Callable[P, int]:
+def _command(
+    function: Callable[P, Outcome], subject: Subject, *, serving: bool
+) -> Callable[P, int]:
     @wraps(function)
     def run_it(*args: P.args, **options: P.kwargs) -> int:
         common = options.get("common")
         json = isinstance(common, Common) and common.json
-        return run(
-            lambda: function(*args, **options),
-            json=json,
-            serving=serving,
-            shopping=".customer." in function.__module__,
-        )
+        return run(lambda: function(*args, **options), json=json, serving=serving, subject=subject)
 
     return run_it
 
 
 def run(
-    function: Callable[[], Outcome], *, json: bool, serving: bool = False, shopping: bool = False
+    function: Callable[[], Outcome], *, json: bool, serving: bool = False, subject: Subject = PLAIN
 ) -> int:
-    """Run a command to its end and return its exit code. Ctrl-C is exit code 130.
-
-    shopping: it is a customer's, so that errors may speak of a purchase and its money.
-    """
+    """Run a command to its end and return its exit code. Ctrl-C is exit code 130."""
     try:
         outcome = function()
         if isinstance(outcome, Coroutine):
             outcome = _run_serving(outcome) if serving else _run_briefly(outcome)
         sys.stdout.flush()
     except VeilmartError as error:
-        if isinstance(error, StorageFailure) and not shopping:
+        if not subject.money and error.money_now == NO_MONEY:
+            error.money_now = ""
+        if not subject.purchase and isinstance(error, StorageFailure):
             error.money_now = ""
             error.hint = _MAKE_ROOM if isinstance(error, DiskFull) else error.hint
         return report_error(error, json)
     except KeyboardInterrupt as signalled:
-        code = report_error(Interrupted(_SYNC if shopping else ""), json)
+        interrupted = Interrupted()
+        interrupted.hint = subject.interrupted or interrupted.hint
+        code = report_error(interrupted, json)
         return 128 + signalled.number if isinstance(signalled, Ended) else code
     except BrokenPipeError:
         # The reader (head, less) went away: there is nobody left to tell.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from veilmart.crypto.suite import Suite
-from veilmart.errors import MalformedMessage
+from veilmart.errors import MONEY_UNCERTAIN, MalformedMessage, NetworkFailure
 from veilmart.limits import (
     BODY_MAX_BYTES,
     CELL_BYTES,
@@ -16,7 +16,9 @@ from veilmart.limits import (
 )
 from veilmart.protocol import labels
 from veilmart.protocol.broker_request import BrokerRequest
+from veilmart.protocol.customer_messages import Redeem
 from veilmart.protocol.descriptor import SignedDescriptor
+from veilmart.protocol.dispute_messages import RefundOrder
 from veilmart.protocol.handshake import (
     SESSION_ID_BYTES,
     CertifiedInitiator,
@@ -24,10 +26,14 @@ from veilmart.protocol.handshake import (
     prologue,
 )
 from veilmart.protocol.ports import Random
+from veilmart.protocol.token_messages import Deposit, Issue
 from veilmart.protocol.tunnel import RECORD_OVERHEAD_BYTES, PendingRequest
 from veilmart.transport.port import Client
 
 K = TypeVar("K")
+
+# Each has the same effect however often it is sent; a purchase speaks of its money itself.
+_MOVES_MONEY = (Redeem, Issue, Deposit, RefundOrder)
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,12 @@ async def exchange(
     MalformedMessage, OpenFailed, SessionUnknown and what `Client.post` raises.
     """
     pending = PendingRequest(keys, request, request.cells, random)
-    body = await http.post("/v1/request", pending.record, max_bytes=BODY_MAX_BYTES)
+    try:
+        body = await http.post("/v1/request", pending.record, max_bytes=BODY_MAX_BYTES)
+    except NetworkFailure as error:
+        if isinstance(request, _MOVES_MONEY):
+            error.money_now = MONEY_UNCERTAIN
+        raise
     end = len(body)
     if not whole:
         end = min(end, RECORD_OVERHEAD_BYTES + request.answer_cells * CELL_BYTES)

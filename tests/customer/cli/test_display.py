@@ -46,6 +46,28 @@ def test_products_are_found_by_title_number_and_id(market: Market) -> None:
             find_product(menu, wanted)
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "caf\u00e9 noir",
+        "cafe\u0301 noir",
+        "Caf\u00e9\u00a0Noir",
+        "\ufeffCaf\u00e9\u200b No\u00adir ",
+    ],
+)
+def test_titles_are_found_however_they_were_pasted(market: Market, wanted: str) -> None:
+    menu = menu_of(market, {"title": "Caf\u00e9\u00a0Noir"}, {"title": "Tea"})
+    assert find_product(menu, wanted) is menu.products[0]
+    assert [number for number, _ in menu.search(wanted)] == [1]
+
+
+@pytest.mark.parametrize("wanted", ["CAFE", "cafe nior", "cafe  noir"])
+def test_what_somebody_may_have_meant_is_suggested(market: Market, wanted: str) -> None:
+    menu = menu_of(market, {"title": "Caf\u00e9 Noir"}, {"title": "Tea"})
+    with pytest.raises(NoSuchProduct, match='Did you mean "Caf\u00e9 Noir"'):
+        find_product(menu, wanted)
+
+
 def test_search_looks_everywhere_in_any_case(market: Market) -> None:
     menu = menu_of(
         market,

@@ -106,6 +106,19 @@ def test_a_taken_name_and_a_wrong_password_are_asked_for_again(
     assert ended(screen) == 0
 
 
+@pytest.mark.parametrize("password", ["short", "x" * 129])
+def test_what_is_no_password_is_a_wrong_one_and_is_not_sent(
+    market: RealMarket, tmp_path: Path, password: str
+) -> None:
+    assert market.customer(tmp_path, "join", market.link).code == 0
+    shop = market.customer(tmp_path, "shop", typed=f"nobody\n{password}\n")
+    login = market.customer(tmp_path, "login", "nobody", typed=f"{password}\n")
+    for done in (shop, login):
+        assert done.code == 3 and "(error 4101)" in done.err
+        assert "A password has 8 to 128 characters" in done.err
+        assert "incompatible" not in done.err
+
+
 def test_buy_takes_an_invitation_and_asks_for_one(market: RealMarket, tmp_path: Path) -> None:
     codes = json.loads(market.run("broker", "invitation", "issue", "--count", "2", "--json").out)
     assert market.run("broker", "registration", "invitation").code == 0

@@ -18,7 +18,7 @@ from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.command import MONEY, ServerCommon as Common, command, command_about
 from veilmart.terminal.console import Console
 from veilmart.terminal.tables import show_table
 
@@ -107,7 +107,7 @@ def reset(
     terminal.result({"username": username, "password": shown}, draw)
 
 
-@command
+@command_about(MONEY)
 def credit(
     user: Annotated[str, Parameter(help="Username; with --merchant the merchant's name.")],
     amount: str,
@@ -132,7 +132,7 @@ def credit(
     book_cash(user, amount, book, common)
 
 
-@command
+@command_about(MONEY)
 def reverse_credit(
     user: Annotated[str, Parameter(help="Username; with --merchant the merchant's name.")],
     amount: Annotated[str, Parameter(help="Exactly what was credited.")],

@@ -13,7 +13,7 @@ from veilmart.errors import Declined
 from veilmart.protocol.accounting import format_amount
 from veilmart.storage.files.partial_file import visible
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.command import MONEY, ServerCommon as Common, command, command_about
 from veilmart.terminal.tables import show_table
 
 DIALS = "(it dials)"
@@ -101,7 +101,7 @@ def suspend(
     common.terminal().result(value, lambda console: console.print(text))
 
 
-@command
+@command_about(MONEY)
 def payout(
     merchant: str,
     amount: str,

@@ -147,8 +147,13 @@ class LinkPool:
                 self._forget(line, keys)
                 keys = await self._session(line, merchant)
                 return await self._exchange(line, keys, message, kind)
-        except (*PASSED_ON, MerchantUnreachable):
+        except PASSED_ON:
             raise
+        except MerchantUnreachable as fault:
+            # Its network address is no customer's business. The next `link` tells the operator.
+            if merchant in self._lines:
+                self._lines[merchant].keys = None
+            raise MerchantUnreachable from fault
         except ClocksDiffer as fault:
             here = format_moment(self._state.clock())
             raise MerchantUnreachable(f"{fault.say()} The broker's says {here}.") from fault

@@ -12,6 +12,7 @@ from veilmart.broker.operator import bookkeeping
 from veilmart.broker.web.desk import Desk, in_thread
 from veilmart.errors import NoSuchAccount, VeilmartError
 from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.protocol.typed_text import sought
 from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import read_form
 from veilmart.web.paging import one_page
@@ -54,8 +55,8 @@ class PeoplePages:
     async def _people(self, request: Request, error: VeilmartError | None = None) -> Response:
         lines = await self._desk.read(administration.user_lines)
         wanted = self._search.words(request)
-        text = wanted.casefold()
-        paged = one_page(request, [line for line in lines if text in line.username.casefold()])
+        text = sought(wanted)
+        paged = one_page(request, [line for line in lines if text in sought(line.username)])
         names = self._web.names
         return self._web.pages.page(
             request,

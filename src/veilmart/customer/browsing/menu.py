@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from veilmart.errors import NoSuchProduct
 from veilmart.protocol.catalogue import Product, SignedCatalogue
 from veilmart.protocol.descriptor import Shelf, SignedDescriptor
-from veilmart.protocol.typed_text import one_form
+from veilmart.protocol.typed_text import sought
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Menu:
         """Products whose title, tags, description or file name has every word of `text`, in any
         case, with their numbers in the menu from 1.
         """
-        words = one_form(text).casefold().split()
+        words = sought(text).split()
         return [
             (number, product)
             for number, product in enumerate(self.products, start=1)
@@ -43,5 +43,5 @@ class Menu:
 
 def _has_all(product: Product, words: list[str]) -> bool:
     about = (product.title, product.description, product.file_name, *product.tags)
-    folded = one_form("\n".join(about)).casefold()
+    folded = sought("\n".join(about))
     return all(word in folded for word in words)

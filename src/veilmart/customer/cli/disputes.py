@@ -19,7 +19,7 @@ from veilmart.customer.wallet.wallet import Wallet, find_order
 from veilmart.errors import BadArgument, Declined, NothingToDispute
 from veilmart.storage.files.names import shown_path, visible
 from veilmart.storage.files.partial_file import PartialFile
-from veilmart.terminal.command import Common, command
+from veilmart.terminal.command import PURCHASE, Common, command, command_about
 from veilmart.terminal.console import Console
 
 
@@ -34,7 +34,7 @@ class DisputeLine:
     path: str | None = None
 
 
-@command
+@command_about(PURCHASE)
 async def dispute(
     order: Annotated[str, Parameter(help="Beginning of the order's name.")],
     *,

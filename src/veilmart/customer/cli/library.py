@@ -29,7 +29,7 @@ from veilmart.storage.backup.backup import back_up
 from veilmart.storage.backup.restore import restore
 from veilmart.storage.files.home import default_home
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import Common, command
+from veilmart.terminal.command import MONEY, PURCHASE, Common, command, command_about
 from veilmart.terminal.console import Terminal
 from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, draw_restored
@@ -41,7 +41,7 @@ Outcome = tuple[Order, str, str, int]
 # ---- fetching again ------------------------------------------------------------------------------
 
 
-@command
+@command_about(PURCHASE)
 async def fetch(
     order: Annotated[str, Parameter(help="Beginning of the order's name.")],
     *,
@@ -114,7 +114,7 @@ def _by_merchant(wallet: Wallet) -> Iterator[tuple[tuple[bytes, bytes], list[Ord
 # ---- vouchers ------------------------------------------------------------------------------------
 
 
-@command
+@command_about(MONEY)
 async def redeem(
     *,
     code_file: Annotated[

@@ -19,7 +19,7 @@ from veilmart.errors import BadArgument, Declined, NoSuchOrder, VeilmartError
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.invoice_states import InvoiceState
 from veilmart.storage.files.partial_file import visible
-from veilmart.terminal.command import Common, command
+from veilmart.terminal.command import PURCHASE, Common, command_about
 from veilmart.terminal.console import Console
 
 KEY_PREFIX_MIN = 4
@@ -48,7 +48,7 @@ class LostLine:
     detail: str
 
 
-@command
+@command_about(PURCHASE)
 async def restore_order(
     key: Annotated[str, Parameter(help="Beginning of the order's key, as `orders` shows it.")],
     *,
@@ -65,7 +65,7 @@ async def restore_order(
     person.terminal.result(line, lambda console: _draw(console, line))
 
 
-@command
+@command_about(PURCHASE)
 async def restore_orders(
     *,
     yes: Yes = False,

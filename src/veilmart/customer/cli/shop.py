@@ -36,7 +36,7 @@ from veilmart.errors import (
 )
 from veilmart.protocol.address import SCHEME, Link, parse_link
 from veilmart.protocol.catalogue import Product
-from veilmart.terminal.command import Common, command
+from veilmart.terminal.command import PURCHASE, Common, command, command_about
 from veilmart.terminal.console import Console, Terminal
 
 Merchant = Annotated[
@@ -80,7 +80,7 @@ async def browse(
 # ---- buy -----------------------------------------------------------------------
 
 
-@command
+@command_about(PURCHASE)
 async def buy(
     product: Annotated[str, Parameter(help="Link, title, number of the menu, or id.")],
     *,
@@ -142,7 +142,7 @@ async def buy(
 # ---- shop -----------------------------------------------------------------------
 
 
-@command
+@command_about(PURCHASE)
 async def shop(
     address: Annotated[
         str | None, Parameter(help="Link or URL; default: the broker used last.")

@@ -24,7 +24,7 @@ from veilmart.errors import BadArgument, Declined, Misuse, NetworkFailure, Veilm
 from veilmart.protocol import moments
 from veilmart.protocol.wallet_states import WalletState
 from veilmart.storage.files.names import encodable, shown_path, visible
-from veilmart.terminal.command import Common, command
+from veilmart.terminal.command import PURCHASE, Common, command_about
 from veilmart.terminal.console import Console
 
 OUTCOMES = {
@@ -65,7 +65,7 @@ GIVEN_AWAY = (
 )
 
 
-@command
+@command_about(PURCHASE)
 async def sync(
     *,
     updates: Annotated[
@@ -242,7 +242,7 @@ async def _recover(wallet: Wallet, person: Person, order: Order) -> Recovered:
             drawer.close()
 
 
-@command
+@command_about(PURCHASE)
 async def cancel(
     order: Annotated[str, Parameter(help="Beginning of the order's name.")],
     *,

@@ -22,11 +22,16 @@ from veilmart.limits import TOKEN_PACK
 from veilmart.protocol import moments
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.protocol.descriptor import read_descriptor
-from veilmart.terminal.command import Common, command
+from veilmart.terminal.command import Common, Subject, command, command_about
 from veilmart.terminal.console import Console
 from veilmart.terminal.numbers import whole
 
 COUNT_MAX = 1000
+_TOKENS = Subject(
+    money=True,
+    interrupted="`veilmart customer tokens` shows what came; the next `tokens withdraw` first asks "
+    "for what did not, and then for as many as you say.",
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def _draw(console: Console, lines: list[TokenLine]) -> None:
         console.print("No tokens.")
 
 
-@command
+@command_about(_TOKENS)
 async def withdraw(
     price: Annotated[str, Parameter(help="What one token pays for, such as 5.00.")],
     *,
@@ -130,7 +135,7 @@ async def withdraw(
     person.terminal.say("Let them rest for a day: spent at once, they reveal whose they are.")
 
 
-@command
+@command_about(_TOKENS)
 async def deposit(
     price: Annotated[str | None, Parameter(help="Only tokens of this price.")] = None,
     *,

@@ -20,7 +20,7 @@ from veilmart.customer.wallet.seed import (
 )
 from veilmart.customer.wallet.wallet import Wallet
 from veilmart.errors import AlreadyInitialised, Declined, NotInitialised
-from veilmart.terminal.command import Common, command
+from veilmart.terminal.command import Common, Subject, command, command_about
 from veilmart.terminal.console import Console
 from veilmart.terminal.numbers import one_of
 
@@ -37,7 +37,13 @@ NoPassphrase = Annotated[
 ]
 
 
-@command
+_WORDS = Subject(
+    interrupted="The words above are worth nothing. Run it again: it draws others, unless it says "
+    "that this wallet has its words."
+)
+
+
+@command_about(_WORDS)
 def create(
     *,
     words: Annotated[int, Parameter(converter=one_of(12, 24), help="How many: 12 or 24.")] = 12,

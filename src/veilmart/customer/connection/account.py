@@ -1,16 +1,11 @@
 """The customer's account at the broker: open it, log in, change its password, add a voucher."""
 
-from veilmart.customer.connection.credentials import check_password, check_username
+from veilmart.customer.connection.credentials import check_password, check_possible, check_username
 from veilmart.customer.connection.session import BrokerSession
 from veilmart.customer.events import Observer, StepReached
 from veilmart.customer.trust.pins import StoredLogin, save_login, stored_login
 from veilmart.customer.wallet.wallet import Wallet
-from veilmart.errors import (
-    AuthenticationFailed,
-    MalformedMessage,
-    NotLoggedIn,
-)
-from veilmart.limits import PASSWORD_MAX_BYTES
+from veilmart.errors import MalformedMessage, NotLoggedIn
 from veilmart.protocol.code import parse_code
 from veilmart.protocol.customer_messages import (
     Account,
@@ -52,8 +47,7 @@ class AccountCalls:
     async def login(self, username: str, password: str) -> Welcome:
         """Log in and store the device key. Raises AuthenticationFailed, TooManyAttempts."""
         check_username(username)
-        if len(password.encode()) > PASSWORD_MAX_BYTES:
-            raise AuthenticationFailed
+        check_possible(password)
         broker = self._session.descriptor.fingerprint
         known = await self._wallet.database.run(stored_login, broker)
         device = known.device if known is not None and known.username == username else b""
@@ -65,8 +59,7 @@ class AccountCalls:
         if login is None:
             raise NotLoggedIn
         check_password(new)
-        if len(old.encode()) > PASSWORD_MAX_BYTES:
-            raise AuthenticationFailed
+        check_possible(old)
         welcome: Welcome = await self._session.ask(ChangePassword(old=old, new=new), Welcome)
         if len(welcome.device) != 32:
             raise MalformedMessage("A login came without a device key.")

@@ -1,7 +1,7 @@
 """What a username and a password have to be, checked before anything is sent."""
 
 from veilmart.characters import is_plain
-from veilmart.errors import BadArgument, WeakPassword
+from veilmart.errors import AuthenticationFailed, BadArgument, WeakPassword
 from veilmart.limits import PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES, USERNAME_MAX_BYTES
 from veilmart.protocol.typed_text import is_opaque
 
@@ -27,3 +27,9 @@ def check_password(password: str) -> str:
     if not is_opaque(password):
         raise WeakPassword("It has a character that cannot be seen.")
     return password
+
+
+def check_possible(password: str) -> None:
+    """Raises AuthenticationFailed for what is no account's password; it is not sent."""
+    if not PASSWORD_MIN_BYTES <= len(password.encode()) <= PASSWORD_MAX_BYTES:
+        raise AuthenticationFailed(PASSWORD_RULE)

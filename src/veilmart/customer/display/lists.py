@@ -1,5 +1,6 @@
 """What commands show of menus and orders: plain structs for JSON, lines for people."""
 
+import unicodedata
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -9,7 +10,7 @@ from veilmart.customer.quote import Quote
 from veilmart.errors import BadArgument, NoSuchProduct
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.catalogue import NO_ROOT, Product
-from veilmart.protocol.typed_text import one_form
+from veilmart.protocol.typed_text import shown_text, sought
 from veilmart.storage.files.partial_file import visible
 
 ID_PREFIX_MIN = 4
@@ -116,10 +117,10 @@ def find_product(menu: Menu, wanted: str) -> Product:
 
     Raises NoSuchProduct with the nearest titles; BadArgument when it could be several.
     """
-    products, wanted = menu.products, one_form(wanted)
+    products, wanted = menu.products, shown_text(wanted)
     for titled in (
-        [product for product in products if one_form(product.title) == wanted],
-        [product for product in products if _folded(product.title) == _folded(wanted)],
+        [product for product in products if shown_text(product.title) == wanted],
+        [product for product in products if sought(product.title) == sought(wanted)],
     ):
         if len(titled) == 1:
             return titled[0]
@@ -128,9 +129,9 @@ def find_product(menu: Menu, wanted: str) -> Product:
     prefix = wanted.lower() if len(wanted) >= ID_PREFIX_MIN else " "
     found = [product for product in products if product.id.hex().startswith(prefix)]
     if not found and len(wanted) >= TITLE_PART_MIN:
-        found = [product for product in products if _folded(wanted) in _folded(product.title)]
+        found = [product for product in products if sought(wanted) in sought(product.title)]
     if not found:
-        near = get_close_matches(wanted, [product.title for product in products])
+        near = _nearest(wanted, [product.title for product in products])
         hint = f" Did you mean {', '.join(map(_quoted, near))}?" if near else ""
         raise NoSuchProduct(f"{_quoted(wanted[:80])}.{hint}")
     if len(found) > 1:
@@ -139,8 +140,19 @@ def find_product(menu: Menu, wanted: str) -> Product:
     return found[0]
 
 
-def _folded(title: str) -> str:
-    return one_form(title).casefold()
+def _nearest(wanted: str, titles: list[str]) -> list[str]:
+    """A few titles that somebody may have meant who types no accents, or mistypes a letter."""
+    bare = {_bare(title): title for title in titles}
+    looked_for = _bare(wanted)
+    parts = [form for form in bare if len(looked_for) >= TITLE_PART_MIN and looked_for in form]
+    found = parts or get_close_matches(looked_for, bare)
+    return [bare[form] for form in found[:SUGGESTED_MAX]]
+
+
+def _bare(text: str) -> str:
+    """Without the marks on its letters."""
+    parts = unicodedata.normalize("NFD", sought(text))
+    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 def _quoted(title: str) -> str:

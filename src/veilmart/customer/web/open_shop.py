@@ -14,6 +14,7 @@ from veilmart.limits import (
 )
 from veilmart.protocol.catalogue import Product
 from veilmart.protocol.showcase import Picture
+from veilmart.protocol.typed_text import sought
 from veilmart.web.jobs import Report
 
 _JPEG = b"\xff\xd8\xff"
@@ -60,7 +61,7 @@ class OpenShop:
 
     def listed(self, wanted: Filter) -> Listed:
         """Products with every word, in any case, and the tag; a page of them."""
-        words = wanted.words.casefold().split()
+        words = sought(wanted.words).split()
         found = [
             product
             for product, text in self.searched
@@ -149,4 +150,4 @@ def is_small_jpeg(cover: bytes) -> bool:
 
 def _folded(product: Product) -> str:
     about = (product.title, product.description, product.file_name, *product.tags)
-    return "\n".join(about).casefold()
+    return sought("\n".join(about))

@@ -20,7 +20,7 @@ from veilmart.storage.backup.backup import back_up
 from veilmart.storage.files.home import default_home
 from veilmart.storage.files.names import visible
 from veilmart.terminal.clock import unix_now
-from veilmart.terminal.command import ServerCommon as Common, command
+from veilmart.terminal.command import MONEY, ServerCommon as Common, command, command_about
 from veilmart.terminal.console import Terminal
 from veilmart.terminal.csv_file import show_export
 from veilmart.terminal.kept import OverNewer, Target, draw_backup, restore_server
@@ -60,7 +60,7 @@ async def join(
     )
 
 
-@command
+@command_about(MONEY)
 async def withdraw_request(
     amount: str,
     *,
@@ -80,7 +80,7 @@ async def withdraw_request(
     )
 
 
-@command
+@command_about(MONEY)
 async def refund(
     order: Annotated[
         str, Parameter(help="Beginning of the order's name, as the customer sees it.")

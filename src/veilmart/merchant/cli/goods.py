@@ -26,12 +26,11 @@ from veilmart.merchant.goods.showcases import Sample, change_look
 from veilmart.merchant.home import MerchantHome, open_merchant
 from veilmart.merchant.stocking.adding import Added, Plan, add_products, check_price, plan_batch
 from veilmart.merchant.stocking.covers import encode_cover, read_bounded
-from veilmart.merchant.stocking.packing import Source, look_at, sources_in
+from veilmart.merchant.stocking.packing import Source, look_at, sold_name, sources_in
 from veilmart.merchant.stocking.repricing import reprice
 from veilmart.protocol.accounting import format_amount, parse_amount
 from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.home import default_home
-from veilmart.storage.files.names import check_file_name
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Terminal
@@ -278,7 +277,7 @@ def _look(
     picture = b"" if no_cover else encode_cover(cover) if cover else None
     shown: Sample | None = ("", b"") if no_sample else None
     if sample:
-        shown = check_file_name(sample.name), read_bounded(sample, SAMPLE_MAX_BYTES)
+        shown = sold_name(sample.name), read_bounded(sample, SAMPLE_MAX_BYTES)
     return picture, shown
 
 

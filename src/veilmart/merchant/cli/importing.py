@@ -29,6 +29,7 @@ from veilmart.merchant.stocking.packing import look_at
 from veilmart.merchant.stocking.restocking import restock_in_parts
 from veilmart.merchant.stocking.shop_folder import CODES_SUFFIX, Entry, code_lines, read_folder
 from veilmart.protocol.accounting import format_amount, parse_amount
+from veilmart.protocol.typed_text import name_of_file
 from veilmart.terminal.clock import unix_now
 from veilmart.terminal.command import ServerCommon as Common, command
 from veilmart.terminal.console import Console
@@ -165,7 +166,7 @@ def _add(
         standing = {p.file_name: p for p in market.database.read_now(load_products) if p.codes}
         entries, given, added = [], 0, 0
         for path in files:
-            stem = path.name.removesuffix(CODES_SUFFIX).removesuffix(".txt")
+            stem = name_of_file(path.name).removesuffix(CODES_SUFFIX).removesuffix(".txt")
             lines = code_lines(path)
             given += len(lines)
             product = standing.get(f"{stem}.txt")

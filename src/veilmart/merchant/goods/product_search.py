@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from veilmart.errors import NoSuchProduct
 from veilmart.merchant.goods.products import ShopProduct, product_of
 from veilmart.merchant.schema.tables import products
+from veilmart.protocol.typed_text import sought
 
 _ON_SALE = products.c.removed.is_(False)
 _TEXTS = (
@@ -24,11 +25,11 @@ def search_products(connection: Connection, words: str) -> list[bytes]:
     """Transaction: ids, in the menu's order, of the products with every word in title, file name
     or tags, in any case.
     """
-    wanted = words.casefold().split()
+    wanted = sought(words).split()
     return [
         row.id
         for row in connection.execute(_TEXTS)
-        if not wanted or _has(f"{row.title}\n{row.file_name}\n{row.tags}".casefold(), wanted)
+        if not wanted or _has(sought(f"{row.title}\n{row.file_name}\n{row.tags}"), wanted)
     ]
 
 

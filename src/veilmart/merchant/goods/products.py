@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from veilmart.characters import has_unseen
+from veilmart.characters import has_unseen, without_invisible
 from veilmart.errors import AloneOnShelf, BadArgument, NoSuchProduct
 from veilmart.limits import (
     DESCRIPTION_MAX_BYTES,
@@ -17,7 +17,7 @@ from veilmart.limits import (
 )
 from veilmart.merchant.goods.shop_row import touch
 from veilmart.merchant.schema.tables import products
-from veilmart.protocol.typed_text import one_form
+from veilmart.protocol.typed_text import shown_text
 from veilmart.storage.database.columns import AnyRow
 
 
@@ -122,15 +122,21 @@ def product_on_shelf(connection: Connection, shelf: int, file_name: str) -> Shop
 
 
 def check_title(title: str) -> str:
-    """Raises BadArgument unless it is 1 to 200 bytes of printable text."""
-    title = one_form(title)
-    if not title.strip() or has_unseen(title) or len(title.encode()) > TITLE_MAX_BYTES:
+    """The title as it is stored. Raises BadArgument unless it is 1 to 200 bytes of visible text."""
+    shown = shown_text(title)
+    if _hides(shown) or len(shown.encode()) > TITLE_MAX_BYTES:
         raise BadArgument(f"The title {title[:80]!r} is not 1 to 200 bytes of visible text.")
-    return title
+    return shown
+
+
+def _hides(text: str) -> bool:
+    """Whether it shows nothing, or has something that must not be shown."""
+    return not without_invisible(text).strip() or has_unseen(text)
 
 
 def check_description(description: str) -> str:
-    """Raises BadArgument unless it is at most 2000 bytes of text; line ends are fine."""
+    """The same; at most 2000 bytes, or empty, and line ends are fine."""
+    description = shown_text(description.replace("\r\n", "\n"))
     lines = description.replace("\n", " ")
     if has_unseen(lines) or len(description.encode()) > DESCRIPTION_MAX_BYTES:
         raise BadArgument("A description is at most 2000 bytes of visible text.")
@@ -141,8 +147,9 @@ def check_tags(tags: list[str]) -> str:
     """One a line, in the order given. Raises BadArgument for more than 16, or one that is empty,
     longer than 50 bytes or not visible.
     """
+    tags = [shown_text(tag) for tag in tags]
     for tag in tags:
-        if not tag.strip() or has_unseen(tag) or len(tag.encode()) > TAG_MAX_BYTES:
+        if _hides(tag) or len(tag.encode()) > TAG_MAX_BYTES:
             raise BadArgument(f"A tag is 1 to {TAG_MAX_BYTES} bytes of visible text.")
     if len(tags) > TAGS_MAX or len(set(tags)) != len(tags):
         raise BadArgument(f"A product has {TAGS_MAX} tags at most, each once.")
@@ -238,7 +245,7 @@ def find_product(standing: tuple[ShopProduct, ...], wanted: str) -> ShopProduct:
 
     Raises NoSuchProduct when nothing or more than one thing fits.
     """
-    wanted = one_form(wanted)
+    wanted = shown_text(wanted)
     ways = (
         [p for p in standing if p.title == wanted],
         [p for p in standing if p.file_name == wanted],

@@ -12,6 +12,7 @@ from veilmart.characters import has_unseen
 from veilmart.errors import BadArgument, NotInitialised
 from veilmart.limits import ABOUT_MAX_BYTES
 from veilmart.merchant.schema.tables import SHOP_ROW, shop
+from veilmart.protocol.typed_text import shown_text
 from veilmart.storage.database.isolation import snapshot
 
 
@@ -52,7 +53,11 @@ def read_shop(connection: Connection) -> ShopRow:
 
 
 def check_about(line: str) -> str:
-    """Raises BadArgument unless it is one line of at most 300 bytes of visible text, or empty."""
+    """The line as it is stored.
+
+    Raises BadArgument unless it is at most 300 bytes of visible text on one line, or empty.
+    """
+    line = shown_text(line)
     if has_unseen(line) or len(line.encode()) > ABOUT_MAX_BYTES:
         raise BadArgument(f"Give one line of at most {ABOUT_MAX_BYTES} bytes of visible text.")
     return line

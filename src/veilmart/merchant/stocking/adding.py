@@ -1,7 +1,8 @@
 """Putting goods on sale: choose or make the shelf, pack into the store, then one transaction."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -32,6 +33,7 @@ from veilmart.merchant.publishing.descriptors import price_points
 from veilmart.merchant.stocking.packing import Source, gone_if_refused, pack
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.descriptor import Shelf
+from veilmart.storage.files.names import visible
 
 PRODUCT_ID_BYTES = 16
 USUAL_PRICE = 5
@@ -161,14 +163,12 @@ def add_products(
     does, a new one. Raises AloneOnShelf, ShelfTooSmall, NotAPricePoint, NoSuchShelf, BadArgument,
     SourceChanged, BadSourceFile and StorageFailures; then nothing is on sale.
     """
-    names = [source.file_name for source in sources]
-    if not sources or len(set(names)) != len(names):
-        raise BadArgument("Give at least one file, and every file name once.")
-    for source in sources:
-        if source.title is not None:
-            check_title(source.title)
-        if source.description is not None:
-            check_description(source.description)
+    if not sources:
+        raise BadArgument("Give at least one file.")
+    (name, files), *_ = Counter(source.file_name for source in sources).most_common(1)
+    if files > 1:
+        raise BadArgument(f"{files} files are called {visible(name)}; each name only once.")
+    sources = tuple(map(_with_shown_words, sources))
     plan = market.database.read_now(plan_batch, sources, shelf, price, alone)
     batch: list[Packed] = []
     with gone_if_refused(market.store) as roots:
@@ -179,6 +179,16 @@ def add_products(
         ids = tuple(random(PRODUCT_ID_BYTES) for _ in batch)
         added = market.database.run_now(_place, plan, tuple(batch), ids, alone, now)
     yield added
+
+
+def _with_shown_words(source: Source) -> Source:
+    """Title and description as they are stored. Raises BadArgument."""
+    title, description = source.title, source.description
+    return replace(
+        source,
+        title=None if title is None else check_title(title),
+        description=None if description is None else check_description(description),
+    )
 
 
 def add_now(

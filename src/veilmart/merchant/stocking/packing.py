@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from veilmart.characters import is_plain
 from veilmart.crypto.padding import pack_product
-from veilmart.errors import BadSourceFile, CannotDo, DatabaseFailure, SourceChanged
+from veilmart.errors import BadName, BadSourceFile, CannotDo, DatabaseFailure, SourceChanged
 from veilmart.limits import PIECE_BYTES
 from veilmart.merchant.goods.products import Packed
-from veilmart.protocol.typed_text import one_form
+from veilmart.protocol.typed_text import name_of_file, one_form
 from veilmart.storage.files.names import check_file_name, shown_path
 from veilmart.storage.products.folder_store import ProductStore
 
@@ -43,6 +44,14 @@ class Source:
         return len(pack_product(bytes(RANDOM_BYTES), self.file_name, self.size)) + self.size
 
 
+def sold_name(name: str) -> str:
+    """What the customer's copy of a file is called. Raises BadName."""
+    sold = check_file_name(name_of_file(name))
+    if not is_plain(sold):
+        raise BadName("It has characters that cannot be in a name.")
+    return sold
+
+
 def look_at(
     path: Path,
     *,
@@ -54,7 +63,7 @@ def look_at(
 
     Raises BadName, and BadSourceFile for what is not a regular file with content.
     """
-    name = check_file_name(one_form(path.name if file_name is None else file_name))
+    name = sold_name(path.name if file_name is None else file_name)
     with _opened(path) as descriptor:
         size = os.fstat(descriptor).st_size
     if size == 0:

@@ -26,10 +26,17 @@ from veilmart.merchant.goods.products import check_description, check_tags, chec
 from veilmart.merchant.goods.showcases import Look
 from veilmart.merchant.sales.codes import read_codes
 from veilmart.merchant.stocking.covers import encode_cover, read_bounded
-from veilmart.merchant.stocking.packing import Source, content_digest, files_in, look_at, said_of
+from veilmart.merchant.stocking.packing import (
+    Source,
+    content_digest,
+    files_in,
+    look_at,
+    said_of,
+    sold_name,
+)
 from veilmart.protocol.accounting import parse_amount
-from veilmart.protocol.typed_text import one_form
-from veilmart.storage.files.names import check_file_name, shown_path
+from veilmart.protocol.typed_text import name_of_file
+from veilmart.storage.files.names import shown_path
 
 CATALOGUE_FILE = "shop.toml"
 CODES_SUFFIX = ".codes"
@@ -75,7 +82,7 @@ def read_folder(
     found: dict[str, Entry] = {}
     bad = []
     for path in files_in(folder, tell):
-        name = one_form(path.name)
+        name = name_of_file(path.name)
         if name == CATALOGUE_FILE:
             continue
         about = words.pop(name, {})
@@ -107,7 +114,7 @@ def _read_words(folder: Path) -> dict[str, object]:
         words = tomllib.loads(text.replace("\r\n", "\n"), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise BadArgument(f"{CATALOGUE_FILE}: {fault}.") from fault
-    formed = {one_form(name): about for name, about in words.items()}
+    formed = {name_of_file(name): about for name, about in words.items()}
     if len(formed) != len(words):
         raise BadArgument(f"{CATALOGUE_FILE} names a file twice, in two forms of its letters.")
     return formed
@@ -121,7 +128,7 @@ def _entry(folder: Path, path: Path, about: object, price: int, decimals: int) -
         raise BadArgument(f"{CATALOGUE_FILE}: the tags of {path.name} are a list of texts.")
     is_codes = path.name.endswith(CODES_SUFFIX)
     name = path.name.removesuffix(CODES_SUFFIX) + ".txt" if is_codes else path.name
-    check_file_name(one_form(name))  # before its title, which is the name when none is given
+    sold_name(name)  # before its title, which is the name when none is given
     source = look_at(
         path,
         file_name=name,
@@ -161,6 +168,6 @@ def _look(folder: Path, about: dict[str, object]) -> Look:
     sample_path = folder / sample
     return Look(
         cover=encode_cover(folder / cover) if cover else b"",
-        sample_name=check_file_name(sample_path.name) if sample else "",
+        sample_name=sold_name(sample_path.name) if sample else "",
         sample=read_bounded(sample_path, SAMPLE_MAX_BYTES) if sample else b"",
     )

@@ -22,10 +22,9 @@ from veilmart.merchant.goods.shelves import load_shelves
 from veilmart.merchant.goods.showcases import Sample, change_look, look_of
 from veilmart.merchant.stocking.adding import Added, add_products
 from veilmart.merchant.stocking.covers import encode_cover, read_bounded
-from veilmart.merchant.stocking.packing import Source, look_at, sources_in
+from veilmart.merchant.stocking.packing import Source, look_at, sold_name, sources_in
 from veilmart.merchant.web.desk import Desk, file_of, in_steps, in_thread, price_of
 from veilmart.merchant.web.uploads import Uploads
-from veilmart.storage.files.names import check_file_name
 from veilmart.web.acts import Act, Acts
 from veilmart.web.forms import Form, read_form
 from veilmart.web.jobs import Report
@@ -237,4 +236,4 @@ def _sample(form: Form) -> Sample | None:
     if not form.text("sample"):
         return None
     path = file_of(form, "sample")
-    return check_file_name(path.name), read_bounded(path, SAMPLE_MAX_BYTES)
+    return sold_name(path.name), read_bounded(path, SAMPLE_MAX_BYTES)

@@ -14,6 +14,7 @@ from veilmart.merchant.back_office.refunds import find_refundable, refund_order
 from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.web.desk import Desk
 from veilmart.protocol.accounting import parse_amount
+from veilmart.protocol.typed_text import sought
 from veilmart.web.acts import Act, Acts
 from veilmart.web.charts import bar_chart
 from veilmart.web.forms import query, read_form
@@ -56,12 +57,12 @@ class SellingPages:
 
     async def _orders(self, request: Request, error: VeilmartError | None = None) -> Response:
         state, wanted = query(request, "state"), self._search.words(request)
-        text = wanted.casefold()
+        text = sought(wanted)
         rows = [
             row
             for row in reversed(await self._desk.read(all_sold))
             if (not state or row.state == state)
-            and (text in row.title.casefold() or row.order.hex().startswith(text))
+            and (text in sought(row.title) or row.order.hex().startswith(text))
         ]
         paged = one_page(request, rows)
         return self._web.pages.page(
