@@ -1,109 +1,26 @@
-"""The README's path by hand is typed as it stands there, and says what stands there.
+"""Transcripts of README.md and docs/operations.md are typed as they stand there."""
 
-Fingerprints, session names, ports and homes are of one machine; every other line must come, in the
-order of the page. What a person typed is in the example behind its question.
-"""
-
-import os
-import re
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import pexpect
+import pytest
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-SECONDS = 90
-PASSWORD = "correct horse battery"
-QUESTION = re.compile(r"^(.*\(y/n\) |Username: |Enter your selection: |Password:)(.*)$")
-OF_ONE_MACHINE = (  # as `re.escape` writes it, and what stands for it
-    (r"[a-z2-7]{4}(?:\\-[a-z2-7]{4}){12}", r"[a-z2-7-]{64}"),
-    (r"[a-z2-7]{4}\\-[a-z2-7]{4}\\-…", r"[a-z2-7-]{64}"),
-    (r"fingerprint\\ [0-9a-f]{16}", r"fingerprint [0-9a-f]{16}"),
-    (r"127\\.0\\.0\\.1:8000", r"127\.0\.0\.1:\d+"),
-    (r"/home/maria/", r"/\S+/"),
+from tests.system.typed_examples import (
+    OPERATIONS,
+    PASSWORD,
+    README,
+    Terminal,
+    examples,
+    section_of,
 )
+from veilmart.crypto.padding import pack_product
 
-
-@dataclass(frozen=True)
-class Example:
-    """words: behind `veilmart`. lines: what the page says that the program says."""
-
-    words: list[str]
-    lines: list[str]
-
-
-def examples(heading: str) -> Iterator[Example]:
-    """Of the blocks below one heading of the README that begin with a command."""
-    section = README.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    for block in re.findall(r"^```\n(\$ .*?)^```", section, re.MULTILINE | re.DOTALL):
-        for example in block.split("$ veilmart ")[1:]:
-            words, *lines = example.rstrip("\n").split("\n")
-            yield Example(words.split(), lines)
-
-
-def as_pattern(line: str) -> str:
-    """A regular expression that fits the line on every machine."""
-    pattern = re.escape(line)
-    for found, instead in OF_ONE_MACHINE:
-        pattern = re.sub(found, instead.replace("\\", r"\\"), pattern)
-    return pattern
-
-
-class Terminal:
-    """Programs on terminals of 200 columns, with the homes below one folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.url = ""
-        self._running: list[pexpect.spawn[str]] = []
-
-    def start(self, words: list[str]) -> "pexpect.spawn[str]":
-        words = [word.replace("http://127.0.0.1:8000", self.url) for word in words]
-        if words[:2] == ["broker", "run"]:
-            words += ["--port", "0"]
-        return pexpect.spawn(
-            sys.executable,
-            ["-m", "veilmart", *words],
-            cwd=self._folder,
-            env={**os.environ, "VEILMART_HOME": str(self._folder), "TERM": "dumb"},
-            dimensions=(50, 200),
-            encoding="utf-8",
-            timeout=SECONDS,
-        )
-
-    def follow(self, example: Example) -> None:
-        """Type the command and its answers, and see every line of the page."""
-        screen = self.start(example.words)
-        for line in example.lines:
-            question = QUESTION.match(line)
-            if question is not None:
-                screen.expect_exact(question[1])
-                screen.sendline(question[2] or PASSWORD)
-                continue
-            screen.expect(as_pattern(line))
-            assert isinstance(screen.after, str)
-            if "Broker listening on " in screen.after:
-                self.url = "http://" + screen.after.split()[-1]
-        if example.words[1] == "run":
-            self._running.append(screen)
-            return
-        if example.words[1] == "shop":
-            screen.expect_exact("Enter your selection: ")
-            screen.sendline("0")
-        self.finish(screen)
-
-    def finish(self, screen: "pexpect.spawn[str]") -> str:
-        """What is left to say until the end, which is exit code 0."""
-        screen.expect(pexpect.EOF)
-        screen.close()
-        assert screen.exitstatus == 0, screen.before
-        return str(screen.before)
-
-    def end(self) -> None:
-        for screen in self._running:
-            screen.close(force=True)
+PACKED = {  # of one shelf of 241,664 bytes, 167,055 of them padding
+    "garden-year.pdf": 241_664,
+    "knots.pdf": 199_900,
+    "night-sky.pdf": 199_900,
+    "tides.pdf": 199_900,
+    "winds.pdf": 199_901,
+}
 
 
 def test_the_readmes_path_by_hand_is_what_happens(tmp_path: Path) -> None:
@@ -113,21 +30,114 @@ def test_the_readmes_path_by_hand_is_what_happens(tmp_path: Path) -> None:
         (ebooks / f"{name}.txt").write_bytes(b"A book.\n" * (1250 + number))
     terminal = Terminal(tmp_path)
     try:
-        for example in examples("The same by hand, in three terminals"):
+        for example in examples(README, "The same by hand, in three terminals"):
             if example.words == ["customer", "shop"]:
                 prepare(terminal)
             terminal.follow(example)
+        terminal.see_the_rest()
     finally:
         terminal.end()
 
 
 def prepare(terminal: Terminal) -> None:
     """What the page says in words: join, register, credit."""
-    link = terminal.finish(terminal.start(["merchant", "link"])).split()[0]
-    terminal.finish(terminal.start(["customer", "join", link]))
+    link = terminal.run("merchant", "link").split()[0]
+    terminal.run("customer", "join", link)
     registering = terminal.start(["customer", "register", "maria"])
     for question in ("Password: ", "Repeat it: "):
         registering.expect_exact(question)
         registering.sendline(PASSWORD)
     terminal.finish(registering)
-    terminal.finish(terminal.start(["broker", "credit", "maria", "100"]))
+    terminal.run("broker", "credit", "maria", "100")
+
+
+def write_shop(folder: Path) -> None:
+    """The folder `shop` of both pages."""
+    folder.mkdir()
+    for name, packed in PACKED.items():
+        size = packed - len(pack_product(bytes(32), name, 0))
+        (folder / name).write_bytes(b"%PDF-" + bytes(size - 5))
+    for name in ("editor", "game"):
+        (folder / f"keys-{name}.codes").write_text("".join(f"{name}-{n}\n" for n in range(3)))
+    (folder / "shop.toml").write_text(
+        'price = "5.00"\n["knots.pdf"]\ntitle = "Knots"\ntags = ["sea"]\n'
+    )
+
+
+def with_a_broker(folder: Path) -> Terminal:
+    """A terminal in a folder with the shop's folder and a running broker."""
+    write_shop(folder / "shop")
+    terminal = Terminal(folder)
+    (start,) = (
+        example
+        for example in examples(README, "The same by hand, in three terminals")
+        if example.words[:2] == ["broker", "run"]
+    )
+    terminal.follow(start)
+    return terminal
+
+
+def test_the_readmes_shop_from_a_folder_is_what_happens(tmp_path: Path) -> None:
+    terminal = with_a_broker(tmp_path)
+    try:
+        for example in examples(README, "A shop from a folder"):
+            terminal.follow(example)
+        reported = terminal.run("merchant", "report").split()
+    finally:
+        terminal.end()
+    shown = section_of(README, "A shop from a folder").split("```\nshelf ")[1].split("```")[0]
+    assert reported == ["shelf", *shown.split()]
+
+
+def test_the_shop_from_a_folder_in_operations_is_what_happens(tmp_path: Path) -> None:
+    terminal = with_a_broker(tmp_path)
+    try:
+        for example in examples(OPERATIONS, "A shop from a folder"):
+            terminal.follow(example)
+    finally:
+        terminal.end()
+
+
+@pytest.mark.long
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [(README, "A market on PostgreSQL, two workers each"), (OPERATIONS, "PostgreSQL")],
+    ids=["README", "operations"],
+)
+def test_the_market_on_postgresql_is_what_happens(
+    page: Path, heading: str, tmp_path: Path, postgres: str
+) -> None:
+    write_shop(tmp_path / "shop")
+    url_file = tmp_path / "broker-database"
+    url_file.write_text(postgres + "\n")
+    stored = {f"/etc/veilmart/{role}-database": str(url_file) for role in ("broker", "merchant")}
+    terminal = Terminal(tmp_path, stored)
+    try:
+        for example in examples(page, heading):
+            if page is README and example.words[:2] == ["merchant", "run"]:
+                broker = terminal.typed("http://127.0.0.1:8000")
+                set_up = ("init", "--broker", broker, "--yes", "--database", str(url_file))
+                terminal.run("merchant", *set_up)
+                terminal.run("merchant", "import", "shop")
+            terminal.follow(example)
+        if page is README:
+            address = terminal.typed("http://127.0.0.1:8100")
+            terminal.run("broker", "merchant", "admit", address, "--yes")
+        terminal.see_the_rest()
+        assert_books_after_a_sale(terminal, tmp_path)
+    finally:
+        terminal.end()
+
+
+def assert_books_after_a_sale(terminal: Terminal, folder: Path) -> None:
+    """The audit's last line, as operations.md quotes it."""
+    link = terminal.run("merchant", "link").split()[0]
+    terminal.run("customer", "join", link)
+    (folder / "password").write_text(PASSWORD + "\n")
+    terminal.run("customer", "register", "maria", "--password-file", str(folder / "password"))
+    terminal.run("broker", "credit", "maria", "20")
+    terminal.run("broker", "voucher", "issue", "--count", "2", "--value", "20.00")
+    terminal.run("customer", "buy", "knots", "--yes", "--account", "--out", str(folder))
+    quoted = section_of(OPERATIONS, "PostgreSQL").split("`Total: ")[1].split("`")[0]
+    assert " ".join(f"Total: {quoted}".split()) in " ".join(terminal.run("broker", "audit").split())

@@ -111,7 +111,7 @@ def test_what_is_no_password_is_a_wrong_one_and_is_not_sent(
     market: RealMarket, tmp_path: Path, password: str
 ) -> None:
     assert market.customer(tmp_path, "join", market.link).code == 0
-    shop = market.customer(tmp_path, "shop", typed=f"nobody\n{password}\n")
+    shop = market.customer(tmp_path, "shop", typed=f"l\nnobody\n{password}\n")
     login = market.customer(tmp_path, "login", "nobody", typed=f"{password}\n")
     for done in (shop, login):
         assert done.code == 3 and "(error 4101)" in done.err

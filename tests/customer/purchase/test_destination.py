@@ -112,21 +112,31 @@ def test_what_happens_to_the_folder_after_paying_leads_to_another(
     assert done.path.read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("refuses", ['?:*"<>|', "length", "locale"])
+@pytest.mark.parametrize(
+    ("refuses", "number"),
+    [
+        ('?:*"<>|', errno.EINVAL),  # the kernel's exFAT, NTFS-3G
+        ('?:*"<>|', errno.ENOENT),  # exfat-fuse, Samba
+        ('?:*"<>|', errno.EACCES),
+        ('?:*"<>|', errno.EIO),
+        ("length", errno.ENAMETOOLONG),  # eCryptfs
+        ("locale", 0),  # Latin-1
+    ],
+)
 def test_a_name_that_the_file_system_refuses_becomes_a_safe_one(
-    refuses: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    refuses: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As exFAT, ecryptfs and a Latin-1 locale do; none of them is needed for it."""
+    """As real ones were seen to; none of them is needed for it."""
     honest = os.open
 
     def strict(path: Any, *more: Any, **options: Any) -> int:
         name = Path(path).name
         if refuses == "length" and len(os.fsencode(name)) > 143:
-            raise OSError(errno.ENAMETOOLONG, "File name too long")
+            raise OSError(number, os.strerror(number))
         if refuses == "locale" and not name.isascii():
             raise UnicodeEncodeError("latin-1", name, 0, 1, "ordinal not in range")
         if set(name) & set(refuses) & set('?:*"<>|'):
-            raise OSError(errno.EINVAL, "Invalid argument")
+            raise OSError(number, os.strerror(number))
         return honest(path, *more, **options)
 
     monkeypatch.setattr("veilmart.storage.files.partial_file.os.open", strict)
@@ -141,6 +151,21 @@ def test_a_name_that_the_file_system_refuses_becomes_a_safe_one(
     assert path.read_bytes() == b"content" and path.suffix == ".pdf"
     wanted = {"locale": "__.pdf", '?:*"<>|': "a_b_ _c_.pdf"}.get(refuses)
     assert path.name == (wanted or path.name) and len(os.fsencode(path.name)) <= 143
+
+
+def test_a_full_disk_is_not_taken_for_a_refused_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def full(path: Any, *_more: Any, **_options: Any) -> int:
+        tried.append(path)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("veilmart.storage.files.partial_file.os.open", full)
+    with pytest.raises(DiskFull):
+        PartialFile(tmp_path, "a?b.pdf")
+    assert len(tried) == 1
 
 
 def test_a_finished_file_has_the_mode_that_umask_gives(market: Market, tmp_path: Path) -> None:

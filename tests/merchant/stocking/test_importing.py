@@ -331,11 +331,13 @@ def test_a_shop_from_a_folder_on_the_command_line(
     assert code == 0 and out.count("new shelf") == 3 and "new              a.txt" in out
     code, out, err = say("import", str(folder), "--k", "2")
     assert code == 0, err
-    assert "6 new, 0 changed, 0 as before, 0 removed; 3 new shelves." in out
+    assert "6 new, 0 changed, 0 as before, 0 removed; 3 new shelves.\nCustomers see" in out
     assert say("import", str(folder), "--dry-run")[1] == "Nothing changed.\n"
     (tmp_path / "keys.txt").write_text("K-2\nK-3\n")
+    said = say("codes", "add", str(tmp_path / "keys.txt"))[1]
+    assert said.startswith("1 codes added, 1 were known already.\nCustomers see new codes ")
     assert say("codes", "add", str(tmp_path / "keys.txt"))[1] == (
-        "1 codes added, 1 were known already.\n"
+        "0 codes added, 2 were known already.\n"
     )
     code, out, _ = say("codes", "list")
     assert code == 0 and [line.split() for line in out.splitlines()[1:]] == [

@@ -36,6 +36,10 @@ from veilmart.terminal.console import Console
 from veilmart.terminal.numbers import ProductCount
 from veilmart.terminal.tables import show_table
 
+_IN_STOCK = (
+    "Customers see new codes from the next full hour; on a new shelf within a minute, while "
+    "`merchant run` serves."
+)
 Price = Annotated[str | None, Parameter(help="A price point of the broker, as 5.00.")]
 
 
@@ -86,13 +90,17 @@ def import_shop(
     if imported is None:
         raise BadArgument("Nothing was imported.")
     done = imported
-    terminal.result(
-        done,
-        lambda console: console.print(
-            f"{done.new} new, {done.changed} changed, {done.same} as before, "
-            f"{done.removed} removed; {done.shelves} new shelves."
-        ),
+    codes = any(entry.codes for entry in entries) and bool(done.new or done.changed)
+    terminal.result(done, lambda console: _draw_imported(console, done, codes=codes))
+
+
+def _draw_imported(console: Console, done: Imported, *, codes: bool) -> None:
+    console.print(
+        f"{done.new} new, {done.changed} changed, {done.same} as before, "
+        f"{done.removed} removed; {done.shelves} new shelves."
     )
+    if codes:
+        console.print(_IN_STOCK)
 
 
 def _as_json(comparison: Comparison, decimals: int, prune: bool) -> dict[str, object]:
@@ -189,8 +197,14 @@ def _add(
             added += market.database.run_now(code_count) - before
     common.terminal().result(
         {"added": added, "known": given - added},
-        lambda console: console.print(f"{added} codes added, {given - added} were known already."),
+        lambda console: _draw_codes(console, added, given - added),
     )
+
+
+def _draw_codes(console: Console, added: int, known: int) -> None:
+    console.print(f"{added} codes added, {known} were known already.")
+    if added:
+        console.print(_IN_STOCK)
 
 
 @command

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from veilmart.errors import CannotWrite, DatabaseFailure, DiskFull, StorageFailure
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 # https://www.sqlite.org/rescode.html
 SQLITE_BUSY = 5
@@ -19,7 +19,7 @@ _SQLITE_IOERR_SHMSIZE = 4874  # growing the -shm file failed, which only a full 
 
 def file_error(fault: OSError, what: str) -> StorageFailure:
     """`DiskFull` for ENOSPC and EDQUOT, else `CannotWrite`. `what` names the thing, no secret."""
-    if fault.errno in _NO_ROOM:
+    if fault.errno in NO_ROOM:
         return DiskFull(what)
     return CannotWrite(f"{what}: {fault.strerror or type(fault).__name__}.")
 

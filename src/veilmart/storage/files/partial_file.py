@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from veilmart.errors import CannotWrite, Misuse
-from veilmart.storage.files.disk_errors import file_error, typed_file_errors
+from veilmart.storage.files.disk_errors import NO_ROOM, file_error, typed_file_errors
 from veilmart.storage.files.home import sync_folder
 from veilmart.storage.files.names import check_file_name, safe_name, visible
 
@@ -17,7 +17,6 @@ __all__ = ["PartialFile", "check_file_name", "visible"]
 
 PART_SUFFIX = ".veilmart.part"  # nobody else's file, so a stale one may be written over
 _COPIES_MAX = 1000
-_NAME_REFUSED = frozenset({errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ})
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
@@ -47,7 +46,11 @@ class PartialFile:
             try:
                 self._path, descriptor = self._claim()
             except (OSError, UnicodeEncodeError) as fault:
-                if isinstance(fault, OSError) and fault.errno not in _NAME_REFUSED:
+                # Drivers of exFAT, NTFS and network shares refuse a name in many ways, also as
+                # "no such file"; so each refusal but a full disk is taken for one of the name.
+                if isinstance(fault, OSError) and fault.errno in NO_ROOM:
+                    raise
+                if safe_name(name) == name:
                     raise
                 self._name = safe_name(name)
                 self._path, descriptor = self._claim()
