@@ -28,6 +28,10 @@ OF_ONE_MACHINE = (  # as `re.escape` writes it, and what stands for it
     (r"(?:\\ ){2,}", r" {2,}"),  # the width of a column is its widest cell's
     (r"/home/maria/", r"/\S+/"),
 )
+_DOCUMENTED = {
+    "broker": ("http://127.0.0.1:8000", "http://market.example.org:8000"),
+    "merchant": ("http://127.0.0.1:8100",),
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Terminal:
     def __init__(self, folder: Path, instead: dict[str, str] | None = None) -> None:
         """instead: what is typed for a word of the page."""
         self._folder = folder
-        self._instead = {} if instead is None else dict(instead)
+        self._instead = {"8100": "0"} | ({} if instead is None else instead)
         self._running: list[tuple[pexpect.spawn[str], list[str]]] = []
 
     def typed(self, word: str) -> str:
@@ -114,8 +118,8 @@ class Terminal:
         self.finish(screen)
 
     def _note_address(self, role: str, address: str) -> None:
-        documented = {"broker": "http://127.0.0.1:8000", "merchant": "http://127.0.0.1:8100"}
-        self._instead[documented[role]] = f"http://{address}"
+        for url in _DOCUMENTED[role]:
+            self._instead[url] = f"http://{address}"
 
     def finish(self, screen: "pexpect.spawn[str]") -> str:
         """What is left to say until the end, which is exit code 0."""
