@@ -12,6 +12,7 @@ from veilmart.protocol.link_messages import ReportEntry
 from veilmart.protocol.order_states import ORDER, OrderEvent, OrderState
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.state_table import step
+from veilmart.storage.database.brief import brief
 from veilmart.storage.database.columns import insert
 from veilmart.storage.database.isolation import repeatable, snapshot
 from veilmart.storage.database.prepared import Prepared
@@ -124,6 +125,7 @@ _SALES = (
 )
 
 
+@brief
 @repeatable
 @snapshot
 def store_order(connection: Connection, order: Order) -> None:
@@ -144,6 +146,7 @@ def find_order(connection: Connection, name: bytes, broker: int) -> Order:
     return order
 
 
+@brief
 @repeatable
 @snapshot
 def segment_asked(
@@ -191,6 +194,7 @@ def last_heard(connection: Connection, broker: int) -> int:
     return int(_REPORTED.one(connection, {"broker_id": broker})[0])
 
 
+@brief
 def apply_report(
     connection: Connection,
     broker: int,
