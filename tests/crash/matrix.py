@@ -45,6 +45,8 @@ ANONYMOUS = (
         customer=("/>Start", "/seen_descriptors.keep_seen"),
     ),
 )
+# When `sync` does a task of its own: the task gets a time, and is forgotten once it was tried.
+TASK = _step("task", customer=("/errands._due_at", "/errands._forget"))
 STATUS = _step("status", broker=("GetStatus/",), customer=("/>GetStatus",))
 # The first segment comes with the payment's answer; a small parcel has no other.
 FIRST_SEGMENT = ("FetchSegment/@1", "FetchSegment/orders.segment_asked@1")
@@ -185,6 +187,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
     ),
     "refund by time": (
         _step("deadline", broker=("/sweeper.sweep_invoices",)),
+        TASK,
         *VISIT,
         RELEASE_REFUSED,
         STATUS,
@@ -193,14 +196,14 @@ STEPS: dict[str, tuple[Step, ...]] = {
     ),
     "settlement by time": (
         _step("deadline", broker=("/sweeper.sweep_invoices",)),
+        TASK,
         *VISIT,
         DELIVER,
         ACKNOWLEDGE,
-        ANONYMOUS[1],
-        STATUS,
         REPORT,
     ),
     "merchant refund": (
+        TASK,
         _step(
             "session",
             broker=("Handshake/",),
@@ -212,7 +215,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
             broker=("RefundOrder/", "RefundOrder/merchant_refund_rules._refund"),
             office=("/>RefundOrder",),
         ),
-        ANONYMOUS[1],
+        VISIT[1],
         STATUS,
         _step("refund seen", customer=("/orders.save_order",)),
         REPORT,
