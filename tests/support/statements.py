@@ -18,12 +18,13 @@ Statement = tuple[str, Any]
 
 _WORDS = ("SELECT", "UPDATE", "DELETE", "WITH", "INSERT")
 _SQLITE_SCAN = re.compile(r"SCAN (\w+)")
+_SQLITE_SORT = re.compile(r"USE TEMP B-TREE FOR (ORDER|GROUP) BY")
 _POSTGRES_SCAN = re.compile(r"Seq Scan on (\w+)")
 
 
 @contextmanager
-def recorded() -> Iterator[dict[str, Statement]]:
-    """Distinct statements of every transaction inside the block; those of readings are left out."""
+def recorded(*, readings: bool = False) -> Iterator[dict[str, Statement]]:
+    """Distinct statements of every transaction inside the block; of readings only if asked."""
     reading = threading.local()
 
     def watched(read_now: Any) -> Any:
@@ -39,7 +40,8 @@ def recorded() -> Iterator[dict[str, Statement]]:
     found: dict[str, Statement] = {}
 
     def keep(statement: str, parameters: Any) -> None:
-        if not getattr(reading, "on", False) and statement.lstrip().upper().startswith(_WORDS):
+        left_out = getattr(reading, "on", False) and not readings
+        if not left_out and statement.lstrip().upper().startswith(_WORDS):
             found.setdefault(statement, (statement, parameters))
 
     def note(
@@ -69,6 +71,19 @@ def scans_sqlite(raw: Any, statement: Statement) -> set[str]:
     """Tables that the statement reads from end to end, by name or alias."""
     rows = raw.execute("EXPLAIN QUERY PLAN " + statement[0], statement[1]).fetchall()
     return {name for row in rows for name in _SQLITE_SCAN.findall(str(row[3]))}
+
+
+def sorts_sqlite(raw: Any, statement: Statement) -> list[str]:
+    """What SQLite would hold in memory to sort or group the statement's rows."""
+    rows = raw.execute("EXPLAIN QUERY PLAN " + statement[0], statement[1]).fetchall()
+    return [str(row[3]) for row in rows if _SQLITE_SORT.match(str(row[3]))]
+
+
+def sorts(conn: Any, statements: dict[str, Statement]) -> dict[str, list[str]]:
+    """Transaction on SQLite: the statements that sort."""
+    raw = conn.connection.driver_connection
+    found = {sql: sorts_sqlite(raw, statement) for sql, statement in statements.items()}
+    return {sql: plan for sql, plan in found.items() if plan}
 
 
 def scans_postgres(cursor: Any, statement: Statement) -> set[str]:

@@ -6,11 +6,14 @@ from pathlib import Path
 from tests.broker.cli.test_commands import run
 from tests.support.broker_exports import GROWING, fill, more
 from tests.support.memory import peak_of
+from tests.support.statements import recorded, sorts
 from veilmart.broker.home import open_home
 from veilmart.broker.operator.exports import KINDS
 
 GROWTH_MAX_BYTES = 3 * 1024 * 1024
 """Of the buffer of 256 Ki characters; 20,000 rows in memory would take 10 MiB at least."""
+SORTED = ("token_keys", "merchants", "vouchers")
+"""Tables with a row for each key or merchant; of each voucher a few bytes are grouped by batch."""
 MEASURED = [*GROWING, "folds", "tokens"]
 
 
@@ -34,6 +37,18 @@ def test_memory_of_exports_does_not_grow_with_their_tables(home: Path, tmp_path:
     assert set(MEASURED) == set(KINDS) - {"merchants"}, "of those there are a thousand at most"
     for kind in set(GROWING) - {"vouchers"}:
         assert rows_of(tmp_path / f"many-{kind}.csv") > 20_000
+
+
+def test_exports_are_read_in_the_order_of_an_index(home: Path, tmp_path: Path) -> None:
+    """SQLite's own memory, which the test before cannot see."""
+    fill(home, 100)
+    with recorded(readings=True) as statements:
+        for kind in GROWING:
+            run("export", kind, str(tmp_path / f"{kind}.csv"), home=home)
+    assert sum("ORDER BY" in sql for sql in statements) >= len(GROWING) - 1
+    with open_home(home) as opened:
+        sorted_ = opened.database.run_now(sorts, statements)
+    assert [sql for sql in sorted_ if not sql.partition("FROM ")[2].startswith(SORTED)] == []
 
 
 def test_an_export_waits_for_no_writer_and_keeps_none_waiting(home: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from tests.customer.purchase.test_purchase_rule import buy
 from tests.support.many_rows import multiply
 from tests.support.memory import peak_of
 from tests.support.scripted_customer import Market
+from tests.support.statements import recorded, sorts
 from veilmart.customer.cli.library import _write_orders
 from veilmart.customer.schema.tables import orders
 from veilmart.terminal.console import Terminal
@@ -30,3 +31,13 @@ def test_memory_of_the_export_does_not_grow_with_the_library(
     database.run_now(multiply, orders, 2_000, order="randomblob(32)", made_at="n")
     assert peak("many.csv") - before < GROWTH_MAX_BYTES
     assert (tmp_path / "many.csv").read_bytes().count(b"\n") > 2_300
+
+
+def test_only_the_names_of_purchases_are_sorted(market: Market, tmp_path: Path) -> None:
+    """SQLite's own memory, which the test before cannot see."""
+    buy(market, tmp_path)
+    database = market.wallet.database
+    with recorded(readings=True) as statements:
+        database.read_long(_write_orders, tmp_path / "all.csv", Terminal(json=True))
+    (sorted_,) = database.run_now(sorts, statements)
+    assert sorted_.split("FROM")[0].split() == ["SELECT", 'orders."order"']

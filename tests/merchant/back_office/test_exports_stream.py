@@ -8,6 +8,7 @@ from tests.support.many_rows import multiply
 from tests.support.memory import peak_of
 from tests.support.scripted_merchant import Stall
 from tests.support.selling_codes import ordered
+from tests.support.statements import recorded, sorts
 from veilmart.merchant.back_office.exports import KINDS
 from veilmart.merchant.cli.back_office import _write
 from veilmart.merchant.schema.tables import orders, products
@@ -40,3 +41,14 @@ def test_memory_of_exports_does_not_grow_with_their_tables(stall: Stall, tmp_pat
     assert {kind: grown for kind, grown in growth.items() if grown > GROWTH_MAX_BYTES} == {}
     for kind in KINDS:
         assert (tmp_path / f"many-{kind}.csv").read_bytes().count(b"\n") > 20_000
+
+
+def test_exports_are_read_in_the_order_of_an_index(stall: Stall, tmp_path: Path) -> None:
+    """SQLite's own memory, which the test before cannot see."""
+    ordered(stall, "alpha.txt")
+    database = stall.market.database
+    with recorded(readings=True) as statements:
+        for kind in KINDS:
+            database.read_long(_write, kind, tmp_path / kind, Terminal(json=True))
+    assert any("ORDER BY" in sql for sql in statements)
+    assert database.run_now(sorts, statements) == {}

@@ -75,7 +75,7 @@ def _products(connection: Connection) -> Exported:
     names = {row.id: row.name for row in connection.execute(select(shelves))}
     rows = (
         (p.id, p.title, p.file_name, names[p.shelf], p.version, p.size, int(p.available))
-        for p in stream_products(connection)
+        for p in stream_products(connection, by_file=True)
     )
     return Exported(("id", "title", "file", "shelf", "version", "size", "available"), rows)
 
