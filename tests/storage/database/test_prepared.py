@@ -52,6 +52,7 @@ def test_rows_values_and_counts(database: Database) -> None:
         assert SOME.rows(conn, {"below": 3}) == [("a",)]
         assert PLAIN.value(conn, {"least": "b"}) == 2
         assert BY_NAME.row(conn, {"of": "b"}) == BY_NAME.one(conn, {"of": "b"}) == (2,)
+        assert (ALL.first(conn), BY_NAME.first(conn, {"of": "z"})) == ((1, "a"), None)
         assert BY_NAME.row(conn, {"of": "z"}) is BY_NAME.value(conn, {"of": "z"}) is None
         assert RENAME.run(conn, {"of": 2, "new_name": "z"}) == 1
         assert RENAME.run(conn, {"of": 9, "new_name": "z"}) == 0

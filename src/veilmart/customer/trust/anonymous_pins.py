@@ -11,6 +11,8 @@ from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.customer.schema.token_tables import anonymous_view
+from veilmart.storage.database.brief import brief
+from veilmart.storage.database.prepared import Prepared
 
 Kind = Literal["catalogue"]
 
@@ -29,8 +31,10 @@ class Seen:
 
 
 _t = anonymous_view.c
-_SEEN = select(_t.signed, _t.signing_key, _t.certificate).where(
-    _t.kind == bindparam("of_kind"), _t.party == bindparam("of_party")
+_SEEN = Prepared(
+    select(_t.signed, _t.signing_key, _t.certificate).where(
+        _t.kind == bindparam("of_kind"), _t.party == bindparam("of_party")
+    )
 )
 _SAVE = insert(anonymous_view)
 _SAVE = _SAVE.on_conflict_do_update(
@@ -40,9 +44,10 @@ _SAVE = _SAVE.on_conflict_do_update(
 _FORGET = delete(anonymous_view).where(_t.party == bindparam("of_party"))
 
 
+@brief
 def seen(connection: Connection, kind: Kind, party: bytes) -> Seen | None:
     """party: fingerprint, 32 bytes."""
-    row = connection.execute(_SEEN, {"of_kind": kind, "of_party": party}).first()
+    row = _SEEN.first(connection, {"of_kind": kind, "of_party": party})
     return None if row is None else Seen(*row)
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.customer.schema.tables import brokers, logins, merchants
+from veilmart.storage.database.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class StoredLogin:
 _BROKERS = select(brokers.c.fingerprint, brokers.c.url, brokers.c.descriptor).order_by(
     brokers.c.joined_at.desc()
 )
-_BROKER_BY_URL = _BROKERS.where(brokers.c.url == bindparam("at_url"))
-_BROKER_BY_PRINT = _BROKERS.where(brokers.c.fingerprint == bindparam("at_print"))
+_BROKER_BY_URL = Prepared(_BROKERS.where(brokers.c.url == bindparam("at_url")))
+_BROKER_BY_PRINT = Prepared(_BROKERS.where(brokers.c.fingerprint == bindparam("at_print")))
 _PIN_BROKER = insert(brokers)
 _PIN_BROKER = _PIN_BROKER.on_conflict_do_update(
     index_elements=[brokers.c.fingerprint],
@@ -53,7 +54,7 @@ _MERCHANTS = (
     .where(merchants.c.broker == bindparam("at_broker"))
     .order_by(merchants.c.joined_at.desc())
 )
-_MERCHANT = _MERCHANTS.where(merchants.c.fingerprint == bindparam("at_print"))
+_MERCHANT = Prepared(_MERCHANTS.where(merchants.c.fingerprint == bindparam("at_print")))
 _PIN_MERCHANT = insert(merchants)
 _PIN_MERCHANT = _PIN_MERCHANT.on_conflict_do_update(
     index_elements=[merchants.c.broker, merchants.c.fingerprint],
@@ -95,12 +96,12 @@ def all_brokers(connection: Connection) -> list[PinnedBroker]:
 
 def broker_at(connection: Connection, url: str) -> PinnedBroker | None:
     """The broker pinned last under this URL."""
-    row = connection.execute(_BROKER_BY_URL, {"at_url": url}).first()
+    row = _BROKER_BY_URL.first(connection, {"at_url": url})
     return None if row is None else PinnedBroker(*row)
 
 
 def broker_named(connection: Connection, fingerprint: bytes) -> PinnedBroker | None:
-    row = connection.execute(_BROKER_BY_PRINT, {"at_print": fingerprint}).first()
+    row = _BROKER_BY_PRINT.first(connection, {"at_print": fingerprint})
     return None if row is None else PinnedBroker(*row)
 
 
@@ -124,7 +125,7 @@ def pinned_merchants(connection: Connection, broker: bytes) -> list[PinnedMercha
 def pinned_merchant(
     connection: Connection, broker: bytes, merchant: bytes
 ) -> PinnedMerchant | None:
-    row = connection.execute(_MERCHANT, {"at_broker": broker, "at_print": merchant}).first()
+    row = _MERCHANT.first(connection, {"at_broker": broker, "at_print": merchant})
     return None if row is None else PinnedMerchant(*row)
 
 

@@ -26,6 +26,7 @@ from veilmart.protocol.descriptor import SignedDescriptor, read_descriptor
 from veilmart.protocol.encoding import Message, decode, encode, labelled_hash
 from veilmart.protocol.signed_chains import catalogue_contradiction, contradiction
 from veilmart.protocol.token_list import listed_keys
+from veilmart.storage.database.prepared import Prepared
 
 PROOF_MAX_BYTES = 2 * CATALOGUE_MAX_BYTES + 64 * 1024
 NOT_SHOWN = (
@@ -118,8 +119,8 @@ def all_proofs(connection: Connection) -> list[Proof]:
     return [Proof(r.hash, r.party, r.made_at, r.content, bool(r.stops)) for r in rows]
 
 
-_STOPPING = select(proofs.c.hash).where(
-    proofs.c.party == bindparam("of_party"), proofs.c.stops == 1
+_STOPPING = Prepared(
+    select(proofs.c.hash).where(proofs.c.party == bindparam("of_party"), proofs.c.stops == 1)
 )
 
 
@@ -132,10 +133,10 @@ def check_not_stopped(connection: Connection, party: bytes) -> None:
 
 def stopped(connection: Connection, party: bytes) -> ViewsForked | None:
     """What `check_not_stopped` raises."""
-    found = connection.execute(_STOPPING, {"of_party": party}).first()
+    found = _STOPPING.first(connection, {"of_party": party})
     if found is None:
         return None
-    return ViewsForked(f"Proof {found.hash.hex()[:8]} stops business with it.")
+    return ViewsForked(f"Proof {found[0].hex()[:8]} stops business with it.")
 
 
 def settle_proofs(connection: Connection, party: bytes) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.customer.schema.token_tables import seen_descriptors
 from veilmart.protocol.descriptor import SignedDescriptor
+from veilmart.storage.database.prepared import Prepared
 
 View = Literal["account", "anonymous"]
 
@@ -27,7 +28,7 @@ class SeenDescriptor:
 
 
 _t = seen_descriptors.c
-_OF_PARTY = (
+_OF_PARTY = Prepared(
     select(_t.view, _t.serial, _t.not_before, _t.signed)
     .where(_t.party == bindparam("of_party"))
     .order_by(_t.view, _t.serial)
@@ -60,7 +61,7 @@ def newest_seen(connection: Connection, view: View, party: bytes) -> bytes | Non
 
 def seen_of(connection: Connection, party: bytes) -> list[SeenDescriptor]:
     """Of both views, by view and serial."""
-    return [SeenDescriptor(*row) for row in connection.execute(_OF_PARTY, {"of_party": party})]
+    return [SeenDescriptor(*row) for row in _OF_PARTY.rows(connection, {"of_party": party})]
 
 
 def keep_seen(connection: Connection, view: View, descriptors: list[SignedDescriptor]) -> None:

@@ -25,6 +25,8 @@ from veilmart.protocol.offer import Offer
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.state_table import step
 from veilmart.protocol.wallet_states import WALLET, WalletEvent, WalletState
+from veilmart.storage.database.brief import brief
+from veilmart.storage.database.prepared import Prepared
 
 UNFINISHED = (
     WalletState.CONFIRMING,
@@ -114,7 +116,7 @@ def order_key(order: Order) -> bytes:
 _OWNED_STATES = [WalletState.RELEASED.value, WalletState.DELIVERED.value, WalletState.DONE.value]
 _COLUMNS = tuple(item.name for item in fields(Order))
 _SELECT = select(*(orders.c[name] for name in _COLUMNS))
-_INSERT = insert(orders)
+_INSERT = Prepared(insert(orders))
 _ADD_FAULT = insert(faults).prefix_with("OR REPLACE")
 _CHANGEABLE = (
     "state",
@@ -125,12 +127,12 @@ _CHANGEABLE = (
     "content_key",
     "spend",
 )
-_UPDATE = (
+_UPDATE = Prepared(
     update(orders)
     .where(orders.c.order == bindparam("at_order"))
     .values({name: bindparam(f"new_{name}") for name in (*_CHANGEABLE, "file_path")})
 )
-_FORGET_FAULT = delete(faults).where(faults.c.order == bindparam("at_order"))
+_FORGET_FAULT = Prepared(delete(faults).where(faults.c.order == bindparam("at_order")))
 _BY_ORDER = _SELECT.where(orders.c.order == bindparam("at_order"))
 _ALL = _SELECT.order_by(orders.c.made_at.desc(), orders.c.order)
 _NAMES = select(orders.c.order).order_by(orders.c.made_at.desc(), orders.c.order)
@@ -142,15 +144,17 @@ _OWNED = _ALL.where(
 )
 
 
+@brief
 def add_order(connection: Connection, order: Order) -> None:
     """The commit at "y": from here on the purchase is remembered."""
-    connection.execute(_INSERT, {name: getattr(order, name) for name in _COLUMNS})
+    _INSERT.run(connection, {name: getattr(order, name) for name in _COLUMNS})
 
 
+@brief
 def save_order(connection: Connection, order: Order) -> None:
     """Record a later state. What was agreed at "y" never changes."""
     values = {f"new_{name}": getattr(order, name) for name in (*_CHANGEABLE, "file_path")}
-    connection.execute(_UPDATE, {"at_order": order.order, **values})
+    _UPDATE.run(connection, {"at_order": order.order, **values})
 
 
 def save_elsewhere(connection: Connection, order: bytes, folder: str) -> None:
@@ -217,4 +221,4 @@ def faults_by_order(connection: Connection) -> dict[bytes, str]:
 
 def forget_fault(connection: Connection, order: bytes) -> None:
     """The order ended, well or refunded."""
-    connection.execute(_FORGET_FAULT, {"at_order": order})
+    _FORGET_FAULT.run(connection, {"at_order": order})

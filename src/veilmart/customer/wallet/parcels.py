@@ -21,14 +21,16 @@ from veilmart.customer.wallet.orders import Order, Terms, forget_fault, save_ord
 from veilmart.errors import MalformedMessage, SignatureInvalid
 from veilmart.limits import PARCEL_IN_DATABASE_MAX_BYTES
 from veilmart.protocol.parcel import check_segment, segment_length
+from veilmart.storage.database.brief import brief
+from veilmart.storage.database.prepared import Prepared
 from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.home import sync_folder
 
 SYNC_EVERY_SEGMENTS = 32
 _BEGINNING_BYTES = 64
-_STORE = insert(parcels).prefix_with("OR REPLACE")
+_STORE = Prepared(insert(parcels).prefix_with("OR REPLACE"))
 _FIND = select(parcels.c.segment).where(parcels.c.order == bindparam("at_order"))
-_DROP = delete(parcels).where(parcels.c.order == bindparam("at_order"))
+_DROP = Prepared(delete(parcels).where(parcels.c.order == bindparam("at_order")))
 
 
 class Parcels:
@@ -144,7 +146,7 @@ def is_small(terms: Terms) -> bool:
 
 def store_segment(connection: Connection, order: bytes, segment: bytes) -> None:
     """Keep the verified sealed segment; another one for the same order is replaced."""
-    connection.execute(_STORE, {"order": order, "segment": segment})
+    _STORE.run(connection, {"order": order, "segment": segment})
 
 
 def stored_segment(connection: Connection, order: bytes) -> bytes | None:
@@ -153,6 +155,7 @@ def stored_segment(connection: Connection, order: bytes) -> bytes | None:
     return None if found is None else bytes(found)
 
 
+@brief
 def save_held(connection: Connection, order: Order, segment: bytes | None) -> None:
     """The HELD commit, with the segment where the parcel is small."""
     save_order(connection, order)
@@ -160,8 +163,9 @@ def save_held(connection: Connection, order: Order, segment: bytes | None) -> No
         store_segment(connection, order.order, segment)
 
 
+@brief
 def save_ended(connection: Connection, order: Order) -> None:
     """The last commit of a purchase: what was kept of parcel and fault is not needed any more."""
     save_order(connection, order)
-    connection.execute(_DROP, {"at_order": order.order})
+    _DROP.run(connection, {"at_order": order.order})
     forget_fault(connection, order.order)

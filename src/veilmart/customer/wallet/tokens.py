@@ -17,6 +17,7 @@ from veilmart.protocol.token import TokenSecrets, finish_token
 from veilmart.protocol.token_list import ListedKey
 from veilmart.protocol.token_messages import SIGNATURE_BYTES
 from veilmart.protocol.wallet_derivations import account_seed, refund_secrets, token_secrets
+from veilmart.storage.database.prepared import Prepared
 
 UNSPENT, SHOWN, RETURNING, RETURNED, SPENT = "unspent", "shown", "returning", "returned", "spent"
 ASKED, DONE, REFUSED, INVALID = "asked", "done", "refused", "invalid"
@@ -70,9 +71,10 @@ class StoredToken:
 
 
 _k = token_keys.c
-_KEYS = select(_k.key, _k.price, _k.epoch, _k.spki).where(_k.broker == bindparam("of_broker"))
-_KEY = _KEYS.where(_k.key == bindparam("of_key"))
-_KEY_IDS = select(_k.key).where(_k.broker == bindparam("of_broker"))
+_keys = select(_k.key, _k.price, _k.epoch, _k.spki).where(_k.broker == bindparam("of_broker"))
+_KEYS = Prepared(_keys)
+_KEY = Prepared(_keys.where(_k.key == bindparam("of_key")))
+_KEY_IDS = Prepared(select(_k.key).where(_k.broker == bindparam("of_broker")))
 _ADD_KEY = insert(token_keys).on_conflict_do_nothing()
 
 
@@ -80,7 +82,7 @@ def save_keys(connection: Connection, known: list[KnownKey]) -> None:
     """Rows that exist already do not change."""
     missing: list[dict[str, object]] = []
     for broker in {key.broker for key in known}:
-        there = set(connection.execute(_KEY_IDS, {"of_broker": broker}).scalars())
+        there = {row[0] for row in _KEY_IDS.rows(connection, {"of_broker": broker})}
         missing += [
             {
                 "key": key.listed.key,
@@ -98,13 +100,13 @@ def save_keys(connection: Connection, known: list[KnownKey]) -> None:
 
 def known_keys(connection: Connection, broker: bytes) -> dict[bytes, KnownKey]:
     """By key id."""
-    rows = connection.execute(_KEYS, {"of_broker": broker})
-    return {row.key: _known(broker, *row) for row in rows}
+    rows = _KEYS.rows(connection, {"of_broker": broker})
+    return {row[0]: _known(broker, *row) for row in rows}
 
 
 def known_key(connection: Connection, broker: bytes, key: bytes) -> KnownKey | None:
     """key: id, 32 bytes."""
-    row = connection.execute(_KEY, {"of_broker": broker, "of_key": key}).first()
+    row = _KEY.first(connection, {"of_broker": broker, "of_key": key})
     return None if row is None else _known(broker, *row)
 
 
@@ -182,13 +184,13 @@ def end_withdrawal(
 _t = tokens.c
 _COLUMNS = [_t[item.name] for item in fields(StoredToken)]
 _TOKEN = select(*_COLUMNS).join(token_keys, token_keys.c.key == tokens.c.key)
-_OLDEST = (
+_OLDEST = Prepared(
     select(*_COLUMNS)
     .where(_t.key == bindparam("of_key"), _t.state == UNSPENT)
     .order_by(_t.got_at, _t.id)
     .limit(1)
 )
-_SHOW = (
+_SHOW = Prepared(
     update(tokens)
     .where(_t.id == bindparam("of_token"), _t.state == UNSPENT)
     .values(state=SHOWN, order=bindparam("for_order"))
@@ -197,7 +199,7 @@ _SHOW = (
 
 def oldest_unspent(connection: Connection, key: bytes) -> StoredToken | None:
     """The token of this key (id, 32 bytes) that has rested longest."""
-    row = connection.execute(_OLDEST, {"of_key": key}).first()
+    row = _OLDEST.first(connection, {"of_key": key})
     return None if row is None else StoredToken(*row)
 
 
@@ -236,7 +238,7 @@ def add_refund(
 
 def show_token(connection: Connection, token: int, order: bytes) -> None:
     """Bind the token to this order. Raises NoTokens when another program was faster."""
-    if connection.execute(_SHOW, {"of_token": token, "for_order": order}).rowcount != 1:
+    if _SHOW.run(connection, {"of_token": token, "for_order": order}) != 1:
         raise NoTokens("Another program has just used it.")
 
 

@@ -57,6 +57,11 @@ class Prepared:
             raise Misuse("A statement that finds one row at most found several.")
         return found[0] if found else None
 
+    def first(self, conn: Connection, values: Values = _NO_VALUES) -> Row | None:
+        """The first row of those it finds, None if there is none."""
+        found = self.rows(conn, values)
+        return found[0] if found else None
+
     def one(self, conn: Connection, values: Values = _NO_VALUES) -> Row:
         """The only row. Raises Misuse where there is none, or several."""
         found = self.row(conn, values)
