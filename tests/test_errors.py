@@ -33,6 +33,7 @@ OWN_EXIT_CODES = {"Declined": 8, "Interrupted": 130}
 CROSSING = (PeerFault, NetworkFailure, Refusal)
 # A peer that could name these could make a wallet say what only signed bytes may make it say.
 PROVED_LOCALLY = {
+    errors.TokenEndsEarly,
     errors.PaddingInvalid,
     errors.PieceMismatch,
     errors.ContentKeyInvalid,

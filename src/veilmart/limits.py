@@ -102,6 +102,7 @@ REFILL_WINDOW_SECONDS = 2 * 3600  # a stock of tokens is refilled after its time
 UPDATE_WINDOW_SECONDS = 48 * 3600  # new versions are fetched at a random moment within
 ERRAND_SPREAD_SECONDS = 4 * 3600  # over which an anonymous task is put off at random
 TOKEN_ENDING_SECONDS = 30 * 24 * 3600  # tokens that end within it are told, and exchanged
+TOKEN_ASK_AGAIN_SECONDS = 7 * 24 * 3600  # a spend whose key ends early, by the wallet's clock, for
 EXCHANGE_SPREAD_SECONDS = 7 * 24 * 3600  # each at a random time of its own within it
 REFUND_LOOK_SPREAD_SECONDS = 7 * 24 * 3600  # the same for asking about a settled order
 FINISH_SLOT_SECONDS = 0.5  # a wallet that has all of a small parcel goes on at multiples of it

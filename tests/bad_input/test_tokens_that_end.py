@@ -5,16 +5,19 @@ from typing import Any
 
 import pytest
 
-from tests.support.buyers import Killed, buyer
+from tests.support.buyers import Killed, buy, buyer, finish
 from tests.support.roles import CREDIT, PRICE, Roles
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.events import Observer, ignore
 from veilmart.customer.library.errands import all_errands
 from veilmart.customer.library.exchange_rules import exchange
 from veilmart.customer.library.holdings import ending_notes, expired_lately, holdings
+from veilmart.customer.wallet.orders import orders_in
 from veilmart.customer.wallet.wallet import Wallet
+from veilmart.errors import TokenEndsEarly, TokenKeyEnded
 from veilmart.limits import EXCHANGE_SPREAD_SECONDS, TOKEN_ENDING_SECONDS
 from veilmart.protocol.token_messages import Spend
+from veilmart.protocol.wallet_states import WalletState
 
 DAY = 24 * 3600
 
@@ -107,3 +110,59 @@ async def test_expired_tokens_are_named_with_their_amount(roles: Roles, tmp_path
     assert all_errands(wallet) == []
     (gone,) = held(roles, wallet)
     assert gone.expired and not gone.ends_soon
+
+
+SPENDABLE = "veilmart.broker.keys.token_keys.spendable"
+
+
+def ended(_connection: Any, _key: bytes, _now: int) -> Any:
+    """What a broker finds whose clock is ahead."""
+    raise TokenKeyEnded
+
+
+async def test_a_broker_whose_clock_is_ahead_costs_no_token(
+    roles: Roles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shopper, wallet = await buyer(roles, "mia", tokens=1)
+    await shopper.aclose()
+    with monkeypatch.context() as ahead:
+        ahead.setattr(SPENDABLE, ended)
+        with pytest.raises(TokenEndsEarly) as caught:
+            await buy(roles, wallet, tmp_path / "out")
+        assert "token stays with its order" in caught.value.explain()
+        (order,) = wallet.database.run_now(orders_in, (WalletState.CONFIRMING,))
+        with pytest.raises(TokenEndsEarly):
+            await finish(roles, wallet, order)
+    assert (await finish(roles, wallet, order)).outcome == "done"
+    assert held(roles, wallet) == []
+    await roles.check_books()
+
+
+async def test_a_retired_key_is_not_asked_about_for_ever(
+    roles: Roles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shopper, wallet = await buyer(roles, "mia", tokens=1)
+    await shopper.aclose()
+    monkeypatch.setattr(SPENDABLE, ended)
+    with pytest.raises(TokenEndsEarly):
+        await buy(roles, wallet, tmp_path / "out")
+    (order,) = wallet.database.run_now(orders_in, (WalletState.CONFIRMING,))
+    monkeypatch.setattr("veilmart.customer.purchase.payment_rules.TOKEN_ASK_AGAIN_SECONDS", 0)
+    assert (await finish(roles, wallet, order)).outcome == "abandoned"
+
+
+async def test_an_exchange_waits_for_a_broker_whose_clock_is_ahead(
+    roles: Roles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shopper, wallet = await buyer(roles, "mia", tokens=1)
+    await shopper.aclose()
+    await to_the_last_days(roles, wallet)
+    (errand,) = all_errands(wallet)
+    with monkeypatch.context() as ahead:
+        ahead.setattr(SPENDABLE, ended)
+        with pytest.raises(TokenEndsEarly):
+            await exchange_one(roles, wallet, errand)
+    (again,) = all_errands(wallet)
+    await exchange_one(roles, wallet, again)
+    (fresh,) = held(roles, wallet)
+    assert (fresh.count, fresh.ends_soon) == (1, False)

@@ -1,6 +1,9 @@
 """Streams that are closed, full, gone or at their end: an error and an exit code, no traceback."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from veilmart.errors import (
     OutputLost,
 )
 from veilmart.storage.files.home import Home
+from veilmart.terminal.command import READER_GONE
 from veilmart.terminal.streams import tell
 
 
@@ -72,6 +76,46 @@ def test_codes_whose_sheet_cannot_be_written_are_kept(home: Path, tmp_path: Path
     assert done.returncode == OutputLost.exit_code and done.stdout == b""
     shown = json.loads(program("broker", "voucher", "show", "--json", home=home).stdout)
     assert len(shown["codes"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "done"),
+    [
+        (("customer", "wallet", "create", "--no-passphrase"), False),
+        (("broker", "voucher", "issue", "--value", "5.00"), True),
+        (("broker", "invitation", "issue", "--json"), True),
+        (("broker", "accounts"), False),
+    ],
+)
+def test_a_reader_that_has_gone_is_no_success(
+    home: Path, words: tuple[str, ...], done: bool
+) -> None:
+    """done: with a code to show again."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-m", "veilmart", *words]
+        env = {**os.environ, "VEILMART_HOME": str(home)}
+        ended = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=writing, stderr=-1, env=env, check=False
+        )
+    finally:
+        os.close(writing)
+    assert b"Traceback" not in ended.stderr
+    if not done:
+        assert ended.returncode == READER_GONE
+        assert not (home / "customer").exists()
+        return
+    assert ended.returncode == OutputLost.exit_code
+    assert program(*words[:2], "show", home=home).returncode == 0
+
+
+def test_lost_output_does_not_claim_an_effect(tmp_path: Path) -> None:
+    words = ("customer", "wallet", "create", "--no-passphrase")
+    done = program(*words, home=tmp_path, shell="> /dev/full")
+    said = done.stderr.decode()
+    assert "(error 5131)" in said and "It took effect" not in said and "run it again, see" in said
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("stream", ["<&-", "< /dev/null"])

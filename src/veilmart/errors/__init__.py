@@ -106,6 +106,7 @@ from veilmart.errors.peer import (
     PieceMismatch as PieceMismatch,
     SignatureInvalid as SignatureInvalid,
     StatementInvalid as StatementInvalid,
+    TokenEndsEarly as TokenEndsEarly,
     TokenKeyInvalid as TokenKeyInvalid,
     TooSlow as TooSlow,
     UnexpectedAnswer as UnexpectedAnswer,

@@ -80,6 +80,17 @@ class ClocksDiffer(PeerFault):
     hint = "Set the clock that is wrong, then try again. Nobody is to blame, and nothing was paid."
 
 
+class TokenEndsEarly(PeerFault):
+    code = 2120
+    crosses = False
+    summary = "The broker says that the token's key has ended; by this machine's clock it has not."
+    money = "No money is lost: the token stays with its order; it pays, or a fresh one comes back."
+    hint = (
+        "One clock is wrong, or the operator has retired the key. `veilmart customer sync` asks "
+        "again, for a week or until the key ends by this clock too."
+    )
+
+
 class UnexpectedAnswer(PeerFault):
     code = 2111
     summary = "The other side's answer does not fit the question."

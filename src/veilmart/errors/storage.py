@@ -32,7 +32,9 @@ class OutputLost(StorageFailure):
     code = 5131
     summary = "The command's output cannot be written to standard output."
     money = ""
-    hint = "It took effect all the same; a command that lists or shows it says the result."
+    hint = (
+        "Before you run it again, see with a command that lists or shows it whether it took effect."
+    )
 
 
 class StoreDamaged(StorageFailure):

@@ -25,6 +25,7 @@ from veilmart.errors import (
 )
 from veilmart.terminal.console import Ended, Terminal
 
+READER_GONE = 128 + 13  # as a shell says of a program that SIGPIPE has ended
 _MAKE_ROOM = "Free some space, then run it again."
 P = ParamSpec("P")
 Outcome: TypeAlias = Coroutine[Any, Any, int | None] | int | None
@@ -142,7 +143,10 @@ def _command(
 def run(
     function: Callable[[], Outcome], *, json: bool, serving: bool = False, subject: Subject = PLAIN
 ) -> int:
-    """Run a command to its end and return its exit code. Ctrl-C is exit code 130."""
+    """Run a command to its end and return its exit code.
+
+    Ctrl-C is exit code 130; a reader of the output that has gone away is 141.
+    """
     try:
         outcome = function()
         if isinstance(outcome, Coroutine):
@@ -161,8 +165,8 @@ def run(
         code = report_error(interrupted, json)
         return 128 + signalled.number if isinstance(signalled, Ended) else code
     except BrokenPipeError:
-        # The reader (head, less) went away: there is nobody left to tell.
-        return 0
+        # The reader (head, less) went away: nobody is left to tell, and nothing more was done.
+        return READER_GONE
     return outcome or 0
 
 

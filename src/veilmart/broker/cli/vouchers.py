@@ -118,7 +118,8 @@ def _show(opened: BrokerHome, terminal: Terminal, issued: KeptCodes, sheet: Path
     def draw(console: Console) -> None:
         for code in issued.codes:
             console.print(code)
-        console.print(f"Batch {issued.batch}: {len(issued.codes)} of {issued.value}.")
+        of = f"of {issued.value}" if issued.kind == "voucher" else "invitations"
+        console.print(f"Batch {issued.batch}: {len(issued.codes)} {of}.")
         if written is not None:
             console.print(f"To print: {shown_path(written)}")
 
@@ -126,9 +127,9 @@ def _show(opened: BrokerHome, terminal: Terminal, issued: KeptCodes, sheet: Path
         terminal.result(result, draw)
         terminal.flush()
     except (OutputLost, BrokenPipeError) as fault:
-        raise OutputLost(
-            f"The codes of batch {issued.batch} are kept: `veilmart broker {issued.kind} show`."
-        ) from fault
+        lost = OutputLost(f"The codes of batch {issued.batch} were made, and are kept.")
+        lost.hint = f"Run `veilmart broker {issued.kind} show`."
+        raise lost from fault
 
 
 @voucher_app.command(name="list")

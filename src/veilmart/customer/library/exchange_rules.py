@@ -28,6 +28,7 @@ from veilmart.customer.wallet.tokens import (
 from veilmart.errors import (
     MalformedMessage,
     RefundKeyUnfit,
+    TokenEndsEarly,
     TokenKeyEnded,
     TokenSpent,
 )
@@ -50,7 +51,8 @@ def exchange(token: StoredToken, clock: Clock, random: Random) -> Rule[int]:
 
     What is sent is stored before; a wallet that was cut off sends the same again. Raises
     WalletLocked, TokenKeyEnded, RefundKeyUnfit where the broker issues no tokens of that price any
-    more, and TokenSpent, TokenInvalid, TokenKeyUnknown when the token is worth nothing.
+    more, TokenSpent, TokenInvalid, TokenKeyUnknown when the token is worth nothing, and
+    TokenEndsEarly when only the broker's clock says that it is.
     """
     broker = yield from BrokerDescriptor()
     keys = yield from fetch_keys(broker)
@@ -65,7 +67,11 @@ def exchange(token: StoredToken, clock: Clock, random: Random) -> Rule[int]:
             # It was prepared long ago. Had it been taken, there would have been the stored answer.
             spend = yield from _renewed(token, spend, broker, keys, clock)
             answer = yield from AskBroker(spend, Spent)
-    except (*LOST, TokenSpent):
+    except (*LOST, TokenSpent) as refused:
+        known = keys.get(token.key)
+        lasts = known is not None and clock() < known.listed.spend_until
+        if isinstance(refused, TokenKeyEnded) and lasts:
+            raise TokenEndsEarly from refused
         yield from transact(_forget, token.id)
         raise
     if answer.receipt or not answer.refund:

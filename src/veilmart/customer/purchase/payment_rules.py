@@ -46,7 +46,12 @@ from veilmart.errors import (
     TokenKeyInvalid,
     TokenKeyUnknown,
 )
-from veilmart.limits import BODY_MAX_BYTES, TOKEN_ORDER_MAX_SECONDS, TOKEN_REST_SECONDS
+from veilmart.limits import (
+    BODY_MAX_BYTES,
+    TOKEN_ASK_AGAIN_SECONDS,
+    TOKEN_ORDER_MAX_SECONDS,
+    TOKEN_REST_SECONDS,
+)
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.customer_messages import Paid, Pay
 from veilmart.protocol.descriptor import Descriptor, SignedDescriptor
@@ -54,7 +59,7 @@ from veilmart.protocol.effects import Rule, transact
 from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.order_key import operation_id, sign_action
 from veilmart.protocol.ports import Clock
-from veilmart.protocol.token import blind_token
+from veilmart.protocol.token import blind_token, parse_token
 from veilmart.protocol.token_list import ListedKey, issuing_key, listed_keys
 from veilmart.protocol.token_messages import GetRefund, RefundToken, Spend, Spent
 from veilmart.protocol.wallet_derivations import refund_secrets
@@ -339,6 +344,18 @@ def check_blind_signature(key: KnownKey, blinded: bytes, signature: bytes) -> No
     """signature^65537 is what was to be signed. Raises TokenInvalid."""
     if not blind_rsa.signs(key.public.numbers, blinded, signature):
         raise TokenInvalid("The refund does not fit the request.")
+
+
+def may_pay_later(order: Order, clock: Clock) -> Rule[bool]:
+    """Whether the key of the order's token still lasts by our clock, so that another is wrong.
+
+    A token was shown for its order and can pay for no other, hence it is asked about again.
+    """
+    if order.spend is None or clock() >= order.made_at + TOKEN_ASK_AGAIN_SECONDS:
+        return False
+    token = parse_token(refunding(order).token)
+    key = yield from transact(known_key, order.broker, token.key_id)
+    return key is not None and clock() < key.listed.spend_until
 
 
 LOST = (TokenKeyEnded, TokenKeyUnknown, TokenInvalid)

@@ -21,6 +21,7 @@ from veilmart.customer.purchase.payment_rules import (
     LOST,
     Payment,
     keep_refund,
+    may_pay_later,
     refunding,
     send_payment,
 )
@@ -39,6 +40,8 @@ from veilmart.errors import (
     OrderUnknown,
     SignatureInvalid,
     StorageFailure,
+    TokenEndsEarly,
+    TokenKeyEnded,
     TokenSpent,
     VeilmartError,
 )
@@ -171,7 +174,9 @@ def pay(
     yield from Tell(StepReached("pay"))
     try:
         paid = yield from send_payment(order, terms.offer.price)
-    except CERTAINLY_UNPAID:
+    except CERTAINLY_UNPAID as refused:
+        if isinstance(refused, TokenKeyEnded) and (yield from may_pay_later(order, clock)):
+            raise TokenEndsEarly from refused
         if not known_held:
             abandoned = order.after(WalletEvent.OFFER_LOST, clock())
             yield from transact(save_order, abandoned)
