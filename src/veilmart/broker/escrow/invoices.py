@@ -14,7 +14,6 @@ from veilmart.protocol.accounting import share, transfer
 from veilmart.protocol.invoice_states import INVOICE, InvoiceEffect, InvoiceEvent, InvoiceState
 from veilmart.protocol.offer import Invoice
 from veilmart.protocol.state_table import step
-from veilmart.storage.database.brief import brief
 from veilmart.storage.database.isolation import repeatable, snapshot
 from veilmart.storage.database.prepared import Prepared
 
@@ -106,7 +105,6 @@ DUE_EVENTS = {
 }
 
 
-@brief
 @repeatable
 @snapshot
 def add_invoice(conn: Connection, invoice: Invoice, signed: bytes, fee: int = 0) -> None:
@@ -139,7 +137,6 @@ def find_invoice(conn: Connection, order: bytes) -> InvoiceRow | None:
     return None if row is None else _read(row)
 
 
-@brief
 @snapshot
 def get_invoice(conn: Connection, order: bytes) -> InvoiceRow:
     """Raises OrderUnknown."""

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 from veilmart.broker.ledger import booking, hot_rows
 from veilmart.broker.schema import tables
 from veilmart.protocol.link_messages import REPORTS_MAX, ReportEntry
-from veilmart.storage.database.brief import brief
 from veilmart.storage.database.isolation import snapshot
 from veilmart.storage.database.prepared import Prepared
 
@@ -81,7 +80,6 @@ def add_report(
     _add.run(conn, row)
 
 
-@brief
 @snapshot
 def next_reports(conn: Connection, merchant: bytes, after: int) -> Reports:
     """The next undelivered entries after sequence `after`, and the balance."""

@@ -34,7 +34,6 @@ from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.invoice_states import InvoiceEvent, InvoiceState
 from veilmart.protocol.moments import format_moment
 from veilmart.protocol.ports import Clock
-from veilmart.storage.database.brief import brief
 from veilmart.storage.database.isolation import repeatable, snapshot
 
 
@@ -65,7 +64,6 @@ def pay(state: BrokerState, session: Session, request: Pay) -> Rule[Answer]:
     return Answer(paid, attachment=(yield from first_segment(state, terms, at)))
 
 
-@brief
 @repeatable
 @snapshot
 def _pay(

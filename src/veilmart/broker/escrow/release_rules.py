@@ -38,7 +38,6 @@ from veilmart.protocol.encoding import decode, encode
 from veilmart.protocol.invoice_states import InvoiceEvent, InvoiceState
 from veilmart.protocol.order_key import check_action
 from veilmart.protocol.ports import Clock
-from veilmart.storage.database.brief import brief
 from veilmart.storage.database.isolation import repeatable, snapshot
 
 OrderAction = Literal["release", "acknowledge", "cancel"]
@@ -96,7 +95,6 @@ def _act(
         raise
 
 
-@brief
 @repeatable
 @snapshot
 def _step(

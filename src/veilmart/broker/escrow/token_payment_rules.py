@@ -55,7 +55,6 @@ from veilmart.protocol.token_messages import (
     Spend,
     Spent,
 )
-from veilmart.storage.database.brief import brief
 from veilmart.storage.database.isolation import repeatable, snapshot
 
 _NO_ORDER = bytes(32)
@@ -145,7 +144,6 @@ def spend(state: BrokerState, session: Session, request: Spend) -> Rule[Answer]:
     return replace(answer, attachment=(yield from first_segment(state, terms, at)))
 
 
-@brief
 @repeatable
 @snapshot
 def _spend(
@@ -218,7 +216,6 @@ def _check_refund(conn: Connection, request: Spend, key: KeyRow, now: int) -> Ke
     return refund
 
 
-@brief
 @snapshot
 def _key_of(conn: Connection, key_id: bytes) -> KeyRow | None:
     return token_keys.find_key(conn, key_id)

@@ -63,7 +63,6 @@ from veilmart.protocol.token import blind_token, parse_token
 from veilmart.protocol.token_list import ListedKey, issuing_key, listed_keys
 from veilmart.protocol.token_messages import GetRefund, RefundToken, Spend, Spent
 from veilmart.protocol.wallet_derivations import refund_secrets
-from veilmart.storage.database.brief import brief
 
 
 @dataclass(frozen=True)
@@ -247,7 +246,6 @@ def _choose(connection: Connection, broker: SignedDescriptor, price: int, now: i
     return chosen
 
 
-@brief
 def _learn_and_choose(
     connection: Connection, known: list[KnownKey], broker: SignedDescriptor, price: int, now: int
 ) -> ChosenToken:
@@ -256,7 +254,6 @@ def _learn_and_choose(
     return _choose(connection, broker, price, now)
 
 
-@brief
 def _add_with_token(connection: Connection, order: Order, token: int) -> None:
     """One transaction: which token pays for which order, before either is shown."""
     show_token(connection, token, order.order)

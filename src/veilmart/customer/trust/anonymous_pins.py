@@ -11,7 +11,6 @@ from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.customer.schema.token_tables import anonymous_view
-from veilmart.storage.database.brief import brief
 from veilmart.storage.database.prepared import Prepared
 
 Kind = Literal["catalogue"]
@@ -44,7 +43,6 @@ _SAVE = _SAVE.on_conflict_do_update(
 _FORGET = delete(anonymous_view).where(_t.party == bindparam("of_party"))
 
 
-@brief
 def seen(connection: Connection, kind: Kind, party: bytes) -> Seen | None:
     """party: fingerprint, 32 bytes."""
     row = _SEEN.first(connection, {"of_kind": kind, "of_party": party})

@@ -54,7 +54,6 @@ from veilmart.protocol.descriptor import (
     check_descriptor,
     read_descriptor,
 )
-from veilmart.storage.database.brief import brief
 from veilmart.transport.broker_channel import BrokerDescriptors
 from veilmart.transport.port import Client, OpenClient
 
@@ -144,7 +143,6 @@ class _BrokerMemory:
     merchant_pinned: bool = False
 
 
-@brief
 def _known_broker(
     connection: Connection,
     url: str,
@@ -224,7 +222,6 @@ async def accept_merchant(
     return fresh
 
 
-@brief
 def _known_merchant(
     connection: Connection, broker: bytes, merchant: bytes, *, anonymous: bool
 ) -> tuple[bytes | None, list[SeenDescriptor]]:

@@ -25,7 +25,6 @@ from veilmart.protocol.offer import Offer
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.state_table import step
 from veilmart.protocol.wallet_states import WALLET, WalletEvent, WalletState
-from veilmart.storage.database.brief import brief
 from veilmart.storage.database.prepared import Prepared
 
 UNFINISHED = (
@@ -144,13 +143,11 @@ _OWNED = _ALL.where(
 )
 
 
-@brief
 def add_order(connection: Connection, order: Order) -> None:
     """The commit at "y": from here on the purchase is remembered."""
     _INSERT.run(connection, {name: getattr(order, name) for name in _COLUMNS})
 
 
-@brief
 def save_order(connection: Connection, order: Order) -> None:
     """Record a later state. What was agreed at "y" never changes."""
     values = {f"new_{name}": getattr(order, name) for name in (*_CHANGEABLE, "file_path")}

@@ -21,7 +21,6 @@ from veilmart.customer.wallet.orders import Order, Terms, forget_fault, save_ord
 from veilmart.errors import MalformedMessage, SignatureInvalid
 from veilmart.limits import PARCEL_IN_DATABASE_MAX_BYTES
 from veilmart.protocol.parcel import check_segment, segment_length
-from veilmart.storage.database.brief import brief
 from veilmart.storage.database.prepared import Prepared
 from veilmart.storage.files.disk_errors import typed_file_errors
 from veilmart.storage.files.home import sync_folder
@@ -155,7 +154,6 @@ def stored_segment(connection: Connection, order: bytes) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-@brief
 def save_held(connection: Connection, order: Order, segment: bytes | None) -> None:
     """The HELD commit, with the segment where the parcel is small."""
     save_order(connection, order)
@@ -163,7 +161,6 @@ def save_held(connection: Connection, order: Order, segment: bytes | None) -> No
         store_segment(connection, order.order, segment)
 
 
-@brief
 def save_ended(connection: Connection, order: Order) -> None:
     """The last commit of a purchase: what was kept of parcel and fault is not needed any more."""
     save_order(connection, order)

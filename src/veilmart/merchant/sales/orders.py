@@ -12,7 +12,6 @@ from veilmart.protocol.link_messages import ReportEntry
 from veilmart.protocol.order_states import ORDER, OrderEvent, OrderState
 from veilmart.protocol.parcel import piece_count
 from veilmart.protocol.state_table import step
-from veilmart.storage.database.brief import brief
 from veilmart.storage.database.columns import insert
 from veilmart.storage.database.isolation import repeatable, snapshot
 from veilmart.storage.database.prepared import Prepared
@@ -125,7 +124,6 @@ _SALES = (
 )
 
 
-@brief
 @repeatable
 @snapshot
 def store_order(connection: Connection, order: Order) -> None:
@@ -146,7 +144,6 @@ def find_order(connection: Connection, name: bytes, broker: int) -> Order:
     return order
 
 
-@brief
 @repeatable
 @snapshot
 def segment_asked(
@@ -194,7 +191,6 @@ def last_heard(connection: Connection, broker: int) -> int:
     return int(_REPORTED.one(connection, {"broker_id": broker})[0])
 
 
-@brief
 def apply_report(
     connection: Connection,
     broker: int,

@@ -17,9 +17,8 @@ from sqlalchemy import Connection, Result
 from sqlalchemy.exc import SQLAlchemyError
 
 from veilmart.errors import DatabaseFailure, Misuse, StorageFailure, VeilmartError
-from veilmart.limits import DATABASE_BUSY_SECONDS
 from veilmart.storage.database.sqlite_engine import begin_immediate
-from veilmart.storage.files.disk_errors import SQLITE_BUSY, database_error, primary_code
+from veilmart.storage.files.disk_errors import database_error
 
 
 class Job:
@@ -58,15 +57,10 @@ class GroupCommit:
         self._connection = connection
         self._raw: Any = connection.connection.driver_connection
 
-    def carry_out(self, jobs: Sequence[Job], busy_seconds: float = DATABASE_BUSY_SECONDS) -> bool:
-        """Run every job and commit. Never raises for a job: outcomes are in `result`, `error`.
-
-        False, with nothing done, where another process held the write lock and no time was given
-        to wait for it.
-        """
+    def carry_out(self, jobs: Sequence[Job]) -> None:
+        """Run every job and commit. Never raises for a job: outcomes are in `result`, `error`."""
         try:
-            if not self._begin(busy_seconds):
-                return False
+            begin_immediate(self._raw)
             wrote = self._run_alone(jobs[0]) if len(jobs) == 1 else self._run_each(jobs)
             if self._raw.in_transaction:
                 self._raw.execute("COMMIT")
@@ -78,16 +72,6 @@ class GroupCommit:
         else:
             self.commits += wrote > 0
             self.decisions += wrote
-        return True
-
-    def _begin(self, busy_seconds: float) -> bool:
-        try:
-            begin_immediate(self._raw, busy_seconds)
-        except dbapi2.OperationalError as fault:
-            if busy_seconds or primary_code(fault) != SQLITE_BUSY:
-                raise
-            return False
-        return True
 
     def close(self) -> None:
         """Close the connection; SQLite folds the WAL into the database."""

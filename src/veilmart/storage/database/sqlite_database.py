@@ -15,17 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from veilmart.errors import DatabaseFailure, Misuse, ServerBusy
-from veilmart.limits import (
-    DATABASE_BUSY_SECONDS,
-    TRANSACTIONS_PER_COMMIT_MAX,
-    TRANSACTIONS_WAITING_MAX,
-)
-from veilmart.storage.database.brief import (
-    BRIEF_AT_ONCE,
-    HELD_UP_SECONDS,
-    SLOW_DISK_SECONDS,
-    is_brief,
-)
+from veilmart.limits import TRANSACTIONS_PER_COMMIT_MAX, TRANSACTIONS_WAITING_MAX
 from veilmart.storage.database.group_commit import GroupCommit, Job
 from veilmart.storage.database.lease import AlwaysHeld, Lease
 from veilmart.storage.database.migrations import upgrade_sqlite
@@ -95,8 +85,6 @@ class SqliteDatabase(Database):
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._soon: list[Job] = []  # of this turn of the event loop
-        self._slow_until = 0.0
 
     @property
     def shared(self) -> bool:
@@ -123,73 +111,22 @@ class SqliteDatabase(Database):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run `transaction(connection, *args, **kwargs)` and commit it.
-
-        It runs on the writer thread, a `brief` one on this thread where nothing speaks against it.
+        """Run `transaction(connection, *args, **kwargs)` on the writer thread and commit it.
 
         What the transaction raises undoes it and propagates, except that an uncaught
         SQLAlchemyError becomes `DatabaseFailure` or `DiskFull`. A cancelled caller's transaction
         may have been committed or not. Raises `ServerBusy` when too many are waiting.
         """
-        if self._closed:
-            raise _closed_error()
+        if self._thread is None:
+            self._start_thread()
         if self._queue.qsize() >= TRANSACTIONS_WAITING_MAX:
             raise ServerBusy
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        job = Job(transaction, args, kwargs, loop, future)
-        if not (is_brief(transaction) and self._run_soon(job, loop)):
-            self._hand_over([job])
-        return await future
-
-    def _run_soon(self, job: Job, loop: asyncio.AbstractEventLoop) -> bool:
-        """Run it at the end of the loop's turn. False where the writer thread is to run it."""
-        soon = self._soon
-        if not soon:
-            if loop.time() < self._slow_until or self._turn.locked():
-                return False
-            soon.append(job)
-            loop.call_soon(self._run_on_loop, loop)
-            return True
-        if soon[0].loop is not loop or len(soon) >= BRIEF_AT_ONCE:
-            return False
-        soon.append(job)
-        return True
-
-    def _run_on_loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        with self._start:
-            jobs, self._soon = self._soon, []
-        # Two loops may have begun at the same moment: the other's are not to be settled from here.
-        others = [job for job in jobs if job.loop is not loop]
-        if others:
-            self._hand_over(others)
-        batch = [job for job in jobs if job.loop is loop and not _is_cancelled(job)]
-        if not batch:
-            return
-        began = loop.time()
-        if not self._turn.acquire(blocking=False):
-            self._hand_over(batch)
-            return
-        try:
-            done = not self._closed and self._carry_out(batch, busy_seconds=0)
-        finally:
-            self._turn.release()
-        if not done:
-            self._hand_over(batch)
-            return
-        ended = loop.time()
-        if ended - began > HELD_UP_SECONDS:
-            self._slow_until = ended + SLOW_DISK_SECONDS
-        _settle(batch)
-
-    def _hand_over(self, batch: list[Job]) -> None:
-        """To the writer thread, or back with an error where there is none any more."""
-        if self._thread is None:
-            self._start_thread()
-        for job in batch:
-            self._queue.put(job)
+        self._queue.put(Job(transaction, args, kwargs, loop, future))
         if self._closed:
             self._refuse_waiting()
+        return await future
 
     def run_now(
         self,
@@ -257,11 +194,6 @@ class SqliteDatabase(Database):
                 return
             self._closed = True
             thread = self._thread
-            soon, self._soon = self._soon, []
-        if soon:
-            with self._turn:
-                self._carry_out(soon)
-            _deliver(soon)
         if thread is not None:
             self._queue.put(None)
             thread.join()
@@ -275,7 +207,9 @@ class SqliteDatabase(Database):
 
     def _start_thread(self) -> None:
         with self._start:
-            if self._thread is None and not self._closed:
+            if self._closed:
+                raise _closed_error()
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="database", daemon=True)
                 self._thread.start()
 
@@ -294,7 +228,7 @@ class SqliteDatabase(Database):
         batch: list[Job] = []
         job = self._queue.get()
         while job is not None:
-            if not _is_cancelled(job):
+            if job.future is None or not job.future.cancelled():
                 batch.append(job)
             if len(batch) >= TRANSACTIONS_PER_COMMIT_MAX:
                 return batch, True
@@ -304,16 +238,14 @@ class SqliteDatabase(Database):
                 return batch, True
         return batch, False
 
-    def _carry_out(self, batch: list[Job], busy_seconds: float = DATABASE_BUSY_SECONDS) -> bool:
-        """As `GroupCommit.carry_out`."""
+    def _carry_out(self, batch: list[Job]) -> None:
         self._holder = threading.get_ident()
         try:
-            return self._writer.carry_out(batch, busy_seconds)
+            self._writer.carry_out(batch)
         except Exception as fault:
             # The writer thread must outlive its own bugs, and every caller must hear something.
             for job in batch:
                 job.error = job.error or database_error(fault)
-            return True
         finally:
             self._holder = None
 
@@ -334,10 +266,6 @@ class SqliteDatabase(Database):
         if last:
             self._queue.put(None)  # it was meant for the thread
         _deliver(late)
-
-
-def _is_cancelled(job: Job) -> bool:
-    return job.future is not None and job.future.cancelled()
 
 
 def _closed_error() -> DatabaseFailure:
