@@ -37,7 +37,7 @@ async def test_an_account_purchase_makes_four_and_a_number(roles: Roles, tmp_pat
     assert names == ["take_order_number", "add_order", "save_held", "save_order", "save_ended"]
 
 
-async def test_an_anonymous_purchase_makes_ten(roles: Roles, tmp_path: Path) -> None:
+async def test_an_anonymous_purchase_makes_nine(roles: Roles, tmp_path: Path) -> None:
     """A connection of its own, with descriptors and catalogue fetched and compared anew."""
     shopper, wallet = await buyer(roles, "unseen")
     await shopper.aclose()

@@ -4,7 +4,8 @@ The same rule finishes a fresh purchase and one that was interrupted anywhere. I
 login nor a tunnel to the merchant: the order key authorises every request.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from veilmart.customer.effects import (
@@ -193,12 +194,12 @@ def ask_key(
             )
         except (SignatureInvalid, MalformedMessage):
             continue
-        came = replace(order.after(WalletEvent.KEY_CAME, clock()), invoice=released.invoice)
+        came = partial(order.after, WalletEvent.KEY_CAME, clock(), invoice=released.invoice)
         try:
-            return replace(came, content_key=_content_key(came, terms, invoice)), None
+            return came(content_key=_content_key(order, terms, invoice)), None
         except ContentKeyInvalid as fault:
             if _receipt_names(order, released.invoice):
-                return came, fault
+                return came(), fault
     raise KeyNotSigned
 
 
@@ -241,8 +242,7 @@ def _deliver(
         if delivered.path is not None:
             yield from Tell(IntegrityChecked())
             yield from Tell(FileSaved(delivered.path, order.codes))
-            ready = order.after(WalletEvent.FILE_READY, clock())
-            return replace(ready, file_path=str(delivered.path))
+            return order.after(WalletEvent.FILE_READY, clock(), file_path=str(delivered.path))
         missing = yield from on_disk(Parcels.missing, order)
         yield from fetch_segments(order, terms, missing)
     raise SegmentDamaged(delivered.damaged[0])

@@ -142,7 +142,7 @@ class TokenPayment:
         broker = quote.choice.broker
         keys = yield from _public_keys(broker)
         now = self.clock()
-        refund_entry(broker, quote.price, now)
+        refund_entry(listed_in(keys), quote.price, now)
         known = list(keys.values())
         chosen = yield from transact(_learn_and_choose, known, broker, quote.price, now)
         self.check_rested(chosen)
@@ -176,20 +176,25 @@ class TokenReady:
         return (yield from self._commit(order, chosen))
 
     def _commit(self, order: Order, chosen: ChosenToken) -> Rule[Order]:
-        broker, price = self.quote.choice.broker, self.quote.price
-        refund = self.keys[refund_entry(broker, price, self.payment.clock()).key]
+        price = self.quote.price
+        refund = self.keys[refund_entry(listed_in(self.keys), price, self.payment.clock()).key]
         spend = _spending(order, self.payment.seed, price, chosen, refund)
         order = replace(order, spend=encode(spend))
         yield from transact(_add_with_token, order, chosen.token.id)
         return order
 
 
-def refund_entry(broker: SignedDescriptor, price: int, now: int) -> ListedKey:
+def refund_entry(listed: tuple[ListedKey, ...], price: int, now: int) -> ListedKey:
     """The key that a refund of this price is signed with now. Raises RefundKeyUnfit."""
-    listed = issuing_key(listed_keys(broker.descriptor), price, now)
-    if listed is None:
+    found = issuing_key(listed, price, now)
+    if found is None:
         raise RefundKeyUnfit("The broker lists none of that price for now.")
-    return listed
+    return found
+
+
+def listed_in(keys: dict[bytes, KnownKey]) -> tuple[ListedKey, ...]:
+    """What the descriptor says of the keys that `_public_keys` returned, in its order."""
+    return tuple(key.listed for key in keys.values())
 
 
 def token_for(
@@ -286,7 +291,7 @@ def renew_refund(order: Order, clock: Clock) -> Rule[Order]:
     seed = yield from UnlockedSeed()
     broker = yield from BrokerDescriptor(fresh=True)
     spend = refunding(order)
-    listed = refund_entry(broker, spend.amount, clock())
+    listed = refund_entry(listed_keys(broker.descriptor), spend.amount, clock())
     key = (yield from fetch_keys(broker))[listed.key]
     blinded = blind_token(key.public, refund_secrets(seed, key.public, spend.order_key))
     renewed = replace_fields(spend, refund_key=listed.key, refund_blinded=blinded)

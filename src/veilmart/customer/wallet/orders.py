@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -69,10 +70,13 @@ class Order:
     described: bytes | None = field(default=None, repr=False)
     codes: bool = False
 
-    def after(self, event: WalletEvent, now: int) -> "Order":
-        """The order after `event`. Raises WrongOrderState for an event it cannot take."""
+    def after(self, event: WalletEvent, now: int, **found: Any) -> "Order":
+        """The order after `event`, with what came with it (Any: fields have several types).
+
+        Raises WrongOrderState for an event it cannot take.
+        """
         state = step(WALLET, WalletState(self.state), event)
-        return replace(self, state=state.value, changed_at=now)
+        return replace(self, state=state.value, changed_at=now, **found)
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,27 @@ Transactions, safe to run again. The counter is stored before anything derived f
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, exists, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from veilmart.customer.schema.token_tables import restored_at, seeded_wallet
-from veilmart.errors import NoSeed, NotRestoredHere, WalletOutdated, WalletReplaced
+from veilmart.errors import Misuse, NoSeed, NotRestoredHere, WalletOutdated, WalletReplaced
 
 _ONLY = 1
 CURRENT, RESTORING, REPLACED, OUTDATED = "current", "restoring", "replaced", "outdated"
 _t = seeded_wallet.c
 _SEEDED = select(_t.wallet, _t.state, _t.next_order, _t.refill_second)
 _RESTORED_AT = select(restored_at.c.broker)
-_COUNT = update(seeded_wallet).values(next_order=bindparam("following"))
+_TAKE = (
+    update(seeded_wallet)
+    .where(
+        _t.state != REPLACED,
+        _t.state != OUTDATED,
+        or_(~exists(restored_at.c.broker), exists().where(restored_at.c.broker == bindparam("at"))),
+    )
+    .values(next_order=_t.next_order + 1)
+    .returning(_t.next_order - 1)
+)
 
 
 @dataclass(frozen=True)
@@ -62,12 +71,14 @@ def take_order_number(connection: Connection, broker: bytes) -> int:
     Raises as `usable`, and NotRestoredHere where a wallet that came from its words has not read
     the broker's list of orders: a number that was used there could come again.
     """
+    number = connection.execute(_TAKE, {"at": broker}).scalar_one_or_none()
+    if number is not None:
+        return int(number)
     restored = set(connection.execute(_RESTORED_AT).scalars())
     if restored and broker not in restored:
         raise NotRestoredHere
-    number = usable(connection).next_order
-    connection.execute(_COUNT, {"following": number + 1})
-    return number
+    usable(connection)
+    raise Misuse("A wallet that can be used did not count its order.")
 
 
 def note_restored(connection: Connection, broker: bytes) -> None:
