@@ -153,6 +153,14 @@ def test_buy_takes_an_invitation_and_asks_for_one(market: RealMarket, tmp_path: 
         )
 
 
+def test_buy_without_a_choice_is_no_success(market: RealMarket, tmp_path: Path) -> None:
+    done = market.customer(tmp_path, "buy", market.link)
+    assert "Enter your selection: " in done.out
+    assert done.code == 2 and "(error 1131)" in done.err
+    left = market.customer(tmp_path, "buy", market.link, typed="0\n")
+    assert left.code == 0
+
+
 def test_a_repeated_voucher_says_so_and_is_not_counted_again(
     market: RealMarket, tmp_path: Path
 ) -> None:

@@ -5,31 +5,30 @@ from veilmart.customer.cli.prompts import Person
 from veilmart.customer.connection.shopper import Shopper
 from veilmart.customer.display.lists import find_product, is_number, menu_lines, menu_text
 from veilmart.customer.wallet.orders import owned
-from veilmart.errors import AlreadyOwned, Declined, NeedsConfirmation
+from veilmart.errors import AlreadyOwned, Declined
 from veilmart.protocol.catalogue import Product
 from veilmart.storage.files.partial_file import visible
 
 
 def choose_product(menu: Menu, person: Person, decimals: int, wanted: str | None) -> Product | None:
-    """The named product, or one chosen from the menu. Raises NoSuchProduct, BadArgument."""
+    """The named product, or one chosen from the menu; None for 0.
+
+    Raises NoSuchProduct, BadArgument, InputEnded.
+    """
     if wanted is None:
         return choose_from_menu(menu, person, decimals)
     return find_product(menu, wanted)
 
 
 def choose_from_menu(menu: Menu, person: Person, decimals: int) -> Product | None:
-    """Show the menu and ask for a number; None for 0 and at the end of the input."""
+    """Show the menu and ask for a number; None for 0. Raises InputEnded."""
     say = person.terminal.say
     products = menu.products
     say(f"{visible(menu.merchant.descriptor.name)}")
     for line in menu_lines(menu, decimals):
         say(menu_text(line))
     while True:
-        try:
-            answer = person.ask("Enter your selection: ").strip()
-        except NeedsConfirmation:
-            say("")
-            return None
+        answer = person.ask("Enter your selection: ").strip()
         if is_number(answer) and int(answer) <= len(products):
             number = int(answer)
             return products[number - 1] if number else None

@@ -30,6 +30,7 @@ from veilmart.errors import (
     BadArgument,
     CannotDo,
     Declined,
+    InputEnded,
     NeedsConfirmation,
     Refusal,
     VeilmartError,
@@ -172,8 +173,17 @@ async def shop(
                 wallet, person, link, suite=suite, observe=drawer, mention=False, anonymous=True
             ) as visitor:
                 menu = await open_menu(visitor, person, link, merchant)
-            while (chosen := choose_from_menu(menu, person, drawer.decimals)) is not None:
+            while (chosen := _next_choice(menu, person, drawer.decimals)) is not None:
                 await _serve_choice(shopper, person, drawer, menu, chosen, out)
+
+
+def _next_choice(menu: Menu, person: Person, decimals: int) -> Product | None:
+    """None for 0; the end of the input ends the visit as well."""
+    try:
+        return choose_from_menu(menu, person, decimals)
+    except InputEnded:
+        person.terminal.say("")
+        return None
 
 
 async def _serve_choice(
