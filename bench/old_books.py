@@ -75,8 +75,12 @@ class OldBooks:
         run(merchants.admit, self.merchant, "127.0.0.1:9")
         account = run(merchants.load_merchants)[0].account
         accounts = run(self._open_customers, count)
+        entry = run(_newest_entry) + 1
         for start in range(0, count, AT_ONCE):
-            run(self._add, start, min(AT_ONCE, count - start), count, accounts, account)
+            # Signed before the transaction: PostgreSQL ends one that is idle for long.
+            size = min(AT_ONCE, count - start)
+            run(_insert_all, self._rows((start, size, count), accounts, account, entry))
+            entry += 2 * size
         run(self._close, count, account)
 
     def sign(self, invoice: Invoice) -> bytes:
@@ -100,17 +104,11 @@ class OldBooks:
                 conn.execute(insert(tables.postings), _moves(entry, tables.CASH, account, amount))
         return opened
 
-    def _add(
-        self,
-        conn: Connection,
-        start: int,
-        size: int,
-        count: int,
-        accounts: list[int],
-        merchant: int,
-    ) -> None:
-        first = conn.execute(tables.transactions.select().order_by(tables.transactions.c.id.desc()))
-        entry = int(first.first().id) + 1  # type: ignore[union-attr]
+    def _rows(
+        self, part: tuple[int, int, int], accounts: list[int], merchant: int, entry: int
+    ) -> dict[Table, list[dict[str, Any]]]:
+        """part: the first order, how many, and of how many in all. entry: the next number."""
+        start, size, count = part
         transactions: list[dict[str, Any]] = []
         postings: list[dict[str, Any]] = []
         invoices: list[dict[str, Any]] = []
@@ -128,13 +126,12 @@ class OldBooks:
             invoices.append(self._invoice(order, entry, at))
             reports.append(self._report(order, number + 1, at + 60))
             entry += 2
-        for table, rows in (
-            (tables.transactions, transactions),
-            (tables.postings, postings),
-            (tables.invoices, invoices),
-            (tables.reports, reports),
-        ):
-            _insert_many(conn, table, rows)
+        return {
+            tables.transactions: transactions,
+            tables.postings: postings,
+            tables.invoices: invoices,
+            tables.reports: reports,
+        }
 
     def _invoice(self, order: bytes, hold: int, at: int) -> dict[str, Any]:
         invoice = Invoice(
@@ -184,6 +181,15 @@ class OldBooks:
             sequence = func.pg_get_serial_sequence("transactions", "id")
             conn.execute(select(func.setval(sequence, newest)))
             conn.execute(text("ANALYZE"))
+
+
+def _newest_entry(conn: Connection) -> int:
+    return int(conn.execute(select(func.max(tables.transactions.c.id))).scalar_one())
+
+
+def _insert_all(conn: Connection, rows: dict[Table, list[dict[str, Any]]]) -> None:
+    for table, of_table in rows.items():
+        _insert_many(conn, table, of_table)
 
 
 def _insert_many(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
