@@ -70,8 +70,9 @@ class Order:
     described: bytes | None = field(default=None, repr=False)
     codes: bool = False
 
+    # Any: fields have several types.
     def after(self, event: WalletEvent, now: int, **found: Any) -> "Order":
-        """The order after `event`, with what came with it (Any: fields have several types).
+        """The order after `event`, with what came with it.
 
         Raises WrongOrderState for an event it cannot take.
         """
