@@ -1,5 +1,6 @@
 """What several suites share: a PostgreSQL server, started once and only if a test wants it."""
 
+import gc
 import os
 import shutil
 import signal
@@ -11,9 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import needs, order, prepared_keys
+from tests.support import (
+    compiled_once,
+    light_passwords,
+    migrated_once,
+    needs,
+    order,
+    prepared_keys,
+)
+from tests.support.light_passwords import real_passwords
 from tests.support.made_once import shared_folder
 from tests.support.postgres import PostgresServer
+
+__all__ = ["real_passwords"]
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 * 1024**3
@@ -25,7 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     _keep_bytecode()
     _write_into_memory()
     shared_folder()  # before workers are started
-    prepared_keys.install()
+    for cheaper in (prepared_keys, compiled_once, migrated_once, light_passwords):
+        cheaper.install()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -34,6 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         needs.mark(item)
     order.longest_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays to the end; the collector need not walk it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _hear_signals() -> None:

@@ -23,7 +23,10 @@ from veilmart.customer.connection.shopper import Shopper
 from veilmart.errors import AuthenticationFailed
 from veilmart.protocol.customer_messages import Login, Welcome
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("real_passwords"),
+]
 
 SAMPLES = 60
 TRIES = 3

@@ -45,17 +45,20 @@ class PostgresServer:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def new_database(self) -> str:
-        """The URL of an empty database."""
+    def new_database(self, original: str = "") -> str:
+        """The URL of an empty database, or of a copy of one that nobody is connected to."""
         name = f"test_{secrets.token_hex(8)}"
-        self.execute(f"CREATE DATABASE {name}")
+        self._create(name, str(make_url(original).database) if original else "template1")
         return self.url(name)
 
     def become_copy(self, url: str, original: str) -> None:
         """Replace a database that nobody is connected to by a copy of another such one."""
         self.drop(url)
-        names = make_url(url).database, make_url(original).database
-        self.execute("CREATE DATABASE {} TEMPLATE {}".format(*names))
+        self._create(str(make_url(url).database), str(make_url(original).database))
+
+    def _create(self, name: str, original: str) -> None:
+        """Copies files: half the work of PostgreSQL's usual way, which writes them to its log."""
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {original} STRATEGY file_copy")
 
     def drop(self, url: str) -> None:
         """Also when somebody is still connected."""

@@ -18,7 +18,7 @@ from typing import Any
 import gmpy2
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.support.made_once import SHARED, shared_folder
+from tests.support.made_once import shared_folder
 
 PRIMES = Path(__file__).with_name("primes.json")
 EXPONENT = 65537
@@ -42,12 +42,6 @@ def install() -> None:
         return _key(*pair) if pair else generated(public_exponent, key_size, backend)
 
     rsa.generate_private_key = prepared
-
-
-def install_if_asked() -> None:
-    """In a program that a test started."""
-    if SHARED in os.environ:
-        install()
 
 
 def _next(path: Path) -> int:

@@ -24,7 +24,8 @@ from typing import IO, Any, TextIO
 
 import msgspec
 
-from tests.support.prepared_keys import install_if_asked
+from tests.support import migrated_once, prepared_keys
+from tests.support.made_once import SHARED
 from veilmart.errors import ServerFault
 
 END_SECONDS = 300
@@ -206,6 +207,8 @@ def _become(start: _Start, fds: list[int]) -> None:
     os.environ.clear()
     os.environ.update(start.env)
     os.chdir(start.cwd)
-    install_if_asked()
+    if SHARED in os.environ:
+        prepared_keys.install()
+        migrated_once.install()
     sys.argv = [start.module, *start.words]
     runpy.run_module(start.module, run_name="__main__", alter_sys=True)

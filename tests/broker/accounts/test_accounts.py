@@ -65,6 +65,7 @@ async def test_wrong_name_and_wrong_password_are_one_refusal(market: Market) -> 
     assert refusals[0] == refusals[1]
 
 
+@pytest.mark.usefixtures("real_passwords")
 async def test_an_unknown_name_costs_a_hash_as_well(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:

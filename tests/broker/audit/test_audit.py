@@ -164,10 +164,7 @@ def lived_there(
 @pytest.fixture
 def copy_there(lived_there: Lived, postgres_server: PostgresServer) -> Iterator[Lived]:
     assert lived_there.database is not None
-    name = f"copy_{os.urandom(8).hex()}"
-    source = make_url(lived_there.database).database
-    postgres_server.execute(f"CREATE DATABASE {name} TEMPLATE {source}")
-    url = postgres_server.url(name)
+    url = postgres_server.new_database(lived_there.database)
     yield Lived(lived_there.home, lived_there.life, url)
     postgres_server.drop(url)
 
