@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import (
     compiled_once,
+    in_turn,
     light_passwords,
     migrated_once,
     needs,
@@ -45,6 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Before `-m` chooses."""
     for item in items:
         needs.mark(item)
+    in_turn.choose(items)
     order.longest_first(items)
 
 
