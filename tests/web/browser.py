@@ -19,6 +19,7 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions")
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+COLOUR_RULES = ("color-contrast", "link-in-text-block")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -103,13 +104,12 @@ class Watched:
         assert response is not None
         return response.status
 
-    def violations(self) -> list[str]:
-        """What axe-core finds against WCAG 2.2 A and AA on the page as it is now."""
+    def violations(self, *rules: str) -> list[str]:
+        """What axe-core finds on the page as it is now, by these rules or WCAG 2.2 A and AA."""
         if not self.page.evaluate("'axe' in window"):  # half a megabyte, once a page
             self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate(
-            "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", WCAG
-        )
+        only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": WCAG}
+        found = self.page.evaluate("only => axe.run(document, {runOnly: only})", only)
         return [
             f"{violation['id']}: {node['html'][:160]} ({node.get('failureSummary', '')[:300]})"
             for violation in found["violations"]
@@ -130,6 +130,17 @@ class Watched:
         assert self.messages == []
         assert self.foreign == []
         assert not self.wider_than_its_window()
+
+    def check_in_both_colours(self) -> None:
+        """`check` on a light page, and the rules on colours again on a dark one.
+
+        Without motion: a colour on its way to another one is neither of them.
+        """
+        self.page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+        assert self.violations(*COLOUR_RULES) == []
+        assert not self.wider_than_its_window()
+        self.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        self.check()
 
 
 def watched_page(context: BrowserContext, face: Face) -> Watched:

@@ -33,9 +33,7 @@ def faces(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def look(watched: Watched, heading: str) -> None:
     """The page that is open, at 320 pixels, light and dark."""
     expect(watched.page.get_by_role("heading", level=1, name=heading)).to_be_visible()
-    for scheme in ("light", "dark"):
-        watched.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        watched.check()
+    watched.check_in_both_colours()
 
 
 def click(watched: Watched, name: str) -> None:
