@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bad_input.test_trust_on_the_wire import broker_shows, merchant_shows, signed_again
+from tests.bad_input.shown_descriptors import broker_shows, merchant_shows, signed_again
 from tests.support.roles import CREDIT, PASSWORD, Roles, preferring, told
 from tests.support.tampering_proxy import Forward, HttpMessage
 from veilmart.broker.events import MerchantAuthenticated

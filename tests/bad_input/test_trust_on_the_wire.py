@@ -4,19 +4,18 @@ Each of them stops everything before a password, a choice or money is sent.
 """
 
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import pytest
 
+from tests.bad_input.shown_descriptors import broker_shows, merchant_shows, signed_again
 from tests.support.roles import CREDIT, PASSWORD, Clock, Roles, told
 from tests.support.tampering_proxy import Forward, HttpMessage
-from veilmart.broker.effects import Answer
 from veilmart.broker.relay.links import LinkPool
-from veilmart.broker.server.dispatch import RULES
-from veilmart.crypto.identity import IdentityKey, generate_identity, public_spki
+from veilmart.crypto.identity import IdentityKey, generate_identity
 from veilmart.crypto.suite import suite_by_id
 from veilmart.customer.connection.shopper import Shopper, connect
 from veilmart.customer.wallet.wallet import open_wallet
@@ -33,12 +32,10 @@ from veilmart.errors import (
 )
 from veilmart.limits import HANDSHAKE_MAX_BYTES
 from veilmart.merchant.home import open_merchant
-from veilmart.protocol.customer_messages import GetMerchant, MerchantDescriptor
 from veilmart.protocol.descriptor import (
     SignedDescriptor,
     check_descriptor,
     read_descriptor,
-    sign_descriptor,
 )
 from veilmart.protocol.link_messages import TunnelOpen
 
@@ -51,48 +48,9 @@ def stranger() -> IdentityKey:
     return generate_identity()
 
 
-def signed_again(known: SignedDescriptor, key: IdentityKey, **changes: Any) -> bytes:
-    """The descriptor with changes, under a true signature of `key`."""
-    fields = {"identity": public_spki(key), **changes}
-    return sign_descriptor(msgspec.structs.replace(known.descriptor, **fields), key)
-
-
 def signed_next(known: SignedDescriptor, key: IdentityKey) -> bytes:
     """A true successor of `known`: the next serial, chained to it."""
     return signed_again(known, key, serial=known.descriptor.serial + 1, previous=known.hash)
-
-
-@contextmanager
-def broker_shows(roles: Roles, signed: bytes) -> Iterator[list[str]]:
-    """Somebody before the broker shows this descriptor; yields the paths that were asked."""
-    asked: list[str] = []
-
-    async def handler(request: HttpMessage, forward: Forward) -> HttpMessage:
-        asked.append(request.path)
-        answer = await forward(request)
-        return answer.with_body(signed) if request.path == "/v1/descriptor" else answer
-
-    roles.outside.handler = handler
-    try:
-        yield asked
-    finally:
-        roles.outside.reset()
-
-
-@contextmanager
-def merchant_shows(patch: pytest.MonkeyPatch, signed: bytes) -> Iterator[None]:
-    """The broker passes on this descriptor as the merchant's newest, and the true older ones."""
-    rules: dict[Any, Any] = RULES
-    honest = rules[GetMerchant]
-
-    def rule(state: Any, session: Any, request: GetMerchant) -> Any:
-        if request.serial:
-            return (yield from honest(state, session, request))
-        return Answer(MerchantDescriptor(signed=signed))
-
-    with patch.context() as scope:
-        scope.setitem(rules, GetMerchant, rule)
-        yield
 
 
 async def merchant_now(roles: Roles) -> tuple[SignedDescriptor, IdentityKey]:

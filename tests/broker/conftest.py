@@ -1,5 +1,6 @@
 """A broker on a home of its own for each test, and a scripted merchant."""
 
+from tests.broker.several_workers import workers
 from tests.support.broker_market import (
     home,
     market,
@@ -20,4 +21,5 @@ __all__ = [
     "postgres_template",
     "served",
     "template",
+    "workers",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker.cli.test_commands import run
+from tests.broker.called import run
 from veilmart.broker import settings
 from veilmart.broker.currencies import decimals_of
 from veilmart.broker.home import open_home, renew_descriptor

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.escrow.bad_goods import other_piece, wrong_key
 from tests.escrow.stage import NAME, staged
-from tests.escrow.test_money_back import other_piece, wrong_key
 from tests.support.roles import CREDIT, PRICE, Roles
 from veilmart.broker.disputes import dispute_rules
 from veilmart.broker.effects import Answer

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.escrow.bad_goods import other_piece, wrong_key
 from tests.escrow.stage import Stage, staged
 from tests.support.roles import CREDIT, PRICE, Roles
 from tests.support.signed_orders import resigned
@@ -27,28 +28,9 @@ from veilmart.protocol import offer as offers, parcel
 from veilmart.protocol.evidence import Finding
 
 
-def wrong_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sealed key opens to another content key."""
-    real = offers.seal_content_key
-
-    def lie(suite: Any, escrow: bytes, key: bytes, order: bytes) -> bytes:
-        return real(suite, escrow, os.urandom(32), order)
-
-    monkeypatch.setattr(offers, "seal_content_key", lie)
-
-
 def junk_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sealed key opens to nothing."""
     monkeypatch.setattr(offers, "seal_content_key", lambda *_: os.urandom(64))
-
-
-def other_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sealed rightly, and something else."""
-
-    def lie(*args: Any) -> bytes:
-        return parcel.seal_segment(*args[:-1], bytes(len(args[-1])))  # type: ignore[call-arg]
-
-    monkeypatch.setattr("veilmart.merchant.server.http_app.seal_segment", lie)
 
 
 def damaged(monkeypatch: pytest.MonkeyPatch) -> None:

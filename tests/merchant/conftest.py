@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.merchant.cli.saying import fresh, goods, say
 from tests.support.scripted_merchant import BROKER_URL, NOW, FakeBroker, Stall
 from veilmart.crypto import identity
 from veilmart.merchant import home as market_home
 from veilmart.merchant.home import MerchantHome, create_merchant, open_merchant
+
+__all__ = ["fresh", "goods", "say"]
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from cyclopts import Argument, Token
 from cyclopts.exceptions import CoercionError
 
 from tests.support.command_tree import commands, options
-from tests.terminal.test_usage_errors import said
+from tests.terminal.usage import said
 from veilmart.errors import BadAmount, BadArgument
 from veilmart.limits import INTEGER_MAX
 from veilmart.merchant.stocking.shop_folder import read_folder

@@ -4,18 +4,9 @@ import json
 
 import pytest
 
-from veilmart.cli import main, wants_json
+from tests.terminal.usage import said
+from veilmart.cli import wants_json
 from veilmart.errors import BadArgument
-
-
-def said(
-    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, str, str]:
-    monkeypatch.setattr("sys.argv", ["veilmart", *words.split()])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    out, err = capsys.readouterr()
-    return int(str(ended.value.code)), out, err
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from tests.transport.test_http_server import Shop, running
+from tests.transport.shop import Shop, running
 from veilmart.limits import CONNECTIONS_MAX, STREAMS_MAX
 from veilmart.transport.crowding import to_cut
 from veilmart.transport.open_files import FILES_BESIDE

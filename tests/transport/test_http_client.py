@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from tests.transport.test_http_server import MAX_BYTES, Shop, running
+from tests.transport.shop import MAX_BYTES, Shop, running
 from veilmart.errors import (
     BrokerUnreachable,
     DescriptorUnknown,

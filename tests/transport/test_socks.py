@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from tests.support.socks_server import socks_server
-from tests.transport.test_http_server import Shop, running
+from tests.transport.shop import Shop, running
 from veilmart.errors import BadArgument, BrokerUnreachable, ProxyFailed
 from veilmart.transport.client import HttpClient
 from veilmart.transport.socks import SocksProxy, parse_proxy

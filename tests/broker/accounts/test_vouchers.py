@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from tests.broker.accounts.issuing import issue
 from tests.support.broker_market import PASSWORD, Market
 from tests.support.engines import both_engines
 from tests.support.statements import recorded, scans
@@ -35,12 +36,6 @@ from veilmart.protocol.customer_messages import Redeem, Redeemed, Register, Regi
 
 REDEEMERS = 64
 HASHED = "$argon2id$not computed: nobody logs in with it"
-
-
-def issue(market: Market, count: int = 1, value: int = 2000) -> list[str]:
-    issued = market.run(vouchers.issue_vouchers, count, value, market.clock(), os.urandom)
-    made: list[str] = issued.codes
-    return made
 
 
 def outstanding(market: Market) -> int:

@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 
 from tests.broker.audit.audited_market import Life, live
 from tests.broker.audit.corruptions import CORRUPTIONS, Corruption
-from tests.broker.cli.test_commands import run
+from tests.broker.called import run
 from tests.support.postgres import PostgresServer
 from veilmart.broker import settings
 from veilmart.broker.audit import SUBJECTS, Check, audit

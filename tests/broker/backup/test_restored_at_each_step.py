@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker.backup.test_restored_broker import put_back
+from tests.broker.backup.put_back import put_back
 from tests.support.broker_market import PASSWORD, Market
 from tests.support.scripted_broker import PRICE
 from tests.support.token_wallet import TokenWallet

@@ -6,21 +6,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from tests.broker.cli.test_commands import run
+from tests.broker.backup.put_back import put_back
+from tests.broker.called import run
 from tests.support.broker_market import Market
 from veilmart.broker import merchants
 from veilmart.broker.backup_layout import LAYOUT
-from veilmart.broker.home import BrokerHome, open_home, renew_descriptor
+from veilmart.broker.home import open_home, renew_descriptor
 from veilmart.broker.schema import tables
 from veilmart.errors import BackupOlder
 from veilmart.protocol.descriptor import check_descriptor
 from veilmart.storage.backup.backup import back_up
-from veilmart.storage.backup.restore import restore
-
-
-def put_back(archive: Path, opened: BrokerHome, *, over_newer: bool = True) -> None:
-    path, fingerprint = opened.home.path, opened.fingerprint
-    restore(archive, path, LAYOUT, identity=fingerprint, over_newer=over_newer)
 
 
 async def test_wallets_and_merchants_accept_what_follows(market: Market, tmp_path: Path) -> None:

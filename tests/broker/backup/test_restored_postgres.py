@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from tests.broker.cli.test_commands import run
-from tests.broker.operator.test_operators import bought
+from tests.broker.called import run
+from tests.broker.operator.bought import bought
 from tests.support.broker_market import Market
 from veilmart.broker.audit import audit
 from veilmart.broker.backup_layout import LAYOUT

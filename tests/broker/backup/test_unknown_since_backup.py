@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker.backup.test_restored_broker import put_back
-from tests.broker.cli.test_commands import run
-from tests.broker.operator.test_operators import withdrawing
+from tests.broker.backup.put_back import put_back
+from tests.broker.called import run
+from tests.broker.operator.bought import withdrawing
 from tests.support.broker_market import Market
 from veilmart.broker.accounts import vouchers
 from veilmart.broker.backup_layout import LAYOUT

@@ -4,26 +4,20 @@ import asyncio
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from tests.broker.called import run
 from tests.support.broker_market import Served
 from tests.support.programs import Program, run as start
 from veilmart.broker import events
 from veilmart.broker.accounts.customers import add_customer
-from veilmart.broker.cli.root import app
 from veilmart.broker.home import open_home
 from veilmart.broker.operator import admission
 from veilmart.broker.server.narration import Narrator
 from veilmart.crypto import identity
 from veilmart.errors import FingerprintChanged, NotYourBroker
-
-
-def run(*words: str, home: Path) -> int:
-    result: Any = app([*words, "--home", str(home)], result_action="return_value")
-    return int(result or 0)
 
 
 def test_init_makes_a_home_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,11 @@ import os
 
 import pytest
 
+from tests.broker.escrow.balances import balance
 from tests.support.broker_market import Market
 from tests.support.engines import both_engines
 from tests.support.scripted_broker import PRICE, SEGMENT, SHELF
 from veilmart.broker import events
-from veilmart.broker.accounts.customers import find_customer
 from veilmart.broker.schema import tables
 from veilmart.crypto import signing
 from veilmart.errors import (
@@ -35,12 +35,6 @@ from veilmart.protocol.customer_messages import (
 )
 from veilmart.protocol.offer import PaymentReceipt, invoice_hash, open_object
 from veilmart.protocol.order_key import operation_id, sign_action
-
-
-def balance(market: Market, name: str) -> int:
-    found = market.run(find_customer, name)
-    assert found is not None
-    return found.balance
 
 
 @both_engines

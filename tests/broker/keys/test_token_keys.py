@@ -13,9 +13,9 @@ import msgspec
 import pytest
 from sqlalchemy import insert, select
 
-from tests.broker.cli.test_commands import run
-from tests.broker.maintenance.test_folding import MONTHS, kinds
-from tests.broker.tokens.test_tokens import check
+from tests.broker.called import run
+from tests.broker.maintenance.folded import MONTHS, kinds
+from tests.broker.tokens.checking import check
 from tests.support.broker_market import Market, Served
 from tests.support.engines import both_engines
 from tests.support.scripted_broker import PRICE, START

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.broker.cli.test_commands import run
-from tests.broker.operator.test_operators import bought
+from tests.broker.called import run
+from tests.broker.operator.bought import bought
 from tests.support.broker_market import Market
 from tests.support.engines import both_engines
 from veilmart.broker import merchants

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, select, text
 
-from tests.broker.accounts.test_vouchers import issue
+from tests.broker.accounts.issuing import issue
 from tests.broker.escrow.returning import refund_of
-from tests.broker.operator.test_operators import bought
+from tests.broker.maintenance.folded import MONTHS, kinds
+from tests.broker.operator.bought import bought
 from tests.support.broker_market import Market
 from tests.support.engines import both_engines
 from tests.support.scripted_broker import SLOW_SHELF
@@ -32,18 +33,11 @@ from veilmart.protocol import customer_messages as messages, labels
 from veilmart.protocol.descriptor import SIGNATURE_BYTES
 from veilmart.protocol.encoding import decode
 
-MONTHS = 62 * 24 * 3600
-
 
 def balances(market: Market) -> list[tuple[int, int]]:
     """Of every account with anything; time makes new token keys, with accounts of their own."""
     query = select(tables.accounts.c.id, booking.true_balance).order_by(tables.accounts.c.id)
     return market.run(lambda conn: [(row[0], row[1]) for row in conn.execute(query) if row[1]])
-
-
-def kinds(market: Market) -> dict[str, int]:
-    query = select(tables.transactions.c.kind, func.count()).group_by(tables.transactions.c.kind)
-    return market.run(lambda conn: {row[0]: row[1] for row in conn.execute(query)})
 
 
 def invoice(market: Market, order: bytes) -> Any:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker.cli.test_commands import run
-from tests.broker.operator.test_operators import bought
+from tests.broker.called import run
+from tests.broker.operator.bought import bought
 from tests.support.broker_market import Market
 from tests.support.engines import both_engines
 from tests.support.token_wallet import TokenWallet

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection
 
-from tests.broker.operator.test_operators import withdrawing
+from tests.broker.operator.bought import withdrawing
 from tests.support.broker_market import Market
 from tests.support.engines import both_engines
 from veilmart.broker.accounts import vouchers

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from tests.broker.cli.test_commands import run
+from tests.broker.called import run
 from tests.support.broker_exports import GROWING, fill, more
 from tests.support.memory import peak_of
 from tests.support.statements import recorded, sorts

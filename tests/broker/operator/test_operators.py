@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.broker.cli.test_commands import run
+from tests.broker.called import run
+from tests.broker.operator.bought import bought, withdrawing
 from tests.support.broker_market import PASSWORD, Market
 from tests.support.scripted_broker import PRICE, START, Clock, ScriptedMerchant
 from veilmart.broker import merchants, settings
@@ -41,19 +42,10 @@ from veilmart.errors import (
 )
 from veilmart.limits import JOIN_REQUESTS_MAX, WITHDRAWALS_OPEN_MAX
 from veilmart.protocol import customer_messages as messages, labels
-from veilmart.protocol.signed_requests import JoinRequest, WithdrawalRequest, sign_request
+from veilmart.protocol.signed_requests import JoinRequest, sign_request
 from veilmart.terminal.csv_file import AMOUNTS
 
 AMOUNT = re.compile(r"-?\d+\.\d\d")
-
-
-async def bought(market: Market, session: Any, settle: bool = True) -> bytes:
-    order = await market.offered(session)
-    await market.ask(session, market.pay(order))
-    if settle:
-        await market.ask(session, market.act(messages.Release, order))
-        await market.ask(session, market.act(messages.Acknowledge, order))
-    return order
 
 
 # ---- users -------------------------------------------------------------------------------------
@@ -183,20 +175,6 @@ async def test_join_requests_are_bounded(market: Market, other_key: identity.Ide
         await market.ask(market.session(), joining(merchant, market.clock()))
     market.run(merchant_requests.forget_old, market.clock() + 31 * 24 * 3600)
     await market.ask(market.session(), joining(merchant, market.clock()))
-
-
-def withdrawing(market: Market, amount: int, key: Any = None, **changes: Any) -> Any:
-    fields: dict[str, Any] = {
-        "broker": market.opened.fingerprint,
-        "merchant": market.merchant.fingerprint,
-        "id": os.urandom(16),
-        "amount": amount,
-        "note": "to the usual account",
-        "at": market.clock(),
-    }
-    paper = WithdrawalRequest(**(fields | changes))
-    signed = sign_request(key or market.merchant.key, labels.WITHDRAWAL, paper)
-    return messages.AskToWithdraw(signed=signed)
 
 
 async def test_a_withdrawal_is_asked_for_and_paid(market: Market) -> None:

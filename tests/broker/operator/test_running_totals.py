@@ -4,8 +4,7 @@ import pytest
 from sqlalchemy import bindparam, select
 
 from tests.broker.escrow.returning import refund_of
-from tests.broker.operator.test_operators import bought
-from tests.broker.operator.test_statements import fetch
+from tests.broker.operator.bought import bought, fetch
 from tests.support.broker_market import Market
 from tests.support.engines import both_engines
 from tests.support.scripted_broker import PRICE

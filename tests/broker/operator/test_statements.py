@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from tests.broker.audit.audited_market import Life, live
 from tests.broker.escrow.returning import refund_of
-from tests.broker.operator.test_operators import bought
+from tests.broker.operator.bought import ask, bought, fetch, paper_of
 from tests.support.broker_market import Market, Served
 from tests.support.engines import both_engines
 from tests.support.scripted_broker import PRICE, Clock, ScriptedMerchant
@@ -37,7 +37,6 @@ from veilmart.protocol.order_states import OrderState
 from veilmart.protocol.signed_requests import sign_request
 from veilmart.protocol.statement import (
     AskStatement,
-    Statement,
     StatementEntry,
     StatementPage,
     StatementRequest,
@@ -47,30 +46,6 @@ from veilmart.protocol.statement import (
     open_page,
     sign_page,
 )
-
-
-def paper_of(merchant: ScriptedMerchant, at: int, after: int = 0, **other: Any) -> StatementRequest:
-    fields: dict[str, Any] = {
-        "broker": merchant.broker,
-        "merchant": merchant.fingerprint,
-        "after": after,
-        "at": at,
-    }
-    return StatementRequest(**(fields | other))
-
-
-def ask(merchant: ScriptedMerchant, paper: StatementRequest) -> AskStatement:
-    return AskStatement(signed=sign_request(merchant.key, labels.STATEMENT_REQUEST, paper))
-
-
-async def fetch(market: Market, after: int = 0) -> StatementPage:
-    paper = paper_of(market.merchant, market.clock(), after)
-    request = ask(market.merchant, paper)
-    answer: Statement = await market.ask(market.session(), request)
-    key = market.broker.state.own.newest.public.descriptor.signing_key
-    page = open_page(key, answer.signed)
-    check_page(page, paper, request.signed)
-    return page
 
 
 @both_engines

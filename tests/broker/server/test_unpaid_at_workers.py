@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.broker.tokens.test_tokens_at_workers import workers
 from tests.support.broker_market import Market
 from tests.support.scripted_broker import PRICE
 from veilmart.broker.operator import bookkeeping
@@ -13,7 +12,6 @@ from veilmart.protocol import customer_messages as messages
 
 POSTGRES = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 MOST = 3
-__all__ = ["workers"]
 
 
 async def logged_in(market: Market) -> Session:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.broker.operator.test_operators import bought
+from tests.broker.operator.bought import bought
 from tests.support.broker_market import Market
 from tests.support.engines import both_engines
 from veilmart.broker.escrow import invoices

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from tests.broker.escrow.test_purchase_money import balance
+from tests.broker.escrow.balances import balance
+from tests.broker.tokens.checking import check
 from tests.support.broker_market import Market
 from tests.support.engines import both_engines
 from tests.support.scripted_broker import PRICE, SHELF
@@ -31,11 +32,6 @@ def totals(market: Market, wallet: TokenWallet) -> KeyTotals:
     lines: list[KeyTotals] = market.run(key_totals)
     assert all(line.holds for line in lines)
     return next(line for line in lines if line.id == wallet.key().id)
-
-
-def check(market: Market) -> None:
-    market.check_books()
-    assert all(line.holds for line in market.run(key_totals))
 
 
 def page(market: Market, number: int) -> list[bytes]:

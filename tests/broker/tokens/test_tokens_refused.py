@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from sqlalchemy import update
 
-from tests.broker.escrow.test_purchase_money import balance
-from tests.broker.tokens.test_tokens import check
+from tests.broker.escrow.balances import balance
+from tests.broker.tokens.checking import check
 from tests.support.broker_market import Market
 from tests.support.engines import both_engines
 from tests.support.scripted_broker import PRICE

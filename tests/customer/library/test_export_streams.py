@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.customer.purchase.test_purchase_rule import buy
+from tests.customer.purchase.buying import buy
 from tests.support.many_rows import multiply
 from tests.support.memory import peak_of
 from tests.support.scripted_customer import Market

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.customer.purchase.test_purchase_rule import buy, only_order, recovered
+from tests.customer.purchase.buying import buy, only_order, recovered
 from tests.support.scripted_customer import Keys, Market
 from veilmart.customer.events import SegmentRefetched
 from veilmart.customer.wallet.wallet import DATABASE_FILE, Wallet

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.customer.purchase.test_purchase_rule import buy
+from tests.customer.purchase.buying import buy
 from tests.support.scripted_customer import CONTENT, Market, changed
 from veilmart.errors import PieceMismatch
 from veilmart.protocol.catalogue import NO_ROOT

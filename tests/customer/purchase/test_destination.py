@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.customer.purchase.test_purchase_rule import buy, only_order
+from tests.customer.purchase.buying import buy, only_order
 from tests.support.scripted_customer import CONTENT, Market
 from veilmart.customer.purchase.purchase_rules import SAVE_ELSEWHERE
 from veilmart.customer.purchase.recovery_rules import recover

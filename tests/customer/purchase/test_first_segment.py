@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.customer.purchase.test_purchase_rule import buy, only_order, recovered
+from tests.customer.purchase.buying import buy, only_order, recovered
 from tests.support.scripted_customer import CONTENT, Keys, Killed, Market
 from veilmart.customer.events import SegmentRefetched, SegmentStored
 from veilmart.customer.wallet.wallet import Wallet

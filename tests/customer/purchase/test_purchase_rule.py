@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from tests.customer.purchase.buying import buy, only_order, recovered
 from tests.support.scripted_customer import CONTENT, NOW, Keys, Killed, Market, changed
 from veilmart.crypto.padding import pack_product
-from veilmart.customer.purchase.payment_rules import AccountPayment
-from veilmart.customer.purchase.purchase_rules import purchase
-from veilmart.customer.purchase.recovery_rules import cancel, may_still_be_paid, recover, to_sync
+from veilmart.customer.purchase.recovery_rules import cancel, may_still_be_paid
 from veilmart.customer.schema.tables import parcels
 from veilmart.customer.wallet.orders import all_orders
 from veilmart.customer.wallet.parcels import store_segment, stored_segment
@@ -34,25 +33,11 @@ from veilmart.protocol.wallet_states import WalletState
 LARGE_BYTES = PARCEL_IN_DATABASE_MAX_BYTES + 1024
 
 
-def buy(market: Market, out: Path, suite: int = 0, *, later: bool = False) -> Any:
-    choice, wallet = market.choice(out, suite), market.wallet
-    return market.run(purchase(choice, AccountPayment(), market.clock, wallet.random, later=later))
-
-
-def recovered(market: Market) -> list[Any]:
-    return [market.run(recover(order, market.clock)) for order in to_sync(market.wallet)]
-
-
 def kept_parcels(connection: Any, home: Path) -> list[Any]:
     """Whatever is left of parcels, in the database and beside it."""
     folder = home / "parcels"
     files = list(folder.iterdir()) if folder.exists() else []
     return [*connection.execute(select(parcels)), *files]
-
-
-def only_order(wallet: Wallet) -> Any:
-    (order,) = wallet.database.run_now(all_orders)
-    return order
 
 
 @pytest.mark.parametrize("suite", [0, 1])

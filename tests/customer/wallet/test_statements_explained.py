@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.customer.purchase.test_purchase_rule import buy, recovered
+from tests.customer.purchase.buying import buy, recovered
 from tests.support.cryptography import in_transactions
 from tests.support.scripted_customer import Market
 from tests.support.statements import recorded, scans

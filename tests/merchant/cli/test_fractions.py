@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.merchant.cli.test_cli import Say, fresh, goods, say  # noqa: F401
+from tests.merchant.cli.saying import Say
 from tests.support.called_commands import call
 from tests.support.command_tree import options
 from tests.support.scripted_merchant import FakeBroker
@@ -68,9 +68,9 @@ def test_the_broker_takes_no_fraction_of_a_minor_unit(
 
 @of_currencies
 def test_the_merchant_takes_no_fraction_of_a_minor_unit(
-    say: Say,  # noqa: F811
-    fresh: FakeBroker,  # noqa: F811
-    goods: Path,  # noqa: F811
+    say: Say,
+    fresh: FakeBroker,
+    goods: Path,
     currency: str,
     decimals: int,
     fraction: str,

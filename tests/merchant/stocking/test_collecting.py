@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.merchant.stocking.test_importing import folder_of, run_import_of
+from tests.merchant.stocking.folders import folder_of, run_import_of
 from tests.support.scripted_merchant import Stall
 from tests.support.selling_codes import run_import
 from veilmart.errors import BadArgument

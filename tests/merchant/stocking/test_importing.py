@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.merchant.cli.test_cli import Say, fresh, say  # noqa: F401
+from tests.merchant.cli.saying import Say
+from tests.merchant.stocking.folders import folder_of, run_import_of
 from tests.support.packed import unpack_product
-from tests.support.scripted_merchant import NOW, FakeBroker, Stall
+from tests.support.scripted_merchant import FakeBroker, Stall
 from tests.support.selling_codes import run_import
 from veilmart.errors import (
     AloneOnShelf,
@@ -53,14 +54,6 @@ def picture(path: Path, size: tuple[int, int] = (900, 600), **how: Any) -> Path:
     image = Image.effect_noise(size, 90).convert("RGB")
     image.save(path, **how)
     return path
-
-
-def folder_of(tmp_path: Path, **sizes: int) -> Path:
-    folder = tmp_path / "shop"
-    folder.mkdir(exist_ok=True)
-    for name, size in sizes.items():
-        (folder / f"{name}.txt").write_bytes(name.encode() * size)
-    return folder
 
 
 def changes(market: MerchantHome, folder: Path, k: int = 2) -> dict[str, tuple[str, ...]]:
@@ -279,15 +272,6 @@ def test_products_move_to_the_proposed_shelves_and_keep_their_content(
     assert {s.id for s in stall.state.shop.newest.known.descriptor.shelves} == set(sizes)
 
 
-def run_import_of(stall: Stall, comparison: Any) -> None:
-    from veilmart.merchant.stocking.importing import import_folder
-
-    for _ in import_folder(
-        stall.market, comparison, prune=False, alone=False, now=NOW, random=os.urandom
-    ):
-        continue
-
-
 def test_a_wish_for_a_price_that_nothing_else_has_is_refused_without_alone(stall: Stall) -> None:
     run = stall.market.database.run_now
     product = run(load_products)[0]
@@ -319,8 +303,8 @@ def test_the_report_before_any_sale_counts_products(stall: Stall) -> None:
 
 
 def test_a_shop_from_a_folder_on_the_command_line(
-    say: Say,  # noqa: F811
-    fresh: FakeBroker,  # noqa: F811
+    say: Say,
+    fresh: FakeBroker,
     tmp_path: Path,
 ) -> None:
     folder = folder_of(tmp_path, a=10, b=11, c=5000, d=5001)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.merchant.stocking.test_importing import folder_of
+from tests.merchant.stocking.folders import folder_of
 from tests.support.scripted_merchant import Stall
 from tests.support.selling_codes import run_import
 from veilmart.errors import AloneOnShelf, BadArgument, DatabaseFailure
