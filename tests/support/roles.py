@@ -150,10 +150,10 @@ class Roles:
     inside: TamperingProxy
     broker: Role
     merchant: Role
-    broker_told: list[BrokerEvent]
-    merchant_told: list[MerchantEvent]
-    links: list[LinkPool]
     closing: AsyncExitStack
+    broker_told: list[BrokerEvent] = field(default_factory=list)
+    merchant_told: list[MerchantEvent] = field(default_factory=list)
+    links: list[LinkPool] = field(default_factory=list)
     credited: int = 0
     wallets: dict[str, Wallet] = field(default_factory=dict)
 
@@ -283,24 +283,19 @@ def product_of(menu: Menu, name: str) -> Product:
 async def running_roles(
     template: Template, folder: Path, *, streams: bool = True
 ) -> AsyncIterator[Roles]:
-    """Copies of the template, served on free ports, admitted and linked.
+    """Copies of the template, served in this event loop on free ports, admitted and linked.
 
     streams: False where everything is to go by POST.
     """
     clock = Clock()
-    broker_home, merchant_home = folder / "broker", folder / "merchant"
-    shutil.copytree(template.broker, broker_home)
-    shutil.copytree(template.merchant, merchant_home)
     broker_told: list[BrokerEvent] = []
     merchant_told: list[MerchantEvent] = []
     links: list[LinkPool] = []
     common = {"host": "127.0.0.1", "port": 0, "clock": clock, "random": os.urandom}
-    async with AsyncExitStack() as stack:
-        outside = await stack.enter_async_context(tampering_proxy(streams=streams))
-        inside = await stack.enter_async_context(tampering_proxy(streams=streams))
-        opened = open_home(broker_home)
-        stack.push_async_callback(opened.database.aclose)
 
+    def make(
+        opened: BrokerHome, merchant_home: Path, _outside: object, _inside: object
+    ) -> tuple[Role, Role]:
         async def begin_merchant(**more: Any) -> None:
             observe = merchant_told.append
             await serve_merchant(merchant_home, observe=observe, **common, **more)  # type: ignore[arg-type]
@@ -315,14 +310,43 @@ async def running_roles(
             with patch("veilmart.broker.server.running.LinkPool", keep):
                 await serve_opened(opened, observe=observe, **common, **more)  # type: ignore[arg-type]
 
-        merchant, broker = Served(begin_merchant), Served(begin_broker)
-        await merchant.start()
+        return Served(begin_broker), Served(begin_merchant)
+
+    async with linked_roles(template, folder, clock, make, streams=streams) as roles:
+        roles.broker_told, roles.merchant_told, roles.links = broker_told, merchant_told, links
+        yield roles
+
+
+@asynccontextmanager
+async def linked_roles(
+    template: Template,
+    folder: Path,
+    clock: Clock,
+    make: Callable[[BrokerHome, Path, TamperingProxy, TamperingProxy], tuple[Role, Role]],
+    *,
+    streams: bool = True,
+) -> AsyncIterator[Roles]:
+    """Copies of the template behind proxies, admitted and linked.
+
+    make: broker and merchant, from the broker's opened home, the merchant's folder and the proxies
+    before the broker and the merchant.
+    """
+    broker_home, merchant_home = folder / "broker", folder / "merchant"
+    shutil.copytree(template.broker, broker_home)
+    shutil.copytree(template.merchant, merchant_home)
+    async with AsyncExitStack() as stack:
+        outside = await stack.enter_async_context(tampering_proxy(streams=streams))
+        inside = await stack.enter_async_context(tampering_proxy(streams=streams))
+        opened = open_home(broker_home)
+        stack.push_async_callback(opened.database.aclose)
+        broker, merchant = make(opened, merchant_home, outside, inside)
         stack.push_async_callback(merchant.stop)
+        await merchant.start()
         inside.target = merchant.address
         found = await fetch_candidate(opened, f"http://{inside.address}", clock())
         await opened.database.run(merchants.admit, found.descriptor, found.address)
-        await broker.start()
         stack.push_async_callback(broker.stop)
+        await broker.start()
         outside.target = broker.address
         closing = await stack.enter_async_context(AsyncExitStack())
         yield Roles(
@@ -335,9 +359,6 @@ async def running_roles(
             inside,
             broker,
             merchant,
-            broker_told,
-            merchant_told,
-            links,
             closing,
         )
 

@@ -2,17 +2,14 @@
 
 import asyncio
 import re
-import shutil
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.support import programs
-from tests.support.roles import Clock, Roles, Template
-from tests.support.tampering_proxy import TamperingProxy, tampering_proxy
-from veilmart.broker import merchants
-from veilmart.broker.home import open_home
-from veilmart.broker.operator.admission import fetch_candidate
+from tests.support.roles import Clock, Roles, Template, linked_roles
+from tests.support.tampering_proxy import TamperingProxy
+from veilmart.broker.home import BrokerHome
 
 START_SECONDS = 180
 
@@ -65,35 +62,12 @@ class Program:
 @asynccontextmanager
 async def running_programs(template: Template, folder: Path) -> AsyncIterator[Roles]:
     """Like `running_roles`, in processes; `broker` and `merchant` are `Program`s."""
-    clock = Clock()
-    broker_home = Path(shutil.copytree(template.broker, folder / "broker"))
-    merchant_home = Path(shutil.copytree(template.merchant, folder / "merchant"))
-    async with AsyncExitStack() as stack:
-        outside = await stack.enter_async_context(tampering_proxy())
-        inside = await stack.enter_async_context(tampering_proxy())
-        broker = Program("broker", broker_home, outside)
-        merchant = Program("merchant", merchant_home, inside)
-        opened = open_home(broker_home)
-        stack.push_async_callback(opened.database.aclose)
-        stack.push_async_callback(merchant.stop)
-        await merchant.start()
-        found = await fetch_candidate(opened, f"http://{inside.address}", clock())
-        await opened.database.run(merchants.admit, found.descriptor, found.address)
-        stack.push_async_callback(broker.stop)
-        await broker.start()
-        closing = await stack.enter_async_context(AsyncExitStack())
-        yield Roles(
-            folder,
-            clock,
-            opened,
-            merchant_home,
-            template.merchant_print,
-            outside,
-            inside,
-            broker,
-            merchant,
-            [],
-            [],
-            [],
-            closing,
-        )
+
+    def make(
+        opened: BrokerHome, merchant_home: Path, outside: TamperingProxy, inside: TamperingProxy
+    ) -> tuple[Program, Program]:
+        broker = Program("broker", opened.home.path, outside)
+        return broker, Program("merchant", merchant_home, inside)
+
+    async with linked_roles(template, folder, Clock(), make) as roles:
+        yield roles
