@@ -70,11 +70,22 @@ class Purchase:
 async def interrupted(market: Market, point: str) -> str:
     """A customer whose program was killed at `point` of a purchase."""
     name = await market.customer()
+    await killed_at(market, point, market.buy(name, SMALL))
+    return name
+
+
+async def killed_at(market: Market, point: str, command: Awaitable[int]) -> None:
+    """A customer's command is killed at `point`."""
     market.programs.doom("customer", point, 1)
-    await market.buy(name, SMALL)
+    await command
     assert market.programs.was_killed("customer"), market.programs.said("customer")
     market.programs.spare("customer")
-    return name
+
+
+async def about_order(market: Market, name: str, word: str) -> int:
+    """`customer WORD` about this customer's only order."""
+    (order,) = market.orders(name)
+    return await market.customer_runs(name, word, order.order.hex(), "--yes")
 
 
 class Cancellation:
@@ -84,16 +95,12 @@ class Cancellation:
         return await interrupted(market, "/>Release/unsent")
 
     async def act(self, market: Market, name: str) -> None:
-        await self._cancel(market, name)
-
-    async def _cancel(self, market: Market, name: str) -> int:
-        (order,) = market.orders(name)
-        return await market.customer_runs(name, "cancel", order.order.hex(), "--yes")
+        await about_order(market, name, "cancel")
 
     async def finish(self, market: Market, name: str) -> None:
         (order,) = market.orders(name)
         if order.state == "held":
-            await until_done(lambda: self._cancel(market, name), market, "customer")
+            await until_done(lambda: about_order(market, name, "cancel"), market, "customer")
 
     async def check(self, market: Market, name: str) -> None:
         await market.check_customer(name)
@@ -183,7 +190,7 @@ class MerchantRefund:
 class Dispute:
     """The merchant delivered something else; the evidence is sent until the money is back."""
 
-    async def prepare(self, market: Market) -> tuple[str, list[int]]:
+    async def prepare(self, market: Market) -> str:
         name = await market.customer()
         flag = market.folder / "merchant.cheat"
         flag.touch()
@@ -191,28 +198,21 @@ class Dispute:
             assert await market.buy(name, SMALL) != 0
         finally:
             flag.unlink()
-        return name, []
+        return name
 
-    async def act(self, market: Market, subject: tuple[str, list[int]]) -> None:
-        name, codes = subject
-        codes.append(await self._dispute(market, name))
+    async def act(self, market: Market, name: str) -> None:
+        await about_order(market, name, "dispute")
 
-    async def _dispute(self, market: Market, name: str) -> int:
-        (order,) = market.orders(name)
-        return await market.customer_runs(name, "dispute", order.order.hex(), "--yes")
-
-    async def finish(self, market: Market, subject: tuple[str, list[int]]) -> None:
+    async def finish(self, market: Market, name: str) -> None:
         """Once the broker has decided, the command says that `sync` notes it down."""
-        name, _codes = subject
         for _ in range(TRIES):
             if market.orders(name)[0].state == "refunded":
                 return
-            if await self._dispute(market, name) != 0:
+            if await about_order(market, name, "dispute") != 0:
                 await market.customer_runs(name, "sync", "--now")
                 await asyncio.sleep(PAUSE_SECONDS)
 
-    async def check(self, market: Market, subject: tuple[str, list[int]]) -> None:
-        name, _codes = subject
+    async def check(self, market: Market, name: str) -> None:
         await market.check_customer(name)
         assert [order.state for order in market.orders(name)] == ["refunded"]
         assert await market.balance(name) == CREDIT

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from tests.crash.market import CREDIT, PRICES, SMALL, Market
-from tests.crash.scenarios import sync, until_done
+from tests.crash.scenarios import Cancellation, killed_at, sync, until_done
 from veilmart.customer.wallet.tokens import UNSPENT, known_keys, tokens_of
 from veilmart.customer.wallet.wallet import open_wallet
 from veilmart.protocol.accounting import format_amount
@@ -110,28 +110,16 @@ class TokenPurchase:
         assert await market.balance(name) == CREDIT - COUNT * PRICE
 
 
-class TokenRefund:
+class TokenRefund(Cancellation):
     """A HELD order is given up; a token comes back for the token."""
 
     async def prepare(self, market: Market) -> str:
         name = await with_tokens(market)
-        market.programs.doom("customer", "/>Release/unsent", 1)
-        await buy_anonymously(market, name)
-        assert market.programs.was_killed("customer"), market.programs.said("customer")
-        market.programs.spare("customer")
+        await killed_at(market, "/>Release/unsent", buy_anonymously(market, name))
         return name
 
-    async def act(self, market: Market, name: str) -> None:
-        await self._cancel(market, name)
-
-    async def _cancel(self, market: Market, name: str) -> int:
-        (order,) = market.orders(name)
-        return await market.customer_runs(name, "cancel", order.order.hex(), "--yes")
-
     async def finish(self, market: Market, name: str) -> None:
-        (order,) = market.orders(name)
-        if order.state == "held":
-            await until_done(lambda: self._cancel(market, name), market, "customer")
+        await super().finish(market, name)
         await sync(market, name)
 
     async def check(self, market: Market, name: str) -> None:
@@ -143,27 +131,25 @@ class TokenRefund:
 class TokenDeposit:
     """Put back on the balance; put back again until none is left."""
 
-    async def prepare(self, market: Market) -> Subject:
-        return await with_tokens(market), []
+    async def prepare(self, market: Market) -> str:
+        return await with_tokens(market)
 
-    async def act(self, market: Market, subject: Subject) -> None:
-        name, codes = subject
-        codes.append(await self._deposit(market, name))
+    async def act(self, market: Market, name: str) -> None:
+        await self._deposit(market, name)
 
     async def _deposit(self, market: Market, name: str) -> int:
         return await market.customer_runs(name, "tokens", "deposit")
 
-    async def finish(self, market: Market, subject: Subject) -> None:
-        name, _codes = subject
+    async def finish(self, market: Market, name: str) -> None:
         for _ in range(12):
             if await market.balance(name) == CREDIT and not unspent(market, name):
                 return
             await self._deposit(market, name)
             await asyncio.sleep(0.2)
 
-    async def check(self, market: Market, subject: Subject) -> None:
-        await check_value(market, subject[0])
-        assert await market.balance(subject[0]) == CREDIT
+    async def check(self, market: Market, name: str) -> None:
+        await check_value(market, name)
+        assert await market.balance(name) == CREDIT
 
 
 TOKEN_SCENARIOS = {
