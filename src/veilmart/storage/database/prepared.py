@@ -7,7 +7,8 @@ compiled for SQLite's driver when it is first run, by SQLAlchemy's public compil
 costs what the driver takes. On PostgreSQL, where a round trip costs more than both, it runs as any
 other statement. Errors are SQLAlchemy's on both.
 
-Values are of types that both drivers take as they are: integers, text, bytes, None. A statement
+Values are of types that both drivers take as they are: integers, text, bytes, None; a column whose
+type changes its values (a TypeDecorator) is not for this. A statement
 has a fixed number of them, so `IN` with a list is not for this.
 """
 
