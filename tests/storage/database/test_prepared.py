@@ -10,7 +10,7 @@ from tests.storage.database.sample_tables import decision, note, open_sample
 from tests.support.engines import ENGINES
 from veilmart.errors import DatabaseFailure, Misuse
 from veilmart.storage.database.port import Database
-from veilmart.storage.database.prepared import Prepared
+from veilmart.storage.database.prepared import Prepared, compile_for_sqlite
 
 ADD = Prepared(sa.insert(decision))
 ADD_NUMBERED = Prepared(sa.insert(decision).returning(decision.c.number))
@@ -113,3 +113,32 @@ def test_it_writes_within_savepoints_as_any_statement(database: Database) -> Non
 
     database.run_now(work)
     assert database.run_now(ALL.rows) == [(1, "kept")]
+
+
+class Shouted(sa.TypeDecorator[str]):
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        return value and value.upper()
+
+
+LOUD = sa.Table("loud", sa.MetaData(), sa.Column("id", sa.Integer), sa.Column("said", Shouted))
+
+
+@pytest.mark.parametrize(
+    ("statement", "names"),
+    [
+        (sa.insert(LOUD), ["said"]),
+        (sa.insert(LOUD).returning(LOUD.c.said), ["id"]),
+        (sa.select(LOUD), []),
+        (sa.select(LOUD.c.id).where(LOUD.c.said == sa.bindparam("of")), ["of"]),
+        (sa.update(LOUD).values(said=sa.bindparam("new")), ["new"]),
+    ],
+)
+def test_a_column_whose_type_changes_its_values_is_refused(
+    statement: sa.Select[tuple[int, str]] | sa.Insert | sa.Update, names: list[str]
+) -> None:
+    with pytest.raises(Misuse):
+        compile_for_sqlite(statement, names)
+    assert compile_for_sqlite(sa.select(LOUD.c.id), [])

@@ -7,17 +7,19 @@ compiled for SQLite's driver when it is first run, by SQLAlchemy's public compil
 costs what the driver takes. On PostgreSQL, where a round trip costs more than both, it runs as any
 other statement. Errors are SQLAlchemy's on both.
 
-Values are of types that both drivers take as they are: integers, text, bytes, None; a column whose
-type changes its values (a TypeDecorator) is not for this. A statement
-has a fixed number of them, so `IN` with a list is not for this.
+Values are of types that both drivers take as they are: integers, text, bytes, None. A column whose
+type changes its values (a TypeDecorator) is refused. A statement has a fixed number of values, so
+`IN` with a list is not for this.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from pysqlite3 import dbapi2
 from sqlalchemy import Connection, Delete, Insert, Select, TextClause, Update, exc
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeDecorator
 
 from veilmart.errors import Misuse
 
@@ -101,10 +103,16 @@ class Prepared:
 
 
 def compile_for_sqlite(statement: Statement, names: Sequence[str]) -> tuple[str, Values]:
-    """The SQL with named parameters, and those that have a value of their own."""
-    compiled = statement.compile(
-        dialect=sqlite.dialect(paramstyle="named"), column_keys=list(names)
-    )
+    """The SQL with named parameters, and those that have a value of their own.
+
+    Raises Misuse where a column's type changes what is written or read.
+    """
+    dialect = sqlite.dialect(paramstyle="named")
+    compiled = cast(SQLCompiler, statement.compile(dialect=dialect, column_keys=list(names)))
+    read = () if isinstance(statement, TextClause) else statement.exported_columns
+    for column in (*compiled.binds.values(), *read):
+        if isinstance(column.type, TypeDecorator):
+            raise Misuse(f"The driver does not convert {column.key} as its column's type does.")
     # One that is still missing is None here. It is left out, and the driver says what it lacks.
     constants = {n: v for n, v in compiled.params.items() if n not in names and v is not None}
     return str(compiled), constants
