@@ -13,12 +13,11 @@ type changes its values (a TypeDecorator) is refused. A statement has a fixed nu
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from pysqlite3 import dbapi2
 from sqlalchemy import Connection, Delete, Insert, Select, TextClause, Update, exc
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeDecorator
 
 from veilmart.errors import Misuse
@@ -108,7 +107,7 @@ def compile_for_sqlite(statement: Statement, names: Sequence[str]) -> tuple[str,
     Raises Misuse where a column's type changes what is written or read.
     """
     dialect = sqlite.dialect(paramstyle="named")
-    compiled = cast(SQLCompiler, statement.compile(dialect=dialect, column_keys=list(names)))
+    compiled = statement.compile(dialect=dialect, column_keys=list(names))
     read = () if isinstance(statement, TextClause) else statement.exported_columns
     for column in (*compiled.binds.values(), *read):
         if isinstance(column.type, TypeDecorator):
