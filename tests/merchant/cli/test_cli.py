@@ -76,16 +76,6 @@ def test_another_price_moves_a_product_and_what_was_chosen_is_said(
     assert "shelf create" in out
 
 
-def test_many_files_in_one_transaction_are_said_before_they_are_packed(
-    say: Say, fresh: FakeBroker, goods: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    say("init", "--broker", "http://127.0.0.1:8000", "--yes")
-    assert "one transaction" not in say("add", str(goods))[1]
-    monkeypatch.setattr("veilmart.merchant.cli.goods.MANY", 1)
-    code, out, _ = say("add", str(goods))
-    assert code == 0 and "files go on sale in one transaction" in out.splitlines()[0]
-
-
 def test_cover_sample_and_tags_are_set_and_removed(
     say: Say, fresh: FakeBroker, goods: Path, tmp_path: Path
 ) -> None:

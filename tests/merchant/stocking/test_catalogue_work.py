@@ -19,9 +19,10 @@ from veilmart.merchant.goods.products import (
     remove_product,
 )
 from veilmart.merchant.goods.shelves import create_shelf
+from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.schema.tables import products
-from veilmart.merchant.stocking.adding import add_now
+from veilmart.merchant.stocking.adding import add_now, add_products
 from veilmart.merchant.stocking.packing import look_at
 from veilmart.merchant.stocking.shelf_moves import Move, move_products
 
@@ -158,3 +159,51 @@ def test_the_last_but_one_cannot_leave_one_alone(market: MerchantHome) -> None:
     standing = stocked(market, 2)
     with pytest.raises(AloneOnShelf, match=r"2-1\.txt would be"):
         run(remove_product, standing[0].id, False)
+
+
+def test_many_files_are_added_in_short_transactions_and_seen_together(
+    market: MerchantHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("veilmart.merchant.stocking.adding.PRODUCTS_AT_ONCE", 3)
+    files = [tmp_path / f"{number}.txt" for number in range(8)]
+    for file in files:
+        file.write_text(file.name)
+    run = market.database.run_now
+    revision = run(read_shop).revision
+    steps: list[tuple[int, int]] = []
+
+    def run_and_look(function: Callable[..., Any], *args: Any) -> Any:
+        before = len(run(load_products))
+        found = run(function, *args)
+        placed = len(run(load_products)) - before
+        steps.append((placed, run(read_shop).revision - revision))
+        return found
+
+    monkeypatch.setattr(market.database, "run_now", run_and_look)
+    added = add_now(market, tuple(map(look_at, files)), now=NOW, random=os.urandom)
+    assert steps == [(3, 0), (3, 0), (2, 1)]
+    assert [product.file_name for product in added.products] == [file.name for file in files]
+
+
+def test_too_many_products_are_refused_before_they_are_packed(
+    market: MerchantHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [tmp_path / f"{number}.txt" for number in range(3)]
+    for file in files:
+        file.write_text(file.name)
+    sources = tuple(map(look_at, files))
+    for module in ("goods.products", "stocking.adding"):
+        monkeypatch.setattr(f"veilmart.merchant.{module}.PRODUCTS_MAX", 3)
+    add_now(market, sources, now=NOW, random=os.urandom)
+    add_now(market, sources, now=NOW, random=os.urandom)  # new versions of the same three
+    (tmp_path / "4.txt").write_text("one too many")
+    with pytest.raises(BadArgument):
+        next(
+            add_products(
+                market,
+                (look_at(tmp_path / "4.txt"),),
+                alone=True,
+                now=NOW,
+                random=os.urandom,
+            )
+        )

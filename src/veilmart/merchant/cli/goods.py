@@ -39,8 +39,6 @@ from veilmart.terminal.tables import show_table
 DEFAULTS = Common()
 MUCH_LARGER = 8
 """So many times as large as its goods is a shelf that is worth a word."""
-MANY = 500
-"""So many products are placed in some tenths of a second."""
 _UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 
 
@@ -109,11 +107,6 @@ def _chosen(
 ) -> Iterator[str]:
     """What was chosen that nobody asked for, before anything is packed."""
     price = format_amount(plan.price, decimals)
-    if len(sources) > MANY:
-        yield (
-            f"{len(sources)} files go on sale in one transaction, for which purchases wait. "
-            "Beside a running shop, `veilmart merchant import` takes short ones."
-        )
     if by_itself:
         yield f"Price {price} (another one: --price)."
     largest = max(source.packed_size for source in sources)

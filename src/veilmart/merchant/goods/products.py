@@ -161,25 +161,35 @@ def check_tags(tags: list[str]) -> str:
 def place_products(
     connection: Connection,
     shelf: int,
-    batch: tuple[Packed, ...],
+    batch: Collection[Packed],
     fresh_ids: tuple[bytes, ...],
-    alone: bool,
     now: int,
 ) -> tuple[ShopProduct, ...]:
-    """Transaction: put packed products on a shelf; all of them or, on an error, none.
+    """Part of a transaction: packed products on a shelf; all of them or, on an error, none.
 
-    The same file name on the same shelf becomes a new version of that product. Raises
-    AloneOnShelf unless `alone` or at least two products stand there afterwards.
+    The same file name on the same shelf becomes a new version of that product.
     """
-    placed = tuple(
+    return tuple(
         place_product(connection, shelf, packed, fresh, now)
         for packed, fresh in zip(batch, fresh_ids, strict=True)
     )
+
+
+def finish_placing(connection: Connection, shelf: int, alone: bool) -> None:
+    """Part of a transaction: the running server loads the shop after it.
+
+    Raises AloneOnShelf unless `alone` or at least two products stand on the shelf, and BadArgument
+    for too many products.
+    """
     if not alone:
         check_company(names_on(connection, shelf, 2))
-    check_count(connection.execute(_STANDING).scalar_one())
+    check_count(count_standing(connection))
     touch(connection)
-    return placed
+
+
+def count_standing(connection: Connection) -> int:
+    """Transaction: products of the merchant."""
+    return int(connection.execute(_STANDING).scalar_one())
 
 
 def check_count(standing: int) -> None:

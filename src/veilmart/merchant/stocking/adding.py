@@ -1,4 +1,8 @@
-"""Putting goods on sale: choose or make the shelf, pack into the store, then one transaction."""
+"""Putting goods on sale: choose or make the shelf, pack into the store, place them on the shelf.
+
+They are placed in short transactions, so that a shop that sells meanwhile never waits long. The
+last one raises the shop's revision: the running server sees all of them then, or none.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -8,13 +12,16 @@ from sqlalchemy import Connection
 
 from veilmart.crypto.padding import shelf_bytes
 from veilmart.errors import BadArgument, Misuse, NotAPricePoint, ShelfTooSmall
-from veilmart.limits import PIECE_BYTES, PIECES_MAX
+from veilmart.limits import PIECE_BYTES, PIECES_MAX, PRODUCTS_AT_ONCE, PRODUCTS_MAX
 from veilmart.merchant.goods.products import (
     Packed,
     ShopProduct,
     check_company,
+    check_count,
     check_description,
     check_title,
+    count_standing,
+    finish_placing,
     names_on,
     place_products,
 )
@@ -104,6 +111,7 @@ def plan_batch(
         shelf: Shelf | None = find_shelf(known, shelf_name)
     else:
         shelf = smallest_fit(known, largest, price)
+    _check_room(connection, shelf, {source.file_name for source in sources})
     if shelf is None:
         amount = check_price(connection, price)
         size = shelf_bytes(largest)
@@ -118,15 +126,38 @@ def plan_batch(
 def _place(
     connection: Connection,
     plan: Plan,
-    batch: tuple[Packed, ...],
+    shelf: Shelf | None,
+    part: list[Packed],
     fresh_ids: tuple[bytes, ...],
-    alone: bool,
     now: int,
-) -> Added:
-    shelf = plan.shelf
+) -> tuple[Shelf, tuple[ShopProduct, ...]]:
+    """Transaction: the shelf, which is made if it is None, and what stands on it now."""
     if shelf is None:
         shelf = make_shelf(connection, plan.name, plan.price, plan.size)
-    return Added(shelf, place_products(connection, shelf.id, batch, fresh_ids, alone, now))
+    return shelf, place_products(connection, shelf.id, part, fresh_ids, now)
+
+
+def _place_last(
+    connection: Connection,
+    plan: Plan,
+    shelf: Shelf | None,
+    part: list[Packed],
+    fresh_ids: tuple[bytes, ...],
+    now: int,
+    alone: bool,
+) -> tuple[Shelf, tuple[ShopProduct, ...]]:
+    """Transaction: the same, and the server may look."""
+    shelf, placed = _place(connection, plan, shelf, part, fresh_ids, now)
+    finish_placing(connection, shelf.id, alone)
+    return shelf, placed
+
+
+def _check_room(connection: Connection, shelf: Shelf | None, names: set[str]) -> None:
+    """Raises BadArgument. Names that stand on the shelf already become new versions."""
+    standing = count_standing(connection)
+    if standing + len(names) > PRODUCTS_MAX and shelf is not None:
+        names = names - set(names_on(connection, shelf.id, PRODUCTS_MAX))
+    check_count(standing + len(names))
 
 
 def _check_shelf(
@@ -161,7 +192,9 @@ def add_products(
 
     Without `shelf`, the smallest one (of that price, if given) that fits the largest file; if none
     does, a new one. Raises AloneOnShelf, ShelfTooSmall, NotAPricePoint, NoSuchShelf, BadArgument,
-    SourceChanged, BadSourceFile and StorageFailures; then nothing is on sale.
+    SourceChanged, BadSourceFile and StorageFailures; then nothing is on sale, unless the database
+    fails or the program is killed while many products are placed: adding the same files again then
+    makes new versions of those that are there.
     """
     if not sources:
         raise BadArgument("Give at least one file.")
@@ -176,9 +209,20 @@ def add_products(
             batch.append(pack(source, plan.size, market.store, random))
             roots.append(batch[-1].root)
             yield ProductPacked(number, len(sources), source.file_name)
-        ids = tuple(random(PRODUCT_ID_BYTES) for _ in batch)
-        added = market.database.run_now(_place, plan, tuple(batch), ids, alone, now)
-    yield added
+        place_at, placed = plan.shelf, list[ShopProduct]()
+        while batch:
+            part, batch = batch[:PRODUCTS_AT_ONCE], batch[PRODUCTS_AT_ONCE:]
+            ids = tuple(random(PRODUCT_ID_BYTES) for _ in part)
+            run = market.database.run_now
+            if batch:
+                place_at, standing = run(_place, plan, place_at, part, ids, now)
+            else:
+                place_at, standing = run(_place_last, plan, place_at, part, ids, now, alone)
+            placed += standing
+            del roots[: len(part)]
+    if place_at is None:
+        raise Misuse("Products were placed on no shelf.")
+    yield Added(place_at, tuple(placed))
 
 
 def _with_shown_words(source: Source) -> Source:
