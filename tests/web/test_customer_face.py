@@ -220,6 +220,7 @@ def test_a_refund_of_the_merchant_is_found_and_shown(
     done(watched)
     watched.goto("/orders")
     expect(watched.page.get_by_text("returned to you, the whole amount")).to_be_visible()
+    expect(watched.page.get_by_text(re.compile(r"a file of .+, .+ to download"))).to_be_visible()
     watched.check()
 
 

@@ -167,14 +167,20 @@ def standing_line(
     return StandingLine(**vars(order_line(order)), **vars(found))
 
 
-def _sizes(line: StandingLine) -> str:
-    """The true size is known once the file is there."""
-    download = f", {line.download:,} bytes to download"
+def true_size(line: OrderLine) -> int:
+    """Bytes of the finished file; 0 while it is not there, and for a licence key."""
+    if line.path is None or line.kind != FILE:
+        return 0
     try:
-        true = 0 if line.path is None else Path(line.path).stat().st_size
+        return Path(line.path).stat().st_size
     except (OSError, ValueError):
-        true = 0
-    return f" of {true:,} bytes{download}" if true and line.kind == FILE else download
+        return 0
+
+
+def _sizes(line: StandingLine) -> str:
+    true = true_size(line)
+    known = f" of {true:,} bytes" if true else ""
+    return f"{known}, {line.download:,} bytes to download"
 
 
 def standing_text(line: StandingLine) -> list[str]:

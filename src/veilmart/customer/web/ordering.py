@@ -9,7 +9,7 @@ from starlette.responses import Response
 from veilmart.crypto.identity import format_fingerprint
 from veilmart.customer.display.goods import licence_key
 from veilmart.customer.display.order_lines import OrderLine, order_line
-from veilmart.customer.display.order_status import ACTIONS_OF_PAGES, Standing, standing
+from veilmart.customer.display.order_status import ACTIONS_OF_PAGES, Standing, standing, true_size
 from veilmart.customer.disputes.dispute_rules import dispute, examine
 from veilmart.customer.disputes.fault_finder import Complaint
 from veilmart.customer.purchase.receipts import export_receipt
@@ -57,6 +57,10 @@ class Row:
     standing: Standing
     state: WalletState
     by_token: bool
+
+    @property
+    def true_size(self) -> int:
+        return true_size(self.line)
 
     @property
     def may_cancel(self) -> bool:
