@@ -29,6 +29,11 @@ class Recording:
         """HTTP messages and frames in order: (direction, first line or kind, body length)."""
         return [*self._http_messages(), *self.frames]
 
+    def answered(self) -> bool:
+        """Whether nothing is on its way."""
+        directions = [direction for direction, *_ in self.messages()]
+        return directions.count("request") == directions.count("answer")
+
     def note(self, direction: str, data: bytes, tap: FrameTap) -> None:
         """Bytes of one connection that passed."""
         if not tap.opened:

@@ -7,6 +7,7 @@ import pysqlite3.dbapi2 as sqlite
 
 from tests.support.programs import run_command
 from tests.support.shop_market import GOODS, running_market
+from tests.support.waiting import until
 from tests.system.recording_proxy import Recording, recording_proxy
 
 
@@ -61,9 +62,13 @@ async def test_two_products_of_one_shelf_look_alike_to_the_broker(tmp_path: Path
             home = await market.customer("observer", credit="100")
             # A first purchase warms caches (catalogue, link), so that the next two are alike.
             await market.buy(home, "almanac.txt", tmp_path / "out0")
+            await market.merchant.wait_for_line("Transaction Done")
+            market.merchant.forget()
             database = market.broker_home / "broker.sqlite"
             views = []
             for product in ("atlas.txt", "tables.txt"):
+                await until(outside.answered)
+                await until(inside.answered)
                 before = stored_sizes(database)
                 outside.clear()
                 inside.clear()
@@ -71,6 +76,8 @@ async def test_two_products_of_one_shelf_look_alike_to_the_broker(tmp_path: Path
                 await market.buy(home, product, tmp_path / f"out-{product}")
                 await market.merchant.wait_for_line("Transaction Done")
                 market.merchant.forget()
+                await until(outside.answered)
+                await until(inside.answered)
                 views.append(
                     (
                         outside.messages(),

@@ -3,6 +3,7 @@
 from tests.web.browser import Watched
 
 TABS_MAX = 80
+TRIES = 3
 NAME = """() => {
   const at = document.activeElement;
   const label = at.labels && at.labels[0];
@@ -36,8 +37,12 @@ def press(watched: Watched, name: str, key: str = "Enter") -> None:
 def type_into(watched: Watched, name: str, text: str) -> None:
     """Tab to a field and replace what is in it."""
     tab_to(watched, name)
-    watched.page.keyboard.press("Control+A")
-    watched.page.keyboard.type(text)
+    for _ in range(TRIES):  # a page that is still busy can lose the first key
+        watched.page.keyboard.press("Control+A")
+        watched.page.keyboard.type(text)
+        if watched.page.evaluate("document.activeElement.value") == text:
+            return
+    raise AssertionError(f"{name} does not take {text!r}.")
 
 
 def tick(watched: Watched, name: str) -> None:

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-Form = Literal["NFC", "NFKC"]
+Form = Literal["NFC", "NFD", "NFKC"]
 
 # Run lengths of code points that Unicode 14.0 assigns and does not assign, in turn, from U+0000.
 # Derived from DerivedGeneralCategory.txt: not assigned is general category Cn.

@@ -1,6 +1,6 @@
 """What commands show of menus and orders: plain structs for JSON, lines for people."""
 
-import unicodedata
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -11,12 +11,14 @@ from veilmart.errors import BadArgument, NoSuchProduct
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.catalogue import NO_ROOT, Product
 from veilmart.protocol.typed_text import shown_text, sought
+from veilmart.protocol.unicode_forms import normalize
 from veilmart.storage.files.partial_file import visible
 
 ID_PREFIX_MIN = 4
 TITLE_PART_MIN = 3
 SUGGESTED_MAX = 5
 NUMBER_MAX_DIGITS = 9
+_ACCENTS = re.compile("[\u0300-\u036f]")
 
 
 @dataclass(frozen=True)
@@ -150,9 +152,8 @@ def _nearest(wanted: str, titles: list[str]) -> list[str]:
 
 
 def _bare(text: str) -> str:
-    """Without the marks on its letters."""
-    parts = unicodedata.normalize("NFD", sought(text))
-    return "".join(part for part in parts if not unicodedata.combining(part))
+    """Without the accents on its letters."""
+    return _ACCENTS.sub("", normalize("NFD", sought(text)))
 
 
 def _quoted(title: str) -> str:

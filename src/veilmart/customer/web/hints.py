@@ -12,6 +12,11 @@ HINTS: dict[type[VeilmartError], str] = COMMON | {
     errors.AlreadyInitialised: "Nothing was changed.",
     errors.NoSuchProduct: "Open the shop again; its catalogue may have changed.",
     errors.NoSuchOrder: _ORDERS,
+    errors.NoSuchMerchant: "See the page Merchants.",
+    errors.TokenEndsEarly: (
+        "One clock is wrong, or the operator has retired the key. Go on with it on the page "
+        "Orders, within a week or until the key ends by this clock too."
+    ),
     errors.NotLoggedIn: "Register or log in on the page Account.",
     errors.LoginRequired: "Log in on the page Account.",
     errors.AlreadyOwned: "The library fetches it again for nothing. Pay again to buy it once more.",
