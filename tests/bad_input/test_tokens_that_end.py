@@ -9,7 +9,7 @@ from tests.support.buyers import Killed, buy, buyer, finish
 from tests.support.roles import CREDIT, PRICE, Roles
 from veilmart.customer.connection.shopper import connect
 from veilmart.customer.events import Observer, ignore
-from veilmart.customer.library.errands import all_errands
+from veilmart.customer.library.errands import Errand, all_errands
 from veilmart.customer.library.exchange_rules import exchange
 from veilmart.customer.library.holdings import ending_notes, expired_lately, holdings
 from veilmart.customer.wallet.orders import orders_in
@@ -44,6 +44,15 @@ async def exchange_one(
         return await shopper.perform(exchange(errand.token, wallet.clock, wallet.random))
 
 
+async def one_to_exchange(roles: Roles) -> tuple[Wallet, Errand]:
+    """A wallet with one token in its last days, and its exchange."""
+    shopper, wallet = await buyer(roles, "mia", tokens=1)
+    await shopper.aclose()
+    await to_the_last_days(roles, wallet)
+    (errand,) = all_errands(wallet)
+    return wallet, errand
+
+
 async def test_tokens_are_told_and_exchanged_each_at_its_own_time(roles: Roles) -> None:
     shopper, wallet = await buyer(roles, "mia", tokens=3)
     await shopper.aclose()
@@ -71,10 +80,7 @@ async def test_tokens_are_told_and_exchanged_each_at_its_own_time(roles: Roles) 
 async def test_an_exchange_that_was_cut_off_sends_the_same_again(
     roles: Roles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shopper, wallet = await buyer(roles, "mia", tokens=1)
-    await shopper.aclose()
-    await to_the_last_days(roles, wallet)
-    (errand,) = all_errands(wallet)
+    wallet, errand = await one_to_exchange(roles)
     sent: list[Any] = []
     shopper = await connect(wallet, anonymous=True)
     honest = shopper.session.ask
@@ -154,10 +160,7 @@ async def test_a_retired_key_is_not_asked_about_for_ever(
 async def test_an_exchange_waits_for_a_broker_whose_clock_is_ahead(
     roles: Roles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shopper, wallet = await buyer(roles, "mia", tokens=1)
-    await shopper.aclose()
-    await to_the_last_days(roles, wallet)
-    (errand,) = all_errands(wallet)
+    wallet, errand = await one_to_exchange(roles)
     with monkeypatch.context() as ahead:
         ahead.setattr(SPENDABLE, ended)
         with pytest.raises(TokenEndsEarly):

@@ -67,20 +67,29 @@ class Counter:
 
 
 @asynccontextmanager
-async def serving(counter: Counter, **options: Any) -> AsyncIterator[int]:
+async def served(
+    application: Any, release: asyncio.Event, **options: Any
+) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """The port of an application, and what stops it. release: lets its endpoints answer then."""
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     server = asyncio.ensure_future(
-        serve(counter.routes(), "127.0.0.1", 0, on_started=port.set_result, stop=stop, **options)
+        serve(application, "127.0.0.1", 0, on_started=port.set_result, stop=stop, **options)
     )
     await asyncio.wait([server, port], return_when=asyncio.FIRST_COMPLETED)
     if server.done():
         server.result()
     try:
-        yield port.result()
+        yield port.result(), stop
     finally:
         stop.set()
-        counter.release.set()
+        release.set()
         await server
+
+
+@asynccontextmanager
+async def serving(counter: Counter, **options: Any) -> AsyncIterator[int]:
+    async with served(counter.routes(), counter.release, **options) as (port, _stop):
+        yield port
 
 
 @dataclass

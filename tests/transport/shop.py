@@ -1,7 +1,7 @@
 """An application with an endpoint for each kind of answer, served on a port of this machine."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tests.support.streaming import served
 from veilmart.errors import InsufficientBalance
 from veilmart.transport.answers import answer_errors, binary_answer
 from veilmart.transport.body import read_body
-from veilmart.transport.server import serve
 
 MAX_BYTES = 1000
 
@@ -50,18 +50,6 @@ class Shop:
         return Starlette(routes=[*routes, Route("/wait", answer_errors(self.wait))])
 
 
-@asynccontextmanager
-async def running(shop: Shop, **options: Any):
-    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    server = asyncio.ensure_future(
-        serve(shop.application(), "127.0.0.1", 0, on_started=port.set_result, stop=stop, **options)
-    )
-    await asyncio.wait([server, port], return_when=asyncio.FIRST_COMPLETED)
-    if server.done():
-        server.result()
-    try:
-        yield port.result(), stop
-    finally:
-        stop.set()
-        shop.release.set()
-        await server
+def running(shop: Shop, **options: Any) -> AbstractAsyncContextManager[tuple[int, asyncio.Event]]:
+    """The port, and what stops it."""
+    return served(shop.application(), shop.release, **options)

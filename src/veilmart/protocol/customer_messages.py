@@ -89,6 +89,7 @@ class RegisterInvited(BrokerRequest, tag="invited", frozen=True):
 class Redeem(BrokerRequest, tag="redeem", frozen=True):
     """Add a voucher's value to the logged-in account. code: page 5, 5.7."""
 
+    moves_money: ClassVar[bool] = True
     code: Code
 
 

@@ -57,6 +57,7 @@ class RefundOrder(BrokerRequest, tag="refund_order", frozen=True):
     """signed: a `RefundRequest` under the merchant's identity."""
 
     cells: ClassVar[int] = 2
+    moves_money: ClassVar[bool] = True
     signed: Annotated[bytes, Meta(max_length=WITHDRAWAL_MAX_BYTES)]
 
 

@@ -43,6 +43,7 @@ class Issue(BrokerRequest, tag="issue", frozen=True):
 
     cells: ClassVar[int] = 9
     answer_cells: ClassVar[int] = 9
+    moves_money: ClassVar[bool] = True
     request: Bytes16
     wallet: Bytes16
     key: Bytes32
@@ -79,6 +80,7 @@ class Issues(Message, tag="issues", tag_field="kind", frozen=True):
 class Deposit(BrokerRequest, tag="deposit", frozen=True):
     """Put an unspent token's value back on the account."""
 
+    moves_money: ClassVar[bool] = True
     token: Token
 
 

@@ -16,9 +16,7 @@ from veilmart.limits import (
 )
 from veilmart.protocol import labels
 from veilmart.protocol.broker_request import BrokerRequest
-from veilmart.protocol.customer_messages import Redeem
 from veilmart.protocol.descriptor import SignedDescriptor
-from veilmart.protocol.dispute_messages import RefundOrder
 from veilmart.protocol.handshake import (
     SESSION_ID_BYTES,
     CertifiedInitiator,
@@ -26,14 +24,10 @@ from veilmart.protocol.handshake import (
     prologue,
 )
 from veilmart.protocol.ports import Random
-from veilmart.protocol.token_messages import Deposit, Issue
 from veilmart.protocol.tunnel import RECORD_OVERHEAD_BYTES, PendingRequest
 from veilmart.transport.port import Client
 
 K = TypeVar("K")
-
-# Each has the same effect however often it is sent; a purchase speaks of its money itself.
-_MOVES_MONEY = (Redeem, Issue, Deposit, RefundOrder)
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ async def exchange(
     try:
         body = await http.post("/v1/request", pending.record, max_bytes=BODY_MAX_BYTES)
     except NetworkFailure as error:
-        if isinstance(request, _MOVES_MONEY):
+        if request.moves_money:
             error.money_now = MONEY_UNCERTAIN
         raise
     end = len(body)

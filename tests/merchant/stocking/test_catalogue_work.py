@@ -172,9 +172,9 @@ def test_many_files_are_added_in_short_transactions_and_seen_together(
     revision = run(read_shop).revision
     steps: list[tuple[int, int]] = []
 
-    def run_and_look(function: Callable[..., Any], *args: Any) -> Any:
+    def run_and_look(function: Callable[..., Any], *args: Any, **more: Any) -> Any:
         before = len(run(load_products))
-        found = run(function, *args)
+        found = run(function, *args, **more)
         placed = len(run(load_products)) - before
         steps.append((placed, run(read_shop).revision - revision))
         return found

@@ -17,6 +17,7 @@ from veilmart.broker.home import BrokerHome
 from veilmart.broker.schema.voucher_tables import invitations, vouchers
 from veilmart.errors import NoSuchCode
 from veilmart.protocol.code import code_hash, parse_code
+from veilmart.storage.database.refused import undone_if_refused
 
 _PREFIX, _SUFFIX = "codes-", ".json"
 _NAME_BYTES = 8
@@ -48,11 +49,8 @@ def issued_and_kept(
         opened.home.write_secret(name, msgspec.json.encode(kept))
         return kept
 
-    try:
+    with undone_if_refused(lambda: opened.home.remove(name)):
         kept = opened.database.run_now(issue_and_keep)
-    except BaseException:
-        opened.home.remove(name)
-        raise
     yield kept
     opened.home.remove(name)
 

@@ -37,7 +37,7 @@ from veilmart.merchant.goods.shop_row import read_shop
 from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.publishing.brokers import load_brokers
 from veilmart.merchant.publishing.descriptors import price_points
-from veilmart.merchant.stocking.packing import Source, gone_if_refused, pack
+from veilmart.merchant.stocking.packing import Source, gone_if_refused, named, pack
 from veilmart.protocol.accounting import format_amount
 from veilmart.protocol.descriptor import Shelf
 from veilmart.storage.files.names import visible
@@ -130,26 +130,20 @@ def _place(
     part: list[Packed],
     fresh_ids: tuple[bytes, ...],
     now: int,
-) -> tuple[Shelf, tuple[ShopProduct, ...]]:
-    """Transaction: the shelf, which is made if it is None, and what stands on it now."""
+    *,
+    last: bool,
+    alone: bool,
+) -> Added:
+    """Transaction: some of the products, and the shelf, which is made if it is None.
+
+    last: the running server sees all of them then.
+    """
     if shelf is None:
         shelf = make_shelf(connection, plan.name, plan.price, plan.size)
-    return shelf, place_products(connection, shelf.id, part, fresh_ids, now)
-
-
-def _place_last(
-    connection: Connection,
-    plan: Plan,
-    shelf: Shelf | None,
-    part: list[Packed],
-    fresh_ids: tuple[bytes, ...],
-    now: int,
-    alone: bool,
-) -> tuple[Shelf, tuple[ShopProduct, ...]]:
-    """Transaction: the same, and the server may look."""
-    shelf, placed = _place(connection, plan, shelf, part, fresh_ids, now)
-    finish_placing(connection, shelf.id, alone)
-    return shelf, placed
+    placed = place_products(connection, shelf.id, part, fresh_ids, now)
+    if last:
+        finish_placing(connection, shelf.id, alone)
+    return Added(shelf, placed)
 
 
 def _check_room(connection: Connection, shelf: Shelf | None, names: set[str]) -> None:
@@ -209,20 +203,17 @@ def add_products(
             batch.append(pack(source, plan.size, market.store, random))
             roots.append(batch[-1].root)
             yield ProductPacked(number, len(sources), source.file_name)
-        place_at, placed = plan.shelf, list[ShopProduct]()
+        at, placed = plan.shelf, list[ShopProduct]()
         while batch:
             part, batch = batch[:PRODUCTS_AT_ONCE], batch[PRODUCTS_AT_ONCE:]
             ids = tuple(random(PRODUCT_ID_BYTES) for _ in part)
-            run = market.database.run_now
-            if batch:
-                place_at, standing = run(_place, plan, place_at, part, ids, now)
-            else:
-                place_at, standing = run(_place_last, plan, place_at, part, ids, now, alone)
-            placed += standing
-            del roots[: len(part)]
-    if place_at is None:
-        raise Misuse("Products were placed on no shelf.")
-    yield Added(place_at, tuple(placed))
+            with named(roots, len(part)):
+                added = market.database.run_now(
+                    _place, plan, at, part, ids, now, last=not batch, alone=alone
+                )
+            at = added.shelf
+            placed += added.products
+    yield replace(added, products=tuple(placed))
 
 
 def _with_shown_words(source: Source) -> Source:

@@ -30,7 +30,7 @@ from veilmart.merchant.schema.tables import products
 from veilmart.merchant.stocking.adding import PRODUCT_ID_BYTES, ProductPacked
 from veilmart.merchant.stocking.comparing import Change, Comparison
 from veilmart.merchant.stocking.foreseeing import foresee_import
-from veilmart.merchant.stocking.packing import gone_if_refused, pack
+from veilmart.merchant.stocking.packing import gone_if_refused, named, pack
 from veilmart.merchant.stocking.shelf_moves import Move, move_products
 from veilmart.merchant.stocking.shelf_planning import PlannedShelf
 from veilmart.merchant.stocking.shop_folder import Entry
@@ -92,7 +92,8 @@ def import_folder(
                 roots.append(batch.packed[name].root)
                 done += 1
                 yield ProductPacked(done, total, name)
-            shelf = database.run_now(_carry_out, batch, now, random)
+            with named(roots):
+                shelf = database.run_now(_carry_out, batch, now, random)
         if batch.planned is not None:
             numbers[id(batch.planned)] = shelf
         _add_more_codes(market, batch, shelf, random)

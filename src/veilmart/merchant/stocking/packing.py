@@ -16,10 +16,11 @@ from pathlib import Path
 
 from veilmart.characters import is_plain
 from veilmart.crypto.padding import pack_product
-from veilmart.errors import BadName, BadSourceFile, CannotDo, DatabaseFailure, SourceChanged
+from veilmart.errors import BadName, BadSourceFile, CannotDo, SourceChanged
 from veilmart.limits import PIECE_BYTES
 from veilmart.merchant.goods.products import Packed
 from veilmart.protocol.typed_text import name_of_file, one_form
+from veilmart.storage.database.refused import undone_if_refused
 from veilmart.storage.files.names import check_file_name, shown_path
 from veilmart.storage.products.folder_store import ProductStore
 
@@ -145,19 +146,31 @@ def pack(
 
 @contextmanager
 def gone_if_refused(store: ProductStore) -> Iterator[list[bytes]]:
-    """The roots that the block appends are removed from the store when it ends in an error.
-
-    Not after a failure of the database: the transaction that names them may have been committed.
-    """
+    """The roots that the block appends are removed from the store when it ends in an error."""
     roots: list[bytes] = []
     try:
         yield roots
-    except DatabaseFailure:
-        raise
     except BaseException:
         for root in roots:
             store.remove(root)
         raise
+
+
+@contextmanager
+def named(roots: list[bytes], count: int | None = None) -> Iterator[None]:
+    """The block's transaction names the first `count` roots, or all: they are taken off the list.
+
+    They are on it again after a refusal. However else the block ends, what nothing names is
+    collected later.
+    """
+    names = roots[:count]
+    del roots[:count]
+
+    def put_back() -> None:
+        roots[:0] = names
+
+    with undone_if_refused(put_back):
+        yield
 
 
 def _pieces(

@@ -18,7 +18,7 @@ from veilmart.merchant.goods.shelves import (
 from veilmart.merchant.goods.shop_row import read_shop, touch
 from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.stocking.adding import check_price
-from veilmart.merchant.stocking.packing import gone_if_refused
+from veilmart.merchant.stocking.packing import gone_if_refused, named
 from veilmart.merchant.stocking.shelf_moves import Move, move_products, packed_size, repack
 from veilmart.protocol.descriptor import Shelf
 
@@ -44,7 +44,8 @@ def reprice(
     with gone_if_refused(market.store) as roots:
         roots.append(repack(market.store, product, size, random))
         packed = roots[0], market.store.piece_list(roots[0])
-        return market.database.run_now(_move, product, target, price, size, packed, alone)
+        with named(roots):
+            return market.database.run_now(_move, product, target, price, size, packed, alone)
 
 
 def _target(

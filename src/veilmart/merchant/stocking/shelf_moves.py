@@ -25,7 +25,7 @@ from veilmart.merchant.goods.shop_row import read_shop, touch
 from veilmart.merchant.home import MerchantHome
 from veilmart.merchant.schema.tables import products
 from veilmart.merchant.stocking.adding import ProductPacked, check_price
-from veilmart.merchant.stocking.packing import gone_if_refused
+from veilmart.merchant.stocking.packing import gone_if_refused, named
 from veilmart.merchant.stocking.shelf_planning import Item, PlannedShelf, plan_shelves
 from veilmart.protocol.descriptor import Shelf
 from veilmart.storage.products.folder_store import ProductStore
@@ -144,7 +144,8 @@ def apply_proposal(
             pieces = market.store.piece_list(roots[-1])
             moved.append(Move(product, number, roots[-1], pieces))
             yield ProductPacked(done, len(moves), product.file_name)
-        applied = market.database.run_now(_carry_out, proposal, tuple(targets), tuple(moved))
+        with named(roots):
+            applied = market.database.run_now(_carry_out, proposal, tuple(targets), tuple(moved))
     yield applied
 
 
