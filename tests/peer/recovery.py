@@ -51,10 +51,16 @@ def used_order_keys(http: Http, seed: bytes) -> list[Ed25519PrivateKey]:
 
 
 def fetch_goods(
-    link: Link, suite: Suite, seed: bytes, key: Ed25519PrivateKey, out: Path, now: int
+    link: Link,
+    suite: Suite,
+    seed: bytes,
+    key: Ed25519PrivateKey,
+    out: Path,
+    now: int,
+    transport: type[Http] = Http,
 ) -> Path:
     """The file that was bought under this order key, on a connection of its own."""
-    with anonymous_session(link, suite, now) as (_, session):
+    with anonymous_session(link, suite, now, transport) as (_, session):
         number = session.start_anonymous().request_number
         known = Anonymous(session, seed).recover(key)
         require(known.state == "settled", "order was settled")

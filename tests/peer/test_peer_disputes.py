@@ -61,11 +61,14 @@ class Paid:
 
 
 @contextmanager
-def released(market: Market, user: str, title: str, *, honest: bool = True) -> Iterator[Paid]:
+def released(
+    market: Market, transport: type[Http], user: str, title: str, *, honest: bool = True
+) -> Iterator[Paid]:
     """Bought up to step 8 (9.2)."""
+    user = f"{user} of {transport.__name__}"
     now = int(time.time())
     link = read_link(market.link)
-    with closing(Http(link.host, link.port)) as http:
+    with closing(transport(link.host, link.port)) as http:
         session = BrokerSession(http, suite_of(1), link.broker, now)
         welcome = session.start("register", user, PASSWORD)
         veilmart("broker", "credit", user, "100", "--home", market.broker_home)
@@ -95,9 +98,9 @@ def signed_segment(session: BrokerSession, agreed: Agreed, index: int) -> bytes:
     return session.ask_attached(message, Segment)[1]
 
 
-def test_an_honest_order_is_not_refunded(crooked: Market) -> None:
+def test_an_honest_order_is_not_refunded(crooked: Market, transport: type[Http]) -> None:
     """Neither on its key nor on any segment; the parts of a 1 MiB segment are taken."""
-    with released(crooked, "honest", LARGE) as paid:
+    with released(crooked, transport, "honest", LARGE) as paid:
         paid.refused("key", 0, paid.evidence())
         for index in range(len(paid.segments)):
             paid.refused("segment", index, paid.evidence(index))
@@ -105,18 +108,20 @@ def test_an_honest_order_is_not_refunded(crooked: Market) -> None:
         assert paid.order.acknowledge() == "settled"
 
 
-def test_a_wrong_key_is_refunded(crooked: Market, lie: Path) -> None:
+def test_a_wrong_key_is_refunded(crooked: Market, transport: type[Http], lie: Path) -> None:
     lie.write_text("key")
-    with released(crooked, "keyless", "One Page.txt", honest=False) as paid:
+    with released(crooked, transport, "keyless", "One Page.txt", honest=False) as paid:
         lie.write_text("none")
         assert dispute(paid.session, paid.agreed, "key", 0, paid.evidence()) == "refunded"
         assert paid.order.status() == "refunded"
 
 
 @pytest.mark.parametrize("told", ["piece", "damage"])
-def test_a_wrong_segment_is_refunded(crooked: Market, lie: Path, told: str) -> None:
+def test_a_wrong_segment_is_refunded(
+    crooked: Market, transport: type[Http], lie: Path, told: str
+) -> None:
     lie.write_text(told)
-    with released(crooked, f"cheated {told}", LARGE) as paid:
+    with released(crooked, transport, f"cheated {told}", LARGE) as paid:
         lie.write_text("none")
         last = len(paid.segments) - 1
         paid.refused("segment", 0, paid.evidence(0))

@@ -57,12 +57,15 @@ class Customer:
 
 
 @contextmanager
-def customer(market: Market, name: str, kind: str = "register") -> Iterator[Customer]:
+def customer(
+    market: Market, transport: type[Http], name: str, kind: str = "register"
+) -> Iterator[Customer]:
     """A customer with 100.00."""
+    name = f"{name} of {transport.__name__}"
     now = int(time.time())
     link = read_link(market.link)
     seed = sha256(name.encode()).digest()
-    with closing(Http(link.host, link.port)) as http:
+    with closing(transport(link.host, link.port)) as http:
         session = BrokerSession(http, SUITE, link.broker, now)
         session.start(kind, name, PASSWORD)
         if kind == "register":
@@ -96,7 +99,7 @@ class Offered:
 @contextmanager
 def offered(buyer: Customer, title: str = "One Page.txt") -> Iterator[Offered]:
     """Steps 1 to 5 without a login."""
-    with anonymous_session(buyer.link, SUITE, buyer.now) as (http, session):
+    with anonymous_session(buyer.link, SUITE, buyer.now, type(buyer.http)) as (http, session):
         number = session.start_anonymous().request_number
         tunnel = Tunnel(session, session.merchant(buyer.link.merchant, buyer.now), number)
         [product] = [one for one in fetch_catalogue(tunnel).products if one.title == title]
@@ -129,8 +132,8 @@ def test_anonymous_purchase(market: Market, tmp_path: Path, suite: int) -> None:
         veilmart("customer", "receipt", "verify", tmp_path / f"{title}.receipt")
 
 
-def test_a_withdrawal_asked_for_again(market: Market) -> None:
-    with customer(market, "again") as one:
+def test_a_withdrawal_asked_for_again(market: Market, transport: type[Http]) -> None:
+    with customer(market, transport, "again") as one:
         tokens, balance = one.account.withdraw(one.key, 0, 5)
         assert balance == 10_000 - 5 * PRICE
         assert one.account.withdraw(one.key, 0, 5)[0] == tokens
@@ -143,13 +146,13 @@ def test_a_withdrawal_asked_for_again(market: Market) -> None:
             one.account.withdraw(one.key, 37, 32)
 
 
-def test_recovery_from_the_seed(market: Market, tmp_path: Path) -> None:
-    with customer(market, "restored") as one:
+def test_recovery_from_the_seed(market: Market, transport: type[Http], tmp_path: Path) -> None:
+    with customer(market, transport, "restored") as one:
         tokens = one.withdraw(3) + one.withdraw(2, first=3)
         title = "One Page.txt"
-        buy_with_token(one.link, SUITE, one.seed, tokens[1], title, tmp_path, one.now)
+        buy_with_token(one.link, SUITE, one.seed, tokens[1], title, tmp_path, one.now, transport)
         one.account.deposit(tokens[4])
-        with customer(market, "restored", "login") as again:
+        with customer(market, transport, "restored", "login") as again:
             found = stock(again.http, again.session, again.account, PRICE, one.now)
             assert sorted(found.tokens) == sorted([tokens[0], *tokens[2:4]])
             assert found.next_counter == 5
@@ -158,13 +161,15 @@ def test_recovery_from_the_seed(market: Market, tmp_path: Path) -> None:
             assert len(again.withdraw(1, first=5)) == 1
 
 
-def test_goods_from_the_seed(market: Market, tmp_path: Path) -> None:
+def test_goods_from_the_seed(market: Market, transport: type[Http], tmp_path: Path) -> None:
     """A fresh machine finds the order keys, the orders and what was bought."""
     titles = ("Some Pages.txt", "One Page.txt")
-    with customer(market, "collector") as one:
+    with customer(market, transport, "collector") as one:
         tokens = one.withdraw(2)
         for title, token in zip(titles, tokens, strict=True):
-            bought = buy_with_token(one.link, SUITE, one.seed, token, title, tmp_path, one.now)
+            bought = buy_with_token(
+                one.link, SUITE, one.seed, token, title, tmp_path, one.now, transport
+            )
             bought.path.unlink()
         keys = used_order_keys(one.http, one.seed)
         assert len(keys) == 2
@@ -179,14 +184,17 @@ def fetch_settled(one: Customer, key: Ed25519PrivateKey, out: Path) -> Path:
     end = time.monotonic() + START_SECONDS
     while True:
         try:
-            return fetch_goods(one.link, SUITE, one.seed, key, out, one.now)
+            return fetch_goods(one.link, SUITE, one.seed, key, out, one.now, type(one.http))
         except Refused as fault:
             assert fault.code == 4145 and time.monotonic() < end, fault
         time.sleep(0.2)
 
 
-def test_deposit(market: Market) -> None:
-    with customer(market, "depositor") as one, customer(market, "other depositor") as other:
+def test_deposit(market: Market, transport: type[Http]) -> None:
+    with (
+        customer(market, transport, "depositor") as one,
+        customer(market, transport, "other depositor") as other,
+    ):
         tokens = one.withdraw(2)
         given = one.account.deposit(tokens[0])
         assert (given.value, given.balance) == (PRICE, 10_000 - PRICE)
@@ -198,8 +206,8 @@ def test_deposit(market: Market) -> None:
             order.anonymous.spend(order.agreed, tokens[0], one.key)
 
 
-def test_one_token_for_two_orders(market: Market) -> None:
-    with customer(market, "doubler") as one:
+def test_one_token_for_two_orders(market: Market, transport: type[Http]) -> None:
+    with customer(market, transport, "doubler") as one:
         [token] = one.withdraw(1)
         with offered(one) as first:
             said = first.anonymous.spend(first.agreed, token, one.key)
@@ -212,8 +220,8 @@ def test_one_token_for_two_orders(market: Market) -> None:
             one.account.deposit(token)
 
 
-def test_refund_comes_as_a_token(market: Market, tmp_path: Path) -> None:
-    with customer(market, "refunded") as one:
+def test_refund_comes_as_a_token(market: Market, transport: type[Http], tmp_path: Path) -> None:
+    with customer(market, transport, "refunded") as one:
         [token] = one.withdraw(1)
         with offered(one) as order:
             pay = token_payment(order.anonymous, token, one.key)
@@ -222,23 +230,27 @@ def test_refund_comes_as_a_token(market: Market, tmp_path: Path) -> None:
             with refused(4157):
                 order.anonymous.refund(order.http, key, name)
             assert order.act("cancel") == "refunded"
-        with anonymous_session(one.link, SUITE, one.now) as (http, session):
+        with anonymous_session(one.link, SUITE, one.now, transport) as (http, session):
             later = Anonymous(session, one.seed)
             known = later.recover(key)
             assert (known.order, known.state, known.amount) == (name, "refunded", PRICE)
             back = later.refund(http, key, name)
             assert later.refund(http, key, name) == back != token
         title = "One Page.txt"
-        bought = buy_with_token(one.link, SUITE, one.seed, back, title, tmp_path, one.now)
+        bought = buy_with_token(
+            one.link, SUITE, one.seed, back, title, tmp_path, one.now, transport
+        )
         assert bought.path.read_bytes() == FILES[title]
         assert bought.first_came
 
 
-def test_a_token_that_comes_too_late_is_taken_and_answered_with_another(market: Market) -> None:
+def test_a_token_that_comes_too_late_is_taken_and_answered_with_another(
+    market: Market, transport: type[Http]
+) -> None:
     """The broker knows no invoice for this order: that is how an old one looks (11.5, step 6)."""
-    with customer(market, "late") as one, offered(one) as order:
+    with customer(market, transport, "late") as one, offered(one) as order:
         [token] = one.withdraw(1)
-        gone = replace(order.agreed, order=bytes(32))
+        gone = replace(order.agreed, order=sha256(transport.__name__.encode()).digest())
         said = order.anonymous.spend(gone, token, one.key)
         assert said.receipt == b""
         assert order.anonymous.spend(gone, token, one.key) == said
@@ -252,9 +264,9 @@ def test_a_token_that_comes_too_late_is_taken_and_answered_with_another(market: 
         assert one.account.deposit(back).balance == 10_000
 
 
-def test_solvency(market: Market) -> None:
+def test_solvency(market: Market, transport: type[Http]) -> None:
     """Every line adds up. Asked once: the broker counts once a minute at most."""
-    with customer(market, "reckoner") as one:
+    with customer(market, transport, "reckoner") as one:
         tokens = one.withdraw(3)
         one.account.deposit(tokens[0])
         with offered(one) as order:
@@ -268,8 +280,8 @@ def test_solvency(market: Market) -> None:
         assert listed <= {(line.id, line.price) for line in lines}
 
 
-def test_changed_tokens(market: Market) -> None:
-    with customer(market, "forger") as one, offered(one) as order:
+def test_changed_tokens(market: Market, transport: type[Http]) -> None:
+    with customer(market, transport, "forger") as one, offered(one) as order:
         [token] = one.withdraw(1)
         plus = int.from_bytes(token[98:], "big") + one.key.modulus
         wrong = {
