@@ -44,7 +44,7 @@ def issue_vouchers(
     sheet: Sheet = None,
     common: Common = Common(),
 ) -> None:
-    """Issue vouchers paid for in cash. The codes are shown now and never again."""
+    """Issue vouchers paid for in cash. Once written out, the codes are not shown again."""
     with open_books(common) as opened:
         current = opened.database.run_now(settings.load)
         amount = parse_amount(value, current.decimals)
@@ -67,7 +67,7 @@ def issue_invitations(
     sheet: Sheet = None,
     common: Common = Common(),
 ) -> None:
-    """Issue invitations, each valid for one account. The codes are shown now and never again."""
+    """Issue invitations, each valid for one account. Once written out, they are not shown again."""
     with open_books(common) as opened:
         if sheet is not None:
             draw_sheet(sheet.suffix, _cards(opened, "invitation", ""), [])
