@@ -75,6 +75,7 @@ orders = Table(
     Column("described", LargeBinary(32)),
     Column("codes", Boolean, nullable=False, server_default="0"),
     Index("orders_by_state", "state"),
+    Index("orders_by_time", "made_at", "order"),
     Index("orders_by_product", "merchant", "product"),
 )
 

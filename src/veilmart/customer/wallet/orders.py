@@ -117,6 +117,7 @@ def order_key(order: Order) -> bytes:
     return signing.public_key(order.order_seed)
 
 
+_ROWS_AT_ONCE = 64
 _OWNED_STATES = [WalletState.RELEASED.value, WalletState.DELIVERED.value, WalletState.DONE.value]
 _COLUMNS = tuple(item.name for item in fields(Order))
 _SELECT = select(*(orders.c[name] for name in _COLUMNS))
@@ -139,8 +140,7 @@ _UPDATE = (
 )
 _FORGET_FAULT = Prepared(delete(faults).where(faults.c.order == bindparam("at_order")))
 _BY_ORDER = _SELECT.where(orders.c.order == bindparam("at_order"))
-_ALL = _SELECT.order_by(orders.c.made_at.desc(), orders.c.order)
-_NAMES = select(orders.c.order).order_by(orders.c.made_at.desc(), orders.c.order)
+_ALL = _SELECT.order_by(orders.c.made_at.desc(), orders.c.order.desc())  # in the order of an index
 _BY_STATE = _ALL.where(orders.c.state.in_(bindparam("states", expanding=True)))
 _OWNED = _ALL.where(
     orders.c.merchant == bindparam("at_merchant"),
@@ -177,9 +177,9 @@ def all_orders(connection: Connection) -> list[Order]:
 
 
 def stream_orders(connection: Connection) -> Iterator[Order]:
-    """The same, read while they are used: of all but one only the names are in memory."""
-    names = connection.execute(_NAMES).scalars().all()
-    return (Order(*connection.execute(_BY_ORDER, {"at_order": name}).one()) for name in names)
+    """The same, read while they are used, a few at a time."""
+    rows = connection.execute(_ALL, execution_options={"yield_per": _ROWS_AT_ONCE})
+    return (Order(*row) for row in rows)
 
 
 def orders_in(connection: Connection, states: tuple[WalletState, ...]) -> list[Order]:
