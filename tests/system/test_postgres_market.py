@@ -1,8 +1,8 @@
 """A whole market on PostgreSQL with two workers per role, one of which is killed."""
 
-import asyncio
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from tests.support.postgres import PostgresServer
 from tests.support.programs import run_command, run_json
 from tests.support.shop_market import GOODS
+from tests.support.waiting import until
 from tests.system.shared_market import shared_market
 from veilmart.errors import DatabaseAway, ServerBusy, ServerFault
 
@@ -18,6 +19,11 @@ pytestmark = [pytest.mark.long, pytest.mark.postgres]
 
 def children(pid: int) -> list[int]:
     return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def all_work(pid: int) -> bool:
+    """Whether both workers of a server run."""
+    return len(children(pid)) == 2
 
 
 async def test_purchases_go_on_when_workers_are_killed(
@@ -34,8 +40,8 @@ async def test_purchases_go_on_when_workers_are_killed(
             except ServerFault:
                 # Whatever was cut off is finished or given back.
                 await run_command("customer", "sync", "--home", str(home))
-            await asyncio.sleep(1)
-            assert [len(children(s.pid)) for s in (market.broker, market.merchant)] == [2, 2]
+            for server in (market.broker, market.merchant):
+                await until(partial(all_work, server.pid))
         audit = await run_json("broker", "audit", "--home", str(market.broker_home))
         assert audit["ok"]
         bought = [path for path in tmp_path.glob("out*/*") if path.is_file()]
@@ -44,8 +50,7 @@ async def test_purchases_go_on_when_workers_are_killed(
             assert path.read_bytes() == GOODS[path.name]
         workers = [child for s in (market.broker, market.merchant) for child in children(s.pid)]
         assert len(workers) == 4
-    await asyncio.sleep(0.5)
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
 async def test_a_database_that_goes_away_and_comes_back_costs_nothing(tmp_path: Path) -> None:

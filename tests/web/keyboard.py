@@ -37,12 +37,17 @@ def press(watched: Watched, name: str, key: str = "Enter") -> None:
 def type_into(watched: Watched, name: str, text: str) -> None:
     """Tab to a field and replace what is in it."""
     tab_to(watched, name)
+    type_here(watched, text)
+
+
+def type_here(watched: Watched, text: str) -> None:
+    """Replace what is in the field that has the focus."""
     for _ in range(TRIES):  # a page that is still busy can lose the first key
         watched.page.keyboard.press("Control+A")
         watched.page.keyboard.type(text)
         if watched.page.evaluate("document.activeElement.value") == text:
             return
-    raise AssertionError(f"{name} does not take {text!r}.")
+    raise AssertionError(f"The field does not take {text!r}.")
 
 
 def tick(watched: Watched, name: str) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.support.real_market import RealMarket
 from tests.web.browser import Face, running_face, watched_page
-from tests.web.keyboard import press, type_into
+from tests.web.keyboard import press, type_here, type_into
 from tests.web.seeded_market import customer_face, seeded_market
 from tests.web.shopper import (
     PASSWORD,
@@ -150,7 +150,7 @@ def test_by_keyboard_alone_from_the_link_to_the_file(
 ) -> None:
     watched = watched_page(context, face)
     page = watched.page
-    page.keyboard.type(market.link)  # the field has the focus
+    type_here(watched, market.link)  # the field has the focus
     with page.expect_navigation():
         page.keyboard.press("Enter")
     press(watched, "They are right")

@@ -11,6 +11,8 @@ from typing import Protocol
 from veilmart.errors import BadArgument
 from veilmart.limits import WORKERS_MAX
 from veilmart.terminal.command import ServerCommon
+from veilmart.terminal.memory import serve_from_here
+from veilmart.transport.workers import say_started
 
 _DATABASE_VARIABLE = "VEILMART_DATABASE"
 
@@ -51,3 +53,9 @@ def worker_environment(common: ServerCommon) -> Mapping[str, str]:
     """Ours, with the database that the command line chose."""
     chosen = {} if common.database is None else {_DATABASE_VARIABLE: common.database}
     return {**os.environ, **chosen}
+
+
+def worker_started(_port: int) -> None:
+    """What a worker does when it serves."""
+    serve_from_here()
+    say_started()

@@ -10,7 +10,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from veilmart.limits import GRACEFUL_STOP_SECONDS
 
@@ -21,6 +22,8 @@ WORKER_VARIABLE = "VEILMART_WORKER"
 """Tells a worker its number, from 1."""
 WORKERS_VARIABLE = "VEILMART_WORKERS"
 """Tells a worker how many there are."""
+_STARTED_VARIABLE = "VEILMART_WORKER_STARTED"
+"""Tells a worker the descriptor to write to when it serves."""
 _KILL_AFTER_SECONDS = GRACEFUL_STOP_SECONDS + 5
 
 
@@ -31,26 +34,54 @@ async def run_workers(
     *,
     environment: Mapping[str, str],
     stop: asyncio.Event,
+    on_started: Callable[[], None],
     on_ended: Callable[[int, int], None],
 ) -> None:
     """Keep `count` processes of `command --listener FD` running until `stop` is set.
 
-    One that ends is started again, at once if it was healthy, else after a growing pause.
-    `on_ended(worker, exit code)` hears of each. Returns when all have stopped.
+    `on_started` is called when the first of them serves. One that ends is started again, at once if
+    it was healthy, else after a growing pause. `on_ended(worker, exit code)` hears of each. Returns
+    when all have stopped.
     """
-    await asyncio.gather(
-        *(
-            _keep(number, count, command, listener, environment, stop, on_ended)
-            for number in range(1, count + 1)
+    with _hears_of_the_first(on_started) as writing:
+        given = {
+            **environment,
+            WORKERS_VARIABLE: str(count),
+            _STARTED_VARIABLE: str(writing),
+        }
+        words = [*command, "--listener", str(listener.fileno())]
+        descriptors = (listener.fileno(), writing)
+        await asyncio.gather(
+            *(
+                _keep(number, words, descriptors, given, stop, on_ended)
+                for number in range(1, count + 1)
+            )
         )
-    )
+
+
+@contextmanager
+def _hears_of_the_first(on_started: Callable[[], None]) -> Iterator[int]:
+    """The descriptor that each worker writes one byte to."""
+    reading, writing = os.pipe()
+    loop = asyncio.get_running_loop()
+
+    def heard() -> None:
+        loop.remove_reader(reading)
+        on_started()
+
+    loop.add_reader(reading, heard)
+    try:
+        yield writing
+    finally:
+        loop.remove_reader(reading)
+        os.close(reading)
+        os.close(writing)
 
 
 async def _keep(
     number: int,
-    count: int,
     command: Sequence[str],
-    listener: socket.socket,
+    descriptors: tuple[int, ...],
     environment: Mapping[str, str],
     stop: asyncio.Event,
     on_ended: Callable[[int, int], None],
@@ -62,11 +93,9 @@ async def _keep(
         began = loop.time()
         process = await asyncio.create_subprocess_exec(
             *command,
-            "--listener",
-            str(listener.fileno()),
-            pass_fds=(listener.fileno(),),
+            pass_fds=descriptors,
             stdin=asyncio.subprocess.PIPE,
-            env={**environment, WORKER_VARIABLE: str(number), WORKERS_VARIABLE: str(count)},
+            env={**environment, WORKER_VARIABLE: str(number)},
             # Ctrl-C in a terminal reaches the parent alone, which stops the workers in order.
             start_new_session=True,
         )
@@ -96,6 +125,12 @@ async def _end(process: asyncio.subprocess.Process, ended: "asyncio.Future[int]"
 def this_worker() -> tuple[int, int]:
     """Which worker this process is, from 1, and of how many."""
     return int(os.environ.get(WORKER_VARIABLE, "1")), int(os.environ.get(WORKERS_VARIABLE, "1"))
+
+
+def say_started() -> None:
+    """In a worker: tell the parent that it serves."""
+    with suppress(OSError):  # the parent stops
+        os.write(int(os.environ[_STARTED_VARIABLE]), b".")
 
 
 def inherited_listener(descriptor: int) -> socket.socket:

@@ -33,6 +33,7 @@ from veilmart.terminal.serving import (
     stop_on_signals,
     worker_command,
     worker_environment,
+    worker_started,
 )
 from veilmart.terminal.streams import tell
 from veilmart.transport.server import listen
@@ -145,15 +146,19 @@ async def _supervise(
     fingerprint: bytes,
 ) -> None:
     socket = await listen(host, port)
-    with socket:
+
+    def started() -> None:
         narrator(Listening(host, socket.getsockname()[1]))
         narrator(Identified(fingerprint))
+
+    with socket:
         await run_workers(
             worker_command("broker", home_of(common), telling.words()),
             workers,
             socket,
             environment=worker_environment(common),
             stop=stop,
+            on_started=started,
             on_ended=lambda number, code: narrator(
                 TaskFailed(f"Worker {number}", f"it ended with {code}")
             ),
@@ -175,7 +180,7 @@ async def _work(listener: int, telling: Telling, common: Common) -> None:
             random=os.urandom,
             observe=_narrator(opened, telling),
             stop=stop,
-            on_started=lambda _port: serve_from_here(),
+            on_started=worker_started,
             status=telling.place(),
         )
     watching.cancel()

@@ -36,6 +36,7 @@ from veilmart.terminal.serving import (
     stop_on_signals,
     worker_command,
     worker_environment,
+    worker_started,
 )
 from veilmart.terminal.streams import tell
 from veilmart.terminal.tables import show_table
@@ -245,17 +246,21 @@ async def _supervise(
     market.database.close()
     words = telling.words()
     # Workers that dial are given a socket that nobody listens on.
+    if place is None:
+        words.append("--dial")
     with socket.socket() if place is None else await listen(*place) as listener:
-        if place is None:
-            words.append("--dial")
-        else:
-            observe(Listening(place[0], listener.getsockname()[1]))
+
+        def started() -> None:
+            if place is not None:
+                observe(Listening(place[0], listener.getsockname()[1]))
+
         await run_workers(
             worker_command("merchant", home_of(common), words),
             workers,
             listener,
             environment=worker_environment(common),
             stop=stop,
+            on_started=started,
             on_ended=lambda number, code: observe(Faulted(f"Worker {number} ended with {code}.")),
         )
 
@@ -276,7 +281,7 @@ async def _work(listener: int, telling: Telling, common: Common, *, dial: bool) 
             observe=observe,
             stop=stop,
             status=telling.place(),
-            on_started=lambda _port: serve_from_here(),
+            on_started=worker_started,
             refused=_join_on_refusal(market, observe) if dial else None,
         )
     watching.cancel()
