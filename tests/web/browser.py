@@ -6,9 +6,11 @@ own surface, for half the processor time. Attacks are tried in the whole browser
 """
 
 import json
+import os
 import re
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +21,7 @@ from tests.support.programs import Program, environment
 
 CHROMIUM = "/usr/bin/chromium"
 HEADLESS_SHELL = "/usr/bin/chromium-headless-shell"
+PROGRAMS = b"/usr/lib/chromium/"  # what both of them start
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions")
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -31,6 +34,18 @@ def launch(playwright: Playwright, *, whole: bool = False) -> Browser:
     shell = Path(HEADLESS_SHELL).exists() and not whole
     executable = HEADLESS_SHELL if shell else CHROMIUM
     return playwright.chromium.launch(executable_path=executable, headless=True, args=FLAGS)
+
+
+def kill_browsers() -> None:
+    """Every Chromium below this process: what waits for one of them fails at once."""
+    parents = [os.getpid()]
+    while parents:
+        for listed in Path(f"/proc/{parents.pop()}/task").glob("*/children"):
+            for pid in map(int, listed.read_text().split()):
+                parents.append(pid)
+                with suppress(OSError):  # it has ended
+                    if PROGRAMS in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        os.kill(pid, signal.SIGKILL)
 
 
 @dataclass

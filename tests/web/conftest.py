@@ -1,9 +1,13 @@
+import threading
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from tests.web.browser import launch
+from tests.web.browser import kill_browsers, launch
+
+HANGS_SECONDS = 300
+"""The longest test takes 125 beside eight busy processes."""
 
 
 @pytest.fixture(scope="module")
@@ -22,3 +26,13 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     fresh.set_default_timeout(15_000)
     yield fresh
     fresh.close()
+
+
+@pytest.fixture(autouse=True)
+def browsers_that_hang_are_killed() -> Iterator[None]:
+    """Playwright waits for a script of a page without limit."""
+    timer = threading.Timer(HANGS_SECONDS, kill_browsers)
+    timer.daemon = True
+    timer.start()
+    yield
+    timer.cancel()
