@@ -42,7 +42,8 @@ def buy_in_vain(watched: Watched, lie: Path, told: str) -> None:
 
 def balance(watched: Watched) -> str:
     watched.goto("/money")
-    watched.page.get_by_role("button", name="Ask the broker").click()
+    with watched.page.expect_navigation():
+        watched.page.get_by_role("button", name="Ask the broker").click()
     return watched.page.locator("p.big").inner_text()
 
 

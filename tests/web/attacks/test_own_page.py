@@ -1,7 +1,5 @@
 """What a page lets be done to itself: attacks from a real browser, each named; none succeeds."""
 
-import time
-
 from playwright.sync_api import expect
 
 from tests.web.attacks.field import SETTLE_MS, Field
@@ -55,7 +53,8 @@ def test_nothing_of_a_page_is_kept_by_the_browser(field: Field) -> None:
     """After the lock, going back shows no page that was there before."""
     field.person.goto("/text?text=private-words")
     field.person.goto("/")
-    field.person.page.get_by_role("button", name="Lock").click()
+    with field.person.page.expect_navigation():
+        field.person.page.get_by_role("button", name="Lock").click()
     field.person.page.go_back()
     field.person.page.wait_for_timeout(SETTLE_MS)
     field.person.page.go_back()
@@ -63,5 +62,5 @@ def test_nothing_of_a_page_is_kept_by_the_browser(field: Field) -> None:
     assert "private-words" not in field.person.page.inner_text("body")
     field.person.goto("/")
     field.person.page.get_by_label("Passphrase").fill("right")
-    field.person.page.get_by_role("button", name="Unlock").click()
-    time.sleep(0.1)
+    with field.person.page.expect_navigation():
+        field.person.page.get_by_role("button", name="Unlock").click()

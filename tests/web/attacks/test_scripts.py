@@ -61,7 +61,8 @@ def test_a_beacon_of_another_name(field: Field) -> None:
 
 
 def test_a_script_listens_to_the_stream_of_a_job(field: Field) -> None:
-    field.person.page.get_by_role("button", name="Work").click()
+    with field.person.page.expect_navigation():
+        field.person.page.get_by_role("button", name="Work").click()
     job = field.person.page.url.removeprefix(field.face.origin)
     html = f"""<script>const source = new EventSource("{field.face.origin}{job}/stream",
     {{withCredentials: true}}); source.onmessage = event => {{ document.title = event.data }};
