@@ -18,7 +18,7 @@ from .client import BrokerSession, Http, Tunnel
 from .descriptors import Link, read_link
 from .goods import fetch_catalogue
 from .notation import Refused
-from .purchase import Agreed, Order, Status, operation, select, sign_action
+from .purchase import Agreed, Bought, Order, Status, operation, select, sign_action
 from .recovery import fetch_goods, used_order_keys
 from .running_market import FILES, PASSWORD, START_SECONDS, Market, veilmart
 from .suites import suite_of
@@ -54,6 +54,11 @@ class Customer:
     def withdraw(self, count: int, first: int = 0) -> list[bytes]:
         """Tokens first ... of the account."""
         return self.account.withdraw(self.key, first, count)[0]
+
+    def buy(self, token: bytes, title: str, out: Path) -> Bought:
+        """On another connection of the same kind."""
+        how = type(self.http)
+        return buy_with_token(self.link, SUITE, self.seed, token, title, out, self.now, how)
 
 
 @contextmanager
@@ -150,7 +155,7 @@ def test_recovery_from_the_seed(market: Market, transport: type[Http], tmp_path:
     with customer(market, transport, "restored") as one:
         tokens = one.withdraw(3) + one.withdraw(2, first=3)
         title = "One Page.txt"
-        buy_with_token(one.link, SUITE, one.seed, tokens[1], title, tmp_path, one.now, transport)
+        one.buy(tokens[1], title, tmp_path)
         one.account.deposit(tokens[4])
         with customer(market, transport, "restored", "login") as again:
             found = stock(again.http, again.session, again.account, PRICE, one.now)
@@ -167,9 +172,7 @@ def test_goods_from_the_seed(market: Market, transport: type[Http], tmp_path: Pa
     with customer(market, transport, "collector") as one:
         tokens = one.withdraw(2)
         for title, token in zip(titles, tokens, strict=True):
-            bought = buy_with_token(
-                one.link, SUITE, one.seed, token, title, tmp_path, one.now, transport
-            )
+            bought = one.buy(token, title, tmp_path)
             bought.path.unlink()
         keys = used_order_keys(one.http, one.seed)
         assert len(keys) == 2
@@ -237,9 +240,7 @@ def test_refund_comes_as_a_token(market: Market, transport: type[Http], tmp_path
             back = later.refund(http, key, name)
             assert later.refund(http, key, name) == back != token
         title = "One Page.txt"
-        bought = buy_with_token(
-            one.link, SUITE, one.seed, back, title, tmp_path, one.now, transport
-        )
+        bought = one.buy(back, title, tmp_path)
         assert bought.path.read_bytes() == FILES[title]
         assert bought.first_came
 

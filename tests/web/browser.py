@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from tests.support.programs import Program, environment
 
@@ -27,6 +27,15 @@ AXE = Path(__file__).parent / "axe" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 COLOUR_RULES = ("color-contrast", "link-in-text-block")
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def running_browser(*, whole: bool = False) -> Iterator[Browser]:
+    """Playwright holds an event loop: no other test can run one until the block is left."""
+    with sync_playwright() as playwright:
+        browser = launch(playwright, whole=whole)
+        yield browser
+        browser.close()
 
 
 def launch(playwright: Playwright, *, whole: bool = False) -> Browser:

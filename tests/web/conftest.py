@@ -2,9 +2,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 
-from tests.web.browser import kill_browsers, launch
+from tests.web.browser import kill_browsers, running_browser
 
 HANGS_SECONDS = 300
 """The longest test takes 125 beside eight busy processes."""
@@ -12,11 +12,9 @@ HANGS_SECONDS = 300
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Ended with its module: Playwright holds an event loop, and no other test could run one."""
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
+    """Ended with its module."""
+    with running_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

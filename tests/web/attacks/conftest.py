@@ -8,20 +8,18 @@ profile, so that the cookie is there to be abused.
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 
 from tests.web.attacker import Attacker, attacking
 from tests.web.attacks.field import Field
-from tests.web.browser import Face, Watched, launch, running_face, watched_page
+from tests.web.browser import Face, Watched, running_browser, running_face, watched_page
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The whole browser, with what it has against attacks."""
-    with sync_playwright() as playwright:
-        browser = launch(playwright, whole=True)
+    with running_browser(whole=True) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
