@@ -51,6 +51,16 @@ def test_a_refused_set_up_leaves_no_home(
     assert not home.parent.exists(), out
 
 
+def test_a_broker_that_cannot_have_its_workers_is_not_set_up(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run` sets up the usual home; several workers need PostgreSQL."""
+    monkeypatch.setenv("VEILMART_HOME", str(tmp_path / "new"))
+    code, out, _ = call(["broker", "run", "--workers", "2", "--port", "0", "--json"], capfd)
+    assert code and "workers" in out
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_home_that_was_there_stays(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     home = tmp_path / "home"
     home.mkdir()

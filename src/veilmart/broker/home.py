@@ -1,5 +1,6 @@
 """The broker's home folder: its identity key and its database."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,10 +62,12 @@ def initialise(
     currency: str = settings.DEFAULT_CURRENCY,
     decimals: int | None = None,
     database: str | None = None,
+    require: Callable[[Database], None] | None = None,
 ) -> BrokerHome:
     """A new home with its identity and settings; `decimals` only for what ISO 4217 does not name.
 
-    Raises AlreadyInitialised, BadArgument.
+    require: raises for a database that does not do; nothing is left behind then. Raises
+    AlreadyInitialised, BadArgument.
 
     The identity is written last: a home that was cut off on the way is set up again.
     """
@@ -81,6 +84,8 @@ def initialise(
         place = database_place(home, database, DATABASE_FILE)
         opened = _open_database(place)
         try:
+            if require is not None:
+                require(opened)
             opened.run_now(_claim, fresh)
             remember_database(home, place)
             home.write_secret(IDENTITY_FILE, keys.identity_to_pem(keys.generate_identity()))
@@ -93,11 +98,13 @@ def _is_set_up(home: Home) -> bool:
     return home.has(IDENTITY_FILE)
 
 
-def open_or_initialise(path: Path, random: Random, database: str | None = None) -> BrokerHome:
-    """`open_home`; a home that is not set up gets the defaults."""
+def open_or_initialise(
+    path: Path, random: Random, database: str | None, require: Callable[[Database], None]
+) -> BrokerHome:
+    """`open_home`, or `initialise` with the defaults where nothing is set up."""
     if is_initialised(path):
         return open_home(path, database)
-    return initialise(path, random, database=database)
+    return initialise(path, random, database=database, require=require)
 
 
 def open_home(path: Path, database: str | None = None) -> BrokerHome:

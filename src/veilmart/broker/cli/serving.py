@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -109,11 +110,12 @@ async def _run(host: str, port: int, telling: Telling, workers: int, common: Com
     if common.home is not None and not home.exists():
         # A mistyped folder must not become another broker with another fingerprint.
         raise NotInitialised(str(home))
-    opened = open_or_initialise(home, os.urandom, common.database)
+    fit = partial(require_workers, workers)
+    opened = open_or_initialise(home, os.urandom, common.database, fit)
     with opened:
+        fit(opened.database)
         narrator = _narrator(opened, telling)
         if workers != 1:
-            require_workers(workers, opened.database)
             shared_sessions(opened, os.urandom).make_table()
             renew_descriptor(opened, unix_now(), os.urandom)
             with opened.home.lock("server", wait=False):

@@ -152,10 +152,10 @@ async def _run(
     try:
         opened = open_merchant(home_of(common), common.database)
         with opened as market, market.home.lock(SERVER_LOCK, wait=False):
+            require_workers(workers, market.database)
             if public_url is not None:
                 await ask_to_join(market, public_url, unix_now(), os.urandom)
             if workers != 1:
-                require_workers(workers, market.database)
                 await _supervise(market, place, telling, workers, common, stop)
             else:
                 await _serve(market, place, telling, interactive, terminal, stop)
