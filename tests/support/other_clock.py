@@ -4,17 +4,19 @@ The library is loaded by an interpreter of its own, which forks one process for 
 clock stays wrong in it, and its imports are paid for once.
 """
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.programs import Finished, environment
+from tests.support.programs import DIE_WITH_PARENT, Finished, environment
 
 LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 END_SECONDS = 120
@@ -36,10 +38,22 @@ class Machine:
 
     def run(self, *words: str, typed: str = "") -> Finished:
         """A command to its end; `typed` is its standard input."""
+        return Finished(*self._ask("run", words, typed))
+
+    @contextmanager
+    def serving(self, *words: str, log: Path) -> Iterator[None]:
+        """A command for as long as the block lasts; it prints into `log`."""
+        server = self._ask("start", words, str(log))
+        try:
+            yield
+        finally:
+            self._ask("stop", [], str(server))
+
+    def _ask(self, what: str, words: Sequence[str], given: str) -> Any:
         commands, answers = self._interpreter.stdin, self._interpreter.stdout
         assert commands is not None and answers is not None
-        print(json.dumps([words, typed]), file=commands, flush=True)
-        return Finished(*json.loads(answers.readline()))
+        print(json.dumps([what, words, given]), file=commands, flush=True)
+        return json.loads(answers.readline())
 
 
 @contextmanager
@@ -59,29 +73,46 @@ def machine(offset: str) -> Iterator[Machine]:
 
 
 def _serve() -> None:
-    """In the interpreter: read commands, fork, answer with code, output and errors."""
+    """In the interpreter: read what is asked, act, answer in one line of JSON."""
     import tests.support.imported  # noqa: F401 - what every command would import again
 
     for line in sys.stdin:
-        words, typed = json.loads(line)
-        with ExitStack() as files:
-            given, out, err = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
-            given.write(typed.encode())
-            given.seek(0)
-            child = os.fork()
-            if child == 0:
-                _become(words, [file.fileno() for file in (given, out, err)])
-            _, status = os.waitpid(child, 0)
-            said = [_read(file) for file in (out, err)]
-        print(json.dumps([os.waitstatus_to_exitcode(status), *said]), flush=True)
+        what, words, given = json.loads(line)
+        print(json.dumps({"run": _run, "start": _start, "stop": _stop}[what](words, given)))
+        sys.stdout.flush()
 
 
-def _become(words: list[str], fds: list[int]) -> None:
-    """In the forked process: be `veilmart WORDS`."""
+def _run(words: list[str], typed: str) -> list[Any]:
+    """Exit code, output, errors."""
+    with ExitStack() as files:
+        given, out, err = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        given.write(typed.encode())
+        given.seek(0)
+        child = _fork(words, [file.fileno() for file in (given, out, err)], END_SECONDS)
+        _, status = os.waitpid(child, 0)
+        return [os.waitstatus_to_exitcode(status), *(_read(file) for file in (out, err))]
+
+
+def _start(words: list[str], log: str) -> int:
+    """Process id."""
+    with Path(os.devnull).open("rb") as nothing, Path(log).open("wb") as said:
+        return _fork(words, [nothing.fileno(), said.fileno(), said.fileno()], 0)
+
+
+def _stop(_words: list[str], server: str) -> int:
+    """Exit code."""
+    os.kill(int(server), signal.SIGTERM)
+    return os.waitstatus_to_exitcode(os.waitpid(int(server), 0)[1])
+
+
+def _fork(words: list[str], fds: list[int], seconds: int) -> int:
+    """A process that is `veilmart WORDS`. seconds: how long it may live; 0: as long as we."""
+    if child := os.fork():
+        return child
     import runpy
-    import signal
 
-    signal.alarm(END_SECONDS)
+    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    signal.alarm(seconds)
     for target, fd in enumerate(fds):
         os.dup2(fd, target)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open as long as the process lives

@@ -5,19 +5,18 @@ The real programs run, one of them under libfaketime.
 
 import re
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.support.other_clock import LIBRARY, machine, wrong_clock
-from tests.support.programs import Finished, environment, run
+from tests.support.other_clock import LIBRARY, Machine, machine
+from tests.support.programs import Finished, Program, environment, run
 
 pytestmark = [
     pytest.mark.faketime,
@@ -53,18 +52,13 @@ class Place:
         return run(role, *words, *self.home(role), env=environment(), typed=typed)
 
     @contextmanager
-    def server(self, role: str, offset: str = "") -> Iterator[str]:
+    def server(self, role: str, on: Machine | None = None) -> Iterator[str]:
+        """on: the machine whose clock is wrong, if it runs on that."""
         log = self.folder / f"{role}.log"
-        env = wrong_clock(offset) if offset else environment()
-        words = ["-m", "veilmart", role, "run", *self.home(role), "--port", self.ports[role]]
-        with log.open("wb") as said:
-            program = subprocess.Popen([sys.executable, *words], env=env, stdout=said, stderr=said)
-        try:
+        words = (role, "run", *self.home(role), "--port", self.ports[role])
+        with on.serving(*words, log=log) if on else _serving(*words, log=log):
             self.wait(role, "listening on")
             yield f"http://127.0.0.1:{self.ports[role]}"
-        finally:
-            program.terminate()
-            program.wait()
 
     def wait(self, role: str, text: str) -> str:
         """What a server has said, once it has said `text`."""
@@ -82,6 +76,16 @@ class Place:
     def buys(self, product: str) -> Finished:
         out = str(self.folder / "out")
         return self.run("customer", "buy", product, "--account", "--yes", "--out", out)
+
+
+@contextmanager
+def _serving(*words: str, log: Path) -> Iterator[None]:
+    with log.open("wb") as said:
+        program = Program(*words, env=environment(), stdout=said, stderr=said)
+    try:
+        yield
+    finally:
+        program.stop()
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +115,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return place
 
 
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Callable[[str], Machine]]:
+    """The machine whose clock is off by so much; started once."""
+    with ExitStack() as running:
+        yield cache(lambda offset: running.enter_context(machine(offset)))
+
+
 def _free_port() -> str:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -136,7 +147,10 @@ def in_order(place: Place) -> None:
 
 
 @pytest.mark.parametrize("offset", ALL_OFFSETS)
-def test_a_customers_wrong_clock_is_named_at_every_step(place: Place, offset: str) -> None:
+def test_a_customers_wrong_clock_is_named_at_every_step(
+    place: Place, machines: Callable[[str], Machine], offset: str
+) -> None:
+    wrong = machines(offset)
     out = ("--out", str(place.folder / "out"))
     steps = {
         "browse": ("browse",),
@@ -150,11 +164,10 @@ def test_a_customers_wrong_clock_is_named_at_every_step(place: Place, offset: st
     }
     with place.server("broker"), place.server("merchant"):
         before = place.balance()
-        with machine(offset) as wrong:
-            answers = {"shop": f"anna\n{PASSWORD}1\ny\n0\n"}
-            home, done = place.home("customer"), {}
-            for step, words in steps.items():
-                done[step] = wrong.run("customer", *words, *home, typed=answers.get(step, ""))
+        answers = {"shop": f"anna\n{PASSWORD}1\ny\n0\n"}
+        home, done = place.home("customer"), {}
+        for step, words in steps.items():
+            done[step] = wrong.run("customer", *words, *home, typed=answers.get(step, ""))
         failed = {step: each.out + each.err for step, each in done.items() if each.code}
         for step, said in failed.items():
             assert names_the_clock(said, offset), (step, said)
@@ -174,11 +187,12 @@ def test_a_customers_wrong_clock_is_named_at_every_step(place: Place, offset: st
 @pytest.mark.parametrize("offset", ALL_OFFSETS)
 @pytest.mark.parametrize("role", ["merchant", "broker"])
 def test_a_servers_wrong_clock_is_named_and_nobody_is_blamed(
-    place: Place, role: str, offset: str
+    place: Place, machines: Callable[[str], Machine], role: str, offset: str
 ) -> None:
+    wrong = machines(offset)
     other = "broker" if role == "merchant" else "merchant"
     out = ("--out", str(place.folder / "out"))
-    with place.server(other), place.server(role, offset), machine(offset) as wrong:
+    with place.server(other), place.server(role, wrong):
         done = [place.buys("south.txt")]
         again = ("buy", "east.txt", "--anonymous", "--now", "--yes", *out)
         done += [place.run("customer", *again)]

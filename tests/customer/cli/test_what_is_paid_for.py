@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.real_market import RealMarket, real_market
+from veilmart.limits import CODE_WINDOW_SECONDS
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.sales.code_stock_windows import open_windows
 
@@ -28,8 +29,9 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
     with real_market(folder) as running:
         codes = [str(folder / "editor.codes"), str(folder / "game.codes")]
         assert running.run("merchant", "codes", "add", *codes, "--price", "5.00").code == 0
-        with open_merchant(folder / "merchant") as stall:  # else they are in stock a minute later
-            stall.database.run_now(open_windows, int(time.time()))
+        # In stock at the next window; the server may have begun this one between two codes.
+        with open_merchant(folder / "merchant") as stall:
+            stall.database.run_now(open_windows, int(time.time()) + CODE_WINDOW_SECONDS)
         yield running
 
 
