@@ -1,13 +1,19 @@
 """`veilmart demo --web`: three columns, live, and four attacks that fail."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.web.browser import Watched, running_face, watched_page
+from tests.web.browser import Face, Watched, running_face, watched_page
 
 
-def demo(*words: str) -> list[str]:
-    return ["demo", "--web", "--json", "--no-open", *words]
+@contextmanager
+def demo(*words: str) -> Iterator[Face]:
+    words = ("demo", "--web", "--json", "--no-open", *words)
+    with running_face(*words, module="tests.web.forked_demo") as face:
+        yield face
 
 
 def buy(watched: Watched) -> None:
@@ -16,7 +22,7 @@ def buy(watched: Watched) -> None:
 
 
 def test_the_columns_fill_while_the_person_buys(context: BrowserContext) -> None:
-    with running_face(*demo()) as face:
+    with demo() as face:
         watched = watched_page(context, face)
         watched.check()
         buy(watched)
@@ -30,7 +36,7 @@ def test_the_columns_fill_while_the_person_buys(context: BrowserContext) -> None
 
 
 def test_step_by_step_every_message_waits_for_the_key(context: BrowserContext) -> None:
-    with running_face(*demo("--step")) as face:
+    with demo("--step") as face:
         watched = watched_page(context, face)
         page = watched.page
         page.get_by_role("button", name="Buy").click()
@@ -54,7 +60,7 @@ def test_step_by_step_every_message_waits_for_the_key(context: BrowserContext) -
 def test_an_attack_is_played_and_fails(
     context: BrowserContext, attack: str, done: str, ends: str
 ) -> None:
-    with running_face(*demo("--attack", attack)) as face:
+    with demo("--attack", attack) as face:
         watched = watched_page(context, face)
         buy(watched)
         page = watched.page
