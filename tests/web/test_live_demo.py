@@ -2,11 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.web.browser import Face, Watched, running_face, watched_page
+
+
+@pytest.fixture
+def goods(tmp_path: Path) -> Path:
+    """Fewer than the demonstration's own, which take two seconds to make and to pack."""
+    for month in ("june", "july"):
+        (tmp_path / f"{month}.txt").write_text(f"The stars of {month}.\n")
+    return tmp_path
 
 
 @contextmanager
@@ -35,8 +44,8 @@ def test_the_columns_fill_while_the_person_buys(context: BrowserContext) -> None
         watched.check()
 
 
-def test_step_by_step_every_message_waits_for_the_key(context: BrowserContext) -> None:
-    with demo("--step") as face:
+def test_step_by_step_every_message_waits_for_the_key(context: BrowserContext, goods: Path) -> None:
+    with demo("--step", "--products", str(goods)) as face:
         watched = watched_page(context, face)
         page = watched.page
         page.get_by_role("button", name="Buy").click()
@@ -58,9 +67,9 @@ def test_step_by_step_every_message_waits_for_the_key(context: BrowserContext) -
     ],
 )
 def test_an_attack_is_played_and_fails(
-    context: BrowserContext, attack: str, done: str, ends: str
+    context: BrowserContext, goods: Path, attack: str, done: str, ends: str
 ) -> None:
-    with demo("--attack", attack) as face:
+    with demo("--attack", attack, "--products", str(goods)) as face:
         watched = watched_page(context, face)
         buy(watched)
         page = watched.page
