@@ -100,7 +100,7 @@ inline check() {
   assert(OTHER(4) || settlements == 0 || key_out || 4 == 0);
   /*@ claim 5 no_key_without_pay: the key is out only for an order that was paid */
   assert(OTHER(5) || !key_out || charges == 1 || 5 == 0);
-  /*@ claim 6 invoice_ends: every invoice ends, whoever is gone, and escrow is empty */
+  /*@ claim 6 invoice_ends: every invoice ends, whichever party is gone, and escrow is empty */
   assert(OTHER(6) || !ended || escrow == 0 && (invoice == invoice_is_SETTLED ||
   invoice == invoice_is_REFUNDED || invoice == invoice_is_EXPIRED) || 6 == 0);
   /*@ claim 7 order_ends: the merchant's order ends, unless it is out of reach for ever */

@@ -132,7 +132,7 @@ def _watch_questions(passed: Passed) -> None:
     def made(self: PendingRequest, keys: Any, message: Any, *args: Any, **kwargs: Any) -> None:
         make(self, keys, message, *args, **kwargs)
         kind = type(message).__name__
-        # What is relayed is sealed; whoever sealed it is this same program, just before.
+        # What is relayed is sealed; its sender is this same program, just before.
         inner = _asking.get()
         _asking.set(f"Relay:{inner}" if kind == "Relay" else kind)
 

@@ -165,7 +165,7 @@ def test_an_identity_whose_modulus_anybody_can_factor_is_refused(kind: str) -> N
 
 
 def test_a_prime_modulus_would_verify_what_anybody_signs() -> None:
-    """Whoever sees a prime n can compute the private exponent: 65537^-1 mod n - 1."""
+    """Anyone who sees a prime n can compute the private exponent: 65537^-1 mod n - 1."""
     modulus = _weak_modulus("prime", 3072)
     private = pow(65537, -1, modulus - 1)
     message = 0x1234567

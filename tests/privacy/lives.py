@@ -162,7 +162,7 @@ def month_ago(connection: Connection) -> None:
 
 
 async def new_product(roles: Roles, goods: Path) -> None:
-    """The merchant's next catalogue: whoever looked before has seen another one."""
+    """The merchant's next catalogue: anyone who looked before has seen another one."""
     goods.mkdir()
     (goods / "august.txt").write_bytes(b"The stars of August.\n")
     with open_merchant(roles.merchant_home) as market:

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.parametrize("suite", SUITES, ids=SUITE_IDS)
 
 
 class Parties:
-    """The two identities, and handshakes between whoever holds which key."""
+    """The two identities, and handshakes between holders of any keys."""
 
     def __init__(self, broker: IdentityKey, merchant: IdentityKey) -> None:
         self.broker_key, self.merchant_key = broker, merchant

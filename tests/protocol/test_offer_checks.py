@@ -124,7 +124,7 @@ def test_a_clock_that_is_ahead_is_named_and_not_the_merchant(suite: Suite, ahead
 
 
 def test_an_offer_for_another_tunnel_is_refused(suite: Suite) -> None:
-    """Whoever did not make the tunnel cannot have computed the escrow key's hash."""
+    """Anyone who did not make the tunnel cannot have computed the escrow key's hash."""
     ours, other = make_session(suite, 1), make_session(suite, 2)
     made = offer(suite)
     key = escrow_key(ours.initiator.exporter, made.random)

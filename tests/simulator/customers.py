@@ -90,7 +90,7 @@ async def live_as_customer(world: World, process: Process, person: Person) -> No
             await _visit(world, process, person, wallet)
         except VeilmartError as error:
             world.story.tell(person.name, error)
-        # Whoever has no luck tries less and less often.
+        # Anyone who has no luck tries less and less often.
         await world.pause(person.random.uniform(1, pause))
         pause = min(pause * 2, PAUSE_MAX_SECONDS)
         process.check()

@@ -132,7 +132,7 @@ def a_key_is_out_only_when_released(books: Books) -> Iterator[str]:
 
 
 def charged_means_deliverable(books: Books) -> Iterator[str]:
-    """Whoever is charged has the goods, or can get them: merchant and wallet know the order.
+    """A customer who is charged has the goods, or can get them: merchant and wallet know the order.
 
     Or the money is on its way back: held, and the time to deliver is over.
     """
@@ -233,7 +233,7 @@ def files_are_what_was_bought(books: Books) -> Iterator[str]:
 
 
 def every_done_order_has_its_receipt(books: Books) -> Iterator[str]:
-    """Whoever paid can prove it. (The broker keeps its answers for longer than any run lasts.)"""
+    """A payer can prove it. (The broker keeps its answers for longer than any run lasts.)"""
     for order, line in books.wallets.items():
         if line.state == "done" and not line.has_receipt:
             yield f"Order {order.hex()[:8]} is done without a receipt."

@@ -38,7 +38,7 @@ class Known:
             self.refunded.add(order)
 
     def keeps_no_wallet(self, order: bytes) -> bool:
-        """Whether whoever made the order has no wallet that would go on with it."""
+        """Whether its customer has no wallet that would go on with it."""
         return order in self.cheated or order in self.by_token
 
     def may_be_returned(self, order: bytes) -> bool:

@@ -47,7 +47,7 @@ class Operator:
         self._disk.run(set_fee, self._random.choice(FEES_BASIS_POINTS))
 
     def sees(self, event: Event) -> None:
-        """Whoever logs in for the first time gets money. TaskFailed without a name is a bug."""
+        """Anyone who logs in for the first time gets money. TaskFailed without a name is a bug."""
         self._story.tell("broker", event)
         if isinstance(event, TaskFailed) and is_bug(event.error):
             self._loop.fail(Violated(f"The broker ran into {event.error}: {event.task}."))

@@ -28,7 +28,7 @@ async def quote_for(shopper: Shopper, merchant: bytes, price: int, person: Perso
 
 
 def _without_balance(rule: Rule[Quote]) -> Rule[Quote]:
-    """The rule asks for a balance; whoever pays with a token has none."""
+    """The rule asks for a balance; anyone who pays with a token has none."""
     try:
         effect = next(rule)
         while True:

@@ -24,7 +24,7 @@ def shared_folder() -> Path:
 
 
 def made_once(name: str, make: Callable[[Path], object]) -> Path:
-    """The folder that `make` filled; not to be written to. Whoever comes first makes it."""
+    """The folder that `make` filled; not to be written to. The first caller makes it."""
     made, unfinished = shared_folder() / name, shared_folder() / f"{name}.unfinished"
     with (shared_folder() / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

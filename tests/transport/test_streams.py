@@ -407,7 +407,7 @@ class Weight:
         self.owner, self.held_bytes = owner, held_bytes
 
 
-def test_whoever_holds_most_loses_streams_when_all_hold_too_much() -> None:
+def test_the_peer_that_holds_most_loses_streams_when_all_hold_too_much() -> None:
     own, crowd = Weight("a", 65), [Weight("b", n) for n in (10, 20, 30, 40)]
     streams = {own, *crowd}
     assert heaviest(streams, 165) == []

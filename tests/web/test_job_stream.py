@@ -1,4 +1,4 @@
-"""The event stream of a job: whoever follows it sees the end."""
+"""The event stream of a job: every follower sees the end."""
 
 import asyncio
 from types import SimpleNamespace

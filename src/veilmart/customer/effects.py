@@ -101,7 +101,7 @@ class Pace(Effect[float]):
 class Later(Effect[None]):
     """Run `rule()` in the background. The connection closes when it has ended.
 
-    Its failure is told as `SettlementFailed`, not raised: `sync` does it again.
+    Its failure is reported as `SettlementFailed`, not raised: `sync` does it again.
     """
 
     rule: Callable[[], Rule[object]]

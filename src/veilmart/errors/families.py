@@ -91,7 +91,7 @@ class TrustFailure(VeilmartError):
 class StorageFailure(VeilmartError):
     """The disk or the database failed."""
 
-    money = ""  # it cannot know; whoever raises it in a purchase says so
+    money = ""  # it cannot know; the rule of a purchase that raises it says so
     exit_code = 7
 
 

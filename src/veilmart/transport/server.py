@@ -97,7 +97,7 @@ async def serve_on(
         date_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
-        limit_concurrency=None,  # uvicorn would refuse whoever asks next; see crowding.py
+        limit_concurrency=None,  # uvicorn would refuse the next one; see crowding.py
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=stop_seconds,
     )

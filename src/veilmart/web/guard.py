@@ -22,7 +22,7 @@ class Verdict(Enum):
     """The guard's decision about a request."""
 
     ADMITTED = "admitted"  # with a secret, to be compared with the sessions
-    PUBLIC = "public"  # the entry and the style sheets: no session is needed, nothing is told
+    PUBLIC = "public"  # the entry and the style sheets: no session is needed, nothing is revealed
     WRONG_HOST = "wrong host"
     WRONG_METHOD = "wrong method"
     WRONG_ORIGIN = "wrong origin"

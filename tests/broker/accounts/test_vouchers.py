@@ -1,4 +1,4 @@
-"""Vouchers and invitations: each is good once, whoever comes, however many at once."""
+"""Vouchers and invitations: each is good once, however many people come at once."""
 
 import asyncio
 import os

@@ -315,7 +315,7 @@ async def test_the_last_free_places_for_token_keys(
 
 
 @both_engines
-async def test_a_balance_never_goes_below_zero_whoever_takes_at_once(market: Market) -> None:
+async def test_a_balance_never_goes_below_zero_however_many_take_at_once(market: Market) -> None:
     account = market.run(booking.open_account, AccountKind.CUSTOMER)
     now = market.clock()
     market.run(booking.book, "credit", b"", now, transfer(tables.CASH, account, PRICE))

@@ -186,7 +186,7 @@ async def test_a_new_descriptor_is_learned_and_the_old_key_still_good(market: Ma
 
 
 async def test_what_is_payable_is_what_the_invoice_says(market: Market) -> None:
-    """The order key too: whoever holds it releases the order, so it must be the customer's own."""
+    """The order key too: its holder releases the order, so it must be the customer's own."""
     session, number = await opened_tunnel(market)
     _order, signed = market.merchant.make_invoice(os.urandom(32))
     market.merchant.invoice = signed

@@ -1,6 +1,6 @@
 """One token at four workers of one PostgreSQL database, and at one worker on SQLite: one winner.
 
-Whoever is late is told so by the database, not by a worker's memory.
+Anyone who is late is told so by the database, not by a worker's memory.
 """
 
 import asyncio

@@ -436,7 +436,7 @@ async def test_a_wallet_that_another_one_has_replaced(buyer: Buyer) -> None:
 async def test_a_claim_that_is_sent_again_does_not_bring_the_earlier_wallet_back(
     buyer: Buyer,
 ) -> None:
-    """Whoever recorded the record can send it again while the session lives."""
+    """Anyone who recorded the record can send it again while the session lives."""
     market, key = buyer.market, buyer.wallet.key()
     first, second = (TokenWallet(market, next=dict(buyer.wallet.next)) for _ in range(2))
     recorded = Claim(wallet=first.id)
@@ -489,7 +489,7 @@ async def test_one_order_paid_by_token_and_account_at_once(buyer: Buyer) -> None
     spend = market.ask(market.session(), buyer.wallet.spending(order, buyer.tokens[0]))
     paid, spent = await asyncio.gather(pay, spend, return_exceptions=True)
     assert not isinstance(spent, BaseException)  # type: ignore[has-type]
-    # Whoever was later lost nothing: the token was exchanged, or the account not debited.
+    # Anyone who was later lost nothing: the token was exchanged, or the account not debited.
     assert bool(spent.refund) == (not isinstance(paid, BaseException))  # type: ignore[has-type]
     check(market)
 

@@ -78,7 +78,7 @@ def test_no_code_is_sold_twice(stall: Stall, tmp_path: Path, step: str) -> None:
         assert [sells(again, "sun"), sells(again, "moon")] == [None, None]
         waiting = market.database.run_now(unconfirmed_codes, again.now)
         assert {first, *sold} <= set(waiting) and len(waiting) == 4
-        # The merchant asks whoever issued them, and confirms the others.
+        # The merchant asks their issuer, and confirms the others.
         good = [line for line in waiting if line not in sold]
         assert market.database.run_now(confirm_codes, good, again.now) == len(good)
         again.now += CODE_WINDOW_SECONDS

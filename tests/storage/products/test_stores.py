@@ -155,7 +155,7 @@ def test_a_lost_or_damaged_object_is_said_and_mended_by_putting_again(
     assert fresh.has(root) is (what == "a piece changed")
     assert fresh.put(cut(content), len(content)) == root
     assert fresh.read(root, 0, len(content)) == content
-    # Also whoever knew the earlier place finds the new one.
+    # Also anyone who knew the earlier place finds the new one.
     assert store.read(root, 0, len(content)) == content
 
 

@@ -83,7 +83,7 @@ def ended_since(conn: Connection, last: int) -> list[tuple[int, int]]:
 
 
 def forget_ended(conn: Connection, now: int) -> None:
-    """Delete the records of ended logins: no session is older than an hour."""
+    """Delete old records of logins that a command ended: no session is older than an hour."""
     conn.execute(delete(ended_logins).where(_e.at < now - 2 * SESSION_SECONDS))
 
 

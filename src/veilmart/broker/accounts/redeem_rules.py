@@ -17,7 +17,7 @@ def redeem(state: BrokerState, session: Session, request: Redeem) -> Rule[Answer
     try:
         hashed = code_hash(parse_code(request.code))
     except CodeMistyped:
-        # A wallet finds that out by itself; whoever asks all the same is counted as guessing.
+        # A wallet finds that out by itself; anyone who asks all the same is counted as guessing.
         hashed = b""
     found = yield from transact(
         vouchers.redeem, state.settings.guess_secret, who.account, hashed, state.clock()

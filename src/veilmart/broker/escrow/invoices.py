@@ -47,7 +47,7 @@ _due = (
     .limit(DUE_AT_ONCE)
 )
 _t = tables.transactions.c
-# The index holds these kinds alone; it has to be told so in its own words.
+# A partial index: the query must repeat its condition word for word.
 _settled_at = select(_t.at).where(
     _t.reference == bindparam("of"),
     text("kind IN ('hold', 'settle', 'refund')"),

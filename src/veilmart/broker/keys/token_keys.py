@@ -42,7 +42,7 @@ SCARCE_BELOW = 1024
 
 _k = token_keys.c
 _row = select(_k.number, _k.id, _k.price, _k.epoch, _k.account, _k.spki, _k.retired_at, _k.scarce)
-# Shared: whoever lets money go by a key keeps it from being retired at the same moment.
+# Shared: anyone who lets money go by a key keeps it from being retired at the same moment.
 _locked = Prepared(_row.where(_k.id == bindparam("of")).with_for_update(read=True))
 _by_id = Prepared(_row.where(_k.id == bindparam("of")))
 _by_number = Prepared(_row.where(_k.number == bindparam("of")).with_for_update(read=True))

@@ -71,7 +71,7 @@ def split(
     """(at once, later). Later: escrow's side of a purchase, all of a settlement, and hot accounts.
 
     A customer's own balance is always written at once, so the database itself refuses to let it
-    fall below zero. Whoever passes a tokens account as hot has seen that it holds plenty.
+    fall below zero. Anyone who passes a tokens account as hot has seen that it holds plenty.
     """
     if kind == "settle":
         return [], list(moves)

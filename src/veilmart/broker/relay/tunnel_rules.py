@@ -88,7 +88,7 @@ def relay(state: BrokerState, session: Session, request: Relay) -> Rule[Answer]:
         state.settings.price_points,
         state.clock(),
     )
-    # Of the settings a descriptor may not have told yet: what was published is what is taken.
+    # Settings may be newer than the published descriptor: what was published is what is taken.
     try:
         yield from _make_room(state, session)
     except TooManyOpen:

@@ -1,4 +1,4 @@
-"""The tables of the operator: merchants' requests, cash, ended logins."""
+"""The tables of the operator: merchants' requests, cash, logins that a command ended."""
 
 from typing import Final
 

@@ -30,7 +30,7 @@ class Session:
 
     refused: orders in a row for which there was no room.
     asker: the address that its last request came from; it is kept in memory alone.
-    claimed: wallet ids that were claimed in it, so that a claim that is sent again, by whoever
+    claimed: wallet ids that were claimed in it, so that a claim that is sent again, by anyone who
     recorded it, does not bring an earlier wallet back.
     """
 

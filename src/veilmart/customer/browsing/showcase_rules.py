@@ -1,7 +1,7 @@
 """Fetch and check a shelf's covers and samples (docs/protocol/08-goods.md, section 5).
 
 Fetched whole, in a tunnel of its own, like the catalogue: which product's cover is looked at, is
-seen by nobody. Nothing is kept: whoever asks a second time would be known to have asked before.
+seen by nobody. Nothing is kept: anyone who asks a second time would be known to have asked before.
 """
 
 from veilmart.crypto.suite import Suite

@@ -42,7 +42,7 @@ from veilmart.protocol.catalogue import Product
 
 FIRST_WORDS = 12
 NOW_GIVES_AWAY = (
-    "All in this run: whoever sees that an account withdraws, and that somebody without a login",
+    "All in this run: anyone who sees that an account withdraws, and that somebody without a login",
     "looked before and buys right after, knows that it is the same person.",
 )
 
@@ -77,7 +77,7 @@ async def buy_one(
 ) -> Bought | None:
     """With a token where one fits, else from the account; None when nothing is chosen.
 
-    The menu is looked at on an anonymous connection, whoever pays. token: whether one may
+    The menu is looked at on an anonymous connection, with either way to pay. token: whether one may
     pay. Raises NoTokens when the wish insists on one, and what a
     purchase raises.
     """

@@ -2,12 +2,12 @@
 
 A person has several identities: the account at each broker, each order that a token paid, each
 later fetch. Two that are served within seconds of each other, or one that is always served when
-another is, belong together for whoever sees the connections. So each task has a time of its own,
+another is, belong together for an observer of the connections. So each task has a time of its own,
 drawn at random over hours when it arises and kept in the wallet, and a run takes one identity whose
 time has come, by lot (docs/protocol/11-tokens.md, 11.7).
 
 That holds for the account too: if it were served in every run, a run that served another identity
-would be missing among the account's, and whoever counts them would know whose it was. Only an order
+would be missing among the account's, and anyone counting would know whose it was. Only an order
 that was just cut off is finished in the next run.
 """
 

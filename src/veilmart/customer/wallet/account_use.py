@@ -1,6 +1,6 @@
 """When the account and when a token was used last here, to tell a person who uses both at once.
 
-Whoever sees both within a short time may guess that they belong together. Only the person is told:
+An observer of both within a short time may guess that they belong together. The person is warned:
 nothing of this steers what is sent.
 """
 
@@ -13,11 +13,11 @@ from veilmart.customer.schema.token_tables import errands
 
 LATELY_SECONDS = 3600
 ACCOUNT_USED_LATELY = (
-    "Your account was used within the last hour: whoever sees both may guess that this",
+    "Your account was used within the last hour: anyone who sees both may guess that this",
     "purchase is yours. Later, or by another way in, they do not.",
 )
 TOKEN_USED_LATELY = (
-    "You bought with a token within the last hour: whoever sees both may guess that the",
+    "You bought with a token within the last hour: anyone who sees both may guess that the",
     "purchase was yours. Use the account later, or by another way in.",
 )
 Kind = Literal["account used", "token used"]

@@ -166,7 +166,7 @@ class SharedWithWorkers:
         tunnel = self._state.tunnels.known(number)
         if tunnel is not None:
             await self._database.run(self._tunnels.put, self._seal(number, tunnel))
-            # A tunnel that was opened again has another version; whoever chooses finds out.
+            # A tunnel that was opened again has another version; anyone who chooses finds out.
             self._versions[number] = 0
 
     async def publish_choice(self, number: bytes) -> bool:

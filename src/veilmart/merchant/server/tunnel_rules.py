@@ -154,7 +154,7 @@ def _sell_code(
 ) -> Rule[Written]:
     """Sign for a free code first, then take it: signing would hold up the writer.
 
-    Whoever took the code meanwhile has sold one, so this ends.
+    Anyone who took the code meanwhile has sold one, so this ends.
     """
     while True:
         start = state.random(HASH_BYTES)

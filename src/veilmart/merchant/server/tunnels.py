@@ -78,7 +78,7 @@ class Tunnels:
         return tunnel
 
     def known(self, number: bytes) -> Tunnel | None:
-        """Whoever it belongs to, also an expired one."""
+        """Also an expired one, and one of another customer."""
         return self._tunnels.get(number)
 
     def take_over(self, number: bytes, tunnel: Tunnel) -> None:

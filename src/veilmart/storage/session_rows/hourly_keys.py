@@ -1,6 +1,6 @@
 """Hourly keys for session rows, in a file of the home folder: never in the database.
 
-Whoever gets the database, or an old backup of it, gets no session. A row is sealed under its
+Anyone who gets the database, or an old backup of it, gets no session. A row is sealed under its
 hour's key; the hour before is still opened, as long as a session lives. Whichever worker needs a
 new key first makes it.
 """
