@@ -1,4 +1,4 @@
-"""Dear work is shared between those who ask, not between their requests."""
+"""Expensive work is shared between those who ask, not between their requests."""
 
 import asyncio
 
