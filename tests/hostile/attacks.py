@@ -244,7 +244,7 @@ ATTACKS: Mapping[str, Callable[[Link, Counts, float], Awaitable[None]]] = {
     "slow bodies": slow_bodies,
     "crowd": crowd,
     "handshakes": shaking(CHEAP),
-    "dear handshakes": shaking(DEAR),
+    "expensive handshakes": shaking(DEAR),
     "password guessing": guess_passwords,
     "oversized": oversized,
     "nested and junk": nested,

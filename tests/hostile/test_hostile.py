@@ -13,7 +13,7 @@ async def test_honest_purchases_go_on(tmp_path: Path) -> None:
         for name in (
             None,
             "crowd",
-            "dear handshakes",
+            "expensive handshakes",
             "nested and junk",
             "unread answers",
             "dials",

@@ -117,14 +117,14 @@ class BrokerApp:
 
     async def perform(self, rule: Rule[T], owner: str = "") -> T:
         """Run a rule with this broker's effects. owner: of expensive ones, as in `FairTurns`."""
-        dear: Performers = {
+        expensive: Performers = {
             HashPassword: partial(self._hash, owner),
             VerifyPassword: partial(self._verify, owner),
             Examine: partial(self._examine, owner),
             Look: partial(self._look, owner),
             BlindSign: partial(self._sign, owner),
         }
-        return await perform(rule, {**self._performers, **dear})
+        return await perform(rule, {**self._performers, **expensive})
 
     async def _transact(self, effect: Transact[T]) -> T:
         return await self._database.run(effect.function, *effect.args)
