@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.programs import Program, run
+from tests.support.programs import Finished, Program, run
 from tests.support.real_market import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -79,13 +77,10 @@ class Market:
     merchant_home: Path
     password_file: Path
 
-    def peer(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def peer(self, *arguments: str | Path) -> Finished:
         """Run the peer."""
-        command = [sys.executable, "-m", "tests.peer.cli", self.link, *map(str, arguments)]
-        command += ["--password-file", str(self.password_file)]
-        return subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-        )
+        words = (self.link, *map(str, arguments), "--password-file", str(self.password_file))
+        return run(*words, env=os.environ, module="tests.peer.cli", cwd=ROOT)
 
 
 def put_on_sale(home: Path, merchant: Path, shelf: str, files: dict[str, bytes]) -> None:

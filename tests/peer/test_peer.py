@@ -20,12 +20,12 @@ from .suites import suite_of
 def buy(market: Market, out: Path, user: str, file_name: str, suite: int, *how: str) -> Path:
     """Make an account, put money on it, buy with the peer; the file."""
     registered = market.peer("--username", user, "--register", "--suite", str(suite), *how)
-    assert registered.returncode == 0, registered.stderr
+    assert registered.code == 0, registered.err
     veilmart("broker", "credit", user, "100", "--home", market.broker_home)
     choice = ("--product", file_name, "--suite", str(suite), "--out", out)
     done = market.peer("--username", user, *choice, *how)
-    assert done.returncode == 0, done.stderr
-    assert "(settled); first segment: with the receipt" in done.stdout
+    assert done.code == 0, done.err
+    assert "(settled); first segment: with the receipt" in done.out
     return out / file_name
 
 
@@ -57,15 +57,15 @@ def test_receipt(market: Market, tmp_path: Path) -> None:
 def test_wrong_password(market: Market) -> None:
     market.password_file.with_name("other").write_text("not the password")
     wrong = replace(market, password_file=market.password_file.with_name("other"))
-    assert market.peer("--username", "somebody", "--register").returncode == 0
+    assert market.peer("--username", "somebody", "--register").code == 0
     done = wrong.peer("--username", "somebody")
-    assert done.returncode == 1 and "4101" in done.stderr
+    assert done.code == 1 and "4101" in done.err
 
 
 def test_no_money(market: Market, tmp_path: Path) -> None:
-    assert market.peer("--username", "poor", "--register").returncode == 0
+    assert market.peer("--username", "poor", "--register").code == 0
     done = market.peer("--username", "poor", "--product", "One Page.txt", "--out", tmp_path)
-    assert done.returncode == 1 and "4108" in done.stderr
+    assert done.code == 1 and "4108" in done.err
     assert not list(tmp_path.iterdir())
 
 
@@ -74,7 +74,7 @@ def test_other_broker_fingerprint(market: Market) -> None:
     start, broker, merchant = market.link.rsplit("/", 2)
     other = replace(market, link=f"{start}/{merchant}/{broker}")
     done = other.peer("--username", "nobody", "--register")
-    assert done.returncode == 1 and "fingerprint" in done.stderr
+    assert done.code == 1 and "fingerprint" in done.err
 
 
 @contextmanager

@@ -124,15 +124,15 @@ def test_anonymous_purchase(market: Market, tmp_path: Path, suite: int) -> None:
     One over streams and one by POST, in each suite.
     """
     name = f"unseen {suite}"
-    assert market.peer("--username", name, "--register").returncode == 0
+    assert market.peer("--username", name, "--register").code == 0
     veilmart("broker", "credit", name, "6", "--home", market.broker_home)
     seed_file = tmp_path / "seed"
     seed_file.write_text(sha256(name.encode()).hexdigest())
     common = ("--username", name, "--suite", str(suite), "--seed-file", seed_file)
     for title, how in (("Some Pages.txt", ("--stream",)), ("One Page.txt", ())):
         done = market.peer(*common, "--product", title, "--out", tmp_path, *how)
-        assert done.returncode == 0, done.stderr
-        assert "(settled)" in done.stdout
+        assert done.code == 0, done.err
+        assert "(settled)" in done.out
         assert (tmp_path / title).read_bytes() == FILES[title]
         veilmart("customer", "receipt", "verify", tmp_path / f"{title}.receipt")
 

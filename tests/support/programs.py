@@ -8,6 +8,7 @@ an interpreter does before `main` (bytes in arguments, `/dev/full`) start one wi
 
 import asyncio
 import ctypes
+import fcntl
 import multiprocessing
 import multiprocessing.reduction
 import os
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -57,7 +59,8 @@ class Program:
     """A started `veilmart WORDS`; as `subprocess.Popen`, as far as tests need it.
 
     module: another one to run. Streams are open files; None is /dev/null. piped: `stdout` reads
-    what the program writes.
+    what the program writes. controlled: stdin is a terminal that becomes the controlling one of a
+    new session.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Program:
         stdout: IO[Any] | None = None,
         stderr: IO[Any] | None = None,
         piped: bool = False,
+        controlled: bool = False,
     ) -> None:
         self.stdout: TextIO | None = None
         with ExitStack() as files:
@@ -79,7 +83,7 @@ class Program:
                 self.stdout = os.fdopen(reading)
                 stdout = files.enter_context(os.fdopen(writing, "wb"))
             streams = [(given or nothing).fileno() for given in (stdin, stdout, stderr)]
-            started = _Start(module, words, dict(env), cwd or Path.cwd())
+            started = _Start(module, words, dict(env), cwd or Path.cwd(), controlled)
             self._process = forkserver().Process(
                 target=_become, args=(started, [_Stream(fd) for fd in streams])
             )
@@ -193,6 +197,7 @@ class _Start:
     words: tuple[str, ...]
     env: dict[str, str]
     cwd: Path
+    controlled: bool
 
 
 def _become(start: _Start, fds: list[int]) -> None:
@@ -201,6 +206,9 @@ def _become(start: _Start, fds: list[int]) -> None:
     for target, fd in enumerate(fds):
         os.dup2(fd, target)
         os.close(fd)
+    if start.controlled:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open as long as the process lives
     sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115

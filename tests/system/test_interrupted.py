@@ -12,12 +12,12 @@ import pexpect
 import pytest
 import pytest_asyncio
 
-from tests.support.programs import run_command
+from tests.support.programs import environment, run_command
 from tests.support.roles import CREDIT, GOODS, PRICE, Roles, Template, running_roles
+from tests.support.screen import Screen
 from tests.support.tampering_proxy import Forward, HttpMessage
 from veilmart.customer.purchase.recovery_rules import to_sync
 from veilmart.customer.wallet.orders import all_orders
-from veilmart.demo.processes import command_line, environment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -35,19 +35,16 @@ async def market(
         yield running
 
 
-def spawn(home: Path, out: Path) -> pexpect.spawn:
+def spawn(home: Path, out: Path) -> Screen:
     words = ("customer", "buy", "june.txt", "--home", str(home), "--out", str(out))
-    program, *arguments = command_line(*words)
-    return pexpect.spawn(
-        program, arguments, env={**environment(), "TERM": "dumb"}, encoding="utf-8", timeout=SECONDS
-    )
+    return Screen(*words, env=environment(TERM="dumb"), timeout=SECONDS)
 
 
-async def until(screen: pexpect.spawn, text: str) -> None:
+async def until(screen: Screen, text: str) -> None:
     await asyncio.to_thread(screen.expect, text)
 
 
-async def ended(screen: pexpect.spawn) -> str:
+async def ended(screen: Screen) -> str:
     """What it printed last; the exit code is that of an interrupted program."""
     await until(screen, pexpect.EOF)
     await asyncio.to_thread(screen.close)

@@ -4,17 +4,15 @@ from pathlib import Path
 
 import pexpect
 
-from tests.support.programs import run_command, run_json
+from tests.support.programs import environment, run_command, run_json
+from tests.support.screen import Screen
 from tests.support.shop_market import GOODS, PASSWORD, Market, running_market
-from veilmart.demo.processes import command_line, environment
 
 
-def shop(market: Market, home: Path, out: Path) -> pexpect.spawn:
+def shop(market: Market, home: Path, out: Path) -> Screen:
     out.mkdir(parents=True, exist_ok=True)
-    program, *arguments = command_line("customer", "shop", "--home", str(home), "--out", str(out))
-    return pexpect.spawn(
-        program, arguments, env={**environment(), "TERM": "dumb"}, encoding="utf-8", timeout=30
-    )
+    words = ("customer", "shop", "--home", str(home), "--out", str(out))
+    return Screen(*words, env=environment(TERM="dumb"))
 
 
 async def give_the_merchant(market: Market, amount: str) -> None:

@@ -7,12 +7,13 @@ lines.
 
 import os
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pexpect
+
+from tests.support.screen import Screen
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -71,25 +72,18 @@ class Terminal:
         """instead: what is typed for a word of the page."""
         self._folder = folder
         self._instead = {"8100": "0"} | ({} if instead is None else instead)
-        self._running: list[tuple[pexpect.spawn[str], list[str]]] = []
+        self._running: list[tuple[Screen, list[str]]] = []
 
     def typed(self, word: str) -> str:
         """What is typed for a word of the page."""
         return self._instead.get(word, word)
 
-    def start(self, words: list[str]) -> "pexpect.spawn[str]":
+    def start(self, words: list[str]) -> Screen:
         words = [self.typed(word) for word in words]
         if words[:2] == ["broker", "run"]:
             words += ["--port", "0"]
-        return pexpect.spawn(
-            sys.executable,
-            ["-m", "veilmart", *words],
-            cwd=self._folder,
-            env={**os.environ, "VEILMART_HOME": str(self._folder), "TERM": "dumb"},
-            dimensions=(50, 200),
-            encoding="utf-8",
-            timeout=SECONDS,
-        )
+        env = {**os.environ, "VEILMART_HOME": str(self._folder), "TERM": "dumb"}
+        return Screen(*words, env=env, cwd=self._folder, columns=200, timeout=SECONDS)
 
     def follow(self, example: Example) -> None:
         """Type the command and its answers, and see every line of the page.
@@ -121,7 +115,7 @@ class Terminal:
         for url in _DOCUMENTED[role]:
             self._instead[url] = f"http://{address}"
 
-    def finish(self, screen: "pexpect.spawn[str]") -> str:
+    def finish(self, screen: Screen) -> str:
         """What is left to say until the end, which is exit code 0."""
         screen.expect(pexpect.EOF)
         screen.close()

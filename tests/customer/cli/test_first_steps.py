@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pexpect
 import pytest
 
 from tests.support.real_market import RealMarket, real_market, wait_for
+from tests.support.screen import Screen
 from tests.support.waiting import wait_until
 
 SECONDS = 90
@@ -21,20 +21,13 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
         yield running
 
 
-def terminal(home: Path, *words: str) -> "pexpect.spawn[str]":
+def terminal(home: Path, *words: str) -> Screen:
     """`veilmart customer WORDS` on a terminal of 80 columns."""
-    return pexpect.spawn(
-        sys.executable,
-        ["-m", "veilmart", "customer", *words],
-        cwd=home,
-        env={**os.environ, "VEILMART_HOME": str(home), "TERM": "xterm"},
-        dimensions=(30, 80),
-        encoding="utf-8",
-        timeout=SECONDS,
-    )
+    env = {**os.environ, "VEILMART_HOME": str(home), "TERM": "xterm"}
+    return Screen("customer", *words, env=env, cwd=home, timeout=SECONDS)
 
 
-def ended(screen: "pexpect.spawn[str]") -> int | None:
+def ended(screen: Screen) -> int | None:
     screen.expect(pexpect.EOF)
     screen.close()
     return screen.exitstatus

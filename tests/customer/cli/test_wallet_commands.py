@@ -3,18 +3,17 @@
 import json
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pexpect
 import pytest
 
 from tests.support.programs import Finished, Program
 from tests.support.real_market import RealMarket, real_market
+from tests.support.screen import Screen
 from veilmart.customer.library.errands import all_errands
 from veilmart.customer.tokens.stocks import all_stocks, own_day
 from veilmart.customer.wallet.seed import DAY_SECONDS
@@ -142,26 +141,21 @@ def test_proxy_is_set_once_and_holds_for_everything(market: RealMarket) -> None:
     assert "100.00" in market.customer(home, "balance").out
 
 
-def first_purchase(home: Path, *options: str) -> Any:
+def first_purchase(home: Path, *options: str) -> Screen:
     """`buy --anonymous` on a terminal, with nothing but an account; after the words were drawn."""
-    child = pexpect.spawn(
-        sys.executable,
-        ["-m", "veilmart", "customer", "buy", "june.txt", "--anonymous", *options],
-        cwd=str(home),
-        env={**os.environ, "VEILMART_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"},
-        encoding="utf-8",
-        timeout=300,
-    )
+    env = {**os.environ, "VEILMART_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"}
+    words = ("customer", "buy", "june.txt", "--anonymous", *options)
+    child = Screen(*words, env=env, cwd=home, timeout=300)
     child.expect("Buying without an account works with tokens")
     child.expect("New passphrase: ")
     child.sendline("quite long enough")
     child.expect("Repeat it: ")
     child.sendline("quite long enough")
     child.expect("To be sure, type some of them.")
-    words = dict(re.findall(r"(\d+) ([a-z]+)", child.before))
+    drawn = dict(re.findall(r"(\d+) ([a-z]+)", child.before))
     for _ in range(3):
         child.expect(r"Word (\d+): ")
-        child.sendline(words[child.match.group(1)])
+        child.sendline(drawn[child.match.group(1)])
     child.expect("gives? back this wallet")
     return child
 
