@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from multiprocessing.util import Finalize
 from pathlib import Path
 
+import pexpect
 from pexpect.fdpexpect import fdspawn
 
 from tests.support.programs import Program
@@ -62,3 +63,19 @@ class Screen(fdspawn):  # type: ignore[misc] # pexpect has no types
         """Hang up and wait for the end. force: SIGTERM too, then SIGKILL."""
         super().close()
         self.exitstatus = self.program.stop() if force else self.program.wait(SECONDS)
+
+
+def on_a_terminal(
+    *words: str, home: Path, types: str, after: str, columns: int = 80, module: str = "veilmart"
+) -> tuple[int | None, str]:
+    """Run a command to its end; `types` is typed once it has said `after`. Exit code, output."""
+    env = {**os.environ, "VEILMART_HOME": str(home), "COLUMNS": str(columns), "TERM": "xterm"}
+    screen = Screen(*words, env=env, module=module, columns=columns)
+    said = ""
+    if types:
+        screen.expect_exact(after)
+        said = screen.before + after
+        screen.send(types)
+    screen.expect(pexpect.EOF)
+    screen.close()
+    return screen.exitstatus, said + screen.before

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.called_commands import TREE
-from tests.support.real_program import on_a_terminal, program
+from tests.support.real_market import run as run_program
+from tests.support.screen import INTERRUPT, on_a_terminal
 from veilmart.errors import (
     NO_MONEY,
     AuthenticationFailed,
@@ -36,10 +37,9 @@ ABOUT_MONEY = {
     ],
 )
 def test_no_money_is_spoken_of_where_none_can_move(tmp_path: Path, words: tuple[str, ...]) -> None:
-    done = program(*words, home=tmp_path)
-    said = done.stderr.decode()
-    assert done.returncode in (2, 4) and "(error " in said
-    assert NO_MONEY not in said and "Your money" not in said
+    done = run_program(tmp_path, *words)
+    assert done.code in (2, 4) and "(error " in done.err
+    assert NO_MONEY not in done.err and "Your money" not in done.err
 
 
 def test_every_command_about_money_says_so_and_no_other() -> None:
@@ -73,8 +73,8 @@ def test_ctrl_c_at_words_speaks_of_words(tmp_path: Path) -> None:
     code, said = on_a_terminal(
         *("customer", "wallet", "create", "--no-passphrase"),
         home=tmp_path,
-        types=b"\x03",
-        after=b"Word ",
+        types=INTERRUPT,
+        after="Word ",
     )
     assert code == Interrupted.exit_code
     assert "The words above are worth nothing." in said

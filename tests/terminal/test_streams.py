@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.real_program import on_a_terminal, program
+from tests.support.real_market import run, succeed
+from tests.support.real_program import program
+from tests.support.screen import END_OF_FILE, INTERRUPT, on_a_terminal
 from veilmart.errors import (
     NO_MONEY,
     BadArgument,
@@ -22,12 +24,14 @@ from veilmart.storage.files.home import Home
 from veilmart.terminal.command import READER_GONE
 from veilmart.terminal.streams import tell
 
+ASKING = "tests.terminal.asking"
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """VEILMART_HOME with a broker."""
     folder = tmp_path_factory.mktemp("streams")
-    assert program("broker", "init", home=folder).returncode == 0
+    succeed(folder, "broker", "init")
     return folder
 
 
@@ -60,21 +64,21 @@ def test_codes_that_were_not_written_out_are_kept_until_they_are(
     assert f"veilmart broker {kind} show" in done.stderr.decode()
     again = program("broker", kind, "show", home=home, shell=lost)
     assert again.returncode == OutputLost.exit_code
-    shown = json.loads(program("broker", kind, "show", "--json", home=home).stdout)
+    shown = json.loads(succeed(home, "broker", kind, "show", "--json"))
     assert len(set(shown["codes"])) == 3
-    listed = json.loads(program("broker", kind, "list", "--json", home=home).stdout)
+    listed = json.loads(succeed(home, "broker", kind, "list", "--json"))
     assert {line["batch"]: line["issued"] for line in listed}[shown["batch"]] == 3
-    over = program("broker", kind, "show", home=home)
-    assert f"(error {NoSuchCode.code})" in over.stderr.decode()
+    over = run(home, "broker", kind, "show")
+    assert f"(error {NoSuchCode.code})" in over.err
     assert not list((home / "broker").glob("codes-*"))
 
 
 def test_codes_whose_sheet_cannot_be_written_are_kept(home: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     sheet = str(tmp_path / "file" / "cards.html")
-    done = program("broker", "voucher", "issue", "--value", "1", "--sheet", sheet, home=home)
-    assert done.returncode == OutputLost.exit_code and done.stdout == b""
-    shown = json.loads(program("broker", "voucher", "show", "--json", home=home).stdout)
+    done = run(home, "broker", "voucher", "issue", "--value", "1", "--sheet", sheet)
+    assert done.code == OutputLost.exit_code and done.out == ""
+    shown = json.loads(succeed(home, "broker", "voucher", "show", "--json"))
     assert len(shown["codes"]) == 1
 
 
@@ -107,7 +111,7 @@ def test_a_reader_that_has_gone_is_no_success(
         assert not (home / "customer").exists()
         return
     assert ended.returncode == OutputLost.exit_code
-    assert program(*words[:2], "show", home=home).returncode == 0
+    succeed(home, *words[:2], "show")
 
 
 def test_lost_output_does_not_claim_an_effect(tmp_path: Path) -> None:
@@ -128,7 +132,7 @@ def test_a_question_without_an_answer_ends_the_command(home: Path, stream: str) 
 
 def test_end_of_input_at_a_hidden_prompt_is_an_error_and_no_traceback(tmp_path: Path) -> None:
     code, said = on_a_terminal(
-        "customer", "wallet", "create", home=tmp_path, types=b"\x04", after=b"passphrase: "
+        "customer", "wallet", "create", home=tmp_path, types=END_OF_FILE, after="passphrase: "
     )
     assert code == InputEnded.exit_code
     assert f"(error {InputEnded.code})" in said and "Traceback" not in said
@@ -175,16 +179,9 @@ def test_a_server_goes_on_when_nobody_reads_its_lines(monkeypatch: pytest.Monkey
 def test_one_ctrl_c_at_a_question_of_an_asynchronous_command_ends_it(
     tmp_path: Path, question: str
 ) -> None:
-    python = f"""
-import sys
-from veilmart.terminal.command import Common, command
-@command
-async def act(*, common):
-    common.terminal().{question}("Shall I? ")
-    print("CARRIED OUT")
-sys.exit(act(common=Common()))
-"""
-    code, said = on_a_terminal(home=tmp_path, types=b"\x03", after=b"Shall I? ", python=python)
+    code, said = on_a_terminal(
+        question, home=tmp_path, types=INTERRUPT, after="Shall I? ", module=ASKING
+    )
     assert code == Interrupted.exit_code
     assert f"(error {Interrupted.code})" in said
     assert "CARRIED OUT" not in said and "customer sync" not in said and "money" not in said

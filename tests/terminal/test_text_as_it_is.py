@@ -10,7 +10,9 @@ import pytest
 from rich.cells import cell_len
 
 import veilmart
-from tests.support.real_program import on_a_terminal, program
+from tests.support.real_market import succeed
+from tests.support.real_program import program
+from tests.support.screen import on_a_terminal
 from veilmart.storage.files.names import shown_path
 from veilmart.terminal.console import Console, Terminal
 from veilmart.terminal.rich_console import rich_console
@@ -29,7 +31,7 @@ LOCALES = [
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("text")
-    assert program("broker", "init", "--name", NAME, home=folder).returncode == 0
+    succeed(folder, "broker", "init", "--name", NAME)
     return folder
 
 
@@ -55,8 +57,8 @@ def test_a_name_with_colons_and_brackets_is_not_interpreted(home: Path) -> None:
 
 
 def test_a_terminal_gets_the_same_lines_as_a_pipe(home: Path) -> None:
-    piped = program("broker", "accounts", home=home).stdout.decode().splitlines()
-    code, said = on_a_terminal("broker", "accounts", home=home, types=b"", after=b"", columns=20)
+    piped = succeed(home, "broker", "accounts").splitlines()
+    code, said = on_a_terminal("broker", "accounts", home=home, types="", after="", columns=20)
     assert code == 0
     assert [line.rstrip("\r") for line in said.splitlines() if line.strip()] == piped
 
