@@ -77,21 +77,22 @@ class ThreeFaces:
     def state(self) -> dict[str, object]:
         """Everything that an act could have changed, read from the three databases."""
         return {
-            f"{role}: {query}": self._ask(role, query)
+            f"{role}: {query}": rows
             for role, queries in STATES.items()
-            for query in queries
+            for query, rows in zip(queries, self._ask(role, *queries), strict=True)
         }
 
     def on_its_way(self) -> bool:
         """Whether the money or the goods of a purchase are between two parties."""
-        held = self._ask("broker", "SELECT 1 FROM accounts WHERE kind = 'escrow' AND balance > 0")
-        return bool(held or self._ask("merchant", "SELECT 1 FROM orders WHERE state = 'paid'"))
+        held = "SELECT 1 FROM accounts WHERE kind = 'escrow' AND balance > 0"
+        paid = "SELECT 1 FROM orders WHERE state = 'paid'"
+        return any(self._ask("broker", held)) or any(self._ask("merchant", paid))
 
-    def _ask(self, role: str, query: str) -> list[tuple[object, ...]]:
+    def _ask(self, role: str, *queries: str) -> list[list[tuple[object, ...]]]:
         name = "wallet" if role == "customer" else role
         file = f"file:{self.home / role / name}.sqlite?mode=ro"
         with closing(sqlite3.connect(file, uri=True)) as database:
-            return database.execute(query).fetchall()
+            return [database.execute(query).fetchall() for query in queries]
 
     def origin(self, face: str) -> str:
         return self.faces[face].origin
