@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, insert, select
 
 from tests.support.scripted_merchant import Stall
 from tests.support.selling_codes import (
@@ -27,6 +28,7 @@ from veilmart.merchant.goods.products import load_products
 from veilmart.merchant.goods.shelves import code_shelves
 from veilmart.merchant.sales.code_stock_windows import certain_stock, recount
 from veilmart.merchant.sales.codes import read_codes, stock
+from veilmart.merchant.schema.tables import codes
 from veilmart.merchant.server.link_rules import answer
 from veilmart.merchant.server.running import sweep_for_all
 from veilmart.protocol.effects import Transact
@@ -140,6 +142,24 @@ def test_a_product_that_comes_later_owes_nothing_for_earlier_orders(
     stall.now += CODE_WINDOW_SECONDS
     refresh(stall)
     assert sorted(stall.market.database.run_now(certain_stock).values()) == [2, 2, 2]
+
+
+def test_a_new_shelf_shows_its_codes_though_the_server_looked_before_they_came(
+    stall: Stall, tmp_path: Path
+) -> None:
+    """Products come first, their codes in later transactions; a window lasts an hour."""
+    for name in ("sun", "moon"):
+        (tmp_path / f"{name}.codes").write_text(f"{name}-1\n{name}-2\n")
+    run_import(stall, tmp_path)
+    database = stall.market.database
+    lines = database.run_now(lambda conn: conn.execute(select(codes)).mappings().all())
+    database.run_now(lambda conn: conn.execute(delete(codes)).rowcount)
+    refresh(stall)
+    database.run_now(
+        lambda conn: conn.execute(insert(codes), [dict(one) for one in lines]).rowcount
+    )
+    refresh(stall)
+    assert shown(stall) == {"sun": True, "moon": True}
 
 
 def test_out_of_stock_shows_at_the_next_window_only(stall: Stall, tmp_path: Path) -> None:

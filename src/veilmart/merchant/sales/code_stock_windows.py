@@ -10,7 +10,7 @@ other products sold better, come back when the merchant counts again (`recount`)
 at the next window and reveals the distribution of sales.
 """
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, exists, func, select, update
 
 from veilmart.limits import CODE_WINDOW_SECONDS
 from veilmart.merchant.goods.shop_row import touch
@@ -22,7 +22,10 @@ _SHELF = (
     .with_for_update()
 )
 _CODE_SHELVES = select(shelves.c.id).where(shelves.c.codes.is_(True), shelves.c.retired.is_(False))
-_DUE = _CODE_SHELVES.where(shelves.c.window < bindparam("begun"))
+# A new shelf's first window waits for its first codes: else they would show an hour later.
+_DUE = _CODE_SHELVES.where(
+    shelves.c.window < bindparam("begun"), exists().where(codes.c.shelf == shelves.c.id)
+)
 _OPEN = (
     update(shelves)
     .where(shelves.c.id == bindparam("at"))
