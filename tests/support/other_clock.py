@@ -4,7 +4,6 @@ The library is loaded by an interpreter of its own, which forks one process for 
 clock stays wrong in it, and its imports are paid for once.
 """
 
-import ctypes
 import json
 import os
 import signal
@@ -16,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.programs import DIE_WITH_PARENT, Finished, environment
+from tests.support.programs import Finished, Start, become, environment
 
 LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 END_SECONDS = 120
@@ -109,16 +108,9 @@ def _fork(words: list[str], fds: list[int], seconds: int) -> int:
     """A process that is `veilmart WORDS`. seconds: how long it may live; 0: as long as we."""
     if child := os.fork():
         return child
-    import runpy
-
-    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
     signal.alarm(seconds)
-    for target, fd in enumerate(fds):
-        os.dup2(fd, target)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open as long as the process lives
-    sys.argv = ["veilmart", *words]
     try:
-        runpy.run_module("veilmart", run_name="__main__", alter_sys=True)
+        become(Start("veilmart", words, dict(os.environ), Path.cwd()), fds)
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)

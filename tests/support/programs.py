@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import termios
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +83,9 @@ class Program:
                 self.stdout = os.fdopen(reading)
                 stdout = files.enter_context(os.fdopen(writing, "wb"))
             streams = [(given or nothing).fileno() for given in (stdin, stdout, stderr)]
-            started = _Start(module, words, dict(env), cwd or Path.cwd(), controlled)
+            started = Start(module, words, dict(env), cwd or Path.cwd(), controlled)
             self._process = forkserver().Process(
-                target=_become, args=(started, [_Stream(fd) for fd in streams])
+                target=become, args=(started, [_Stream(fd) for fd in streams])
             )
             self._process.start()
 
@@ -192,19 +192,22 @@ def _received(sent: Any) -> int:
 
 
 @dataclass(frozen=True)
-class _Start:
+class Start:
+    """What a forked process is to be."""
+
     module: str
-    words: tuple[str, ...]
+    words: Sequence[str]
     env: dict[str, str]
     cwd: Path
-    controlled: bool
+    controlled: bool = False
 
 
-def _become(start: _Start, fds: list[int]) -> None:
-    """In the forked process: be `python -m MODULE WORDS`."""
+def become(start: Start, fds: Sequence[int]) -> None:
+    """In the forked process: be `python -m MODULE WORDS`. fds: its three streams."""
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
     for target, fd in enumerate(fds):
         os.dup2(fd, target)
+    for fd in set(fds):
         os.close(fd)
     if start.controlled:
         os.setsid()

@@ -12,6 +12,7 @@ from pexpect.fdpexpect import fdspawn
 from tests.support.programs import Program
 
 SECONDS = 120
+LINES = 24
 INTERRUPT, END_OF_FILE = "\x03", "\x04"  # what Ctrl-C and Ctrl-D type
 
 
@@ -27,13 +28,12 @@ class Screen(fdspawn):  # type: ignore[misc] # pexpect has no types
         env: Mapping[str, str],
         module: str = "veilmart",
         cwd: Path | None = None,
-        lines: int = 24,
         columns: int = 80,
         timeout: float = SECONDS,
     ) -> None:
         ours, theirs = os.openpty()
         with os.fdopen(theirs, "r+b", buffering=0) as terminal:
-            termios.tcsetwinsize(terminal, (lines, columns))
+            termios.tcsetwinsize(terminal, (LINES, columns))
             self.program = Program(
                 *words,
                 env=env,
@@ -48,6 +48,10 @@ class Screen(fdspawn):  # type: ignore[misc] # pexpect has no types
         Finalize(self, self.program.kill, exitpriority=0)
         self.exitstatus: int | None = None
         super().__init__(ours, timeout=timeout, encoding="utf-8")
+
+    def __str__(self) -> str:
+        """For a failed `expect`: what came and was not expected."""
+        return f"The screen says: {self.before!r}"
 
     def sendintr(self) -> None:
         self.send(INTERRUPT)

@@ -32,9 +32,9 @@ def test_the_readmes_path_by_hand_is_what_happens(tmp_path: Path) -> None:
     try:
         for example in examples(README, "The same by hand, in three terminals"):
             if example.words == ["customer", "shop"]:
+                terminal.see_the_rest()
                 prepare(terminal)
             terminal.follow(example)
-        terminal.see_the_rest()
     finally:
         terminal.end()
 
@@ -49,6 +49,7 @@ def prepare(terminal: Terminal) -> None:
         registering.sendline(PASSWORD)
     terminal.finish(registering)
     terminal.run("broker", "credit", "maria", "100")
+    terminal.see_the_merchant()
 
 
 def write_shop(folder: Path) -> None:
@@ -125,6 +126,7 @@ def test_the_market_on_postgresql_is_what_happens(
             address = terminal.typed("http://127.0.0.1:8100")
             terminal.run("broker", "merchant", "admit", address, "--yes")
         terminal.see_the_rest()
+        terminal.see_the_merchant()
         assert_books_after_a_sale(terminal, tmp_path)
     finally:
         terminal.end()

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.other_clock import LIBRARY, Machine, machine
-from tests.support.programs import Finished, Program, environment, run
+from tests.support.programs import Finished, environment, run
+from tests.support.real_market import serving
 
 pytestmark = [
     pytest.mark.faketime,
@@ -54,11 +55,15 @@ class Place:
     @contextmanager
     def server(self, role: str, on: Machine | None = None) -> Iterator[str]:
         """on: the machine whose clock is wrong, if it runs on that."""
-        log = self.folder / f"{role}.log"
-        words = (role, "run", *self.home(role), "--port", self.ports[role])
-        with on.serving(*words, log=log) if on else _serving(*words, log=log):
+        port = self.ports[role]
+        if on is None:
+            with serving(self.folder, role, port) as url:
+                yield url
+            return
+        words = (role, "run", *self.home(role), "--port", port)
+        with on.serving(*words, log=self.folder / f"{role}.log"):
             self.wait(role, "listening on")
-            yield f"http://127.0.0.1:{self.ports[role]}"
+            yield f"http://127.0.0.1:{port}"
 
     def wait(self, role: str, text: str) -> str:
         """What a server has said, once it has said `text`."""
@@ -76,16 +81,6 @@ class Place:
     def buys(self, product: str) -> Finished:
         out = str(self.folder / "out")
         return self.run("customer", "buy", product, "--account", "--yes", "--out", out)
-
-
-@contextmanager
-def _serving(*words: str, log: Path) -> Iterator[None]:
-    with log.open("wb") as said:
-        program = Program(*words, env=environment(), stdout=said, stderr=said)
-    try:
-        yield
-    finally:
-        program.stop()
 
 
 @pytest.fixture(scope="module")

@@ -132,6 +132,13 @@ class Terminal:
             for line in lines:
                 screen.expect(as_pattern(line))
 
+    def see_the_merchant(self) -> None:
+        """What the broker, which was started first, says when its merchant is there.
+
+        A merchant that dials comes some seconds after it was admitted.
+        """
+        self._running[0][0].expect("Merchant [^ ]+ authenticated ")
+
     def end(self) -> None:
         for screen, _ in self._running:
             screen.close(force=True)
