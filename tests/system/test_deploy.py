@@ -261,6 +261,7 @@ def test_a_purchase_goes_through_debians_nginx(tmp_path: Path) -> None:
         assert run(tmp_path, "merchant", "add", str(goods), "--price", "5.00").code == 0
         with serving(tmp_path, "merchant") as merchant:
             assert run(tmp_path, "broker", "merchant", "admit", merchant, "--yes").code == 0
+            wait_for(tmp_path / "broker.log", "authenticated ")
             link = run(tmp_path, "merchant", "link").out.splitlines()[0]
             assert f":{port}/" in link
             assert run(tmp_path, "customer", "join", link).code == 0

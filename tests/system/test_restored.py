@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.real_market import RealMarket, run, serving
+from tests.support.real_market import RealMarket, run, serving, wait_for
 from veilmart.errors import BackupInvalid, BackupOlder, HomeInUse
 
 
@@ -36,6 +36,7 @@ def admit(home: Path, merchant: str) -> None:
     assert [entry["fingerprint"] for entry in listed] == [fingerprint]
     admitted = run(home, "broker", "merchant", "admit", "merchant", "--fingerprint", fingerprint)
     assert admitted.code == 0, admitted.err
+    wait_for(home / "broker.log", "authenticated ")
 
 
 @pytest.mark.long
