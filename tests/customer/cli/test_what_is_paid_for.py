@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.real_market import RealMarket, real_market
+from tests.support.waiting import wait_until
 from veilmart.limits import CODE_WINDOW_SECONDS
 from veilmart.merchant.home import open_merchant
 from veilmart.merchant.sales.code_stock_windows import open_windows
@@ -39,6 +40,8 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
 def home(market: RealMarket, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("anna")
     market.account(home, "anna")
+    # The running merchant looks twice a second at what a command has changed.
+    wait_until(lambda: "editor" in market.customer(home, "browse").out)
     return home
 
 
