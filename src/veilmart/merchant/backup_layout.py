@@ -38,6 +38,8 @@ LAYOUT = HomeLayout(
         # since may have been sold again: none is offered until the merchant confirms it.
         "UPDATE codes SET unconfirmed = 1, "
         "state = CASE state WHEN 'free' THEN 'sold' ELSE state END",
+        # A shelf may have taken its first order since: what is confirmed shows at its next window.
+        "UPDATE shelves SET orders = orders + 1 WHERE codes = 1",
         "UPDATE products SET in_stock = 0, "
         "counted = (SELECT count(*) FROM codes WHERE codes.product = products.id), "
         "counted_at = (SELECT orders FROM shelves WHERE shelves.id = products.shelf) "

@@ -13,9 +13,6 @@ import pytest
 
 from tests.support.real_market import RealMarket, real_market
 from tests.support.waiting import wait_until
-from veilmart.limits import CODE_WINDOW_SECONDS
-from veilmart.merchant.home import open_merchant
-from veilmart.merchant.sales.code_stock_windows import open_windows
 
 KEYS = ("EDIT-OR-0001", "EDIT-OR-0002")
 TRIES = 15
@@ -30,9 +27,6 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
     with real_market(folder) as running:
         codes = [str(folder / "editor.codes"), str(folder / "game.codes")]
         assert running.run("merchant", "codes", "add", *codes, "--price", "5.00").code == 0
-        # In stock at the next window; the server may have begun this one between two codes.
-        with open_merchant(folder / "merchant") as stall:
-            stall.database.run_now(open_windows, int(time.time()) + CODE_WINDOW_SECONDS)
         yield running
 
 
@@ -40,9 +34,14 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealMarket]:
 def home(market: RealMarket, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("anna")
     market.account(home, "anna")
-    # The running merchant looks twice a second at what a command has changed.
-    wait_until(lambda: "editor" in market.customer(home, "browse").out)
+    # The running merchant looks every few seconds at its stock of codes.
+    wait_until(lambda: is_available(market, home, "editor"))
     return home
+
+
+def is_available(market: RealMarket, home: Path, title: str) -> bool:
+    listed = json.loads(market.customer(home, "browse", "--json").out)["products"]
+    return any(title in line["title"] and line["available"] for line in listed)
 
 
 def test_the_menu_says_kind_size_price_and_merchant(market: RealMarket, home: Path) -> None:

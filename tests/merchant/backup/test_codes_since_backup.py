@@ -13,6 +13,7 @@ from tests.support.selling_codes import (
     report,
     run_import,
     shop_with,
+    shown,
 )
 from veilmart.errors import ProductOut
 from veilmart.limits import CODE_WINDOW_SECONDS
@@ -87,6 +88,26 @@ def test_no_code_is_sold_twice(stall: Stall, tmp_path: Path, step: str) -> None:
         assert newly and newly <= set(good)
         left = market.database.run_now(stock).values()
         assert sum(line.unconfirmed for line in left) <= len(sold)
+
+
+def test_confirmed_codes_show_at_the_next_window_though_the_backup_has_no_order(
+    stall: Stall, tmp_path: Path
+) -> None:
+    """What the merchant confirms depends on what was sold since the backup."""
+    shop_with(stall, tmp_path / "codes", sun=2, moon=2)
+    home = tmp_path / "restored"
+    restore(backed_up(stall, tmp_path), home, LAYOUT, identity=None, over_newer=False)
+    with open_merchant(home) as market:
+        again = Stall.open_again(stall, market)
+        again.now += CODE_WINDOW_SECONDS
+        refresh(again)
+        lost = market.database.run_now(unconfirmed_codes, again.now)
+        assert market.database.run_now(confirm_codes, lost, again.now) == 4
+        refresh(again)
+        assert shown(again) == {"sun": False, "moon": False}
+        again.now += CODE_WINDOW_SECONDS
+        refresh(again)
+        assert shown(again) == {"sun": True, "moon": True}
 
 
 def test_what_was_settled_since_the_backup_is_heard_again(stall: Stall, tmp_path: Path) -> None:

@@ -144,8 +144,9 @@ def test_a_product_that_comes_later_owes_nothing_for_earlier_orders(
     assert sorted(stall.market.database.run_now(certain_stock).values()) == [2, 2, 2]
 
 
+@pytest.mark.parametrize("before", [0, 1], ids=["before all codes", "between two products"])
 def test_a_new_shelf_shows_its_codes_though_the_server_looked_before_they_came(
-    stall: Stall, tmp_path: Path
+    stall: Stall, tmp_path: Path, before: int
 ) -> None:
     """Products come first, their codes in later transactions; a window lasts an hour."""
     for name in ("sun", "moon"):
@@ -153,13 +154,36 @@ def test_a_new_shelf_shows_its_codes_though_the_server_looked_before_they_came(
     run_import(stall, tmp_path)
     database = stall.market.database
     lines = database.run_now(lambda conn: conn.execute(select(codes)).mappings().all())
-    database.run_now(lambda conn: conn.execute(delete(codes)).rowcount)
-    refresh(stall)
+    late = sorted({one["product"] for one in lines})[before:]
     database.run_now(
-        lambda conn: conn.execute(insert(codes), [dict(one) for one in lines]).rowcount
+        lambda conn: conn.execute(delete(codes).where(codes.c.product.in_(late))).rowcount
+    )
+    refresh(stall)
+    assert sum(shown(stall).values()) == before
+    database.run_now(
+        lambda conn: (
+            conn.execute(
+                insert(codes), [dict(one) for one in lines if one["product"] in late]
+            ).rowcount
+        )
     )
     refresh(stall)
     assert shown(stall) == {"sun": True, "moon": True}
+
+
+def test_after_a_first_order_new_codes_wait_for_the_next_window(
+    stall: Stall, tmp_path: Path
+) -> None:
+    folder = tmp_path / "codes"
+    shop_with(stall, folder, sun=2, moon=2)
+    offered(stall, "sun")
+    (folder / "star.codes").write_text("STAR-1\n")
+    run_import(stall, folder)
+    refresh(stall)
+    assert shown(stall) == {"sun": True, "moon": True, "star": False}
+    stall.now += CODE_WINDOW_SECONDS
+    refresh(stall)
+    assert shown(stall) == {"sun": True, "moon": True, "star": True}
 
 
 def test_out_of_stock_shows_at_the_next_window_only(stall: Stall, tmp_path: Path) -> None:

@@ -22,9 +22,15 @@ _SHELF = (
     .with_for_update()
 )
 _CODE_SHELVES = select(shelves.c.id).where(shelves.c.codes.is_(True), shelves.c.retired.is_(False))
-# A new shelf's first window waits for its first codes: else they would show an hour later.
+_NOT_SHOWN = exists().where(
+    products.c.shelf == shelves.c.id,
+    products.c.removed.is_(False),
+    products.c.in_stock.is_(False),
+    codes.c.product == products.c.id,
+    codes.c.state == "free",
+)
 _DUE = _CODE_SHELVES.where(
-    shelves.c.window < bindparam("begun"), exists().where(codes.c.shelf == shelves.c.id)
+    (shelves.c.window < bindparam("begun")) | ((shelves.c.orders == 0) & _NOT_SHOWN)
 )
 _OPEN = (
     update(shelves)
@@ -70,7 +76,10 @@ def window_of(now: int) -> int:
 
 
 def open_windows(connection: Connection, now: int) -> None:
-    """Transaction: look at the stock of every shelf whose window has ended."""
+    """Transaction: look at the stock of every shelf whose window has ended.
+
+    Where there was no order yet, new codes need not wait for that: they show nothing of orders.
+    """
     for shelf in connection.execute(_DUE, {"begun": window_of(now)}).scalars().all():
         _open(connection, shelf, window_of(now))
 

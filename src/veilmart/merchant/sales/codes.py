@@ -180,6 +180,8 @@ def add_codes(
 ) -> CodesAdded:
     """Transaction: more stock. It is offered from the shelf's next window on.
 
+    A product's first codes are offered sooner where the shelf has taken no order (page 8.6).
+
     salts: 32 random bytes each, as many as lines. Known codes do not change.
     """
     if connection.execute(_ANY, {"product_id": product.id}).first() is None:
