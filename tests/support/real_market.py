@@ -107,6 +107,12 @@ def succeed(home: Path, *words: str) -> str:
     return done.out
 
 
+def admit(home: Path, merchant: str, name: str = "merchant") -> None:
+    """Returns when the running broker is linked with it. merchant: its URL."""
+    succeed(home, "broker", "merchant", "admit", merchant, "--yes")
+    wait_for(home / "broker.log", f"Merchant {name} authenticated ")
+
+
 @contextmanager
 def opened_market(
     home: Path, stocked: Path, seller: str = "veilmart", name: str = "merchant"
@@ -118,8 +124,7 @@ def opened_market(
             database.execute("UPDATE brokers SET url = ?", (broker,))
         database.close()
         with serving(home, "merchant", module=seller) as merchant:
-            succeed(home, "broker", "merchant", "admit", merchant, "--yes")
-            wait_for(home / "broker.log", f"Merchant {name} authenticated ")
+            admit(home, merchant, name)
             link = succeed(home, "merchant", "link").splitlines()[0]
             yield RealMarket(home, link, broker)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.programs import Program
-from tests.support.real_market import run, serving, wait_for
+from tests.support.real_market import admit, run, serving, wait_for
 from veilmart.cli import build_app
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -260,8 +260,7 @@ def test_a_purchase_goes_through_debians_nginx(tmp_path: Path) -> None:
         assert run(tmp_path, "merchant", "init", "--broker", outside, "--yes").code == 0
         assert run(tmp_path, "merchant", "add", str(goods), "--price", "5.00").code == 0
         with serving(tmp_path, "merchant") as merchant:
-            assert run(tmp_path, "broker", "merchant", "admit", merchant, "--yes").code == 0
-            wait_for(tmp_path / "broker.log", "authenticated ")
+            admit(tmp_path, merchant)
             link = run(tmp_path, "merchant", "link").out.splitlines()[0]
             assert f":{port}/" in link
             assert run(tmp_path, "customer", "join", link).code == 0
